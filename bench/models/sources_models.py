@@ -1,0 +1,153 @@
+"""The models of the sources: found in a mirror or on the Hub, otherwise built with random weights.
+
+`source_cases` says with which task and methods a source ran the model; these become GPU cases.
+"""
+
+from bench.models import ModelEntry, add
+
+TAGGING = {"pos": ("full", "lora", "lora_after_full")}  # source 001
+
+add(
+    ModelEntry(
+        name="bert_base",
+        says="source 001's BERT, 108 M parameters, cased",
+        family_name="bert",
+        hub_id="google-bert/bert-base-cased",
+        config={
+            "vocab_size": 28996,
+            "hidden_size": 768,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 12,
+            "intermediate_size": 3072,
+            "max_position_embeddings": 512,
+            "type_vocab_size": 2,
+            "layer_norm_eps": 1e-12,
+        },
+        tokenizer_stand_in="minilm_l6",
+        source_cases=TAGGING,
+    )
+)
+
+add(
+    ModelEntry(
+        name="roberta_base",
+        says="source 001's RoBERTa, 124 M parameters",
+        family_name="roberta",
+        hub_id="FacebookAI/roberta-base",
+        config={
+            "vocab_size": 50265,
+            "hidden_size": 768,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 12,
+            "intermediate_size": 3072,
+            "max_position_embeddings": 514,
+            "type_vocab_size": 1,
+            "layer_norm_eps": 1e-5,
+            "pad_token_id": 1,
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+        },
+        tokenizer_stand_in="minilm_l6",
+        source_cases=TAGGING,
+    )
+)
+
+add(
+    ModelEntry(
+        name="gpt2",
+        says="source 002's GPT-2, 124 M parameters",
+        family_name="gpt2",
+        hub_id="openai-community/gpt2",
+        config={
+            "vocab_size": 50257,
+            "n_embd": 768,
+            "n_layer": 12,
+            "n_head": 12,
+            "n_positions": 1024,
+            "bos_token_id": 50256,
+            "eos_token_id": 50256,
+        },
+        tokenizer_stand_in="smollm2_135m",
+        source_cases={"support": ("lora",)},
+    )
+)
+
+add(
+    ModelEntry(
+        name="llama2_7b",
+        says="source 000's Llama 2, 6.74 B parameters",
+        family_name="llama",
+        hub_id="meta-llama/Llama-2-7b-hf",
+        config={
+            "vocab_size": 32000,
+            "hidden_size": 4096,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 32,
+            "intermediate_size": 11008,
+            "max_position_embeddings": 4096,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+            "rms_norm_eps": 1e-5,
+            "tie_word_embeddings": False,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+        },
+        tokenizer_stand_in="smollm2_135m",
+        source_cases={"medqa": ("full", "lora", "qlora")},
+    )
+)
+
+LLAMA31_ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+LLAMA31 = {
+    "vocab_size": 128256,
+    "num_key_value_heads": 8,
+    "max_position_embeddings": 131072,
+    "rope_parameters": LLAMA31_ROPE,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": False,
+    "bos_token_id": 128000,
+    "eos_token_id": 128001,
+}
+
+add(
+    ModelEntry(
+        name="llama31_8b",
+        says="source 003's Llama 3.1, 8.03 B parameters",
+        family_name="llama",
+        hub_id="meta-llama/Llama-3.1-8B",
+        config={
+            **LLAMA31,
+            "hidden_size": 4096,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "intermediate_size": 14336,
+        },
+        tokenizer_stand_in="smollm2_135m",
+        source_cases={"alpaca": ("lora", "qlora", "dora", "adalora", "olora", "hira")},
+    )
+)
+
+add(
+    ModelEntry(
+        name="llama31_70b",
+        says="source 003's large Llama 3.1, 70.6 B parameters",
+        family_name="llama",
+        hub_id="meta-llama/Llama-3.1-70B",
+        config={
+            **LLAMA31,
+            "hidden_size": 8192,
+            "num_hidden_layers": 80,
+            "num_attention_heads": 64,
+            "intermediate_size": 28672,
+        },
+        tokenizer_stand_in="smollm2_135m",
+        source_cases={"alpaca": ("qlora",)},
+    )
+)

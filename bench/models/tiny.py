@@ -1,0 +1,44 @@
+"""Two-layer models with random weights, one of each architecture: for tests, quick and without downloads.
+
+Their vocabulary is that of the byte tokenizer.
+"""
+
+from bench.models import ModelEntry, add
+
+VOCABULARY = 264  # 256 bytes and eight special tokens; a multiple of 8
+BERT = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "max_position_embeddings": 514,
+}
+
+add(ModelEntry("tiny_bert", "two-layer BERT", "bert", BERT))
+add(ModelEntry("tiny_roberta", "two-layer RoBERTa", "roberta", {**BERT, "type_vocab_size": 1, "pad_token_id": 1}))
+add(
+    ModelEntry(
+        "tiny_gpt2",
+        "two-layer GPT-2",
+        "gpt2",
+        {"vocab_size": VOCABULARY, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512},
+    )
+)
+add(
+    ModelEntry(
+        "tiny_llama",
+        "two-layer Llama",
+        "llama",
+        {
+            "vocab_size": VOCABULARY,
+            "hidden_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "intermediate_size": 128,
+            "max_position_embeddings": 512,
+            "tie_word_embeddings": False,
+        },
+    )
+)

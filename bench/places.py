@@ -1,0 +1,23 @@
+"""Where things lie: the repository's folders, and the cache for what was fetched.
+
+`LORABENCH_CACHE` moves the cache; otherwise it is `$XDG_CACHE_HOME/lorabench` or `~/.cache/lorabench`.
+"""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES = ROOT / "fixtures"
+RECIPES = FIXTURES / "recipes"
+SAMPLES = FIXTURES / "data"
+RESULTS = ROOT / "results"
+RUNS = RESULTS / "runs"
+BASELINES = RESULTS / "baselines"
+
+
+def cache_folder() -> Path:
+    """The folder for fetched weights; not created here."""
+    if chosen := os.environ.get("LORABENCH_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "lorabench"

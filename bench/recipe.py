@@ -1,0 +1,166 @@
+"""A recipe: every hyperparameter of a case.
+
+One place holds the defaults (`fixtures/recipes/defaults.toml`); a task's file states its differences, and
+inside it what a size of data, a method or a model needs differently. The digest of the result goes into
+the record: records of different digests are never compared.
+
+    fixtures/recipes/pos.toml
+        [task]              differences from the defaults
+        [sample]            differences when the data is the small sample
+        [models.NAME]       differences for a model
+        [methods.NAME]      differences for a method
+        [sample.methods.NAME]   and for a method on the sample
+
+Later tables win over earlier ones, in the order printed.
+"""
+
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.case import Case
+from bench.places import RECIPES
+from bench.registry import nearest
+
+SIZES = ("sample", "full")
+
+
+class BadFile(ValueError):
+    """A file that a person wrote has a wrong field or type; the message names file, key and remedy."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hyperparameters. Lengths in tokens, fractions of 1, rates per optimizer step."""
+
+    data: str  # "sample": fixtures/data; "full": the Hub's data set, from the mirror or the Hub
+    engine: str  # "bench": our loop; "trainer": transformers.Trainer
+    epochs: int
+    max_steps: int  # optimizer steps; 0: epochs decide
+    batch_size: int  # examples of one forward pass
+    gradient_accumulation_steps: int
+    learning_rate: float
+    schedule: str  # "linear", "cosine" or "constant", after the warm-up
+    warmup_fraction: float
+    weight_decay: float
+    max_gradient_norm: float
+    precision: str  # "float32", "bfloat16" or "float16": what matrix products are computed in
+    max_length: int  # an example longer than this is cut at its end
+    padding: str  # "longest": to the batch's longest; "max_length": to a fixed shape
+    packing: bool  # several examples in one row, kept apart by position ids
+    length_bucketing: bool  # batches of examples of like length
+    gradient_checkpointing: bool
+    evaluation_batch_size: int
+    evaluation_examples: int  # 0: all held-out examples
+    train_examples: int  # 0: all
+    generated_examples: int  # answers generated for the table of generated against actual
+    rank: int
+    alpha: float
+    dropout: float
+    virtual_tokens: int  # of prefix and prompt tuning
+    initial_rank: int  # AdaLoRA starts here and ends at rank
+    head_learning_rate: float  # of a new head; 0: learning_rate
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change with any hyperparameter."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def examples_per_step(self) -> int:
+        return self.batch_size * self.gradient_accumulation_steps
+
+
+FIELDS = {field.name: field.type for field in fields(Recipe)}
+CHOICES = {
+    "data": SIZES,
+    "engine": ("bench", "trainer"),
+    "schedule": ("linear", "cosine", "constant"),
+    "precision": ("float32", "bfloat16", "float16"),
+    "padding": ("longest", "max_length"),
+}
+AT_LEAST_ONE = ("epochs", "batch_size", "gradient_accumulation_steps", "max_length", "evaluation_batch_size", "rank")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's tables. Raises BadFile with the line if it is no TOML or not UTF-8."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadFile(f"{path}: {error}") from None
+
+
+def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """values with integers widened to float where the field is one. Raises BadFile for a wrong key or type."""
+    result = {}
+    for key, value in values.items():
+        if key not in FIELDS:
+            near = nearest(key, list(FIELDS))
+            hint = f"did you mean {near[0]}?" if near else f"fields are {', '.join(FIELDS)}"
+            raise BadFile(f"{where}: no hyperparameter {key!r}; {hint}")
+        wanted = FIELDS[key]
+        if wanted is float and type(value) is int:
+            value = float(value)
+        if type(value) is not wanted:
+            raise BadFile(f"{where}: {key} = {value!r} must be {wanted.__name__}, not {type(value).__name__}")
+        if key in CHOICES and value not in CHOICES[key]:
+            raise BadFile(f"{where}: {key} = {value!r} must be one of {', '.join(CHOICES[key])}")
+        if key in AT_LEAST_ONE and value < 1:
+            raise BadFile(f"{where}: {key} = {value!r} must be at least 1")
+        if wanted in (int, float) and value < 0:
+            raise BadFile(f"{where}: {key} = {value!r} must not be negative")
+        result[key] = value
+    return result
+
+
+@cache
+def read_defaults(folder: Path) -> Recipe:
+    """The recipe every task starts from. Raises BadFile if a field is missing."""
+    path = folder / "defaults.toml"
+    values = checked(read_toml(path), str(path))
+    if missing := [name for name in FIELDS if name not in values]:
+        raise BadFile(f"{path}: missing {', '.join(missing)}")
+    return Recipe(**values)
+
+
+@cache
+def read_task_file(path: Path) -> dict[str, Any]:
+    """A task's differences, every table checked. Raises BadFile."""
+    tables = read_toml(path)
+    for name, table in tables.items():
+        where = f"{path} [{name}]"
+        if name not in ("task", "sample", "full", "models", "methods") or not isinstance(table, dict):
+            raise BadFile(f"{where}: tables are [task], [sample], [full], [models.NAME], [methods.NAME]")
+        if name in ("models", "methods"):
+            groups = table
+        else:
+            groups = table.get("methods", {})
+            tables[name] = {**checked({k: v for k, v in table.items() if k != "methods"}, where), "methods": groups}
+        for entry, values in groups.items():
+            groups[entry] = checked(values, f"{where}.{entry}")
+    return tables
+
+
+def recipe_for(case: Case, data: str = "sample", folder: Path = RECIPES, **overrides: Any) -> Recipe:
+    """The case's recipe on this size of data; overrides are the command line's.
+
+    Raises BadFile for a wrong field in a file.
+    """
+    path = folder / f"{case.task}.toml"
+    tables = read_task_file(path) if path.exists() else {}
+    sized = tables.get(data, {})
+    layers = [
+        tables.get("task", {}),
+        {key: value for key, value in sized.items() if key != "methods"},
+        tables.get("models", {}).get(case.model, {}),
+        tables.get("methods", {}).get(case.method, {}),
+        sized.get("methods", {}).get(case.method, {}),
+        checked(overrides, "command line"),
+    ]
+    changes: dict[str, Any] = {"data": data}
+    for layer in layers:
+        changes |= {key: value for key, value in layer.items() if key != "methods"}
+    return replace(read_defaults(folder), **changes)

@@ -1,0 +1,144 @@
+"""A record: what running a case once gave. One JSON line; written whole or not at all.
+
+`exact` figures are equal on every machine; `noisy` ones only compare on the same machine.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from bench.case import Case, parse_case
+
+SCHEMA = 1
+
+OK = "ok"
+OUT_OF_MEMORY = "out_of_memory"
+CRASHED = "crashed"
+TIMED_OUT = "timed_out"
+FAILED = "failed"
+NOT_RUN = "not_run"
+STATUSES = (OK, OUT_OF_MEMORY, CRASHED, TIMED_OUT, FAILED, NOT_RUN)
+
+
+class BadRecord(ValueError):
+    """A results file that cannot be read; the message names file and line."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One case, run once.
+
+    quality, quality_before: metric -> value, after and before training (losses in nats a token);
+    exact: parameters, FLOPs and bytes that repeat; noisy: seconds, reserved bytes, joules;
+    evidence: proofs that training happened; epochs: the quality after each; data, weights: identities;
+    reasons: every silent decision, a sentence each; last_lines: what the worker said last.
+    """
+
+    case: str
+    status: str
+    reason: str = ""
+    last_lines: list[str] = field(default_factory=list)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    recipe_digest: str = ""
+    quality: dict[str, float] = field(default_factory=dict)
+    quality_before: dict[str, float] = field(default_factory=dict)
+    quality_judged: bool = False
+    exact: dict[str, Any] = field(default_factory=dict)
+    noisy: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    tables: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    predictions: str = ""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"status={self.status!r} must be one of {', '.join(STATUSES)}")
+
+    @property
+    def ok(self) -> bool:
+        return self.status == OK
+
+    def parsed_case(self) -> Case:
+        return parse_case(self.case)
+
+    def to_line(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+
+
+NAMES = frozenset(item.name for item in fields(Record))
+
+
+def parse_record(line: str, where: str = "record") -> Record:
+    """The record on one JSON line. Raises BadRecord naming where."""
+    try:
+        values = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BadRecord(f"{where}: cut or damaged JSON ({error.msg}); delete the line to run its case again") from None
+    if not isinstance(values, dict) or not {"case", "status"} <= values.keys():
+        raise BadRecord(f"{where}: no record, it lacks case and status")
+    if extra := values.keys() - NAMES:
+        raise BadRecord(f"{where}: unknown fields {', '.join(sorted(extra))}; written by a newer version?")
+    try:
+        parse_case(values["case"])
+        return Record(**values)
+    except (ValueError, TypeError) as error:
+        raise BadRecord(f"{where}: {error}") from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The file holds all of text, or what it held before. Raises OSError where the disk is full or read-only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Add the record's line; a line half-written by a killed process before it is closed first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = record.to_line().encode() + b"\n"
+    with path.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                line = b"\n" + line
+        file.write(line)  # one write in append mode: other readers see all of the line or none
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The file's lines that say something. Raises BadRecord for bytes that are no UTF-8."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRecord(f"{path}: not UTF-8 at byte {error.start}") from None
+    yield from ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+
+
+def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
+    """The newest record of each case, and a sentence for each line that could not be read."""
+    records, complaints = {}, []
+    for number, line in numbered_lines(path):
+        try:
+            record = parse_record(line, f"{path}:{number}")
+            records[record.case] = record
+        except BadRecord as error:
+            complaints.append(str(error))
+    return records, complaints

@@ -1,0 +1,77 @@
+"""Named entries that register themselves: models, methods, tasks.
+
+An entry is the whole cost of adding a thing. Whoever wants to know what exists asks the registry, so
+there is no second list to extend.
+"""
+
+import difflib
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+Entry = TypeVar("Entry")
+
+
+class UnknownName(KeyError):
+    """A name that is in no registry; says which names are near."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def nearest(name: str, names: list[str]) -> list[str]:
+    """At most three of names that look like name; all of them where there are few and none is near."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return near or (names if len(names) <= 6 else [])
+
+
+def unknown(kind: str, name: str, names: list[str]) -> UnknownName:
+    """The error for a name that does not exist, with what is near."""
+    near = nearest(name, names)
+    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names)}"
+    return UnknownName(f"no {kind} named {name!r}; {hint}")
+
+
+class Registry(Generic[Entry]):
+    """Entries of one kind by name, in the order they were added."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+
+    def put(self, name: str, entry: Entry) -> Entry:
+        """Add an entry. Raises ValueError if the name is taken."""
+        if name in self._entries:
+            raise ValueError(f"{self.kind} {name!r} is registered twice")
+        self._entries[name] = entry
+        return entry
+
+    def add(self, name: str, make: Callable[..., Entry], **facts: Any) -> Callable[[Callable], Callable]:
+        """Decorate the function that does the entry's work: make(name=, run=, says=, **facts) builds the entry."""
+
+        def decorate(run: Callable) -> Callable:
+            says = (run.__doc__ or "").strip().splitlines()[0] if run.__doc__ else ""
+            self.put(name, make(name=name, run=run, says=says, **facts))
+            return run
+
+        return decorate
+
+    def remove(self, name: str) -> None:
+        """Take an entry out again; for tests that add a toy."""
+        del self._entries[name]
+
+    def names(self) -> list[str]:
+        return list(self._entries)
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self._entries:
+            raise unknown(self.kind, name, self.names())
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
