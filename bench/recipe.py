@@ -57,6 +57,7 @@ class Recipe:
     evaluation_batch_size: int
     evaluation_examples: int  # 0: all held-out examples
     train_examples: int  # 0: all
+    evaluate_each_epoch: bool  # or only after the last
     generated_examples: int  # answers generated for the table of generated against actual
     rank: int
     alpha: float

@@ -1,0 +1,149 @@
+"""Building what is trained: the base model from its entry, its storage, and the adapter on it.
+
+`bench.methods` says what a method is; this is where peft and bitsandbytes are told to do it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4, PLAIN, Attach, Method, Unsupported
+from bench.models import ENCODER, ModelEntry
+from bench.models.shapes import targeted
+from bench.precision import compute_dtype, storage_dtype
+from bench.recipe import Recipe
+from bench.sources import Weights
+
+SYNTHETIC_SEED = 0  # random weights are the same for every case of a model
+HEAD_NAMES = ("classifier", "score", "lm_head")
+
+
+def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
+    """transformers' configuration: the folder's where there is one, otherwise the entry's numbers."""
+    from transformers import AutoConfig
+
+    if weights.folder:
+        config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
+    else:
+        config = AutoConfig.for_model(entry.family.model_type, **entry.config)
+    config.use_cache = False
+    if labels:
+        config.num_labels = labels
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "resid_pdrop", "embd_pdrop", "attn_pdrop"):
+        if hasattr(config, name):
+            setattr(config, name, 0.0)  # the base's own dropout; the recipe's is the adapter's
+    return config
+
+
+def build_base(
+    entry: ModelEntry, weights: Weights, labels: int, seed: int, dtype: torch.dtype, device: str
+) -> nn.Module:
+    """The model with a new classifier over labels, or (labels = 0) with its language head, on the device."""
+    from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+
+    auto = AutoModelForTokenClassification if entry.kind == ENCODER else AutoModelForCausalLM
+    config = config_for(entry, weights, labels)
+    if weights.folder:
+        torch.manual_seed(seed)  # of the new head
+        model = auto.from_pretrained(weights.folder, config=config, dtype=dtype, local_files_only=True)
+    else:
+        torch.manual_seed(SYNTHETIC_SEED)
+        with torch.device(device):
+            model = auto.from_config(config, dtype=dtype)
+    return model.to(device).train()
+
+
+def is_head(name: str) -> bool:
+    return name.split(".")[0] in HEAD_NAMES or any(f".{head}." in f".{name}." for head in HEAD_NAMES)
+
+
+def quantise(model: nn.Module, storage: str, compute: torch.dtype) -> nn.Module:
+    """Replace every linear layer but the head by bitsandbytes' layer of the same weights, one at a time.
+
+    NF4 is blocks of 64 with their scales quantised again (double quantisation); int8 is LLM.int8() with
+    outliers above 6.0 kept apart.
+    """
+    import bitsandbytes
+
+    device = next(model.parameters()).device
+    for name, layer in list(model.named_modules()):
+        if not isinstance(layer, nn.Linear) or is_head(name):
+            continue
+        bias = layer.bias is not None
+        if storage == NF4:
+            packed = bitsandbytes.nn.Linear4bit(
+                layer.in_features, layer.out_features, bias, compute, compress_statistics=True, quant_type="nf4"
+            )
+            packed.weight = bitsandbytes.nn.Params4bit(
+                layer.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True, module=packed
+            )
+        else:
+            packed = bitsandbytes.nn.Linear8bitLt(
+                layer.in_features, layer.out_features, bias, has_fp16_weights=False, threshold=6.0
+            )
+            packed.weight = bitsandbytes.nn.Int8Params(
+                layer.weight.data.to(torch.float16), requires_grad=False, has_fp16_weights=False
+            )
+        if bias:
+            packed.bias = nn.Parameter(layer.bias.data, requires_grad=False)
+        parent, _, child = name.rpartition(".")
+        # moving to a device is what quantises; from the device to itself it would do nothing
+        setattr(model.get_submodule(parent), child, packed.to("cpu").to(device))
+    model.is_loaded_in_4bit, model.is_loaded_in_8bit = storage == NF4, storage == INT8
+    model.is_quantized = True
+    return model
+
+
+def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Method, recipe: Recipe, seed: int,
+                 device: str) -> nn.Module:  # fmt: skip
+    """The base as the method stores it, before anything is attached."""
+    if not method.suits(entry):
+        raise Unsupported(f"{method.name} does not suit {entry.name}: it is for {' and '.join(method.kinds)} models")
+    model = build_base(entry, weights, labels, seed, storage_dtype(method, recipe), device)
+    if method.storage != PLAIN:
+        quantise(model, method.storage, compute_dtype(recipe))
+    return model
+
+
+def attach(model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, steps: int, seed: int) -> nn.Module:
+    """Freeze what the method freezes and add what it adds; every weight that trains is float32."""
+    torch.manual_seed(seed)
+    if method.trains == ADAPTER:
+        targeted(entry, method.targets(entry))  # says which target modules the model lacks
+        model = add_adapter(model, method.run(Attach(entry, recipe, steps)))
+    else:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(method.trains == ALL or is_head(name))
+        if method.trains == HEAD:
+            free_head(model)
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.dtype != torch.float32:
+            parameter.data = parameter.data.float()
+    if recipe.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()
+    return model
+
+
+def free_head(model: nn.Module) -> None:
+    """Let the output layer train; a tied one is the embedding's matrix and stays so."""
+    head = model.get_output_embeddings() if hasattr(model, "lm_head") else model.classifier
+    if head is None:
+        raise Unsupported(f"{type(model).__name__} has no output layer to train")
+    head.requires_grad_(True)
+
+
+def add_adapter(model: nn.Module, config: Any) -> nn.Module:
+    """peft's model around the base."""
+    from peft import get_peft_model
+
+    return get_peft_model(model, config)
+
+
+def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
+    """A saved adapter on a fresh base. peft repeats a method's start (PiSSA, OLoRA) before it loads."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, str(folder), is_trainable=False)

@@ -1,0 +1,69 @@
+"""Evaluation: what the model says of every held-out example, one outcome each, without padding's influence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from bench.losses import token_losses
+from bench.models import DECODER
+from bench.precision import autocast
+from bench.tasks import Example
+from bench.train import Trainee
+
+NEW_TOKENS = 48  # of a generated answer
+
+
+@torch.no_grad()
+def outcomes(trainee: Trainee, examples: Sequence[Example]) -> list[dict[str, Any]]:
+    """Per example: loss (nats, summed), tokens (scored), predicted (class of each) and how many are correct."""
+    trainee.model.eval()
+    results: list[dict[str, Any]] = [{} for _ in examples]
+    for indices, batch in trainee.batching.evaluation(examples):
+        moved = batch.to(trainee.device)
+        with autocast(trainee.recipe, trainee.device):
+            logits = trainee.model(**moved.inputs()).logits
+        losses, predicted, counted = token_losses(logits, moved.labels, trainee.batching.shifted)
+        target = moved.labels[:, 1:] if trainee.batching.shifted else moved.labels
+        right = (predicted == target) & counted
+        for row, index in enumerate(indices):
+            results[index] = {
+                "loss": float(losses[row].sum()),
+                "tokens": int(counted[row].sum()),
+                "correct": int(right[row].sum()),
+            }
+            if not trainee.batching.shifted:
+                results[index]["predicted"] = predicted[row][counted[row]].tolist()
+    return results
+
+
+@torch.no_grad()
+def generate(trainee: Trainee, tokenizer: Any, examples: Sequence[Example], kind: str) -> list[str]:
+    """Greedy answers to the examples' prompts, at most 48 tokens each; [] for an encoder."""
+    if kind != DECODER or not examples:
+        return []
+    trainee.model.eval()
+    prompts = [example.input_ids[: first_scored(example)] for example in examples]
+    longest = max(map(len, prompts))
+    pad = trainee.batching.pad % trainee.batching.vocabulary
+    ids = torch.full((len(prompts), longest), pad)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):  # padded on the left: generation goes on at the right
+        ids[row, longest - len(prompt) :] = torch.tensor(prompt) % trainee.batching.vocabulary
+        mask[row, longest - len(prompt) :] = 1
+    with autocast(trainee.recipe, trainee.device):
+        answered = trainee.model.generate(
+            input_ids=ids.to(trainee.device),
+            attention_mask=mask.to(trainee.device),
+            max_new_tokens=NEW_TOKENS,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=pad,
+            eos_token_id=tokenizer.eos_token_id % trainee.batching.vocabulary,
+        )
+    return [tokenizer.decode(row[longest:], skip_special_tokens=True).strip() for row in answered]
+
+
+def first_scored(example: Example) -> int:
+    """Where the response begins."""
+    return next(index for index, label in enumerate(example.labels) if label != -100)

@@ -1,0 +1,134 @@
+"""Evidence that training happened, and that the method keeps its promises: taken on every case.
+
+Logits are compared on a few held-out examples by their relative distance ||a - b|| / ||b||.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.build import load_adapter
+from bench.methods import Method
+from bench.precision import autocast
+from bench.tasks import Example
+from bench.train import Trainee
+
+EXAMPLES = 4
+LENGTH = 64
+
+
+class Probe:
+    """Logits on the same few examples, whenever asked; (positions, classes), in float32."""
+
+    def __init__(self, trainee: Trainee, examples: Sequence[Example]) -> None:
+        shortened = [Example(e.key, e.input_ids[:LENGTH], e.labels[:LENGTH]) for e in examples[:EXAMPLES]]
+        self.batch = trainee.batching.one(shortened).to(trainee.device)
+        self.trainee = trainee
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module) -> Tensor:
+        was_training = model.training
+        model.eval()
+        with autocast(self.trainee.recipe, self.trainee.device):
+            logits = model(**self.batch.inputs()).logits
+        model.train(was_training)
+        logits = logits[:, logits.shape[1] - self.batch.input_ids.shape[1] :]  # without virtual tokens
+        return logits[self.batch.attention_mask.bool()].float()
+
+
+def distance(seen: Tensor, expected: Tensor) -> float:
+    """Relative distance of logits; 0 where they are equal to the bit."""
+    return float(torch.linalg.norm(seen - expected) / torch.linalg.norm(expected))
+
+
+def fingerprint(model: nn.Module, trained: bool) -> dict[str, int]:
+    """A 64-bit hash of each parameter that trains (or that does not), by name."""
+    return {
+        name: hash_bits(parameter.detach())
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad == trained
+    }
+
+
+def hash_bits(tensor: Tensor) -> int:
+    """torch's hash of the tensor's bits, on its device."""
+    return int(torch.hash_tensor(tensor.contiguous().view(torch.uint8).flatten()).item())
+
+
+def changes(before: dict[str, int], model: nn.Module, trained: bool) -> dict[str, int]:
+    """How many of the tensors changed since before."""
+    after = fingerprint(model, trained)
+    return {"tensors": len(before), "changed": sum(after[name] != value for name, value in before.items())}
+
+
+def gradient_evidence(model: nn.Module) -> dict[str, int]:
+    """Frozen parameters that got a gradient, and trained ones that got none; both ought to be 0."""
+    parameters = list(model.parameters())
+    return {
+        "frozen_with_gradient": sum(p.grad is not None for p in parameters if not p.requires_grad),
+        "trained_without_gradient": sum(p.grad is None for p in parameters if p.requires_grad),
+    }
+
+
+def switched_off(model: nn.Module, probe: Probe) -> Tensor:
+    """Logits with the adapter disabled; the new head, if any, is the untrained one again."""
+    with model.disable_adapter():  # type: ignore[operator]
+        return probe(model)
+
+
+def saved_bytes(folder: Path) -> int:
+    """Size on disk of the weights that were saved."""
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+
+
+def read_back(
+    trainee: Trainee, probe: Probe, tuned: Tensor, make_base: Callable[[], nn.Module], release: Callable[[], None]
+) -> dict[str, Any]:
+    """Save what was trained, put it on a fresh base, compare; merge it there, compare again.
+
+    release() drops the trained model before the fresh one is built, so that both need not fit at once.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save(trainee, folder)
+        found: dict[str, Any] = {"adapter_bytes": saved_bytes(folder)}
+        method = trainee.method
+        release()
+        fresh = make_base()
+        fresh = load_adapter(fresh, folder) if method.is_adapter else load_weights(fresh, folder)
+    found["reload_distance"] = distance(probe(fresh), tuned)
+    if method.mergeable:
+        merged = fresh.merge_and_unload()  # type: ignore[operator]
+        found["merge_distance"] = distance(probe(merged), tuned)
+    return found
+
+
+def save(trainee: Trainee, folder: Path) -> None:
+    """The adapter by peft; for methods that train the model itself, the tensors that train."""
+    from safetensors.torch import save_file
+
+    if trainee.method.is_adapter:
+        trainee.model.save_pretrained(str(folder))  # type: ignore[operator]
+        return
+    trained = {name: p.detach().contiguous() for name, p in trainee.model.named_parameters() if p.requires_grad}
+    save_file(trained, folder / "model.safetensors")
+
+
+def load_weights(model: nn.Module, folder: Path) -> nn.Module:
+    """The saved tensors in a fresh model, in their own precision."""
+    from safetensors.torch import load_file
+
+    own = dict(model.named_parameters())
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        own[name].data = tensor.to(own[name].device)
+    return model
+
+
+def promises_of(method: Method) -> dict[str, bool]:
+    """What the method says of itself, stored beside what was seen."""
+    names = ("identity_at_start", "disable_gives_base", "keeps_base", "mergeable", "quantised", "is_adapter")
+    return {name: bool(getattr(method, name)) for name in names}

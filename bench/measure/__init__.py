@@ -1,0 +1,1 @@
+"""Measuring: seconds, bytes, FLOPs, joules and parameters of a case, in the worker."""

@@ -1,0 +1,160 @@
+"""FLOPs, one multiply-add counted as two: of a forward pass by three routes, and of a training step.
+
+The routes: torch's FlopCounterMode (what dispatch runs), fvcore (what a trace shows), and the formula
+2 N T + 4 L T^2 H from the architecture's numbers. All at one fixed shape, with attention written out as
+matrix products. FLOPs are exact: equal on every machine for the same libraries.
+"""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.methods import Method
+from bench.models import ENCODER, ModelEntry
+from bench.models.shapes import head_parameters, hidden_size, layer_count, linear_layers, targeted
+from bench.precision import autocast
+from bench.recipe import Recipe
+
+BATCH, LENGTH = 2, 32  # the shape all counts are made at
+AGREEMENT = 0.02  # the routes differ by what each leaves out: norms, activations, rotary embeddings
+
+
+def probe(entry: ModelEntry, device: str) -> torch.Tensor:
+    """Token ids of the fixed shape, the same for every case of a model."""
+    generator = torch.Generator().manual_seed(0)
+    low = min(10, entry.config["vocab_size"] - 1)
+    return torch.randint(low, entry.config["vocab_size"], (BATCH, LENGTH), generator=generator).to(device)
+
+
+def forward_formula(entry: ModelEntry, labels: int) -> int:
+    """FLOPs of the base's forward pass over (BATCH, LENGTH) tokens."""
+    tokens = BATCH * LENGTH
+    weights = sum(layer.inputs * layer.outputs for layer in linear_layers(entry))
+    bias = labels  # the classifier's bias is no product
+    head = head_parameters(entry, labels) - bias
+    attention = 4 * layer_count(entry) * BATCH * LENGTH**2 * attention_width(entry)
+    return 2 * (weights + head) * tokens + attention
+
+
+def attention_width(entry: ModelEntry) -> int:
+    """Heads times head size; the queries' width."""
+    return hidden_size(entry)
+
+
+def step_formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> int | None:
+    """FLOPs of forward and backward: 3 forwards where all trains; where the base is frozen 2, and 3 of the adapter.
+
+    None for methods whose update is not two thin products beside each layer.
+    """
+    forward = forward_formula(entry, labels)
+    tokens = BATCH * LENGTH
+    if method.trains == "all":
+        return 3 * forward
+    if not method.is_adapter or method.count.__name__ != "low_rank" or method.name == "hira":
+        return None
+    adapter = 2 * tokens * method.count(targeted(entry, method.targets(entry)), entry, recipe)
+    head = 2 * tokens * (head_parameters(entry, labels) - labels) if entry.kind == ENCODER else 0
+    return 2 * forward + 3 * adapter + head - first_layer_input_gradient(entry, method, tokens)
+
+
+def first_layer_input_gradient(entry: ModelEntry, method: Method, tokens: int) -> int:
+    """What backward leaves out: nothing below the first layer's query, key and value asks for a gradient."""
+    layers = linear_layers(entry)
+    per_layer = len(layers) // layer_count(entry)
+    into = [layer for layer in layers[:per_layer] if layer.name.endswith(("query", "key", "value", "q_proj", "k_proj",
+                                                                          "v_proj", "c_attn"))]  # fmt: skip
+    adapted = {layer.name for layer in targeted(entry, method.targets(entry))}
+    rank_free = sum(layer.inputs * layer.outputs for layer in into)
+    return 2 * tokens * rank_free if adapted else 0
+
+
+@contextlib.contextmanager
+def written_out_attention(model: nn.Module) -> Iterator[None]:
+    """Attention as plain matrix products, which every counter knows."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    before = base.config._attn_implementation
+    base.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        base.set_attn_implementation(before)
+
+
+def count_forward(model: nn.Module, ids: torch.Tensor) -> int:
+    """FLOPs of one forward pass by torch's FlopCounterMode."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(input_ids=ids)
+    return counter.get_total_flops()
+
+
+def count_step(model: nn.Module, ids: torch.Tensor) -> int:
+    """FLOPs of forward and backward by torch's FlopCounterMode; leaves no gradients."""
+    with FlopCounterMode(display=False) as counter:
+        model(input_ids=ids).logits.float().sum().backward()
+    model.zero_grad(set_to_none=True)
+    return counter.get_total_flops()
+
+
+class Logits(nn.Module):
+    """The model as a function of ids alone, which is what a trace can follow."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+
+
+def count_by_trace(model: nn.Module, ids: torch.Tensor) -> int:
+    """FLOPs of one forward pass by fvcore, which counts a multiply-add as one; doubled here.
+
+    Raises ImportError without fvcore, RuntimeError where the model cannot be traced.
+    """
+    from fvcore.nn import FlopCountAnalysis
+
+    logging.getLogger("fvcore").setLevel(logging.ERROR)  # it lists every elementwise operation it skips
+    with warnings.catch_warnings(), torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")  # tracing warns of every shape that becomes a constant
+        analysis = FlopCountAnalysis(Logits(model), ids).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        return 2 * int(analysis.total())
+
+
+def forward_figures(
+    model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, labels: int
+) -> tuple[dict[str, Any], list[str]]:
+    """The base's forward pass by the three routes, and why a route is missing or differs by more than 2 %."""
+    ids = probe(entry, next(model.parameters()).device.type)
+    reasons = []
+    with written_out_attention(model), autocast(recipe, ids.device.type):
+        found: dict[str, Any] = {
+            "flops_shape": [BATCH, LENGTH],
+            "forward_flops": count_forward(model, ids),
+            "forward_flops_formula": forward_formula(entry, labels),
+        }
+        try:
+            if method.quantised:
+                raise RuntimeError("it cannot follow bitsandbytes' packed weights")
+            found["forward_flops_fvcore"] = count_by_trace(model, ids)
+        except (ImportError, RuntimeError) as error:
+            reasons.append(f"no FLOPs by fvcore: {str(error).splitlines()[0]}")
+    expected = found["forward_flops_formula"]
+    for route in ("forward_flops", "forward_flops_fvcore"):
+        if route in found and abs(found[route] / expected - 1) > AGREEMENT:
+            reasons.append(f"{route} is {found[route] / expected:.3f} of the formula's")
+    return found, reasons
+
+
+def step_figures(model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
+    """FLOPs of a training step at the fixed shape, counted and (where there is one) by formula."""
+    ids = probe(entry, next(model.parameters()).device.type)
+    with written_out_attention(model), autocast(recipe, ids.device.type):
+        step = count_step(model, ids)
+    return {"step_flops": step, "step_flops_formula": step_formula(entry, method, recipe, labels)}

@@ -1,0 +1,126 @@
+"""Bytes: peaks of a phase, on CUDA from torch's allocator and NVML, on CPU from the kernel and from tensors.
+
+Three figures that are never mixed: *allocated* is what tensors hold, *reserved* what the allocator or the
+process keeps, *driver* what NVML says the process takes, context included.
+"""
+
+import contextlib
+import gc
+import os
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+CLEAR_PEAK = "5"  # what resets VmHWM when written to clear_refs (Linux, proc(5))
+ROUNDING = 512  # CUDA's allocator hands out multiples of this many bytes; used on CPU too, to be comparable
+
+
+def resident_peak_bytes() -> int:
+    """Highest resident set of this process since the last reset."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    unit = 1 if os.uname().sysname == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def reset_resident_peak() -> bool:
+    """Start the peak again; False where the kernel does not allow it, and the peak is the process's whole one."""
+    try:
+        Path("/proc/self/clear_refs").write_text(CLEAR_PEAK)
+    except OSError:
+        return False
+    return True
+
+
+def driver_bytes(device: str) -> int | None:
+    """What NVML says this process holds on the card; None where it cannot tell."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        used = [p.usedGpuMemory for p in pynvml.nvmlDeviceGetComputeRunningProcesses(handle) if p.pid == os.getpid()]
+    except pynvml.NVMLError:
+        return None
+    return used[0] if used else None
+
+
+class Phases:
+    """Peak bytes of each named phase of a case: `with phases("train"): ...`."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.peaks: dict[str, dict[str, int | None]] = {}
+        self.resettable = device != "cpu" or reset_resident_peak()
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self._reset()
+        yield
+        self.peaks[name] = self._peak()
+
+    def _reset(self) -> None:
+        if self.device == "cpu":
+            gc.collect()
+            reset_resident_peak()
+        else:
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def _peak(self) -> dict[str, int | None]:
+        if self.device == "cpu":
+            return {"resident_bytes": resident_peak_bytes()}
+        torch.cuda.synchronize(self.device)
+        return {
+            "allocated_bytes": torch.cuda.max_memory_allocated(self.device),
+            "reserved_bytes": torch.cuda.max_memory_reserved(self.device),
+            "driver_bytes": driver_bytes(self.device),
+        }
+
+    def highest(self) -> int:
+        """The case's peak: reserved bytes on CUDA, resident bytes on CPU."""
+        key = "resident_bytes" if self.device == "cpu" else "reserved_bytes"
+        return max((peak[key] or 0 for peak in self.peaks.values()), default=0)
+
+
+class LiveStorages(TorchDispatchMode):
+    """Follow every tensor storage that operations make: the bytes alive, and their peak.
+
+    A storage counts from the operation that returns it until its last reference goes, rounded up to 512
+    bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live_bytes = 0
+        self.peak_bytes = 0
+        self._seen: dict[int, Any] = {}
+
+    def add(self, tensor: torch.Tensor) -> None:
+        """Count the tensor's storage, once."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._seen or storage.device.type == "meta":
+            return
+        size = -(-storage.nbytes() // ROUNDING) * ROUNDING
+        self.live_bytes += size
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+
+        def freed(_: Any) -> None:
+            self._seen.pop(key, None)
+            self.live_bytes -= size
+
+        self._seen[key] = weakref.ref(storage, freed)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        torch.utils._pytree.tree_map_only(torch.Tensor, self.add, result)
+        return result

@@ -1,0 +1,81 @@
+"""Methods: what is trained, on a base stored how. One function each, which gives peft's configuration.
+
+An entry states what the method promises; tests read it and hold the method to it. The count of its
+trainable parameters is a formula here, written from the method's paper and not from peft.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.models import DECODER, ENCODER, ModelEntry
+from bench.models.shapes import Linear
+from bench.recipe import Recipe
+from bench.registry import Registry
+
+ALL = "all"
+HEAD = "head"
+ADAPTER = "adapter"
+
+PLAIN = "plain"  # float32, or bfloat16 where the recipe computes in it and the base is frozen
+INT8 = "int8"
+NF4 = "nf4"
+
+
+class Unsupported(ValueError):
+    """A pair of method and model that cannot work; says why."""
+
+
+@dataclass(frozen=True)
+class Attach:
+    """What a method is told: the model's entry, the recipe, and how many optimizer steps there will be."""
+
+    model: ModelEntry
+    recipe: Recipe
+    steps: int
+
+    @property
+    def peft_task(self) -> str:
+        return "TOKEN_CLS" if self.model.kind == ENCODER else "CAUSAL_LM"
+
+
+@dataclass(frozen=True)
+class Method:
+    """An entry. run(attach) -> a peft configuration, or None where peft has no part.
+
+    targets(model): modules it adapts; count(layers, model, recipe): its trainable parameters without the head.
+    """
+
+    name: str
+    says: str
+    run: Callable[[Attach], Any]
+    paper: str
+    count: Callable[[list[Linear], ModelEntry, Recipe], int]
+    targets: Callable[[ModelEntry], tuple[str, ...]]
+    trains: str = ADAPTER
+    storage: str = PLAIN
+    identity_at_start: bool = True  # attached and untrained, it gives the base's logits
+    disable_gives_base: bool = True  # switched off, it gives the base's logits
+    keeps_base: bool = True  # the base's weights stay as loaded, even while attaching
+    mergeable: bool = True
+    kinds: tuple[str, ...] = (ENCODER, DECODER)
+    after: str = ""  # the method that is trained and merged first
+    penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once an optimizer step
+    after_step: Callable[[Any, int], None] | None = None  # (model, step) after each optimizer step
+    report: Callable[[Any], dict[str, Any]] | None = None  # (model) -> more evidence after training
+
+    @property
+    def is_adapter(self) -> bool:
+        return self.trains == ADAPTER
+
+    @property
+    def quantised(self) -> bool:
+        return self.storage != PLAIN
+
+    def suits(self, model: ModelEntry) -> bool:
+        return model.kind in self.kinds
+
+
+METHODS: Registry[Method] = Registry("method")
+
+from bench.methods import adaptive, lora, quantised, rescaling, tokens, whole  # noqa: E402, F401  (register themselves)

@@ -1,0 +1,70 @@
+"""AdaLoRA: the rank of each layer is a budget, moved during training to where it matters."""
+
+from typing import Any
+
+from bench.methods import METHODS, Attach, Method
+from bench.methods.targets import all_linear
+from bench.models import ModelEntry
+from bench.models.shapes import Linear
+from bench.recipe import Recipe
+
+ORTHOGONALITY = 0.5  # gamma, the weight of the penalty; peft's default
+
+
+def at_initial_rank(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
+    """initial_rank (inputs + outputs + 1) a layer: P, Q and the singular values. Pruning sets values to 0."""
+    return sum(recipe.initial_rank * (layer.inputs + layer.outputs + 1) for layer in layers)
+
+
+def orthogonality(model: Any) -> Any:
+    """gamma times the mean of ||P'P - I|| and ||QQ' - I|| over all layers, as peft adds it to its own loss."""
+    import torch
+
+    terms = []
+    for name, factor in model.named_parameters():
+        if "lora_A" in name or "lora_B" in name:
+            gram = factor @ factor.T if "lora_A" in name else factor.T @ factor
+            terms.append(torch.linalg.norm(gram.float() - torch.eye(len(gram), device=gram.device)))
+    return ORTHOGONALITY * torch.stack(terms).mean()
+
+
+def move_budget(model: Any, step: int) -> None:
+    """Let peft score the singular values and prune to this step's budget; step counts from 0."""
+    model.base_model.update_and_allocate(step)
+
+
+def ranks_left(model: Any) -> dict[str, Any]:
+    """Singular values that are not pruned, over all layers: first and last budget, and the spread by layer."""
+    pattern = model.base_model.peft_config["default"].rank_pattern or {}
+    kept = [int(sum(flags)) for flags in pattern.values()]
+    return {"rank_total": sum(kept), "rank_smallest": min(kept, default=0), "rank_largest": max(kept, default=0)}
+
+
+@METHODS.add(
+    "adalora",
+    Method,
+    paper="arXiv:2303.10512",
+    count=at_initial_rank,
+    targets=all_linear,
+    penalty=orthogonality,
+    after_step=move_budget,
+    report=ranks_left,
+)
+def adalora(attach: Attach) -> Any:
+    """LoRA as P diag(s) Q; the least important s are pruned from initial_rank to rank on average."""
+    from peft import AdaLoraConfig
+
+    # the schedule of the paper's experiments: a tenth of the steps before pruning, a third after it
+    return AdaLoraConfig(
+        task_type=attach.peft_task,
+        init_r=attach.recipe.initial_rank,
+        target_r=attach.recipe.rank,
+        lora_alpha=attach.recipe.alpha,
+        lora_dropout=attach.recipe.dropout,
+        target_modules=list(all_linear(attach.model)),
+        total_step=attach.steps,
+        tinit=max(1, attach.steps // 10),
+        tfinal=max(1, attach.steps // 3),
+        deltaT=max(1, attach.steps // 50),
+        orth_reg_weight=ORTHOGONALITY,
+    )

@@ -1,0 +1,109 @@
+"""LoRA and those of its relatives that differ in scale, start or shape: W x + s B A x, W frozen.
+
+B is (outputs, rank), A is (rank, inputs).
+"""
+
+from typing import Any
+
+from bench.methods import METHODS, Attach, Method
+from bench.methods.targets import all_linear, query_value
+from bench.models import ModelEntry
+from bench.models.shapes import Linear
+from bench.recipe import Recipe
+
+
+def low_rank(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
+    """rank (inputs + outputs) a layer."""
+    return sum(recipe.rank * (layer.inputs + layer.outputs) for layer in layers)
+
+
+def low_rank_and_magnitude(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
+    """As LoRA, and one magnitude for each output."""
+    return low_rank(layers, model, recipe) + sum(layer.outputs for layer in layers)
+
+
+def lora_config(attach: Attach, targets: tuple[str, ...], **more: Any) -> Any:
+    """peft's LoraConfig from the recipe."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        task_type=attach.peft_task,
+        r=attach.recipe.rank,
+        lora_alpha=attach.recipe.alpha,
+        lora_dropout=attach.recipe.dropout,
+        target_modules=list(targets),
+        fan_in_fan_out=attach.model.family_name == "gpt2",  # GPT-2 stores its matrices transposed
+        **more,
+    )
+
+
+@METHODS.add("lora", Method, paper="arXiv:2106.09685", count=low_rank, targets=query_value)
+def lora(attach: Attach) -> Any:
+    """LoRA on query and value, as source 001."""
+    return lora_config(attach, query_value(attach.model))
+
+
+@METHODS.add("lora_all", Method, paper="arXiv:2305.14314", count=low_rank, targets=all_linear)
+def lora_all(attach: Attach) -> Any:
+    """LoRA on all linear layers."""
+    return lora_config(attach, all_linear(attach.model))
+
+
+@METHODS.add("lora_after_full", Method, paper="source 001", count=low_rank, targets=query_value, after="full")
+def lora_after_full(attach: Attach) -> Any:
+    """LoRA started from the fully fine-tuned model: what source 001's tables 4 and 6 show."""
+    return lora_config(attach, query_value(attach.model))
+
+
+@METHODS.add("rslora", Method, paper="arXiv:2312.03732", count=low_rank, targets=all_linear)
+def rslora(attach: Attach) -> Any:
+    """LoRA scaled by alpha / sqrt(rank)."""
+    return lora_config(attach, all_linear(attach.model), use_rslora=True)
+
+
+@METHODS.add("dora", Method, paper="arXiv:2402.09353", count=low_rank_and_magnitude, targets=all_linear)
+def dora(attach: Attach) -> Any:
+    """LoRA on the direction, and a trained magnitude for each output."""
+    return lora_config(attach, all_linear(attach.model), use_dora=True)
+
+
+@METHODS.add(
+    "olora",
+    Method,
+    paper="arXiv:2406.01775",
+    count=low_rank,
+    targets=all_linear,
+    disable_gives_base=False,
+    keeps_base=False,
+)
+def olora(attach: Attach) -> Any:
+    """LoRA started from a QR decomposition of W, which keeps the rest."""
+    return lora_config(attach, all_linear(attach.model), init_lora_weights="olora")
+
+
+@METHODS.add(
+    "pissa",
+    Method,
+    paper="arXiv:2404.02948",
+    count=low_rank,
+    targets=all_linear,
+    disable_gives_base=False,
+    keeps_base=False,
+)
+def pissa(attach: Attach) -> Any:
+    """LoRA started from the largest singular values of W, which keeps the rest."""
+    return lora_config(attach, all_linear(attach.model), init_lora_weights="pissa")
+
+
+@METHODS.add("hira", Method, paper="openreview:TwJrTz9cRS", count=low_rank, targets=all_linear)
+def hira(attach: Attach) -> Any:
+    """The update is W times B A, element by element: high rank from low-rank parts."""
+    from peft import HiraConfig
+
+    return HiraConfig(
+        task_type=attach.peft_task,
+        r=attach.recipe.rank,
+        hira_dropout=attach.recipe.dropout,
+        target_modules=list(all_linear(attach.model)),
+        fan_in_fan_out=attach.model.family_name == "gpt2",
+    )

@@ -1,0 +1,52 @@
+"""Methods that train what comes before the text: virtual tokens at the input, or keys and values everywhere.
+
+Neither can be merged: there is no weight they would go into.
+"""
+
+from typing import Any
+
+from bench.methods import METHODS, Attach, Method
+from bench.methods.targets import nothing
+from bench.models import ModelEntry
+from bench.models.shapes import Linear, hidden_size, key_value_size, layer_count
+from bench.recipe import Recipe
+
+
+def keys_and_values(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
+    return recipe.virtual_tokens * layer_count(model) * 2 * key_value_size(model)
+
+
+def embeddings(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
+    return recipe.virtual_tokens * hidden_size(model)
+
+
+@METHODS.add(
+    "prefix",
+    Method,
+    paper="arXiv:2101.00190",
+    count=keys_and_values,
+    targets=nothing,
+    identity_at_start=False,
+    mergeable=False,
+)
+def prefix(attach: Attach) -> Any:
+    """Trained keys and values before the text, in every layer."""
+    from peft import PrefixTuningConfig
+
+    return PrefixTuningConfig(task_type=attach.peft_task, num_virtual_tokens=attach.recipe.virtual_tokens)
+
+
+@METHODS.add(
+    "prompt",
+    Method,
+    paper="arXiv:2104.08691",
+    count=embeddings,
+    targets=nothing,
+    identity_at_start=False,
+    mergeable=False,
+)
+def prompt(attach: Attach) -> Any:
+    """Trained embeddings before the text, at the input alone."""
+    from peft import PromptTuningConfig
+
+    return PromptTuningConfig(task_type=attach.peft_task, num_virtual_tokens=attach.recipe.virtual_tokens)

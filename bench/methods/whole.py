@@ -1,0 +1,26 @@
+"""Training weights of the model itself: all of them, or the output layer alone."""
+
+from bench.methods import ALL, HEAD, METHODS, Attach, Method
+from bench.methods.targets import nothing
+from bench.models import ModelEntry
+from bench.models.shapes import Linear, stack_parameters
+from bench.recipe import Recipe
+
+
+def everything(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
+    """The whole stack; the head is counted with it by whoever asks."""
+    return stack_parameters(model)
+
+
+def no_more(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
+    return 0
+
+
+@METHODS.add("full", Method, paper="", trains=ALL, count=everything, targets=nothing, keeps_base=False, mergeable=False)
+def full(attach: Attach) -> None:
+    """Every weight trains."""
+
+
+@METHODS.add("head", Method, paper="", trains=HEAD, count=no_more, targets=nothing, keeps_base=False, mergeable=False)
+def head(attach: Attach) -> None:
+    """The output layer alone trains; a decoder's tied one is its input embedding too."""

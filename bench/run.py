@@ -1,0 +1,302 @@
+"""Running a case, in the worker: device, model, task, method; train, measured; score. Gives a record's fields."""
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench import evidence, train
+from bench.batches import Batching
+from bench.build import attach, prepare_base
+from bench.case import Case, parse_case
+from bench.devices import DEVICES
+from bench.evaluate import generate, outcomes
+from bench.measure import flops, parameters
+from bench.measure.clock import step_statistics
+from bench.measure.energy import Joules, utilisation
+from bench.measure.environment import describe_worker
+from bench.measure.memory import LiveStorages, Phases
+from bench.methods import METHODS, Method
+from bench.models import DECODER, MODELS, ModelEntry
+from bench.recipe import Recipe, recipe_for
+from bench.sources import Weights, find_weights, load_rows
+from bench.tasks import TASKS, Prepared, Score, Task
+from bench.tokenizers import tokenizer_for
+from bench.trainer_engine import train_with_trainer
+
+ENGINES = {"bench": train.train, "trainer": train_with_trainer}
+
+
+@dataclass
+class Setting:
+    """A case with everything it needs, before its model is built."""
+
+    case: Case
+    recipe: Recipe
+    task: Task
+    entry: ModelEntry
+    method: Method
+    weights: Weights
+    tokenizer: Any
+    prepared: Prepared
+    batching: Batching
+    device: str
+    data: dict[str, Any]
+    reasons: list[str]
+    phases: Phases
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> int:
+        return len(self.prepared.labels)
+
+
+def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
+    """Find weights and data, and prepare the examples.
+
+    payload: case (id), recipe (fields), mirror (path or None), synthetic (whether weights must be random).
+    """
+    case, recipe = parse_case(payload["case"]), Recipe(**payload["recipe"])
+    task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
+    device = DEVICES[case.device].torch_name
+    mirror = Path(payload["mirror"]) if payload.get("mirror") else None
+    say({"line": "looking for weights and data"})
+    weights = find_weights(entry, mirror, synthetic=payload.get("synthetic", False))
+    tokenizer, reasons = tokenizer_for(entry, weights, mirror)
+    rows = load_rows(task.data, recipe.data, mirror)
+    prepared = task.run(rows.splits, tokenizer, recipe)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    batching = Batching(recipe, pad, entry.config["vocab_size"], shifted=entry.kind == DECODER)
+    data = {
+        "origin": rows.origin,
+        "identity": rows.identity,
+        "reason": rows.reason,
+        "train_examples": len(prepared.train),
+        "held_out_examples": len(prepared.held_out),
+        "truncated_share": prepared.truncated_share,
+    }
+    reasons = [f"weights: {weights.reason}", f"data: {rows.reason}", *reasons, *prepared.reasons]
+    return Setting(case, recipe, task, entry, method, weights, tokenizer, prepared, batching, device, data, reasons,
+                   Phases(device))  # fmt: skip
+
+
+def base_maker(setting: Setting, say: train.Say) -> Callable[[], nn.Module]:
+    """A function that gives the method's base, the same each time it is called.
+
+    For a method that starts from another's result, that one is trained here first and its weights kept.
+    """
+    arguments = (setting.entry, setting.weights, setting.labels)
+
+    def fresh() -> nn.Module:
+        return prepare_base(*arguments, setting.method, setting.recipe, setting.case.seed, setting.device)
+
+    if not setting.method.after:
+        return fresh
+    first = METHODS[setting.method.after]
+    case = replace(setting.case, method=first.name)
+    recipe = recipe_for(case, setting.recipe.data, engine=setting.recipe.engine)
+    say({"line": f"training {first.name} first"})
+    model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
+    model = attach(model, setting.entry, first, recipe, 0, case.seed)
+    trainee = train.Trainee(model, first, recipe, replace(setting.batching, recipe=recipe), setting.device)
+    steps = train.plan_steps(trainee.batching, setting.prepared.train, case.seed)
+    done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)
+    setting.reasons.append(
+        f"started from {first.name}: {len(steps)} steps of recipe {recipe.digest()}, last loss {done.losses[-1]:.4f}"
+    )
+    weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    def tuned() -> nn.Module:
+        base = fresh()
+        base.load_state_dict(weights)
+        return base
+
+    return tuned
+
+
+def score(setting: Setting, trainee: train.Trainee) -> Score:
+    """The held-out examples' outcomes as metrics."""
+    return setting.task.score(setting.prepared, outcomes(trainee, setting.prepared.held_out))
+
+
+def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
+    """A record's fields, and `examples`: one row for each held-out example."""
+    setting = set_up(payload, say)
+    phases = setting.phases
+    with phases("load"):
+        make_base = base_maker(setting, say)
+        model = make_base()
+    steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
+    found = base_figures(setting, model)
+    trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
+    probe = evidence.Probe(trainee, setting.prepared.held_out)
+    base_logits = probe(model)
+    loaded = evidence.fingerprint(model, trained=False) | evidence.fingerprint(model, trained=True)
+    with phases("attach"):
+        model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
+    trainee = replace(trainee, model=model)
+    seen: dict[str, Any] = {
+        "promises": evidence.promises_of(setting.method),
+        "start_distance": evidence.distance(probe(model), base_logits),
+    }
+    frozen, trained = evidence.fingerprint(model, False), evidence.fingerprint(model, True)
+    seen["base_changed_by_attaching"] = changed_base(loaded, frozen)
+    del loaded
+    say({"line": "evaluating the untrained model"})
+    before = score(setting, trainee).quality
+    result = train_and_score(setting, trainee, steps, say)
+    seen["base"] = evidence.changes(frozen, model, trained=False)
+    seen["trained"] = evidence.changes(trained, model, trained=True)
+    if setting.method.report:
+        seen |= setting.method.report(model)
+    say({"line": "checking and counting"})
+    tuned = probe(model)
+    if setting.method.is_adapter:
+        seen["off_distance"] = evidence.distance(evidence.switched_off(model, probe), base_logits)
+    exact = exact_figures(setting, trainee, found, seen)
+    result["noisy"] |= achieved(setting, exact, result["noisy"])
+    holder = [model]
+    del model
+
+    def release() -> None:
+        holder.clear()
+        trainee.__dict__["model"] = None  # the frozen dataclass is the last to hold it
+        gc.collect()
+        if setting.device != "cpu":
+            torch.cuda.empty_cache()
+
+    seen |= evidence.read_back(trainee, probe, tuned, make_base, release)
+    exact["adapter_bytes"] = seen.pop("adapter_bytes")
+    return {
+        "quality_before": before,
+        "quality_judged": setting.weights.origin != "synthetic",
+        "exact": exact,
+        "evidence": seen,
+        "data": setting.data,
+        "weights": {"origin": setting.weights.origin, "identity": setting.weights.identity},
+        "environment": describe_worker(setting.device),
+        "reasons": setting.reasons,
+        **result,
+    }
+
+
+def changed_base(loaded: dict[str, int], frozen: dict[str, int]) -> int:
+    """How many of the base's tensors differ after attaching; peft renames them, so they are counted by hash."""
+    hashes = list(loaded.values())
+    for value in frozen.values():
+        if value in hashes:
+            hashes.remove(value)
+    return len(hashes)
+
+
+def train_and_score(setting: Setting, trainee: train.Trainee, steps: list[train.Step], say: train.Say) -> dict[str, Any]:
+    """Train by the recipe's engine, evaluate, generate; quality, losses, noisy figures, tables and examples."""
+    epochs: list[dict[str, float]] = []
+    scores: list[Score] = []
+    last = steps[-1].epoch
+
+    def on_epoch(epoch: int) -> None:
+        if epoch == last or setting.recipe.evaluate_each_epoch:
+            say({"line": f"evaluating after epoch {epoch}"})
+            started = time.perf_counter()
+            scores[:] = [score(setting, trainee)]
+            setting.seconds["evaluate"] = time.perf_counter() - started
+            epochs.append({"epoch": epoch, **scores[0].quality})
+
+    joules = Joules(setting.device)
+    started = time.perf_counter()
+    with setting.phases("train"):
+        training = ENGINES[setting.recipe.engine](trainee, steps, say, on_epoch)
+    spent = joules.spent()
+    setting.seconds["train"] = sum(training.seconds)
+    setting.seconds["train_wall"] = time.perf_counter() - started
+    with setting.phases("evaluate"):
+        final = scores[0]
+        asked = setting.prepared.held_out[: setting.recipe.generated_examples]
+        said = generate(trainee, setting.tokenizer, asked, setting.entry.kind)
+    tables = dict(final.tables)
+    if said:
+        tables["generated"] = [
+            {"prompt": example.prompt, "actual": example.answer, "generated": answer}
+            for example, answer in zip(asked, said, strict=True)
+        ]
+    for entry in epochs:
+        own = [loss for loss, step in zip(training.losses, steps, strict=True) if step.epoch == entry["epoch"]]
+        entry["train_loss"] = sum(own) / len(own)
+    noisy = {
+        **step_statistics(training.seconds, training.tokens, training.padded_tokens),
+        "seconds": {**setting.seconds, "data": training.data_seconds},
+        "tokens": sum(training.tokens),
+        "joules": spent,
+        "memory": setting.phases.peaks,
+        "peak_bytes": setting.phases.highest(),
+    }
+    return {
+        "quality": final.quality,
+        "epochs": epochs,
+        "losses": training.losses,
+        "noisy": noisy,
+        "tables": tables,
+        "examples": final.examples,
+    }
+
+
+def base_figures(setting: Setting, model: nn.Module) -> dict[str, Any]:
+    """FLOPs of the base's forward pass."""
+    found, reasons = flops.forward_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
+    setting.reasons += reasons
+    return found
+
+
+def exact_figures(setting: Setting, trainee: train.Trainee, found: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """Parameters, FLOPs, and on CPU the bytes tensors hold at the peak of a training step."""
+    model = trainee.model
+    found |= parameters.figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
+    found |= flops.step_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
+    found["optimizer_steps"] = len(train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed))
+    batch = setting.batching.one(setting.prepared.train[: setting.recipe.batch_size])
+    with LiveStorages() as storages:
+        for tensor in (*model.parameters(), *model.buffers()):
+            storages.add(tensor.detach())
+        found["resting_allocated_bytes"] = storages.live_bytes
+        train.backward(trainee, [batch.to(setting.device)])
+    seen |= evidence.gradient_evidence(model)
+    found["step_allocated_bytes"] = storages.peak_bytes
+    found["step_shape"] = list(batch.input_ids.shape)
+    model.zero_grad(set_to_none=True)
+    return found
+
+
+def achieved(setting: Setting, exact: dict[str, Any], noisy: dict[str, Any]) -> dict[str, Any]:
+    """FLOP/s of training, from the counted step and the padded tokens a second, and the share of the peak."""
+    rows, length = exact["flops_shape"]
+    rate = exact["step_flops"] / (rows * length) * noisy["padded_tokens_per_second"]
+    return {"flops_per_second": rate, "utilisation": utilisation(rate, setting.device)}
+
+
+class Stepper:
+    """A case made ready, whose optimizer steps are driven one by one from outside, for timing."""
+
+    def __init__(self, payload: dict[str, Any], say: train.Say) -> None:
+        setting = set_up(payload, say)
+        model = base_maker(setting, say)()
+        steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
+        model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
+        trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
+        self.environment = describe_worker(setting.device)
+        self.steps = len(steps)
+        self._run = train.each_step(trainee, steps[:1] * len(steps))  # one step's shape again and again
+
+    def describe(self) -> dict[str, Any]:
+        """The worker's environment, for pytest-benchmark's extra_info."""
+        return self.environment
+
+    def step(self) -> dict[str, float]:
+        """One optimizer step of the first batch: its loss, its seconds by the worker's clock, its tokens."""
+        _, _, loss, seconds, batches = next(self._run)
+        return {"loss": loss, "seconds": seconds, "tokens": sum(batch.tokens for batch in batches)}

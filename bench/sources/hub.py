@@ -1,0 +1,115 @@
+"""The Hugging Face Hub and its cache. Whether the Hub answers is asked once a process, in seconds.
+
+A person's own settings hold: HF_ENDPOINT, HF_HUB_OFFLINE, HF_HOME, tokens and proxies. Every refusal becomes one
+sentence, so that the search for weights goes on.
+"""
+
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from bench.sources.cached_folder import say
+from bench.sources.errors import FULL_DISK, SourceError, first_line
+from bench.sources.snapshot import complaint, no_safetensors, wanted_files
+
+ANSWER_SECONDS = 3.0  # for name resolution, connection and answer together
+REQUEST_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Does the Hub answer, and in a sentence how or why not."""
+
+    ok: bool
+    reason: str
+
+
+@cache
+def hub_answers() -> Answer:
+    """Ask the Hub for its front page, once a process; at most ANSWER_SECONDS."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return Answer(False, "the Hub is not asked, HF_HUB_OFFLINE is set")
+    answers: list[Answer] = []
+    # a thread, because nothing else bounds the time of resolving a name
+    thread = threading.Thread(target=lambda: answers.append(ask(constants.ENDPOINT)), daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    return answers[0] if answers else Answer(False, f"the Hub gave no answer within {ANSWER_SECONDS:g} s")
+
+
+def ask(endpoint: str) -> Answer:
+    """The answer of one request to the Hub's front page."""
+    from huggingface_hub import get_session
+
+    try:
+        status = get_session().head(endpoint, timeout=ANSWER_SECONDS * 0.9).status_code
+    except Exception as error:  # of whichever HTTP library huggingface_hub uses in its version
+        return Answer(False, f"the Hub could not be reached ({first_line(error)})")
+    if status >= 500:
+        return Answer(False, f"the Hub answered {status}")
+    return Answer(True, "the Hub answers")
+
+
+def cached_snapshot(hub_id: str, revision: str) -> Path:
+    """The complete snapshot in the Hugging Face cache, without asking the network. Raises SourceError if none."""
+    from huggingface_hub import constants
+
+    repository = Path(constants.HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}"
+    reference = repository / "refs" / revision
+    try:
+        commit = reference.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        commit = revision  # a pinned commit has no reference file
+    folder = repository / "snapshots" / commit
+    if not folder.is_dir():
+        raise SourceError(f"the Hugging Face cache does not hold {hub_id}")
+    if wrong := complaint(folder):
+        raise SourceError(f"the Hugging Face cache's snapshot of {hub_id} {wrong}")
+    return folder
+
+
+def download_snapshot(hub_id: str, revision: str) -> Path:
+    """The model's snapshot from the Hub, safetensors only, in the Hugging Face cache. Raises SourceError."""
+    answer = hub_answers()
+    if not answer.ok:
+        raise SourceError(answer.reason)
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        info = HfApi().model_info(hub_id, revision=revision, files_metadata=True, timeout=REQUEST_SECONDS)
+        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        names = wanted_files(list(sizes))
+        if not names:
+            raise SourceError(f"{hub_id} on the Hub {no_safetensors(list(sizes))}")
+        say(f"fetching {hub_id} from the Hub, {sum(sizes[name] for name in names) / 1e6:.1f} MB")
+        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=names, etag_timeout=REQUEST_SECONDS))
+    except SourceError:
+        raise
+    except Exception as error:  # of whichever HTTP library huggingface_hub uses in its version
+        raise SourceError(refusal(hub_id, error)) from error
+    if wrong := complaint(folder):
+        raise SourceError(f"{hub_id} as fetched from the Hub {wrong}")
+    return folder
+
+
+def refusal(hub_id: str, error: Exception) -> str:
+    """One sentence for what the Hub or its library said."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, GatedRepoError):
+        return f"{hub_id} is gated on the Hub: accept its licence there and log in with `hf auth login`"
+    if isinstance(error, RevisionNotFoundError):
+        return f"{hub_id} has no such revision on the Hub"
+    if isinstance(error, RepositoryNotFoundError):
+        return f"the Hub has no {hub_id} for this login ({status}); if it is private, log in with `hf auth login`"
+    if status in (401, 403):
+        return f"the Hub refuses {hub_id} to this login ({status}); log in with `hf auth login`"
+    if status is not None:
+        return f"the Hub answered {status} for {hub_id}"
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return f"no space left on the disk of the Hugging Face cache for {hub_id}; free some, or set HF_HOME"
+    return f"{hub_id} could not be fetched from the Hub ({first_line(error)})"

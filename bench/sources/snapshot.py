@@ -1,0 +1,87 @@
+"""A folder in the Hub's file layout: which of its files count, and whether they are whole.
+
+Only safetensors are weights: a pickle runs what it holds when it is read.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+MODEL_FILES = (".safetensors", ".json", ".txt", ".model", ".jinja")  # what transformers reads, pickles and code apart
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+WHOLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"  # names the shard of each tensor
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The file's object; {} where it is missing or no JSON object."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors that make the model; shards as the index names them, whether there or not."""
+    if (folder / WHOLE).exists():
+        return [folder / WHOLE]
+    shards = read_json(folder / INDEX).get("weight_map")
+    return [folder / name for name in sorted(set(shards.values()))] if isinstance(shards, dict) else []
+
+
+def wanted_files(names: list[str]) -> list[str]:
+    """Of a repository's files those to fetch: the top folder's, one set of safetensors. [] if it has no safetensors."""
+    top = [name for name in names if "/" not in name and name.endswith(MODEL_FILES)]
+    weights = [name for name in top if name == WHOLE]
+    weights = weights or [name for name in top if name.startswith("model-") and name.endswith(".safetensors")]
+    others = [name for name in top if not name.endswith(".safetensors")]
+    return others + weights if weights else []
+
+
+def pickles_among(names: list[str]) -> list[str]:
+    return [name for name in names if "/" not in name and name.endswith(PICKLES)]
+
+
+def no_safetensors(names: list[str]) -> str:
+    """Why a folder or repository without safetensors is refused."""
+    if pickles := pickles_among(names):
+        return f"has {pickles[0]} but no safetensors, and pickles are refused because reading one runs code"
+    return f"has no {WHOLE}"
+
+
+def complaint(folder: Path) -> str:
+    """What keeps the folder from being loaded; "" if nothing does. Reads headers only."""
+    if not folder.is_dir():
+        return "is not there"
+    names = [path.name for path in folder.iterdir()]
+    files = weight_files(folder)
+    if not files:
+        return no_safetensors(names)
+    for file in files:
+        if wrong := broken_safetensors(file):
+            return f"has a {file.name} that {wrong}"
+    if not read_json(folder / "config.json").get("model_type"):
+        return "has no config.json that names a model_type"
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        return f"has no tokenizer ({', '.join(TOKENIZERS)})"
+    return ""
+
+
+def broken_safetensors(file: Path) -> str:
+    """What is wrong with the file's header or length; "" if nothing. The header is 8 bytes of length, then JSON."""
+    if not file.is_file():
+        return "is missing"
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 8 or length > size - 8:
+            return f"is cut or no safetensors file ({size:,} bytes)"
+        try:
+            header = json.loads(stream.read(length))
+            ends = [facts["data_offsets"][1] for name, facts in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            return "has no safetensors header"
+    expected = 8 + length + max(ends, default=0)
+    return "" if size == expected else f"has {size:,} bytes, expected {expected:,}"

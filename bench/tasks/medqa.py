@@ -1,0 +1,70 @@
+"""Health questions as source 000 does it: MedQuAD, question -> answer, after its text cleaning.
+
+Source 000, section B.1, removes URLs, emoticons, hashtags and stray markup; its text also names
+punctuation and numbers, but its own Table I keeps both, and so does this.
+"""
+
+import html
+import re
+from typing import Any
+
+from bench.models import DECODER
+from bench.recipe import Recipe
+from bench.sources.data import DataSpec
+from bench.tasks import TASKS, Prepared, Task
+from bench.tasks.responses import filled, prepare_pairs, score_responses, split_by_group
+
+DATA = DataSpec(
+    hub_id="keivalya/MedQuad-MedicalQnADataset",
+    columns=("Question", "Answer"),
+    splits=("train",),
+    samples=("medqa.jsonl",),
+)
+PROMPT = "Question: {question}\nAnswer: "
+TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL)
+URL = re.compile(r"(?:https?://|www\.)[^\s<>()]*[^\s<>().,;:!?]", re.IGNORECASE)
+HASHTAG = re.compile(r"(?<![\w&])#[A-Za-z]\w*")
+EMOTICON = re.compile(r"(?<![\w(])(?:[:;=8xX]['’]?-?[)(\]\[DdPp/\\|*3]+|<3|\^_\^|:-[OoSs])(?!\w)")
+EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d\U0001f1e6-\U0001f1ff]+")
+
+
+def clean(text: str) -> str:
+    """The text without markup, URLs, hashtags, emoticons and doubled white space.
+
+    A "<" that opens no tag, as in "pressure < 120", stays.
+    """
+    for pattern in (TAG, URL, HASHTAG, EMOJI, EMOTICON):
+        text = pattern.sub(" ", html.unescape(text) if pattern is TAG else text)
+    text = re.sub(r"\(\s*\)|\[\s*\]", " ", text)  # what held a URL
+    text = re.sub(r"\s+", " ", text.replace("\xa0", " "))
+    return re.sub(r" ([.,;:!?])(?=\s|$)", r"\1", text).strip()
+
+
+def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
+    return [
+        (f"{split}-{number}", PROMPT.format(question=clean(row["Question"])), clean(row["Answer"]))
+        for number, row in enumerate(rows)
+    ]
+
+
+def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
+    """Answer a health question."""
+    found = filled(next(iter(rows.values())), DATA.columns)
+    train, held_out = split_by_group(found, "Question")
+    return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
+
+
+TASKS.put(
+    "medqa",
+    Task(
+        name="medqa",
+        says="health questions, question to answer (source 000)",
+        kind=DECODER,
+        data=DATA,
+        run=prepare,
+        score=score_responses,
+        metric="loss",
+        greater_is_better=False,
+        methods=("lora", "qlora"),
+    ),
+)

@@ -1,0 +1,94 @@
+"""What the tasks of prompt and response share: the loss counts the response's tokens alone.
+
+The response ends with the end-of-sequence token, which counts too: a model must learn to stop.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bench.recipe import Recipe
+from bench.tasks import IGNORE, BadData, Example, Prepared, Score
+
+HELD_OUT_SHARE = 0.1
+HELD_OUT_LIMIT = 500  # held-out rows of a full data set; more would cost time and tell no more
+SPLIT_SEED = 20260101  # the split belongs to the task, not to a case's seed
+
+
+def split_by_group(rows: list[dict], group: str) -> tuple[list[dict], list[dict]]:
+    """Train and held-out rows, no value of the group column in both, so that nothing leaks."""
+    values = sorted({row[group] for row in rows})
+    random.Random(SPLIT_SEED).shuffle(values)
+    chosen = set(values[: max(1, round(len(values) * HELD_OUT_SHARE))])
+    train = [row for row in rows if row[group] not in chosen]
+    held_out = [row for row in rows if row[group] in chosen]
+    if not train or not held_out:
+        raise BadData(f"{len(rows)} rows with {len(values)} values of {group!r} are too few to hold some out")
+    return train, held_out[:HELD_OUT_LIMIT]
+
+
+def encode(pairs: Iterable[tuple[str, str, str]], tokenizer: Any, recipe: Recipe) -> tuple[list[Example], int, int]:
+    """Examples of (key, prompt, answer); how many were cut; how many had no room left for an answer."""
+    examples, cut, dropped = [], 0, 0
+    end = tokenizer.eos_token_id
+    first = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
+    for key, prompt, answer in pairs:
+        asked = first + tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        told = [*tokenizer(answer, add_special_tokens=False)["input_ids"], end]
+        ids = (asked + told)[: recipe.max_length]
+        cut += len(asked) + len(told) > recipe.max_length
+        if len(ids) <= len(asked):
+            dropped += 1
+            continue
+        labels = [IGNORE] * len(asked) + ids[len(asked) :]
+        examples.append(Example(key, ids, labels, prompt=prompt, answer=answer))
+    return examples, cut, dropped
+
+
+def starts_with_bos(tokenizer: Any) -> bool:
+    """Whether the tokenizer itself puts the beginning-of-sequence token first."""
+    ids = tokenizer("a")["input_ids"]
+    return tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id
+
+
+def prepare_pairs(
+    train: list[tuple[str, str, str]], held_out: list[tuple[str, str, str]], tokenizer: Any, recipe: Recipe
+) -> Prepared:
+    """Both parts encoded, limited as the recipe says. Raises BadData if a part is left empty."""
+    train = train[: recipe.train_examples] if recipe.train_examples else train
+    held_out = held_out[: recipe.evaluation_examples] if recipe.evaluation_examples else held_out
+    train_examples, train_cut, train_dropped = encode(train, tokenizer, recipe)
+    held_out_examples, held_out_cut, held_out_dropped = encode(held_out, tokenizer, recipe)
+    reasons = []
+    if dropped := train_dropped + held_out_dropped:
+        reasons.append(f"{dropped} examples dropped: their prompt alone fills max_length = {recipe.max_length}")
+    if not train_examples or not held_out_examples:
+        raise BadData(f"no example is left: every prompt fills max_length = {recipe.max_length}; raise it")
+    share = (train_cut + held_out_cut) / (len(train) + len(held_out))
+    return Prepared(train_examples, held_out_examples, [], share, reasons)
+
+
+def filled(rows: list[dict], columns: Sequence[str]) -> list[dict]:
+    """The rows, checked. Raises BadData naming the row with an empty column."""
+    for number, row in enumerate(rows, 1):
+        for column in columns:
+            if not isinstance(row[column], str) or not row[column].strip():
+                raise BadData(f"row {number}: {column} is empty; remove the row or fill it")
+    return rows
+
+
+def score_responses(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> Score:
+    """Loss in nats a response token and next-token accuracy. outcomes: loss, tokens, correct, generated."""
+    tokens = sum(outcome["tokens"] for outcome in outcomes)
+    quality = {
+        "loss": sum(outcome["loss"] for outcome in outcomes) / tokens,
+        "token_accuracy": sum(outcome["correct"] for outcome in outcomes) / tokens,
+    }
+    rows, generated = [], []
+    for example, outcome in zip(prepared.held_out, outcomes, strict=True):
+        row = {"key": example.key, **{name: outcome[name] for name in ("loss", "tokens", "correct")}}
+        if "generated" in outcome:
+            row["generated"] = outcome["generated"]
+            generated.append({"prompt": example.prompt, "actual": example.answer, "generated": outcome["generated"]})
+        rows.append(row)
+    return Score(quality, rows, {"generated": generated} if generated else {})

@@ -1,0 +1,49 @@
+"""Customer support as source 002 does it: Bitext, instruction -> response.
+
+The full data repeats instructions with different responses, so rows are split by instruction.
+"""
+
+from typing import Any
+
+from bench.models import DECODER
+from bench.recipe import Recipe
+from bench.sources.data import DataSpec
+from bench.tasks import TASKS, Prepared, Task
+from bench.tasks.responses import filled, prepare_pairs, score_responses, split_by_group
+
+DATA = DataSpec(
+    hub_id="bitext/Bitext-customer-support-llm-chatbot-training-dataset",
+    columns=("instruction", "response"),
+    splits=("train",),
+    samples=("support.jsonl",),
+)
+PROMPT = "Customer: {instruction}\nAgent: "
+
+
+def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
+    return [
+        (f"{split}-{number}", PROMPT.format(instruction=row["instruction"]), row["response"])
+        for number, row in enumerate(rows)
+    ]
+
+
+def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
+    """Answer a customer."""
+    found = filled(next(iter(rows.values())), DATA.columns)
+    train, held_out = split_by_group(found, "instruction")
+    return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
+
+
+TASKS.put(
+    "support",
+    Task(
+        name="support",
+        says="customer support, instruction to response (source 002)",
+        kind=DECODER,
+        data=DATA,
+        run=prepare,
+        score=score_responses,
+        metric="loss",
+        greater_is_better=False,
+    ),
+)

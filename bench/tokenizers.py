@@ -1,0 +1,63 @@
+"""Which tokenizer a model gets, and the byte tokenizer for models that have none.
+
+Byte ids need no download: 0-7 are special, byte b is b + 8. tiny_* models always use them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from bench.models import MODELS, ModelEntry
+from bench.sources import SourceError, Weights, find_weights
+
+SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<cls>", "<sep>", "<mask>", "<extra>")
+
+
+def byte_tokenizer() -> Any:
+    """A fast tokenizer of 264 ids: eight special tokens, then the 256 bytes."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: number for number, token in enumerate((*SPECIAL, *alphabet))}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(r"(?=\s)"), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", cls_token="<cls>"
+    )
+
+
+def tokenizer_for(entry: ModelEntry, weights: Weights, mirror: Path | None) -> tuple[Any, list[str]]:
+    """The tokenizer, and reasons where it is not the model's own.
+
+    A synthetic model takes its stand-in's, whose ids must fit: a larger id is taken modulo the vocabulary.
+    """
+    if weights.folder:
+        return load(weights.folder), []
+    if entry.tokenizer_stand_in:
+        stand_in = MODELS[entry.tokenizer_stand_in]
+        try:
+            found = find_weights(stand_in, mirror)
+        except SourceError as error:
+            return byte_tokenizer(), [f"text is split into bytes: {error}"]
+        if found.folder:
+            return load(found.folder), [f"text is split by the tokenizer of {stand_in.name}, ids modulo the vocabulary"]
+    reasons = [] if entry.tiny else ["text is split into bytes: no tokenizer was found"]
+    return byte_tokenizer(), reasons
+
+
+def load(folder: Path) -> Any:
+    """A fast tokenizer from a transformers folder."""
+    from transformers import AutoTokenizer
+
+    extra = {"add_prefix_space": True} if is_roberta(folder) else {}  # its word pieces begin with a space
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, **extra)
+
+
+def is_roberta(folder: Path) -> bool:
+    import json
+
+    return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type") == "roberta"

@@ -1,0 +1,179 @@
+"""Training: a plain loop over steps that are fixed before it starts.
+
+The mean of a step is over its labels, not over its micro-batches, so gradient accumulation gives the
+gradient of the large batch exactly, padding or not.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.batches import Batch, Batching
+from bench.losses import summed_loss
+from bench.measure.clock import synchronise
+from bench.methods import Method
+from bench.precision import autocast
+from bench.recipe import Recipe
+from bench.tasks import Example
+
+Say = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step: its micro-batches as lists of examples (or packed rows), and its epoch from 1."""
+
+    epoch: int
+    micro_batches: list[list[Any]]
+
+
+@dataclass
+class Training:
+    """What a run of the loop gave: one entry a step. Losses in nats a label, seconds without data loading."""
+
+    losses: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    padded_tokens: list[int] = field(default_factory=list)
+    data_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """All that an engine needs: the model on its device, its method, and how batches are made."""
+
+    model: nn.Module
+    method: Method
+    recipe: Recipe
+    batching: Batching
+    device: str
+
+
+def plan_steps(batching: Batching, examples: Sequence[Example], seed: int) -> list[Step]:
+    """All optimizer steps of the run in order; max_steps cuts them, or repeats epochs until it is reached."""
+    recipe = batching.recipe
+    steps: list[Step] = []
+    epoch = 0
+    while epoch < recipe.epochs or len(steps) < recipe.max_steps:
+        batches = batching.epoch(examples, seed, epoch)
+        each = recipe.gradient_accumulation_steps
+        steps += [Step(epoch + 1, batches[start : start + each]) for start in range(0, len(batches), each)]
+        epoch += 1
+        if recipe.max_steps and len(steps) >= recipe.max_steps:
+            return steps[: recipe.max_steps]
+    return steps
+
+
+def make_optimizer(trainee: Trainee) -> torch.optim.Optimizer:
+    """AdamW over what trains; norms and biases without weight decay, a new head at its own rate."""
+    recipe = trainee.recipe
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in trainee.model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        head = "classifier" in name
+        rate = recipe.head_learning_rate if head and recipe.head_learning_rate else recipe.learning_rate
+        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    if not groups:
+        raise ValueError(f"{trainee.method.name} left nothing to train")
+    return torch.optim.AdamW(
+        [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()],
+        fused=trainee.device.startswith("cuda"),
+    )
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Any:
+    """The learning rate's course: a linear warm-up, then as the recipe says."""
+    from transformers import get_scheduler
+
+    name = "constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule
+    return get_scheduler(name, optimizer, math.ceil(recipe.warmup_fraction * steps), steps)
+
+
+def backward(trainee: Trainee, batches: Sequence[Batch], scaler: Any = None) -> float:
+    """Gradients of the step's mean loss over all labels of its batches. Returns that mean in nats."""
+    scored = sum(batch.scored for batch in batches)
+    total = torch.zeros((), device=trainee.device)
+    for number, batch in enumerate(batches):
+        with autocast(trainee.recipe, trainee.device):
+            logits = trainee.model(**batch.inputs()).logits
+            loss = summed_loss(logits, batch.labels, trainee.batching.shifted) / scored
+            total += loss.detach()
+            if trainee.method.penalty and number == 0:
+                loss = loss + trainee.method.penalty(trainee.model)
+        (scaler.scale(loss) if scaler else loss).backward()
+    return float(total)  # the one synchronisation of a step
+
+
+def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[tuple[int, Step, float, float, list[Batch]]]:
+    """Train, yielding (number from 0, step, loss, seconds, batches) after each. Raises if the loss is not finite."""
+    optimizer = make_optimizer(trainee)
+    schedule = make_schedule(optimizer, trainee.recipe, len(steps))
+    scaler = torch.amp.GradScaler() if trainee.recipe.precision == "float16" else None
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    trainee.model.train()
+    for number, step in enumerate(steps):
+        batches = [trainee.batching.collated(items) for items in step.micro_batches]
+        synchronise(trainee.device)
+        started = time.perf_counter()
+        loss = backward(trainee, [batch.to(trainee.device) for batch in batches], scaler)
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} at step {number + 1}; lower learning_rate in the recipe")
+        apply_gradients(trainee.recipe, optimizer, trained, scaler)
+        schedule.step()
+        if trainee.method.after_step:
+            trainee.method.after_step(trainee.model, number)
+        optimizer.zero_grad(set_to_none=True)
+        synchronise(trainee.device)  # kernels are queued; without this the clock stops early
+        yield number, step, loss, time.perf_counter() - started, batches
+
+
+def apply_gradients(recipe: Recipe, optimizer: torch.optim.Optimizer, trained: list, scaler: Any) -> None:
+    """Clip to the recipe's norm and step."""
+    if scaler:
+        scaler.unscale_(optimizer)
+    if recipe.max_gradient_norm:
+        nn.utils.clip_grad_norm_(trained, recipe.max_gradient_norm)
+    if scaler:
+        scaler.step(optimizer)
+        scaler.update()
+    else:
+        optimizer.step()
+
+
+def train(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
+    """Run all steps; on_epoch(epoch) is called when an epoch's last step is done, outside the clock."""
+    training = Training()
+    started = time.perf_counter()
+    waited = 0.0
+    for number, step, loss, seconds, batches in each_step(trainee, steps):
+        training.losses.append(loss)
+        training.seconds.append(seconds)
+        training.tokens.append(sum(batch.tokens for batch in batches))
+        training.padded_tokens.append(sum(batch.input_ids.numel() for batch in batches))
+        say(progress(training, number + 1, len(steps)))
+        if number + 1 == len(steps) or steps[number + 1].epoch != step.epoch:
+            paused = time.perf_counter()
+            on_epoch(step.epoch)
+            trainee.model.train()
+            waited += time.perf_counter() - paused
+    training.data_seconds = time.perf_counter() - started - waited - sum(training.seconds)
+    return training
+
+
+def progress(training: Training, step: int, steps: int) -> dict[str, Any]:
+    """What a progress line shows; the time left is at the speed of the last twenty steps."""
+    recent = training.seconds[-20:]
+    return {
+        "step": step,
+        "steps": steps,
+        "loss": training.losses[-1],
+        "tokens_per_second": sum(training.tokens[-20:]) / sum(recent),
+        "seconds_left": (steps - step) * sum(recent) / len(recent),
+    }

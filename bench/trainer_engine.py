@@ -1,0 +1,120 @@
+"""The second engine: transformers.Trainer on the very same batches, because that is what people run.
+
+Each item of its data set is one micro-batch, already collated, so both engines see the same tokens in the
+same order; `num_items_in_batch` makes its accumulation a mean over labels as ours is.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from bench.batches import Batch
+from bench.losses import summed_loss
+from bench.train import Say, Step, Trainee, Training, make_optimizer, make_schedule, progress
+
+
+class MicroBatches(torch.utils.data.Dataset):
+    """Item i is the i-th micro-batch as the dictionary that the model is called with, and its labels."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        batch = self.batches[index]
+        return {**batch.inputs(), "labels": batch.labels}
+
+
+def train_with_trainer(
+    trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]
+) -> Training:
+    """As bench.train.train, by transformers.Trainer; its epochs are evaluated after the last one only."""
+    from transformers import Trainer
+
+    batches = [[trainee.batching.collated(items) for items in step.micro_batches] for step in steps]
+    optimizer = make_optimizer(trainee)
+    training = Training()
+    shifted = trainee.batching.shifted
+    penalty_due = [True]
+
+    def loss_of(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        loss = summed_loss(outputs.logits, labels, shifted) / num_items_in_batch
+        if trainee.method.penalty and penalty_due[0]:
+            penalty_due[0] = False
+            loss = loss + trainee.method.penalty(trainee.model)
+        return loss
+
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            model=trainee.model,
+            args=arguments(trainee, folder, len(steps)),
+            train_dataset=MicroBatches([batch for group in batches for batch in group]),
+            data_collator=lambda items: items[0],
+            optimizers=(optimizer, make_schedule(optimizer, trainee.recipe, len(steps))),
+            compute_loss_func=loss_of,
+            callbacks=[callback(trainee, training, batches, say, penalty_due)],
+        )
+        trainer.train()
+    training.losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    on_epoch(steps[-1].epoch)
+    return training
+
+
+def arguments(trainee: Trainee, folder: str, steps: int) -> Any:
+    """Trainer's arguments for the recipe; nothing is saved and nothing reported."""
+    from transformers import TrainingArguments
+
+    recipe = trainee.recipe
+    return TrainingArguments(
+        output_dir=folder,
+        max_steps=steps,
+        per_device_train_batch_size=1,  # an item is a whole micro-batch
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        train_sampling_strategy="sequential",
+        max_grad_norm=recipe.max_gradient_norm,
+        bf16=recipe.precision == "bfloat16",
+        fp16=recipe.precision == "float16",
+        use_cpu=trainee.device == "cpu",
+        logging_steps=1,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+    )
+
+
+def callback(trainee: Trainee, training: Training, batches: list[list[Batch]], say: Say, penalty_due: list) -> Any:
+    """Count seconds and tokens a step, and do what the method does after each step."""
+    from transformers import TrainerCallback
+
+    class Watch(TrainerCallback):
+        started = 0.0
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            penalty_due[0] = True
+            self.started = time.perf_counter()
+
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            if trainee.method.after_step:
+                trainee.method.after_step(trainee.model, state.global_step)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            group = batches[len(training.seconds)]
+            training.seconds.append(time.perf_counter() - self.started)
+            training.tokens.append(sum(batch.tokens for batch in group))
+            training.padded_tokens.append(sum(batch.input_ids.numel() for batch in group))
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
+            if logs and "loss" in logs and training.seconds:
+                training.losses.append(logs["loss"])
+                say(progress(training, state.global_step, len(batches)))
+
+    return Watch()
