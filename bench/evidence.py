@@ -59,10 +59,11 @@ def hash_bits(tensor: Tensor) -> int:
     return int(torch.hash_tensor(tensor.contiguous().view(torch.uint8).flatten()).item())
 
 
-def changes(before: dict[str, int], model: nn.Module, trained: bool) -> dict[str, int]:
-    """How many of the tensors changed since before."""
+def changes(before: dict[str, int], model: nn.Module, trained: bool) -> dict[str, Any]:
+    """How many of the tensors changed since before, and the first names of those that did not."""
     after = fingerprint(model, trained)
-    return {"tensors": len(before), "changed": sum(after[name] != value for name, value in before.items())}
+    same = [name for name, value in before.items() if after[name] == value]
+    return {"tensors": len(before), "changed": len(before) - len(same), **({"unchanged": same[:5]} if trained else {})}
 
 
 def gradient_evidence(model: nn.Module) -> dict[str, int]:
@@ -76,6 +77,8 @@ def gradient_evidence(model: nn.Module) -> dict[str, int]:
 
 def switched_off(model: nn.Module, probe: Probe) -> Tensor:
     """Logits with the adapter disabled; the new head, if any, is the untrained one again."""
+    if model.active_peft_config.is_prompt_learning:  # peft's own switch fails for a token classifier
+        return probe(model.get_base_model())  # type: ignore[operator]
     with model.disable_adapter():  # type: ignore[operator]
         return probe(model)
 

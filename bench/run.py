@@ -145,7 +145,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
         "start_distance": evidence.distance(probe(model), base_logits),
     }
     frozen, trained = evidence.fingerprint(model, False), evidence.fingerprint(model, True)
-    seen["base_changed_by_attaching"] = changed_base(loaded, frozen)
+    seen["base_changed_by_attaching"] = changed_base(loaded, {**frozen, **trained})
     del loaded
     say({"line": "evaluating the untrained model"})
     before = score(setting, trainee).quality
@@ -185,10 +185,10 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     }
 
 
-def changed_base(loaded: dict[str, int], frozen: dict[str, int]) -> int:
-    """How many of the base's tensors differ after attaching; peft renames them, so they are counted by hash."""
+def changed_base(loaded: dict[str, int], attached: dict[str, int]) -> int:
+    """How many of the base's tensors are gone after attaching; peft renames them, so they are counted by hash."""
     hashes = list(loaded.values())
-    for value in frozen.values():
+    for value in attached.values():
         if value in hashes:
             hashes.remove(value)
     return len(hashes)

@@ -236,6 +236,7 @@ def test_endless_loop_times_out_and_says_where(impatient):
     outcome = run(impatient, job("loop"))
     assert (outcome.status, outcome.reason) == (TIMED_OUT, "no answer within 1 s (--case-timeout)")
     assert outcome.seconds < 3
+    assert outcome.overhead_seconds < OVERHEAD_SECONDS
     assert any("in loop" in line for line in outcome.last_lines)
 
 

@@ -1,5 +1,6 @@
 """The parent's side of one worker: reads its pipes, ends it when it must, says what became of it."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -31,7 +32,8 @@ from bench.executor.memory_limit import default_limit, held_bytes, kernel_oom_ki
 from bench.executor.output import Lines, Tail
 from bench.record import CRASHED, FAILED, OK, OUT_OF_MEMORY, TIMED_OUT
 
-POLL_SECONDS = 0.5  # memory and deadlines; pipes are waited for
+POLL_SECONDS = 0.5  # memory, and a deadline set by another thread; pipes are waited for
+PAUSE_SECONDS = 0.1  # between two looks at a process that does not die
 TERMINATE_SECONDS = 2.0  # from SIGTERM to SIGKILL
 EXIT_SECONDS = 5.0  # from the answer to the exit
 CHUNK = 64 * 1024
@@ -70,7 +72,7 @@ class WorkerProcess:
         self._tail = Tail()
         self._exit: int | str | None = None
         self._work_began = 0.0
-        self._work_seconds: float | None = None
+        self._work_seconds = 0.0
         self._deadline = float("inf")
         self._kill_at = float("inf")
         self._family: list[psutil.Process] = []  # as it was at SIGTERM, to find those who outlive it
@@ -85,8 +87,8 @@ class WorkerProcess:
         status, reason = self._judge()
         seconds = time.monotonic() - began
         result = self._answer.get("result") if self._answer and status == OK else None
-        worked = self._work_seconds or 0.0
-        self.outcome = Outcome(self.job.key, status, reason, self._tail.lines(), result, seconds, seconds - worked)
+        overhead = seconds - self._work_seconds
+        self.outcome = Outcome(self.job.key, status, reason, self._tail.lines(), result, seconds, overhead)
         self.replies.put(None)
         return self.outcome
 
@@ -155,23 +157,24 @@ class WorkerProcess:
     def _watch(self, pipes: Pipes) -> None:
         """Read the pipes until the process is gone and they are empty."""
         streams = {pipes.answers: self._read_answers, pipes.output: self._tail.add, pipes.status: self._read_status}
-        next_poll = 0.0
+        checked = 0.0
         while self._exit is None:
-            now = time.monotonic()
-            next_due = min(next_poll, self._deadline, self._kill_at) if self._pid else now + POLL_SECONDS
-            ready = wait(list(streams), timeout=max(next_due - now, 0.0))
+            due = min(checked + POLL_SECONDS, max(checked + PAUSE_SECONDS, min(self._deadline, self._kill_at)))
+            ready = wait(list(streams), timeout=max(due - time.monotonic(), 0.0))
             for pipe in [pipe for pipe in streams if pipe in ready]:
                 if not read_into(pipe, streams[pipe]):
                     del streams[pipe]
             if pipes.status not in streams and self._exit is None:
                 self._lose_server()
-            if self._exit is None and time.monotonic() >= next_due:
+            if self._exit is None and time.monotonic() >= due:
                 self._check()
-                next_poll = time.monotonic() + POLL_SECONDS
+                checked = time.monotonic()
         for pipe, reader in streams.items():
             for _ in range(DRAIN_READS):
                 if read_into(pipe, reader) <= 0:
                     break
+        if self._answer is None:
+            self._work_seconds = self._seconds_of_work()
         kill(self._family)
 
     def _check(self) -> None:
@@ -190,7 +193,7 @@ class WorkerProcess:
                 self._verdict = self._verdict or (TIMED_OUT, reason)
             self._deadline, self._kill_at = float("inf"), now + TERMINATE_SECONDS
             self._family = family_of(self._pid)
-            if self._family:
+            with contextlib.suppress(psutil.Error, IndexError):  # it has just ended
                 self._family[0].send_signal(signal.SIGTERM)
         elif self._answer is None and (held := held_bytes(self._pid, self._limit)) > self._limit:
             whose = "its limit" if self.job.memory_limit_bytes else "what was free at its start, less a tenth of all,"
@@ -208,7 +211,7 @@ class WorkerProcess:
             else:
                 with self._lock:
                     self._answer = message
-                self._work_seconds = message.get("work_seconds")
+                self._work_seconds = message.get("work_seconds", self._seconds_of_work())
                 self._deadline, self._kill_at = float("inf"), time.monotonic() + EXIT_SECONDS
 
     def _read_status(self, chunk: bytes) -> None:
@@ -220,8 +223,10 @@ class WorkerProcess:
                     kill_tree(self._pid)
             else:
                 self._exit = message.get("exit", message.get("error"))
-                if self._work_began and self._work_seconds is None:
-                    self._work_seconds = time.monotonic() - self._work_began
+
+    def _seconds_of_work(self) -> float:
+        """Since the work was called; 0 if it was not."""
+        return time.monotonic() - self._work_began if self._work_began else 0.0
 
     def _lose_server(self) -> None:
         """The fork server died, and the kernel kills its workers with it."""
