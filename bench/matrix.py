@@ -1,0 +1,70 @@
+"""Which cases there are: tasks x models x methods x devices x seeds, as far as they suit each other.
+
+There is no list of cases. Embedded models run everything their task asks for, on every device; a source's
+models run what the source ran, on a GPU. Options narrow or widen this.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.case import Case
+from bench.devices import DEVICES
+from bench.methods import METHODS
+from bench.models import MODELS, ModelEntry
+from bench.registry import Registry
+from bench.tasks import TASKS, Task
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the command line names; an empty tuple means what runs by default. Raises UnknownName."""
+
+    tasks: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        registries: dict[str, Registry] = {"tasks": TASKS, "models": MODELS, "methods": METHODS, "devices": DEVICES}
+        for field, registry in registries.items():
+            for name in getattr(self, field):
+                registry[name]
+
+
+def all_cases(selection: Selection) -> list[Case]:
+    """The selected cases: by device, then task, model, method and seed, in the registries' order."""
+    return [
+        Case(task.name, model.name, method, device, seed)
+        for device in chosen(selection.devices, DEVICES)
+        for task in TASKS
+        if not selection.tasks or task.name in selection.tasks
+        for model in models_for(task, device, selection)
+        for method in methods_for(task, model, selection)
+        for seed in selection.seeds
+    ]
+
+
+def chosen(names: tuple[str, ...], registry: Registry) -> list[str]:
+    return [name for name in registry.names() if not names or name in names]
+
+
+def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelEntry]:
+    """Named models; by default the embedded ones, and on a GPU those that a source ran with this task."""
+    for model in MODELS:
+        by_default = model.embedded or (task.name in model.source_cases and (device != "cpu" or selection.devices))
+        wanted = model.name in selection.models if selection.models else by_default and not huge_on(device, model)
+        if wanted and task.suits(model):
+            yield model
+
+
+def huge_on(device: str, model: ModelEntry) -> bool:
+    """A model of billions of parameters runs on a processor only when it is named."""
+    return device == "cpu" and model.config.get("hidden_size", 0) >= 4096
+
+
+def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str]:
+    """Named methods; by default the source's for its model, the task's for an embedded one, or all."""
+    default = model.source_cases.get(task.name, ()) or task.methods
+    names = selection.methods or default or tuple(METHODS.names())
+    return [name for name in METHODS.names() if name in names and METHODS[name].suits(model)]

@@ -1,0 +1,179 @@
+"""The pytest hooks and fixtures of lorabench; conftest.py loads this module."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.case import Case
+from bench.matrix import all_cases
+from bench.measure.environment import describe_machine
+from bench.plugin.options import Options, add_options, read_options
+from bench.plugin.progress import Progress
+from bench.plugin.session import Run
+from bench.record import FAILED, NOT_RUN, Record
+from bench.report import as_markdown, as_text, rows
+from bench.thresholds import Thresholds, read_thresholds
+
+OPTIONS = pytest.StashKey[Options]()
+RUN = pytest.StashKey[Run]()
+THRESHOLDS = pytest.StashKey[Thresholds]()
+SPEED_MODULE = "test_speed"  # its cases are driven step by step and need no record
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    options = read_options(config)
+    config.stash[OPTIONS] = options
+    config.stash[RUN] = Run(options, Progress())
+    try:
+        config.stash[THRESHOLDS] = read_thresholds()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test that asks for `case` runs once for each case of the matrix (or of its `cases` marker)."""
+    if "case" not in metafunc.fixturenames:
+        return
+    config = metafunc.config
+    wanted = metafunc.definition.get_closest_marker("cases")
+    cases = [case for case in all_cases(config.stash[OPTIONS].selection) if wanted is None or wanted.args[0](case)]
+    metafunc.parametrize("case", [parameter(config.stash[RUN], case) for case in cases])
+
+
+def parameter(run: Run, case: Case) -> Any:
+    """The case with its marks: gpu by its device, slow by its data."""
+    try:
+        slow = run.data_size(case) == "full"
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    marks = [pytest.mark.gpu] * (case.device != "cpu") + [pytest.mark.slow] * slow
+    return pytest.param(case, id=case.id, marks=marks)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what cannot run here, and say what it needs."""
+    run = config.stash[RUN]
+    asked_slow = "slow" in config.option.markexpr or config.stash[OPTIONS].replay
+    for item in items:
+        case = case_of(item)
+        if case is None:
+            continue
+        reason = run.cannot_run(case)
+        if not reason and not asked_slow and item.get_closest_marker("slow"):
+            reason = "a paper-size run; add -m slow"
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    call = getattr(item, "callspec", None)
+    return call.params.get("case") if call else None
+
+
+def needs_record(item: pytest.Item) -> bool:
+    skipped = any(mark.name == "skip" for mark in item.iter_markers())
+    return case_of(item) is not None and not skipped and "record" in getattr(item, "fixturenames", ())
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Queue the cases that the collected tests judge, in their order, before the first test runs."""
+    if session.config.option.collectonly or session.testsfailed:
+        return
+    cases = list(dict.fromkeys(case_of(item) for item in session.items if needs_record(item)))
+    with visible(session.config) as run:
+        run.submit([case for case in cases if case])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if RUN in config.stash:
+        config.stash[RUN].stop()
+
+
+class visible:
+    """While the session waits for a case, progress goes to the terminal and not into a test's capture."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.run = config.stash[RUN]
+        self.capture = config.pluginmanager.getplugin("capturemanager")
+        self.reporter = config.pluginmanager.getplugin("terminalreporter")
+
+    def __enter__(self) -> Run:
+        self.suspended = self.capture.global_and_fixture_disabled()
+        self.suspended.__enter__()
+        if self.reporter:
+            self.run.progress.start(self.reporter._tw._file)
+        return self.run
+
+    def __exit__(self, *error: Any) -> None:
+        self.run.progress.stop()
+        self.suspended.__exit__(*error)
+
+
+@pytest.fixture
+def record(case: Case, pytestconfig: pytest.Config) -> Record:
+    """The case's record, waiting for it. A case that did not end well fails the test with its reason."""
+    with visible(pytestconfig) as run:
+        found = run.record(case)
+    if found.status == NOT_RUN:
+        pytest.skip(found.reason)
+    if not found.ok:
+        said = "\n".join(f"    {line}" for line in found.last_lines)
+        pytest.fail(f"{found.case}: {found.status}, {found.reason or FAILED}\n{said}".rstrip(), pytrace=False)
+    return found
+
+
+@pytest.fixture
+def thresholds(pytestconfig: pytest.Config) -> Thresholds:
+    return pytestconfig.stash[THRESHOLDS]
+
+
+@pytest.fixture
+def steps(case: Case, pytestconfig: pytest.Config) -> Iterator[Any]:
+    """An open worker whose `call("step")` does one optimizer step of the case."""
+    if pytestconfig.stash[OPTIONS].replay:
+        pytest.skip("--replay runs nothing; pytest-benchmark keeps its own records")
+    with visible(pytestconfig) as run:
+        session = run.open_steps(case)
+    with session:
+        yield session
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """The accelerator and the libraries, which pytest-benchmark does not know."""
+    about = describe_machine()
+    machine_info["accelerator"] = about["accelerator"]
+    machine_info["driver"] = about["driver"]
+    machine_info["libraries"] = about["libraries"]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The table of the session's records, on the terminal, in the run's folder and in CI's summary."""
+    run = config.stash[RUN]
+    for complaint in run.complaints:
+        terminalreporter.write_line(complaint, red=True)
+    if not run.records:
+        return
+    table = rows(run.records.values(), config.stash[THRESHOLDS])
+    terminalreporter.section("cases")
+    for line in as_text(table):
+        terminalreporter.write_line(line)
+    if run.folder and not run.options.replay:
+        (run.folder / "summary.md").write_text(as_markdown(table), encoding="utf-8")
+        terminalreporter.write_line(f"records: {shown(run.folder)}")
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(as_markdown(table))
+
+
+def shown(path: Path) -> str:
+    """The path as short as it can be said from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

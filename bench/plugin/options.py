@@ -1,0 +1,114 @@
+"""The command line: which cases, where weights and data come from, how they are run."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.matrix import Selection
+from bench.places import RUNS
+from bench.recipe import CHOICES
+from bench.registry import UnknownName
+
+LISTS = {
+    "tasks": "tasks to run, as pos,support",
+    "models": "models to run, as minilm_l6; names a source's model to run it on a processor too",
+    "methods": "methods to run, as lora,dora",
+    "devices": "devices to run on, as cpu,cuda",
+    "seeds": "seeds to run, as 0,1,2 (default 0)",
+}
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add lorabench's options to pytest's."""
+    group = parser.getgroup("lorabench", "cases of fine-tuning")
+    for name, says in LISTS.items():
+        group.addoption(f"--{name}", metavar="A,B", default="", help=says)
+    group.addoption("--mirror", metavar="DIR", default=os.environ.get("LORABENCH_MIRROR", ""),
+                    help="folder with models/ and datasets/ in the Hub's layout (or LORABENCH_MIRROR)")  # fmt: skip
+    group.addoption("--data", choices=["auto", "sample", "full"], default="auto",
+                    help="the project's samples, or the full data sets; auto: full where the mirror has them")  # fmt: skip
+    group.addoption("--engine", choices=CHOICES["engine"], default="bench", help="our loop, or transformers.Trainer")
+    group.addoption("--synthetic", action="store_true", help="random weights for every model; quality is not judged")
+    group.addoption("--resume", metavar="RUN", default="", help="go on with a run's folder: run only what is missing")
+    group.addoption("--replay", metavar="RUN", default="", help="judge a run's records again, run nothing")
+    group.addoption("--case-timeout", metavar="SECONDS", type=float, default=0.0,
+                    help="a case that takes longer has failed (default 900; with full data 21600)")  # fmt: skip
+    group.addoption("--workers", metavar="N", type=int, default=1, help="cases at a time on one device (default 1)")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, checked."""
+
+    selection: Selection
+    mirror: Path | None
+    data: str
+    engine: str
+    synthetic: bool
+    resume: Path | None
+    replay: Path | None
+    case_timeout: float
+    workers: int
+
+
+def read_options(config: pytest.Config) -> Options:
+    """Raises pytest.UsageError with one sentence for what is wrong."""
+    try:
+        selection = Selection(
+            **{name: names(config.getoption(name)) for name in LISTS if name != "seeds"},
+            seeds=seeds(config.getoption("seeds")),
+        )
+    except (UnknownName, ValueError) as error:
+        raise pytest.UsageError(str(error)) from None
+    workers, timeout = config.getoption("workers"), config.getoption("case_timeout")
+    if workers < 1:
+        raise pytest.UsageError(f"--workers {workers} must be at least 1")
+    if timeout < 0:
+        raise pytest.UsageError(f"--case-timeout {timeout:g} must be above 0 seconds")
+    resume, replay = run_folder(config.getoption("resume")), run_folder(config.getoption("replay"))
+    if resume and replay:
+        raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
+    return Options(
+        selection=selection,
+        mirror=folder(config.getoption("mirror"), "--mirror"),
+        data=config.getoption("data"),
+        engine=config.getoption("engine"),
+        synthetic=config.getoption("synthetic"),
+        resume=resume,
+        replay=replay,
+        case_timeout=timeout,
+        workers=workers,
+    )
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    parts = names(text) or ("0",)
+    if wrong := [part for part in parts if not part.isdecimal()]:
+        raise ValueError(f"--seeds {wrong[0]!r} is no seed; give whole numbers from 0, as --seeds 0,1,2")
+    return tuple(int(part) for part in parts)
+
+
+def folder(text: str, option: str) -> Path | None:
+    if not text:
+        return None
+    path = Path(text).expanduser().resolve()
+    if not path.is_dir():
+        raise pytest.UsageError(f"{option} {text}: there is no such folder")
+    return path
+
+
+def run_folder(text: str) -> Path | None:
+    """A run by its path, or by its name in results/runs."""
+    if not text:
+        return None
+    for path in (Path(text).expanduser(), RUNS / text):
+        if (path / "records.jsonl").is_file():
+            return path.resolve()
+    known = sorted(path.parent.name for path in RUNS.glob("*/records.jsonl"))
+    raise pytest.UsageError(f"{text}: no run with a records.jsonl there; runs are {', '.join(known) or 'none yet'}")

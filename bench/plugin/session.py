@@ -1,0 +1,180 @@
+"""The run of a session: cases go to the executor, records come back and are written as they finish."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.case import Case
+from bench.devices import missing
+from bench.executor import Executor, Job, Outcome, Session
+from bench.measure.environment import describe_machine, processor
+from bench.places import RUNS
+from bench.plugin.options import Options
+from bench.plugin.progress import Progress
+from bench.recipe import Recipe, recipe_for
+from bench.record import FAILED, NOT_RUN, OK, Record, append_record, parse_record, read_records, write_atomically
+from bench.sources.data import find_full
+from bench.sources.hub import UNREACHABLE
+from bench.tasks import TASKS
+
+PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run")
+TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
+FETCH_SECONDS = 3_600.0
+FETCH = "weights"
+
+
+class Run:
+    """One session's records by case id, and the folder they lie in."""
+
+    def __init__(self, options: Options, progress: Progress) -> None:
+        self.options = options
+        self.progress = progress
+        self.records: dict[str, Record] = {}
+        self.complaints: list[str] = []
+        self.folder = options.replay or options.resume
+        self._stored: dict[str, Record] = {}
+        self._jobs: dict[str, Case] = {}
+        self._executors: list[Executor] = []
+        self._environment: dict[str, str] = {}
+        if self.folder:
+            self._stored, self.complaints = read_records(self.folder / "records.jsonl")
+        if options.replay:
+            self.records = dict(self._stored)
+
+    def data_size(self, case: Case) -> str:
+        """Sample or full data for this case, as the command line says."""
+        if self.options.data != "auto":
+            return self.options.data
+        return "full" if find_full(TASKS[case.task].data, self.options.mirror) else "sample"
+
+    def recipe(self, case: Case) -> Recipe:
+        return recipe_for(case, self.data_size(case), engine=self.options.engine)
+
+    def cannot_run(self, case: Case) -> str:
+        """Why the case is skipped before it starts; empty if it can run."""
+        if self.options.replay:
+            return "" if case.id in self.records else f"{case.id} is not in the run {self.options.replay.name}"
+        return missing(case.device)
+
+    def submit(self, cases: Iterable[Case]) -> None:
+        """Queue the cases that no stored record answers, weights first."""
+        waiting = [case for case in cases if not self._answered(case)]
+        if self.options.replay or not waiting:
+            return
+        size = max((self.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
+        timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
+        executor = Executor(PRELOAD, timeout, self.options.workers, self.progress.told, self._done)
+        self._executors.append(executor)
+        self._make_folder()
+        self._prepare(sorted({case.model for case in waiting}))
+        for case in waiting:
+            self._jobs[case.id] = case
+            executor.submit(self._job(case, "bench.run:run_case"))
+
+    def _answered(self, case: Case) -> bool:
+        """Whether a stored record of the same recipe is ok; it is taken over then."""
+        stored = self._stored.get(case.id)
+        if self.options.resume and stored and stored.ok and stored.recipe_digest == self.recipe(case).digest():
+            self.records[case.id] = stored
+        return case.id in self.records
+
+    def _prepare(self, models: list[str]) -> None:
+        """Fetch weights once, and learn whether the Hub answers, so that no case waits for either."""
+        if self.options.synthetic:
+            models = []
+        payload = {"models": models, "mirror": str(self.options.mirror or "")}
+        with Executor((), FETCH_SECONDS, on_progress=self.progress.told) as executor:
+            executor.submit(Job(FETCH, "bench.sources.fetch:prepare", payload))
+            outcome = executor.outcome(FETCH)
+        if outcome.result is None:
+            self.complaints.append(f"fetching weights: {outcome.reason}")
+        elif outcome.result["away"]:
+            self._environment = {UNREACHABLE: outcome.result["away"]}
+
+    def _job(self, case: Case, work: str, key: str = "") -> Job:
+        payload = {
+            "case": case.id,
+            "recipe": asdict(self.recipe(case)),
+            "mirror": str(self.options.mirror or ""),
+            "synthetic": self.options.synthetic,
+        }
+        return Job(key or case.id, work, payload, case.device, self._environment)
+
+    def _make_folder(self) -> None:
+        if self.folder is None:
+            self.folder = RUNS / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name()}"
+        about = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "machine": describe_machine()}
+        write_atomically(self.folder / "run.json", json.dumps(about, indent=1) + "\n")
+
+    def _done(self, outcome: Outcome) -> None:
+        """Write the record; on_done of the executor."""
+        case = self._jobs[outcome.key]
+        record, examples = self._record(case, outcome)
+        assert self.folder is not None  # made before the first job
+        if examples:
+            path = self.folder / record.predictions
+            write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in examples))
+        append_record(self.folder / "records.jsonl", record)
+        self.records[case.id] = record
+        self.progress.done(outcome)
+
+    def _record(self, case: Case, outcome: Outcome) -> tuple[Record, list[dict[str, Any]]]:
+        """The outcome as a record, and its examples. A result that is no record makes the case a failed one."""
+        recipe = self.recipe(case)
+        fields: dict[str, Any] = {
+            "case": case.id,
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "last_lines": outcome.last_lines if outcome.status != OK else [],
+            "recipe": asdict(recipe),
+            "recipe_digest": recipe.digest(),
+            "environment": {**describe_machine(), "device": case.device},
+        }
+        if outcome.result is None:
+            return Record(**fields), []
+        result = dict(outcome.result)
+        examples = result.pop("examples", [])
+        result["noisy"] = {**result.get("noisy", {}), "case_seconds": outcome.seconds,
+                           "overhead_seconds": outcome.overhead_seconds}  # fmt: skip
+        if examples:
+            fields["predictions"] = f"predictions/{case.id}.jsonl"
+        try:
+            return parse_record(Record(**{**fields, **result}).to_line()), examples
+        except ValueError as error:  # a NaN, which JSON has no word for
+            return Record(**{**fields, "status": FAILED, "reason": f"its figures are no record: {error}"}), []
+
+    def record(self, case: Case) -> Record:
+        """The case's record; waits for it."""
+        if case.id in self.records:
+            return self.records[case.id]
+        if case.id not in self._jobs:
+            return Record(case=case.id, status=NOT_RUN, reason="it was not submitted")
+        executor = self._executors[0]
+        executor.first(case.id)
+        executor.outcome(case.id)
+        return self.records[case.id]
+
+    def open_steps(self, case: Case) -> Session:
+        """A worker that does this case's optimizer steps one by one; the queue of its device waits meanwhile."""
+        if not self._executors:
+            self._executors.append(Executor(PRELOAD, self.options.case_timeout or TIMEOUT_SECONDS["full"]))
+            self._prepare([case.model])
+        return self._executors[0].open_session(self._job(case, "bench.run:Stepper", key=f"steps of {case.id}"))
+
+    def stop(self) -> None:
+        for executor in self._executors:
+            executor.stop()
+
+
+def machine_name() -> str:
+    """A short name for this kind of machine, without its host name: h100_80gb or amd_epyc_2cores."""
+    about = describe_machine()
+    text = about["accelerator"] or f"{processor()} {about['cores']}cores"
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+

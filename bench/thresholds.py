@@ -1,0 +1,110 @@
+"""Thresholds of quality: measured on several seeds, never guessed, and good for one recipe only.
+
+`fixtures/thresholds.toml` is written by `python -m bench thresholds RUN...`. A case's threshold is its
+worst seed, less MARGIN of what training gained on average; the gain it must show over the untrained
+adapter is half of the mean gain.
+"""
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.case import parse_case
+from bench.places import FIXTURES
+from bench.recipe import BadFile, read_toml
+from bench.record import Record
+from bench.tasks import TASKS
+
+FILE = FIXTURES / "thresholds.toml"
+MARGIN = 0.1  # of the mean gain: wider than the spread of three seeds shows, for libraries' and processors' rounding
+LEAST_GAIN = 0.5  # of the mean gain
+FIELDS = {"metric": str, "recipe": str, "weights": str, "data": str, "quality": float, "gain": float, "seeds": int}
+
+
+def group_of(case_id: str) -> str:
+    """The case's id without its seed."""
+    return case_id.rsplit("-", 1)[0]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Entries by case without seed; each holds for its recipe, weights and data alone."""
+
+    entries: Mapping[str, Mapping[str, Any]]
+
+    def entry_of(self, record: Record) -> Mapping[str, Any] | None:
+        entry = self.entries.get(group_of(record.case))
+        return entry if entry and not self.mismatch(record) else None
+
+    def mismatch(self, record: Record) -> str:
+        """Why no threshold speaks of this record; empty if one does."""
+        entry = self.entries.get(group_of(record.case))
+        if entry is None:
+            return f"no threshold was measured for {group_of(record.case)}"
+        seen = {
+            "recipe": record.recipe_digest,
+            "weights": record.weights.get("identity", ""),
+            "data": record.data.get("identity", ""),
+        }
+        other = [name for name, value in seen.items() if entry[name] != value]
+        return f"the threshold was measured with other {' and '.join(other)}" if other else ""
+
+    def quality_of(self, record: Record) -> float | None:
+        entry = self.entry_of(record)
+        return entry["quality"] if entry else None
+
+
+def read_thresholds(path: Path = FILE) -> Thresholds:
+    """Raises BadFile naming file, case and key for a wrong field or type."""
+    entries = read_toml(path) if path.exists() else {}
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or entry.keys() != FIELDS.keys():
+            raise BadFile(f"{path} [{name}]: must have exactly the keys {', '.join(FIELDS)}")
+        for key, kind in FIELDS.items():
+            if type(entry[key]) is not kind:
+                raise BadFile(f"{path} [{name}]: {key} = {entry[key]!r} must be {kind.__name__}")
+    return Thresholds(entries)
+
+
+def measure(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Thresholds from records of several seeds. Raises ValueError where seeds differ in recipe, weights or data."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        if record.ok and record.quality_judged:
+            groups.setdefault(group_of(record.case), []).append(record)
+    return {name: threshold(name, group) for name, group in groups.items()}
+
+
+def threshold(name: str, group: list[Record]) -> dict[str, Any]:
+    """One entry from one case's seeds."""
+    task = TASKS[parse_case(group[0].case).task]
+    same = {(r.recipe_digest, r.weights["identity"], r.data["identity"]) for r in group}
+    if len(same) != 1:
+        raise ValueError(f"{name}: the records differ in recipe, weights or data; measure all seeds alike")
+    recipe, weights, data = same.pop()
+    after = [record.quality[task.metric] for record in group]
+    gains = [task.improvement(r.quality_before[task.metric], r.quality[task.metric]) for r in group]
+    gain = statistics.mean(gains)
+    worst = min(after) if task.greater_is_better else max(after)
+    allowed = worst - MARGIN * gain if task.greater_is_better else worst + MARGIN * gain
+    return {
+        "metric": task.metric,
+        "recipe": recipe,
+        "weights": weights,
+        "data": data,
+        "quality": round(allowed, 4),
+        "gain": round(LEAST_GAIN * gain, 4),
+        "seeds": len(group),
+    }
+
+
+def as_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """The file's text."""
+    lines = ["# Written by `python -m bench thresholds RUN...` from measured seeds; see bench/thresholds.py.", ""]
+    for name, entry in sorted(entries.items()):
+        lines.append(f"[{name}]")
+        lines += [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in entry.items()]
+        lines.append("")
+    return "\n".join(lines)
