@@ -64,7 +64,12 @@ def huge_on(device: str, model: ModelEntry) -> bool:
 
 
 def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str]:
-    """Named methods; by default the source's for its model, the task's for an embedded one, or all."""
-    default = model.source_cases.get(task.name, ()) or task.methods
-    names = selection.methods or default or tuple(METHODS.names())
+    """Named methods; by default the source's for its model, and all for any other."""
+    names = selection.methods or model.source_cases.get(task.name, ()) or tuple(METHODS.names())
     return [name for name in METHODS.names() if name in names and METHODS[name].suits(model)]
+
+
+def is_smoke(case: Case, selection: Selection) -> bool:
+    """Whether the case is quick enough, or asked for by its method, to run without `-m slow`."""
+    smoke = TASKS[case.task].smoke_methods
+    return not smoke or case.method in smoke or case.method in selection.methods or not MODELS[case.model].embedded

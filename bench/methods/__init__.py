@@ -58,6 +58,8 @@ class Method:
     disable_gives_base: bool = True  # switched off, it gives the base's logits
     keeps_base: bool = True  # the base's weights stay as loaded, even while attaching
     mergeable: bool = True
+    rounds_at_start: bool = False  # its start is the base but for rounding
+    stores_more: str = ""  # why its file holds more than what trains
     kinds: tuple[str, ...] = (ENCODER, DECODER)
     after: str = ""  # the method that is trained and merged first
     penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once an optimizer step

@@ -34,10 +34,15 @@ def move_budget(model: Any, step: int) -> None:
 
 
 def ranks_left(model: Any) -> dict[str, Any]:
-    """Singular values that are not pruned, over all layers: first and last budget, and the spread by layer."""
+    """Singular values that are not pruned, over all layers and the least and most in one."""
     pattern = model.base_model.peft_config["default"].rank_pattern or {}
     kept = [int(sum(flags)) for flags in pattern.values()]
-    return {"rank_total": sum(kept), "rank_smallest": min(kept, default=0), "rank_largest": max(kept, default=0)}
+    return {
+        "rank_total": sum(kept),
+        "rank_smallest": min(kept, default=0),
+        "rank_largest": max(kept, default=0),
+        "adapted_layers": len(kept),
+    }
 
 
 @METHODS.add(
@@ -49,6 +54,7 @@ def ranks_left(model: Any) -> dict[str, Any]:
     penalty=orthogonality,
     after_step=move_budget,
     report=ranks_left,
+    stores_more="AdaLoRA's file holds what is left after pruning",
 )
 def adalora(attach: Attach) -> Any:
     """LoRA as P diag(s) Q; the least important s are pruned from initial_rank to rank on average."""

@@ -61,7 +61,14 @@ def rslora(attach: Attach) -> Any:
     return lora_config(attach, all_linear(attach.model), use_rslora=True)
 
 
-@METHODS.add("dora", Method, paper="arXiv:2402.09353", count=low_rank_and_magnitude, targets=all_linear)
+@METHODS.add(
+    "dora",
+    Method,
+    paper="arXiv:2402.09353",
+    count=low_rank_and_magnitude,
+    targets=all_linear,
+    rounds_at_start=True,
+)
 def dora(attach: Attach) -> Any:
     """LoRA on the direction, and a trained magnitude for each output."""
     return lora_config(attach, all_linear(attach.model), use_dora=True)

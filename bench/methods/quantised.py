@@ -13,7 +13,15 @@ def qlora(attach: Attach) -> Any:
     return lora_config(attach, all_linear(attach.model))
 
 
-@METHODS.add("qdora", Method, paper="arXiv:2402.09353", storage=NF4, count=low_rank_and_magnitude, targets=all_linear)
+@METHODS.add(
+    "qdora",
+    Method,
+    paper="arXiv:2402.09353",
+    storage=NF4,
+    count=low_rank_and_magnitude,
+    targets=all_linear,
+    rounds_at_start=True,
+)
 def qdora(attach: Attach) -> Any:
     """DoRA on a base in NF4."""
     return lora_config(attach, all_linear(attach.model), use_dora=True)

@@ -41,7 +41,14 @@ def ia3(attach: Attach) -> Any:
     )
 
 
-@METHODS.add("vera", Method, paper="arXiv:2310.11454", count=two_vectors, targets=all_linear)
+@METHODS.add(
+    "vera",
+    Method,
+    paper="arXiv:2310.11454",
+    count=two_vectors,
+    targets=all_linear,
+    stores_more="VeRA's file holds its frozen random matrices too",
+)
 def vera(attach: Attach) -> Any:
     """One pair of frozen random matrices for all layers, rescaled by two trained vectors in each."""
     from peft import VeraConfig

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.case import Case
-from bench.matrix import all_cases
+from bench.matrix import all_cases, is_smoke
 from bench.measure.environment import describe_machine
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true")
     options = read_options(config)
     config.stash[OPTIONS] = options
     config.stash[RUN] = Run(options, Progress())
@@ -43,14 +44,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     config = metafunc.config
     wanted = metafunc.definition.get_closest_marker("cases")
-    cases = [case for case in all_cases(config.stash[OPTIONS].selection) if wanted is None or wanted.args[0](case)]
+    cases = [case for case in all_cases(config.stash[OPTIONS].selection) if wanted is None or wanted.kwargs["wanted"](case)]
     metafunc.parametrize("case", [parameter(config.stash[RUN], case) for case in cases])
 
 
 def parameter(run: Run, case: Case) -> Any:
-    """The case with its marks: gpu by its device, slow by its data."""
+    """The case with its marks: gpu by its device, slow by its data or its method."""
     try:
-        slow = run.data_size(case) == "full"
+        slow = run.data_size(case) == "full" or not is_smoke(case, run.options.selection)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     marks = [pytest.mark.gpu] * (case.device != "cpu") + [pytest.mark.slow] * slow
@@ -68,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         reason = run.cannot_run(case)
         if not reason and not asked_slow and item.get_closest_marker("slow"):
-            reason = "a paper-size run; add -m slow"
+            reason = "a paper-size run, or beyond the smoke run; add -m slow"
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
 

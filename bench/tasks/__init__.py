@@ -66,7 +66,7 @@ class Task:
     score: Callable[[Prepared, Sequence[dict[str, Any]]], Score]
     metric: str  # the headline
     greater_is_better: bool
-    methods: tuple[str, ...] = ()  # run by default on the embedded model; (): all that suit it
+    smoke_methods: tuple[str, ...] = ()  # of an embedded model, the methods that are not slow; (): all
 
     def suits(self, model: ModelEntry) -> bool:
         return model.kind == self.kind

@@ -1,0 +1,70 @@
+"""Does each method keep its promises: on every case, by evidence taken before, during and after training."""
+
+import pytest
+
+from bench.case import Case
+from bench.methods import METHODS, Method
+from bench.record import Record
+from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
+
+
+@pytest.fixture
+def method(case: Case) -> Method:
+    return METHODS[case.method]
+
+
+def test_starts_as_base(method: Method, record: Record) -> None:
+    """Attached and untrained, the adapter leaves the base's logits as they were."""
+    if not method.identity_at_start:
+        pytest.skip(f"{method.name} does not promise it")
+    assert record.evidence["start_distance"] <= start_tolerance(method, record.recipe["precision"])
+
+
+def test_base_is_frozen(method: Method, record: Record) -> None:
+    """Not a bit of a frozen weight changes in training, nor in attaching where the method promises that."""
+    assert record.evidence["base"]["changed"] == 0
+    if method.keeps_base:
+        assert record.evidence["base_changed_by_attaching"] == 0
+
+
+def test_training_happened(record: Record) -> None:
+    """Every tensor that trains changed, and only those got gradients."""
+    trained = record.evidence["trained"]
+    assert trained["changed"] == trained["tensors"] - len(unmoved(trained["unchanged"])), trained["unchanged"]
+    assert record.evidence["frozen_with_gradient"] == 0
+    assert record.evidence["trained_without_gradient"] == 0
+
+
+def unmoved(names: list[str]) -> list[str]:
+    """Tensors that no gradient can reach: attention is blind to a key's bias, which shifts all scores alike."""
+    return [name for name in names if name.endswith("key.bias")]
+
+
+def test_reads_back(method: Method, record: Record) -> None:
+    """Saved, and read onto a fresh base, it gives the same logits."""
+    assert record.evidence["reload_distance"] <= reload_tolerance(method, record.recipe["precision"])
+
+
+def test_merge_keeps_logits(method: Method, record: Record) -> None:
+    """Merged into the base's weights it gives the same logits."""
+    if not method.mergeable:
+        pytest.skip(f"{method.name} has no weight to merge into")
+    assert record.evidence["merge_distance"] <= merge_tolerance(method, record.recipe["precision"])
+
+
+def test_off_gives_base(method: Method, record: Record) -> None:
+    """Switched off, the adapter is as if it were not there."""
+    if not method.is_adapter:
+        pytest.skip(f"{method.name} is no adapter; there is nothing to switch off")
+    if not method.disable_gives_base:
+        pytest.skip(f"{method.name} moves a part of the base into the adapter")
+    assert record.evidence["off_distance"] == 0
+
+
+def test_rank_schedule_ran(method: Method, record: Record) -> None:
+    """AdaLoRA ends at its budget, and spends it unevenly."""
+    if method.name != "adalora":
+        pytest.skip("its rank is fixed")
+    layers, rank = record.evidence["adapted_layers"], record.recipe["rank"]
+    assert record.evidence["rank_total"] == layers * rank
+    assert record.evidence["rank_smallest"] < rank < record.evidence["rank_largest"]

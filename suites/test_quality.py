@@ -1,0 +1,37 @@
+"""Does tuning work: every case reaches its metric's threshold and beats its own untrained adapter."""
+
+import pytest
+
+from bench.case import Case
+from bench.record import Record
+from bench.tasks import TASKS
+from bench.thresholds import Thresholds
+
+
+@pytest.fixture
+def judged(record: Record, thresholds: Thresholds) -> dict:
+    """The threshold that speaks of this record."""
+    if not record.quality_judged:
+        pytest.skip("random weights: quality is not judged")
+    if mismatch := thresholds.mismatch(record):
+        pytest.skip(mismatch)
+    return dict(thresholds.entries[record.case.rsplit("-", 1)[0]])
+
+
+def test_reaches_threshold(case: Case, record: Record, judged: dict) -> None:
+    task = TASKS[case.task]
+    seen, bound = record.quality[task.metric], judged["quality"]
+    assert task.improvement(bound, seen) >= 0, (
+        f"{task.metric} is {seen:.4f}, expected {'at least' if task.greater_is_better else 'at most'} {bound:.4f} "
+        f"(the worst of {judged['seeds']} seeds and a margin)"
+    )
+
+
+def test_beats_untrained(case: Case, record: Record, judged: dict) -> None:
+    task = TASKS[case.task]
+    before, after = record.quality_before[task.metric], record.quality[task.metric]
+    gain = task.improvement(before, after)
+    assert gain >= judged["gain"], (
+        f"{task.metric} went from {before:.4f} to {after:.4f}, a gain of {gain:.4f}; expected {judged['gain']:.4f}, "
+        f"half of what {judged['seeds']} seeds gained on average"
+    )

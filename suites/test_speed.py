@@ -1,0 +1,34 @@
+"""How fast is a training step: pytest-benchmark on steps that a worker does one by one.
+
+    pytest suites/test_speed.py --benchmark-save before
+    pytest suites/test_speed.py --benchmark-compare
+
+The step is always the case's first batch, so its work is the same in every round.
+"""
+
+from typing import Any
+
+import pytest
+
+from bench.case import Case
+
+ROUNDS = 8
+WARM_UP_ROUNDS = 2
+
+
+def timed(case: Case) -> bool:
+    """The two methods that people compare first; the others' times stand in their records."""
+    return case.method in ("lora", "full")
+
+
+@pytest.mark.cases(wanted=timed)
+def test_training_step(case: Case, steps: Any, benchmark: Any) -> None:
+    benchmark.extra_info["case"] = case.id
+    benchmark.extra_info["environment"] = steps.call("describe")
+    done = []
+    benchmark.pedantic(lambda: done.append(steps.call("step")), rounds=ROUNDS, warmup_rounds=WARM_UP_ROUNDS)
+    tokens = done[-1]["tokens"]
+    benchmark.extra_info["tokens_per_step"] = tokens
+    if benchmark.stats:  # none with --benchmark-disable
+        benchmark.extra_info["tokens_per_second"] = tokens / benchmark.stats.stats.median
+    assert done[-1]["loss"] < done[0]["loss"], "the loss of a batch that is repeated must fall"
