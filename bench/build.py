@@ -83,6 +83,9 @@ def quantise(model: nn.Module, storage: str, compute: torch.dtype) -> nn.Module:
             packed.weight = bitsandbytes.nn.Params4bit(
                 layer.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True, module=packed
             )
+            # An evaluation on a processor would repack the weights for inference, and bitsandbytes 0.50
+            # then trains on through a kernel without a gradient: whoever evaluates first trains nothing.
+            packed.support_avx512bf16_for_cpu = False
         else:
             packed = bitsandbytes.nn.Linear8bitLt(
                 layer.in_features, layer.out_features, bias, has_fp16_weights=False, threshold=6.0
@@ -108,7 +111,7 @@ def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Metho
     model = build_base(entry, weights, labels, seed, storage_dtype(method, recipe), device)
     if method.storage != PLAIN:
         quantise(model, method.storage, compute_dtype(recipe))
-    return model
+    return model.requires_grad_(False)  # until a method says what trains
 
 
 def attach(model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, steps: int, seed: int) -> nn.Module:
@@ -117,9 +120,12 @@ def attach(model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, 
     if method.trains == ADAPTER:
         targeted(entry, method.targets(entry))  # says which target modules the model lacks
         model = add_adapter(model, method.run(Attach(entry, recipe, steps)))
-    else:
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(method.trains == ALL or is_head(name))
+            if any(part in name for part in method.frozen_parts):
+                parameter.requires_grad_(False)
+    else:
+        for parameter in model.parameters():
+            parameter.requires_grad_(method.trains == ALL)
         if method.trains == HEAD:
             free_head(model)
     for parameter in model.parameters():

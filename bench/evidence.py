@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
 from bench.build import load_adapter
@@ -19,6 +20,9 @@ from bench.train import Trainee
 
 EXAMPLES = 4
 LENGTH = 64
+WORD = 8  # bytes
+HASHED_WORDS = 1 << 22  # at a time, so that a hash of a large matrix takes little memory
+MIXER = -7046029254386353131  # 2^64 / golden ratio as a signed integer: spreads places over all bits
 
 
 class Probe:
@@ -55,8 +59,19 @@ def fingerprint(model: nn.Module, trained: bool) -> dict[str, int]:
 
 
 def hash_bits(tensor: Tensor) -> int:
-    """torch's hash of the tensor's bits, on its device."""
-    return int(torch.hash_tensor(tensor.contiguous().view(torch.uint8).flatten()).item())
+    """A 64-bit hash of the tensor's bits and their places, on its device: sum of word x odd weight mod 2^64.
+
+    A change of any one word changes it, for its weight is odd; torch.hash_tensor's exclusive or would not
+    see two words that change places.
+    """
+    octets = tensor.contiguous().reshape(-1).view(torch.uint8)
+    octets = nn.functional.pad(octets, (0, -len(octets) % WORD))
+    total = len(octets) // WORD
+    for start, words in enumerate(octets.view(torch.int64).split(HASHED_WORDS)):
+        places = torch.arange(len(words), device=words.device) + start * HASHED_WORDS
+        weights = (places * MIXER) ^ (places * MIXER >> 29) | 1
+        total = (total + int((words * weights).sum())) % 2**64
+    return total
 
 
 def changes(before: dict[str, int], model: nn.Module, trained: bool) -> dict[str, Any]:
@@ -77,10 +92,17 @@ def gradient_evidence(model: nn.Module) -> dict[str, int]:
 
 def switched_off(model: nn.Module, probe: Probe) -> Tensor:
     """Logits with the adapter disabled; the new head, if any, is the untrained one again."""
-    if model.active_peft_config.is_prompt_learning:  # peft's own switch fails for a token classifier
-        return probe(model.get_base_model())  # type: ignore[operator]
-    with model.disable_adapter():  # type: ignore[operator]
-        return probe(model)
+    if not model.active_peft_config.is_prompt_learning:
+        with model.disable_adapter():  # type: ignore[operator]
+            return probe(model)
+    # peft 0.21's own switch fails for a token classifier with virtual tokens, so its parts are switched
+    heads = [module for module in model.modules() if isinstance(module, ModulesToSaveWrapper)]
+    for head in heads:
+        head.enable_adapters(False)
+    logits = probe(model.get_base_model())  # type: ignore[operator]
+    for head in heads:
+        head.enable_adapters(True)
+    return logits
 
 
 def saved_bytes(folder: Path) -> int:

@@ -58,6 +58,8 @@ class Method:
     disable_gives_base: bool = True  # switched off, it gives the base's logits
     keeps_base: bool = True  # the base's weights stay as loaded, even while attaching
     mergeable: bool = True
+    frozen_parts: tuple[str, ...] = ()  # parameters that peft lets train and the method does not
+    prunes: bool = False  # its file leaves out what training pruned
     rounds_at_start: bool = False  # its start is the base but for rounding
     stores_more: str = ""  # why its file holds more than what trains
     kinds: tuple[str, ...] = (ENCODER, DECODER)

@@ -54,6 +54,8 @@ def ranks_left(model: Any) -> dict[str, Any]:
     penalty=orthogonality,
     after_step=move_budget,
     report=ranks_left,
+    frozen_parts=(".ranknum.",),  # peft 0.21 gives it a gradient and does not save it
+    prunes=True,
     stores_more="AdaLoRA's file holds what is left after pruning",
 )
 def adalora(attach: Attach) -> Any:
