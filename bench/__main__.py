@@ -1,9 +1,9 @@
 """`python -m bench ...`: what is no test.
 
-    python -m bench list [models|methods|tasks]   what there is
-    python -m bench fetch [MODEL ...]             fetch weights before they are needed
-    python -m bench table RUN [--markdown]        the table of a run's records
-    python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
+python -m bench list [models|methods|tasks]   what there is
+python -m bench fetch [MODEL ...]             fetch weights before they are needed
+python -m bench table RUN [--markdown]        the table of a run's records
+python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
 """
 
 import argparse
@@ -63,7 +63,9 @@ def records_of(run: str) -> list[Record]:
 
 def print_table(arguments: argparse.Namespace) -> int:
     table = rows(records_of(arguments.run), read_thresholds())
-    print(as_markdown(table) if arguments.markdown else "\n".join(as_text(table)), end="" if arguments.markdown else "\n")
+    print(
+        as_markdown(table) if arguments.markdown else "\n".join(as_text(table)), end="" if arguments.markdown else "\n"
+    )
     return 0
 
 

@@ -37,9 +37,7 @@ def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
     return config
 
 
-def build_base(
-    entry: ModelEntry, weights: Weights, labels: int, seed: int, dtype: torch.dtype, device: str
-) -> nn.Module:
+def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtype: torch.dtype, device: str) -> Any:
     """The model with a new classifier over labels, or (labels = 0) with its language head, on the device."""
     from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
@@ -49,7 +47,7 @@ def build_base(
     attention = "eager" if device == "cpu" else "sdpa"
     if weights.folder:
         torch.manual_seed(seed)  # of the new head
-        model = auto.from_pretrained(
+        model: Any = auto.from_pretrained(
             weights.folder, config=config, dtype=dtype, local_files_only=True, attn_implementation=attention
         )
     else:
@@ -63,7 +61,7 @@ def is_head(name: str) -> bool:
     return name.split(".")[0] in HEAD_NAMES or any(f".{head}." in f".{name}." for head in HEAD_NAMES)
 
 
-def quantise(model: nn.Module, storage: str, compute: torch.dtype) -> nn.Module:
+def quantise(model: Any, storage: str, compute: torch.dtype) -> Any:
     """Replace every linear layer but the head by bitsandbytes' layer of the same weights, one at a time.
 
     NF4 is blocks of 64 with their scales quantised again (double quantisation); int8 is LLM.int8() with
@@ -77,7 +75,7 @@ def quantise(model: nn.Module, storage: str, compute: torch.dtype) -> nn.Module:
             continue
         bias = layer.bias is not None
         if storage == NF4:
-            packed = bitsandbytes.nn.Linear4bit(
+            packed: Any = bitsandbytes.nn.Linear4bit(
                 layer.in_features, layer.out_features, bias, compute, compress_statistics=True, quant_type="nf4"
             )
             packed.weight = bitsandbytes.nn.Params4bit(
@@ -104,7 +102,7 @@ def quantise(model: nn.Module, storage: str, compute: torch.dtype) -> nn.Module:
 
 
 def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Method, recipe: Recipe, seed: int,
-                 device: str) -> nn.Module:  # fmt: skip
+                 device: str) -> Any:  # fmt: skip
     """The base as the method stores it, before anything is attached."""
     if not method.suits(entry):
         raise Unsupported(f"{method.name} does not suit {entry.name}: it is for {' and '.join(method.kinds)} models")
@@ -114,7 +112,7 @@ def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Metho
     return model.requires_grad_(False)  # until a method says what trains
 
 
-def attach(model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, steps: int, seed: int) -> nn.Module:
+def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps: int, seed: int) -> Any:
     """Freeze what the method freezes and add what it adds; every weight that trains is float32."""
     torch.manual_seed(seed)
     if method.trains == ADAPTER:
@@ -137,7 +135,7 @@ def attach(model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, 
     return model
 
 
-def free_head(model: nn.Module) -> None:
+def free_head(model: Any) -> None:
     """Let the output layer train; a tied one is the embedding's matrix and stays so."""
     head = model.get_output_embeddings() if hasattr(model, "lm_head") else model.classifier
     if head is None:
@@ -145,14 +143,14 @@ def free_head(model: nn.Module) -> None:
     head.requires_grad_(True)
 
 
-def add_adapter(model: nn.Module, config: Any) -> nn.Module:
+def add_adapter(model: Any, config: Any) -> Any:
     """peft's model around the base."""
     from peft import get_peft_model
 
     return get_peft_model(model, config)
 
 
-def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
+def load_adapter(model: Any, folder: Path) -> Any:
     """A saved adapter on a fresh base. peft repeats a method's start (PiSSA, OLoRA) before it loads."""
     from peft import PeftModel
 

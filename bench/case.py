@@ -25,7 +25,9 @@ class Case:
         for name in ("task", "model", "method", "device"):
             part = getattr(self, name)
             if not PART.fullmatch(part):
-                raise ValueError(f"{name}={part!r} must be lower-case words joined by '_', so that a case id parses back")
+                raise ValueError(
+                    f"{name}={part!r} must be lower-case words joined by '_', so that a case id parses back"
+                )
         if self.seed < 0:
             raise ValueError(f"seed={self.seed} must not be negative")
 
@@ -42,4 +44,5 @@ def parse_case(case_id: str) -> Case:
     parts = case_id.split("-")
     if len(parts) != 5 or not re.fullmatch(r"s\d+", parts[4]):
         raise ValueError(f"{case_id!r} is no case id; it has the shape {ID_SHAPE}, as pos-minilm_l6-lora-cpu-s0")
-    return Case(*parts[:4], seed=int(parts[4][1:]))
+    task, model, method, device, seed = parts
+    return Case(task, model, method, device, int(seed[1:]))

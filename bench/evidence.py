@@ -34,7 +34,7 @@ class Probe:
         self.trainee = trainee
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module) -> Tensor:
+    def __call__(self, model: Any) -> Tensor:
         was_training = model.training
         model.eval()
         with autocast(self.trainee.recipe, self.trainee.device):
@@ -49,7 +49,7 @@ def distance(seen: Tensor, expected: Tensor) -> float:
     return float(torch.linalg.norm(seen - expected) / torch.linalg.norm(expected))
 
 
-def fingerprint(model: nn.Module, trained: bool) -> dict[str, int]:
+def fingerprint(model: Any, trained: bool) -> dict[str, int]:
     """A 64-bit hash of each parameter that trains (or that does not), by name."""
     return {
         name: hash_bits(parameter.detach())
@@ -74,14 +74,14 @@ def hash_bits(tensor: Tensor) -> int:
     return total
 
 
-def changes(before: dict[str, int], model: nn.Module, trained: bool) -> dict[str, Any]:
+def changes(before: dict[str, int], model: Any, trained: bool) -> dict[str, Any]:
     """How many of the tensors changed since before, and the first names of those that did not."""
     after = fingerprint(model, trained)
     same = [name for name, value in before.items() if after[name] == value]
     return {"tensors": len(before), "changed": len(before) - len(same), **({"unchanged": same[:5]} if trained else {})}
 
 
-def gradient_evidence(model: nn.Module) -> dict[str, int]:
+def gradient_evidence(model: Any) -> dict[str, int]:
     """Frozen parameters that got a gradient, and trained ones that got none; both ought to be 0."""
     parameters = list(model.parameters())
     return {
@@ -90,16 +90,16 @@ def gradient_evidence(model: nn.Module) -> dict[str, int]:
     }
 
 
-def switched_off(model: nn.Module, probe: Probe) -> Tensor:
+def switched_off(model: Any, probe: Probe) -> Tensor:
     """Logits with the adapter disabled; the new head, if any, is the untrained one again."""
     if not model.active_peft_config.is_prompt_learning:
-        with model.disable_adapter():  # type: ignore[operator]
+        with model.disable_adapter():
             return probe(model)
     # peft 0.21's own switch fails for a token classifier with virtual tokens, so its parts are switched
     heads = [module for module in model.modules() if isinstance(module, ModulesToSaveWrapper)]
     for head in heads:
         head.enable_adapters(False)
-    logits = probe(model.get_base_model())  # type: ignore[operator]
+    logits = probe(model.get_base_model())
     for head in heads:
         head.enable_adapters(True)
     return logits
@@ -111,7 +111,7 @@ def saved_bytes(folder: Path) -> int:
 
 
 def read_back(
-    trainee: Trainee, probe: Probe, tuned: Tensor, make_base: Callable[[], nn.Module], release: Callable[[], None]
+    trainee: Trainee, probe: Probe, tuned: Tensor, make_base: Callable[[], Any], release: Callable[[], None]
 ) -> dict[str, Any]:
     """Save what was trained, put it on a fresh base, compare; merge it there, compare again.
 
@@ -127,7 +127,7 @@ def read_back(
         fresh = load_adapter(fresh, folder) if method.is_adapter else load_weights(fresh, folder)
     found["reload_distance"] = distance(probe(fresh), tuned)
     if method.mergeable:
-        merged = fresh.merge_and_unload()  # type: ignore[operator]
+        merged = fresh.merge_and_unload()
         found["merge_distance"] = distance(probe(merged), tuned)
     return found
 
@@ -137,13 +137,13 @@ def save(trainee: Trainee, folder: Path) -> None:
     from safetensors.torch import save_file
 
     if trainee.method.is_adapter:
-        trainee.model.save_pretrained(str(folder))  # type: ignore[operator]
+        trainee.model.save_pretrained(str(folder))
         return
     trained = {name: p.detach().contiguous() for name, p in trainee.model.named_parameters() if p.requires_grad}
     save_file(trained, folder / "model.safetensors")
 
 
-def load_weights(model: nn.Module, folder: Path) -> nn.Module:
+def load_weights(model: Any, folder: Path) -> Any:
     """The saved tensors in a fresh model, in their own precision."""
     from safetensors.torch import load_file
 

@@ -1,6 +1,7 @@
 """Where things lie: the repository's folders, and the cache for what was fetched.
 
 `LORABENCH_CACHE` moves the cache; otherwise it is `$XDG_CACHE_HOME/lorabench` or `~/.cache/lorabench`.
+`LORABENCH_RUNS` moves the folder that runs are written to and named in, results/runs.
 """
 
 import os
@@ -11,7 +12,7 @@ FIXTURES = ROOT / "fixtures"
 RECIPES = FIXTURES / "recipes"
 SAMPLES = FIXTURES / "data"
 RESULTS = ROOT / "results"
-RUNS = RESULTS / "runs"
+RUNS = Path(os.environ.get("LORABENCH_RUNS") or RESULTS / "runs").absolute()
 BASELINES = RESULTS / "baselines"
 
 

@@ -75,7 +75,7 @@ class Recipe:
         return self.batch_size * self.gradient_accumulation_steps
 
 
-FIELDS = {field.name: field.type for field in fields(Recipe)}
+FIELDS: dict[str, Any] = {field.name: field.type for field in fields(Recipe)}
 CHOICES = {
     "data": SIZES,
     "engine": ("bench", "trainer"),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from bench import evidence, train
 from bench.batches import Batching
@@ -85,14 +84,14 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
                    Phases(device))  # fmt: skip
 
 
-def base_maker(setting: Setting, say: train.Say) -> Callable[[], nn.Module]:
+def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
     """A function that gives the method's base, the same each time it is called.
 
     For a method that starts from another's result, that one is trained here first and its weights kept.
     """
     arguments = (setting.entry, setting.weights, setting.labels)
 
-    def fresh() -> nn.Module:
+    def fresh() -> Any:
         return prepare_base(*arguments, setting.method, setting.recipe, setting.case.seed, setting.device)
 
     if not setting.method.after:
@@ -111,7 +110,7 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], nn.Module]:
     )
     weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
-    def tuned() -> nn.Module:
+    def tuned() -> Any:
         base = fresh()
         base.load_state_dict(weights)
         return base
@@ -194,7 +193,9 @@ def changed_base(loaded: dict[str, int], attached: dict[str, int]) -> int:
     return len(hashes)
 
 
-def train_and_score(setting: Setting, trainee: train.Trainee, steps: list[train.Step], say: train.Say) -> dict[str, Any]:
+def train_and_score(
+    setting: Setting, trainee: train.Trainee, steps: list[train.Step], say: train.Say
+) -> dict[str, Any]:
     """Train by the recipe's engine, evaluate, generate; quality, losses, noisy figures, tables and examples."""
     epochs: list[dict[str, float]] = []
     scores: list[Score] = []
@@ -246,14 +247,16 @@ def train_and_score(setting: Setting, trainee: train.Trainee, steps: list[train.
     }
 
 
-def base_figures(setting: Setting, model: nn.Module) -> dict[str, Any]:
+def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
     """FLOPs of the base's forward pass."""
     found, reasons = flops.forward_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
     setting.reasons += reasons
     return found
 
 
-def exact_figures(setting: Setting, trainee: train.Trainee, found: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+def exact_figures(
+    setting: Setting, trainee: train.Trainee, found: dict[str, Any], seen: dict[str, Any]
+) -> dict[str, Any]:
     """Parameters, FLOPs, and on CPU the bytes tensors hold at the peak of a training step."""
     model = trainee.model
     found |= parameters.figures(model, setting.entry, setting.method, setting.recipe, setting.labels)

@@ -105,6 +105,8 @@ def as_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:
     lines = ["# Written by `python -m bench thresholds RUN...` from measured seeds; see bench/thresholds.py.", ""]
     for name, entry in sorted(entries.items()):
         lines.append(f"[{name}]")
-        lines += [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in entry.items()]
+        lines += [
+            f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in entry.items()
+        ]
         lines.append("")
     return "\n".join(lines)

@@ -47,7 +47,7 @@ class Training:
 class Trainee:
     """All that an engine needs: the model on its device, its method, and how batches are made."""
 
-    model: nn.Module
+    model: Any
     method: Method
     recipe: Recipe
     batching: Batching

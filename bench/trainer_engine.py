@@ -30,9 +30,7 @@ class MicroBatches(torch.utils.data.Dataset):
         return {**batch.inputs(), "labels": batch.labels}
 
 
-def train_with_trainer(
-    trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]
-) -> Training:
+def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
     """As bench.train.train, by transformers.Trainer; its epochs are evaluated after the last one only."""
     from transformers import Trainer
 

@@ -76,7 +76,7 @@ def first_layer_input_gradient(entry: ModelEntry, method: Method, tokens: int) -
 
 
 @contextlib.contextmanager
-def written_out_attention(model: nn.Module) -> Iterator[None]:
+def written_out_attention(model: Any) -> Iterator[None]:
     """Attention as plain matrix products, which every counter knows."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     before = base.config._attn_implementation
@@ -87,14 +87,14 @@ def written_out_attention(model: nn.Module) -> Iterator[None]:
         base.set_attn_implementation(before)
 
 
-def count_forward(model: nn.Module, ids: torch.Tensor) -> int:
+def count_forward(model: Any, ids: torch.Tensor) -> int:
     """FLOPs of one forward pass by torch's FlopCounterMode."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(input_ids=ids)
     return counter.get_total_flops()
 
 
-def count_step(model: nn.Module, ids: torch.Tensor) -> int:
+def count_step(model: Any, ids: torch.Tensor) -> int:
     """FLOPs of forward and backward by torch's FlopCounterMode; leaves no gradients."""
     with FlopCounterMode(display=False) as counter:
         model(input_ids=ids).logits.float().sum().backward()
@@ -105,7 +105,7 @@ def count_step(model: nn.Module, ids: torch.Tensor) -> int:
 class Logits(nn.Module):
     """The model as a function of ids alone, which is what a trace can follow."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
@@ -113,7 +113,7 @@ class Logits(nn.Module):
         return self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
 
 
-def count_by_trace(model: nn.Module, ids: torch.Tensor) -> int:
+def count_by_trace(model: Any, ids: torch.Tensor) -> int:
     """FLOPs of one forward pass by fvcore, which counts a multiply-add as one; doubled here.
 
     Raises ImportError without fvcore, RuntimeError where the model cannot be traced.
@@ -123,12 +123,14 @@ def count_by_trace(model: nn.Module, ids: torch.Tensor) -> int:
     logging.getLogger("fvcore").setLevel(logging.ERROR)  # it lists every elementwise operation it skips
     with warnings.catch_warnings(), torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")  # tracing warns of every shape that becomes a constant
-        analysis = FlopCountAnalysis(Logits(model), ids).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        analysis = (
+            FlopCountAnalysis(Logits(model), ids).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        )
         return 2 * int(analysis.total())
 
 
 def forward_figures(
-    model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, labels: int
+    model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int
 ) -> tuple[dict[str, Any], list[str]]:
     """The base's forward pass by the three routes, and why a route is missing or differs by more than 2 %."""
     ids = probe(entry, next(model.parameters()).device.type)
@@ -152,7 +154,7 @@ def forward_figures(
     return found, reasons
 
 
-def step_figures(model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
+def step_figures(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
     """FLOPs of a training step at the fixed shape, counted and (where there is one) by formula."""
     ids = probe(entry, next(model.parameters()).device.type)
     with written_out_attention(model), autocast(recipe, ids.device.type):

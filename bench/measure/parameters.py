@@ -2,22 +2,20 @@
 
 from typing import Any
 
-from torch import nn
-
 from bench.methods import ALL, HEAD, Method
 from bench.models import ENCODER, ModelEntry
 from bench.models.shapes import head_parameters, targeted, total_parameters
 from bench.recipe import Recipe
 
 
-def elements(parameter: nn.Parameter) -> int:
+def elements(parameter: Any) -> int:
     """Weights a parameter stands for: two in each byte of bitsandbytes' packed 4-bit storage."""
     if type(parameter).__name__ == "Params4bit" and parameter.quant_state is not None:
         return parameter.quant_state.shape.numel()
     return parameter.numel()
 
 
-def counted(model: nn.Module) -> dict[str, int]:
+def counted(model: Any) -> dict[str, int]:
     """trainable and total parameters as torch holds them."""
     parameters = list(model.parameters())
     return {
@@ -36,6 +34,6 @@ def formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> i
     return own + (head_parameters(entry, labels) if entry.kind == ENCODER else 0)
 
 
-def figures(model: nn.Module, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
+def figures(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
     """What is counted beside what the formula gives."""
     return {**counted(model), "trainable_parameters_formula": formula(entry, method, recipe, labels)}

@@ -67,7 +67,7 @@ def adalora(attach: Attach) -> Any:
         task_type=attach.peft_task,
         init_r=attach.recipe.initial_rank,
         target_r=attach.recipe.rank,
-        lora_alpha=attach.recipe.alpha,
+        lora_alpha=attach.recipe.alpha,  # type: ignore[arg-type]  # annotated int, used as a float
         lora_dropout=attach.recipe.dropout,
         target_modules=list(all_linear(attach.model)),
         total_step=attach.steps,

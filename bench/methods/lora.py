@@ -29,7 +29,7 @@ def lora_config(attach: Attach, targets: tuple[str, ...], **more: Any) -> Any:
     return LoraConfig(
         task_type=attach.peft_task,
         r=attach.recipe.rank,
-        lora_alpha=attach.recipe.alpha,
+        lora_alpha=attach.recipe.alpha,  # type: ignore[arg-type]  # annotated int, used as a float
         lora_dropout=attach.recipe.dropout,
         target_modules=list(targets),
         fan_in_fan_out=attach.model.family_name == "gpt2",  # GPT-2 stores its matrices transposed

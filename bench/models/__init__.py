@@ -37,29 +37,44 @@ class Family:
     all_linear: tuple[str, ...]
     keys_values_feedforward: tuple[str, ...]  # what IA3 rescales
     feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
-    classifier: str = ""  # the new head of a token classifier
 
 
 FAMILIES = {
     "bert": Family(
-        ENCODER, "bert", ("query", "value"), ("query", "key", "value", "dense"),
-        ("key", "value", "output.dense"), ("output.dense",), "classifier",
+        kind=ENCODER,
+        model_type="bert",
+        query_value=("query", "value"),
+        all_linear=("query", "key", "value", "dense"),
+        keys_values_feedforward=("key", "value", "output.dense"),
+        feedforward=("output.dense",),
     ),
     "roberta": Family(
-        ENCODER, "roberta", ("query", "value"), ("query", "key", "value", "attention.output.dense", "intermediate.dense",
-        "output.dense"), ("key", "value", "output.dense"), ("output.dense",), "classifier",
+        kind=ENCODER,
+        model_type="roberta",
+        query_value=("query", "value"),
+        # "dense" alone would take in a layer of the classifier of sentences
+        all_linear=("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"),
+        keys_values_feedforward=("key", "value", "output.dense"),
+        feedforward=("output.dense",),
     ),
     "gpt2": Family(
+        kind=DECODER,
+        model_type="gpt2",
         # query, key and value are one matrix; with c_proj as well the count is source 002's 0.6 %
-        DECODER, "gpt2", ("c_attn", "c_proj"), ("c_attn", "c_proj", "c_fc"),
-        ("c_attn", "mlp.c_proj"), ("mlp.c_proj",),
+        query_value=("c_attn", "c_proj"),
+        all_linear=("c_attn", "c_proj", "c_fc"),
+        keys_values_feedforward=("c_attn", "mlp.c_proj"),
+        feedforward=("mlp.c_proj",),
     ),
     "llama": Family(
-        DECODER, "llama", ("q_proj", "v_proj"),
-        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-        ("k_proj", "v_proj", "down_proj"), ("down_proj",),
+        kind=DECODER,
+        model_type="llama",
+        query_value=("q_proj", "v_proj"),
+        all_linear=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        keys_values_feedforward=("k_proj", "v_proj", "down_proj"),
+        feedforward=("down_proj",),
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

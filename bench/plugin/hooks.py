@@ -28,7 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true")
+    config.addinivalue_line(
+        "markers", "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true"
+    )
     options = read_options(config)
     config.stash[OPTIONS] = options
     config.stash[RUN] = Run(options, Progress())
@@ -44,7 +46,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     config = metafunc.config
     wanted = metafunc.definition.get_closest_marker("cases")
-    cases = [case for case in all_cases(config.stash[OPTIONS].selection) if wanted is None or wanted.kwargs["wanted"](case)]
+    cases = [
+        case for case in all_cases(config.stash[OPTIONS].selection) if wanted is None or wanted.kwargs["wanted"](case)
+    ]
     metafunc.parametrize("case", [parameter(config.stash[RUN], case) for case in cases])
 
 

@@ -1,5 +1,6 @@
 """The command line: which cases, where weights and data come from, how they are run."""
 
+import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,10 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption(f"--{name}", metavar="A,B", default="", help=says)
     group.addoption("--mirror", metavar="DIR", default=os.environ.get("LORABENCH_MIRROR", ""),
                     help="folder with models/ and datasets/ in the Hub's layout (or LORABENCH_MIRROR)")  # fmt: skip
+    group.addoption("--plugins", metavar="A,B", default=os.environ.get("LORABENCH_PLUGINS", ""),
+                    help="your modules that register models, methods or tasks (or LORABENCH_PLUGINS)")  # fmt: skip
     group.addoption("--data", choices=["auto", "sample", "full"], default="auto",
-                    help="the project's samples, or the full data sets; auto: full where the mirror has them")  # fmt: skip
+                    help="the project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
     group.addoption("--engine", choices=CHOICES["engine"], default="bench", help="our loop, or transformers.Trainer")
     group.addoption("--synthetic", action="store_true", help="random weights for every model; quality is not judged")
     group.addoption("--resume", metavar="RUN", default="", help="go on with a run's folder: run only what is missing")
@@ -43,6 +46,7 @@ class Options:
     """The command line, checked."""
 
     selection: Selection
+    plugins: tuple[str, ...]
     mirror: Path | None
     data: str
     engine: str
@@ -55,6 +59,8 @@ class Options:
 
 def read_options(config: pytest.Config) -> Options:
     """Raises pytest.UsageError with one sentence for what is wrong."""
+    plugins = names(config.getoption("plugins"))
+    import_plugins(plugins)
     try:
         selection = Selection(
             **{name: names(config.getoption(name)) for name in LISTS if name != "seeds"},
@@ -72,6 +78,7 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
     return Options(
         selection=selection,
+        plugins=plugins,
         mirror=folder(config.getoption("mirror"), "--mirror"),
         data=config.getoption("data"),
         engine=config.getoption("engine"),
@@ -85,6 +92,18 @@ def read_options(config: pytest.Config) -> Options:
 
 def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def import_plugins(modules: tuple[str, ...]) -> None:
+    """Have a person's own modules register their entries, here as in every worker.
+
+    They may import torch and its like inside functions alone: this process stays without them.
+    """
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # whatever a person's module raises
+            raise pytest.UsageError(f"--plugins {module}: {type(error).__name__}: {error}") from None
 
 
 def seeds(text: str) -> tuple[int, ...]:

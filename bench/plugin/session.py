@@ -68,7 +68,7 @@ class Run:
             return
         size = max((self.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
-        executor = Executor(PRELOAD, timeout, self.options.workers, self.progress.told, self._done)
+        executor = Executor(self._preload(), timeout, self.options.workers, self.progress.told, self._done)
         self._executors.append(executor)
         self._make_folder()
         self._prepare(sorted({case.model for case in waiting}))
@@ -83,12 +83,16 @@ class Run:
             self.records[case.id] = stored
         return case.id in self.records
 
+    def _preload(self) -> tuple[str, ...]:
+        """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
+        return (*PRELOAD, *self.options.plugins)
+
     def _prepare(self, models: list[str]) -> None:
         """Fetch weights once, and learn whether the Hub answers, so that no case waits for either."""
         if self.options.synthetic:
             models = []
         payload = {"models": models, "mirror": str(self.options.mirror or "")}
-        with Executor((), FETCH_SECONDS, on_progress=self.progress.told) as executor:
+        with Executor(self.options.plugins, FETCH_SECONDS, on_progress=self.progress.told) as executor:
             executor.submit(Job(FETCH, "bench.sources.fetch:prepare", payload))
             outcome = executor.outcome(FETCH)
         if outcome.result is None:
@@ -162,7 +166,7 @@ class Run:
     def open_steps(self, case: Case) -> Session:
         """A worker that does this case's optimizer steps one by one; the queue of its device waits meanwhile."""
         if not self._executors:
-            self._executors.append(Executor(PRELOAD, self.options.case_timeout or TIMEOUT_SECONDS["full"]))
+            self._executors.append(Executor(self._preload(), self.options.case_timeout or TIMEOUT_SECONDS["full"]))
             self._prepare([case.model])
         return self._executors[0].open_session(self._job(case, "bench.run:Stepper", key=f"steps of {case.id}"))
 
@@ -176,5 +180,3 @@ def machine_name() -> str:
     about = describe_machine()
     text = about["accelerator"] or f"{processor()} {about['cores']}cores"
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
-
-

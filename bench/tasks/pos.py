@@ -54,7 +54,8 @@ def tagged(rows: list[dict], split: str) -> list[tuple[list[str], list[str]]]:
 def split_sample(sentences: list) -> tuple[list, list]:
     """Each fifth sentence is held out, unless one of its tags is rare: a tag must be seen to be learned."""
     counts = Counter(tag for _, tags in sentences for tag in set(tags))
-    train, held_out = [], []
+    train: list = []
+    held_out: list = []
     for number, sentence in enumerate(sentences):
         chosen = number % HELD_OUT_EVERY == 0 and all(counts[tag] >= RARE for tag in sentence[1])
         (held_out if chosen else train).append(sentence)
