@@ -55,11 +55,23 @@ class Setting:
         return len(self.prepared.labels)
 
 
+def quiet() -> None:
+    """No progress bars and tables of transformers: a worker's last lines are kept for what went wrong."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
     """Find weights and data, and prepare the examples.
 
-    payload: case (id), recipe (fields), mirror (path or None), synthetic (whether weights must be random).
+    payload: case (id), recipe (fields), mirror (path or empty), synthetic (whether weights must be random),
+    threads (of the processor, or 0 for torch's own choice).
     """
+    quiet()
+    if payload.get("threads"):
+        torch.set_num_threads(payload["threads"])
     case, recipe = parse_case(payload["case"]), Recipe(**payload["recipe"])
     task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
     device = DEVICES[case.device].torch_name

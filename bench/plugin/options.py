@@ -28,8 +28,8 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption(f"--{name}", metavar="A,B", default="", help=says)
     group.addoption("--mirror", metavar="DIR", default=os.environ.get("LORABENCH_MIRROR", ""),
                     help="folder with models/ and datasets/ in the Hub's layout (or LORABENCH_MIRROR)")  # fmt: skip
-    group.addoption("--plugins", metavar="A,B", default=os.environ.get("LORABENCH_PLUGINS", ""),
-                    help="your modules that register models, methods or tasks (or LORABENCH_PLUGINS)")  # fmt: skip
+    group.addoption("--entries", metavar="A,B", default=os.environ.get("LORABENCH_ENTRIES", ""),
+                    help="your modules that register models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
     group.addoption("--data", choices=["auto", "sample", "full"], default="auto",
                     help="the project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
     group.addoption("--engine", choices=CHOICES["engine"], default="bench", help="our loop, or transformers.Trainer")
@@ -46,7 +46,7 @@ class Options:
     """The command line, checked."""
 
     selection: Selection
-    plugins: tuple[str, ...]
+    entries: tuple[str, ...]
     mirror: Path | None
     data: str
     engine: str
@@ -59,8 +59,8 @@ class Options:
 
 def read_options(config: pytest.Config) -> Options:
     """Raises pytest.UsageError with one sentence for what is wrong."""
-    plugins = names(config.getoption("plugins"))
-    import_plugins(plugins)
+    entries = names(config.getoption("entries"))
+    import_entries(entries)
     try:
         selection = Selection(
             **{name: names(config.getoption(name)) for name in LISTS if name != "seeds"},
@@ -78,7 +78,7 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
     return Options(
         selection=selection,
-        plugins=plugins,
+        entries=entries,
         mirror=folder(config.getoption("mirror"), "--mirror"),
         data=config.getoption("data"),
         engine=config.getoption("engine"),
@@ -94,7 +94,7 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def import_plugins(modules: tuple[str, ...]) -> None:
+def import_entries(modules: tuple[str, ...]) -> None:
     """Have a person's own modules register their entries, here as in every worker.
 
     They may import torch and its like inside functions alone: this process stays without them.
@@ -103,7 +103,7 @@ def import_plugins(modules: tuple[str, ...]) -> None:
         try:
             importlib.import_module(module)
         except Exception as error:  # whatever a person's module raises
-            raise pytest.UsageError(f"--plugins {module}: {type(error).__name__}: {error}") from None
+            raise pytest.UsageError(f"--entries {module}: {type(error).__name__}: {error}") from None
 
 
 def seeds(text: str) -> tuple[int, ...]:

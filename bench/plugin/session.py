@@ -1,6 +1,7 @@
 """The run of a session: cases go to the executor, records come back and are written as they finish."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -26,6 +27,9 @@ PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run")
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
+# Threads that spin while they wait starve a busy machine: steps were seen a hundred times slower. OpenMP
+# reads this once, so it is set before the workers' libraries load.
+THREADS_WAIT = ("OMP_WAIT_POLICY", "passive")
 
 
 class Run:
@@ -68,13 +72,18 @@ class Run:
             return
         size = max((self.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
-        executor = Executor(self._preload(), timeout, self.options.workers, self.progress.told, self._done)
-        self._executors.append(executor)
+        executor = self._start_executor(timeout)
         self._make_folder()
         self._prepare(sorted({case.model for case in waiting}))
         for case in waiting:
             self._jobs[case.id] = case
             executor.submit(self._job(case, "bench.run:run_case"))
+
+    def _start_executor(self, timeout: float) -> Executor:
+        os.environ.setdefault(*THREADS_WAIT)
+        executor = Executor(self._preload(), timeout, self.options.workers, self.progress.told, self._done)
+        self._executors.append(executor)
+        return executor
 
     def _answered(self, case: Case) -> bool:
         """Whether a stored record of the same recipe is ok; it is taken over then."""
@@ -85,14 +94,14 @@ class Run:
 
     def _preload(self) -> tuple[str, ...]:
         """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
-        return (*PRELOAD, *self.options.plugins)
+        return (*PRELOAD, *self.options.entries)
 
     def _prepare(self, models: list[str]) -> None:
         """Fetch weights once, and learn whether the Hub answers, so that no case waits for either."""
         if self.options.synthetic:
             models = []
         payload = {"models": models, "mirror": str(self.options.mirror or "")}
-        with Executor(self.options.plugins, FETCH_SECONDS, on_progress=self.progress.told) as executor:
+        with Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.told) as executor:
             executor.submit(Job(FETCH, "bench.sources.fetch:prepare", payload))
             outcome = executor.outcome(FETCH)
         if outcome.result is None:
@@ -106,6 +115,7 @@ class Run:
             "recipe": asdict(self.recipe(case)),
             "mirror": str(self.options.mirror or ""),
             "synthetic": self.options.synthetic,
+            "threads": max(1, describe_machine()["cores"] // self.options.workers),
         }
         return Job(key or case.id, work, payload, case.device, self._environment)
 
@@ -166,7 +176,7 @@ class Run:
     def open_steps(self, case: Case) -> Session:
         """A worker that does this case's optimizer steps one by one; the queue of its device waits meanwhile."""
         if not self._executors:
-            self._executors.append(Executor(self._preload(), self.options.case_timeout or TIMEOUT_SECONDS["full"]))
+            self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])
             self._prepare([case.model])
         return self._executors[0].open_session(self._job(case, "bench.run:Stepper", key=f"steps of {case.id}"))
 
