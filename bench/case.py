@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 PART = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+SEED = re.compile(r"s(0|[1-9][0-9]*)")  # one spelling each, for ids are keys
 ID_SHAPE = "task-model-method-device-sSEED"
 
 
@@ -42,7 +43,7 @@ class Case:
 def parse_case(case_id: str) -> Case:
     """The case with this id. Raises ValueError if the text has not the shape of an id."""
     parts = case_id.split("-")
-    if len(parts) != 5 or not re.fullmatch(r"s\d+", parts[4]):
+    if len(parts) != 5 or not SEED.fullmatch(parts[4]):
         raise ValueError(f"{case_id!r} is no case id; it has the shape {ID_SHAPE}, as pos-minilm_l6-lora-cpu-s0")
     task, model, method, device, seed = parts
     return Case(task, model, method, device, int(seed[1:]))

@@ -16,6 +16,7 @@ Later tables win over earlier ones, in the order printed.
 
 import hashlib
 import json
+import math
 import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
@@ -111,6 +112,8 @@ def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
             raise BadFile(f"{where}: {key} = {value!r} must be one of {', '.join(CHOICES[key])}")
         if key in AT_LEAST_ONE and value < 1:
             raise BadFile(f"{where}: {key} = {value!r} must be at least 1")
+        if wanted is float and not math.isfinite(value):
+            raise BadFile(f"{where}: {key} = {value!r} must be a finite number")
         if wanted in (int, float) and value < 0:
             raise BadFile(f"{where}: {key} = {value!r} must not be negative")
         result[key] = value
@@ -136,13 +139,26 @@ def read_task_file(path: Path) -> dict[str, Any]:
         if name not in ("task", "sample", "full", "models", "methods") or not isinstance(table, dict):
             raise BadFile(f"{where}: tables are [task], [sample], [full], [models.NAME], [methods.NAME]")
         if name in ("models", "methods"):
-            groups = table
-        else:
-            groups = table.get("methods", {})
-            tables[name] = {**checked({k: v for k, v in table.items() if k != "methods"}, where), "methods": groups}
-        for entry, values in groups.items():
-            groups[entry] = checked(values, f"{where}.{entry}")
+            tables[name] = checked_groups(table, where)
+            continue
+        own = {key: value for key, value in table.items() if key != "methods" or name not in SIZES}
+        groups = table.get("methods", {}) if name in SIZES else {}
+        tables[name] = {**checked(own, where), "methods": checked_groups(groups, f"{where}.methods")}
     return tables
+
+
+def checked_groups(groups: Any, where: str) -> dict[str, dict[str, Any]]:
+    """The tables of models or methods by name, each checked. Raises BadFile for what is no table."""
+    checked_table(groups, where)
+    return {
+        name: checked(checked_table(group, f"{where}.{name}"), f"{where}.{name}") for name, group in groups.items()
+    }
+
+
+def checked_table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadFile(f"{where}: expected a table, saw {value!r}")
+    return value
 
 
 def recipe_for(case: Case, data: str = "sample", folder: Path = RECIPES, **overrides: Any) -> Recipe:

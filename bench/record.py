@@ -5,10 +5,9 @@
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from bench.case import Case, parse_case
 
@@ -74,23 +73,33 @@ class Record:
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
 
 
-NAMES = frozenset(item.name for item in fields(Record))
+KINDS = {item.name: get_origin(item.type) or item.type for item in fields(Record)}
+
+
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no figure")
 
 
 def parse_record(line: str, where: str = "record") -> Record:
     """The record on one JSON line. Raises BadRecord naming where."""
     try:
-        values = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadRecord(f"{where}: cut or damaged JSON ({error.msg}); delete the line to run its case again") from None
+        values = json.loads(line, parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
+        says = "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", error)
+        raise BadRecord(f"{where}: cut or damaged JSON ({says}); delete the line to run its case again") from None
     if not isinstance(values, dict) or not {"case", "status"} <= values.keys():
         raise BadRecord(f"{where}: no record, it lacks case and status")
-    if extra := values.keys() - NAMES:
+    if extra := values.keys() - KINDS.keys():
         raise BadRecord(f"{where}: unknown fields {', '.join(sorted(extra))}; written by a newer version?")
+    for name, value in values.items():
+        if type(value) is not KINDS[name]:
+            raise BadRecord(f"{where}: {name} must be {KINDS[name].__name__}, not {type(value).__name__}")
+    if values.get("schema", SCHEMA) != SCHEMA:
+        raise BadRecord(f"{where}: schema {values['schema']}, this version reads {SCHEMA}; run its case again")
     try:
         parse_case(values["case"])
         return Record(**values)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise BadRecord(f"{where}: {error}") from None
 
 
@@ -123,22 +132,23 @@ def append_record(path: Path, record: Record) -> None:
         os.fsync(file.fileno())
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The file's lines that say something. Raises BadRecord for bytes that are no UTF-8."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BadRecord(f"{path}: not UTF-8 at byte {error.start}") from None
-    yield from ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-
-
 def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
     """The newest record of each case, and a sentence for each line that could not be read."""
     records, complaints = {}, []
-    for number, line in numbered_lines(path):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not line.strip():
+            continue
         try:
-            record = parse_record(line, f"{path}:{number}")
+            record = parse_record(decoded(line, f"{path}:{number}"), f"{path}:{number}")
             records[record.case] = record
         except BadRecord as error:
             complaints.append(str(error))
     return records, complaints
+
+
+def decoded(line: bytes, where: str) -> str:
+    """The line as text: a killed process may have cut it inside a character."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise BadRecord(f"{where}: not UTF-8 at byte {error.start}; delete the line to run its case again") from None

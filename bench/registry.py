@@ -27,7 +27,7 @@ def nearest(name: str, names: list[str]) -> list[str]:
 def unknown(kind: str, name: str, names: list[str]) -> UnknownName:
     """The error for a name that does not exist, with what is near."""
     near = nearest(name, names)
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names)}"
+    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}"
     return UnknownName(f"no {kind} named {name!r}; {hint}")
 
 

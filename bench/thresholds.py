@@ -1,8 +1,9 @@
 """Thresholds of quality: measured on several seeds, never guessed, and good for one recipe only.
 
-`fixtures/thresholds.toml` is written by `python -m bench thresholds RUN...`. A case's threshold is its
-worst seed, less MARGIN of what training gained on average; the gain it must show over the untrained
-adapter is half of the mean gain.
+`fixtures/thresholds.toml` is written by `python -m bench thresholds RUN...`, an entry for each case (without
+its seed) and size of data. The threshold is the worst seed less a margin: three standard deviations over
+the seeds, or a tenth of what training gained or left to gain, whichever of the two is larger. The gain
+over the untrained adapter must be at least half of the mean gain.
 """
 
 import statistics
@@ -18,14 +19,16 @@ from bench.record import Record
 from bench.tasks import TASKS
 
 FILE = FIXTURES / "thresholds.toml"
-MARGIN = 0.1  # of the mean gain: wider than the spread of three seeds shows, for libraries' and processors' rounding
+DEVIATIONS = 3.0
+MARGIN = 0.1  # of the mean gain, or of what is left to the ideal: for other processors' and libraries' rounding
+IDEAL = {True: 1.0, False: 0.0}  # of a metric whose greater values are better, and of a loss
 LEAST_GAIN = 0.5  # of the mean gain
 FIELDS = {"metric": str, "recipe": str, "weights": str, "data": str, "quality": float, "gain": float, "seeds": int}
 
 
-def group_of(case_id: str) -> str:
-    """The case's id without its seed."""
-    return case_id.rsplit("-", 1)[0]
+def group_of(record: Record) -> str:
+    """The case's id without its seed, and the size of its data: pos-minilm_l6-lora-cpu-sample."""
+    return f"{record.case.rsplit('-', 1)[0]}-{record.recipe['data']}"
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,14 @@ class Thresholds:
     entries: Mapping[str, Mapping[str, Any]]
 
     def entry_of(self, record: Record) -> Mapping[str, Any] | None:
-        entry = self.entries.get(group_of(record.case))
-        return entry if entry and not self.mismatch(record) else None
+        """The entry that speaks of this record; None if none does."""
+        return None if self.mismatch(record) else self.entries[group_of(record)]
 
     def mismatch(self, record: Record) -> str:
         """Why no threshold speaks of this record; empty if one does."""
-        entry = self.entries.get(group_of(record.case))
+        entry = self.entries.get(group_of(record))
         if entry is None:
-            return f"no threshold was measured for {group_of(record.case)}"
+            return f"no threshold was measured for {group_of(record)}"
         seen = {
             "recipe": record.recipe_digest,
             "weights": record.weights.get("identity", ""),
@@ -73,7 +76,7 @@ def measure(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
     groups: dict[str, list[Record]] = {}
     for record in records:
         if record.ok and record.quality_judged:
-            groups.setdefault(group_of(record.case), []).append(record)
+            groups.setdefault(group_of(record), []).append(record)
     return {name: threshold(name, group) for name, group in groups.items()}
 
 
@@ -88,7 +91,10 @@ def threshold(name: str, group: list[Record]) -> dict[str, Any]:
     gains = [task.improvement(r.quality_before[task.metric], r.quality[task.metric]) for r in group]
     gain = statistics.mean(gains)
     worst = min(after) if task.greater_is_better else max(after)
-    allowed = worst - MARGIN * gain if task.greater_is_better else worst + MARGIN * gain
+    spread = DEVIATIONS * statistics.stdev(after) if len(after) > 1 else 0.0
+    left = abs(IDEAL[task.greater_is_better] - statistics.mean(after))
+    margin = max(spread, MARGIN * min(gain, left))
+    allowed = worst - margin if task.greater_is_better else worst + margin
     return {
         "metric": task.metric,
         "recipe": recipe,

@@ -13,9 +13,10 @@ def judged(record: Record, thresholds: Thresholds) -> dict:
     """The threshold that speaks of this record."""
     if not record.quality_judged:
         pytest.skip("random weights: quality is not judged")
-    if mismatch := thresholds.mismatch(record):
-        pytest.skip(mismatch)
-    return dict(thresholds.entries[record.case.rsplit("-", 1)[0]])
+    entry = thresholds.entry_of(record)
+    if entry is None:
+        pytest.skip(thresholds.mismatch(record))
+    return dict(entry)
 
 
 def test_reaches_threshold(case: Case, record: Record, judged: dict) -> None:

@@ -59,7 +59,7 @@ def test_few_names_are_all_near():
 
 
 def test_at_most_three_names_are_near():
-    assert nearest("lora", ["lora1", "lora2", "lora3", "lora4", "full", "head", "ia3"]) == ["lora3", "lora2", "lora1"]
+    assert len(nearest("lora", ["lora1", "lora2", "lora3", "lora4", "full", "head", "ia3"])) == 3
 
 
 def test_empty_registry_says_so():

@@ -110,7 +110,7 @@ def seeds(text: str) -> tuple[int, ...]:
     parts = names(text) or ("0",)
     if wrong := [part for part in parts if not part.isdecimal()]:
         raise ValueError(f"--seeds {wrong[0]!r} is no seed; give whole numbers from 0, as --seeds 0,1,2")
-    return tuple(int(part) for part in parts)
+    return tuple(dict.fromkeys(int(part) for part in parts))
 
 
 def folder(text: str, option: str) -> Path | None:

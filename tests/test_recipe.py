@@ -1,0 +1,188 @@
+"""One recipe out of layers, the later over the earlier; every mistake in a file is named by file and key."""
+
+import math
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from bench.case import Case
+from bench.methods import METHODS
+from bench.models import MODELS
+from bench.places import RECIPES
+from bench.recipe import FIELDS, BadFile, read_task_file, recipe_for
+from bench.tasks import TASKS
+
+CASE = Case("toy", "tiny_bert", "lora", "cpu")
+LAYERS = """
+[task]
+rank = 1
+[sample]
+rank = 2
+[full]
+rank = 3
+[models.tiny_bert]
+rank = 4
+[methods.lora]
+rank = 5
+[sample.methods.lora]
+rank = 6
+"""
+OTHER_VALUES = {
+    "data": "full",
+    "engine": "trainer",
+    "schedule": "cosine",
+    "precision": "float32",
+    "padding": "max_length",
+    int: 77,
+    float: 0.77,
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Recipes with the project's own defaults and no task's file."""
+    shutil.copy(RECIPES / "defaults.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def plain(folder):
+    return recipe_for(CASE, folder=folder)
+
+
+def test_without_a_task_file_the_defaults_hold(plain):
+    assert (plain.epochs, plain.batch_size, plain.rank, plain.data) == (3, 16, 8, "sample")
+
+
+def test_size_of_data_is_in_the_recipe(folder):
+    assert recipe_for(CASE, "full", folder).data == "full"
+
+
+@pytest.mark.parametrize("layers", range(1, 7))
+def test_later_layer_wins(folder, layers):
+    """Of the first so many tables of the file the last one decides; [full] does not speak of the sample."""
+    text = "[" + "[".join(LAYERS.split("[")[1 : layers + 1])
+    (folder / "toy.toml").write_text(text, encoding="utf-8")
+    assert recipe_for(CASE, folder=folder).rank == (1, 2, 2, 4, 5, 6)[layers - 1]
+
+
+def test_order_of_tables_in_the_file_does_not_matter(folder):
+    (folder / "toy.toml").write_text("[" + "[".join(reversed(LAYERS.split("[")[1:])), encoding="utf-8")
+    assert recipe_for(CASE, folder=folder).rank == 6
+
+
+def test_full_data_has_its_own_layer(folder):
+    (folder / "toy.toml").write_text("[task]\nrank = 1\n[full]\nrank = 3\n[full.methods.lora]\nalpha = 9\n", "utf-8")
+    recipe = recipe_for(CASE, "full", folder)
+    assert (recipe.rank, recipe.alpha) == (3, 9.0)
+
+
+def test_command_line_wins_over_every_file(folder):
+    (folder / "toy.toml").write_text(LAYERS, encoding="utf-8")
+    assert recipe_for(CASE, folder=folder, rank=7).rank == 7
+
+
+def test_other_models_and_methods_layers_do_not_matter(folder):
+    (folder / "toy.toml").write_text("[models.gpt2]\nrank = 4\n[methods.dora]\nrank = 5\n", encoding="utf-8")
+    assert recipe_for(CASE, folder=folder).rank == 8
+
+
+def test_layers_leave_what_they_do_not_name(folder, plain):
+    (folder / "toy.toml").write_text("[task]\nrank = 3\n[methods.lora]\nalpha = 5.0\n", encoding="utf-8")
+    assert recipe_for(CASE, folder=folder) == replace(plain, rank=3, alpha=5.0)
+
+
+def test_whole_number_becomes_a_fraction_where_the_field_is_one(folder):
+    (folder / "toy.toml").write_text("[task]\nalpha = 32\n", encoding="utf-8")
+    assert repr(recipe_for(CASE, folder=folder).alpha) == "32.0"
+
+
+@pytest.mark.parametrize("field", [name for name, kind in FIELDS.items() if kind is not bool])
+def test_digest_changes_with_any_field(plain, field):
+    changed = replace(plain, **{field: OTHER_VALUES.get(field, OTHER_VALUES.get(FIELDS[field]))})
+    assert changed.digest() != plain.digest()
+
+
+@pytest.mark.parametrize("field", [name for name, kind in FIELDS.items() if kind is bool])
+def test_digest_changes_with_any_switch(plain, field):
+    assert replace(plain, **{field: not getattr(plain, field)}).digest() != plain.digest()
+
+
+def test_digest_is_the_same_for_the_same_recipe(plain):
+    assert replace(plain, rank=8).digest() == plain.digest()
+    assert len(plain.digest()) == 12
+
+
+def test_examples_per_step_counts_accumulation(plain):
+    assert replace(plain, batch_size=2, gradient_accumulation_steps=4).examples_per_step() == 8
+
+
+MISTAKES = {
+    "unknown field": ("[task]\nlearning_rat = 1e-3", "[task]: no hyperparameter 'learning_rat'; did you mean learning_r"),
+    "unknown field of a method": ("[methods.lora]\nranc = 4", "[methods].lora: no hyperparameter 'ranc'"),
+    "unknown field of a sized method": ("[sample.methods.lora]\nranc = 4", "[sample].methods.lora: no hyperparameter 'ranc'"),
+    "unknown field of a model": ("[models.gpt2]\nranc = 4", "[models].gpt2: no hyperparameter 'ranc'"),
+    "text for a number": ('[task]\nrank = "8"', "[task]: rank = '8' must be int, not str"),
+    "fraction for a whole number": ("[task]\nrank = 8.0", "[task]: rank = 8.0 must be int, not float"),
+    "switch for a number": ("[task]\nrank = true", "[task]: rank = True must be int, not bool"),
+    "number for a switch": ("[task]\npacking = 1", "[task]: packing = 1 must be bool, not int"),
+    "wrong choice": ('[task]\nschedule = "cosin"', "schedule = 'cosin' must be one of linear, cosine, constant"),
+    "negative rate": ("[task]\nlearning_rate = -1e-3", "learning_rate = -0.001 must not be negative"),
+    "negative steps": ("[task]\nmax_steps = -1", "max_steps = -1 must not be negative"),
+    "zero batch": ("[sample]\nbatch_size = 0", "[sample]: batch_size = 0 must be at least 1"),
+    "not a number": ("[task]\nlearning_rate = nan", "[task]: learning_rate = nan must be a finite number"),
+    "infinite": ("[task]\nlearning_rate = inf", "[task]: learning_rate = inf must be a finite number"),
+    "unknown table": ("[tasks]\nrank = 4", "[tasks]: tables are [task], [sample], [full]"),
+    "field outside a table": ("rank = 4", "[rank]: tables are [task]"),
+    "model that is no table": ("[models]\ngpt2 = 4", "[models].gpt2: expected a table, saw 4"),
+    "methods that are no table": ("[sample]\nmethods = 4", "[sample].methods: expected a table, saw 4"),
+    "methods where they would not be read": ("[task.methods.lora]\nrank = 4", "[task]: no hyperparameter 'methods'"),
+    "broken TOML": ("[task\nrank = 4", "line 1"),
+    "key given twice": ("[task]\nrank = 4\nrank = 5", "Cannot overwrite a value"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "says"), MISTAKES.values(), ids=MISTAKES)
+def test_mistake_is_named_by_file_and_key(folder, text, says):
+    path = folder / "toy.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadFile) as raised:
+        recipe_for(CASE, folder=folder)
+    assert str(raised.value).startswith(str(path))
+    assert says in str(raised.value)
+
+
+def test_file_that_is_not_utf8_is_named(folder):
+    (folder / "toy.toml").write_bytes(b"[task]\n# f\xfcr\nrank = 4\n")
+    with pytest.raises(BadFile, match=r"toy\.toml: .*utf-8.*0xfc"):
+        recipe_for(CASE, folder=folder)
+
+
+def test_missing_default_is_named(folder):
+    kept = [line for line in (folder / "defaults.toml").read_text("utf-8").splitlines() if not line.startswith("rank")]
+    (folder / "defaults.toml").write_text("\n".join(kept), encoding="utf-8")
+    with pytest.raises(BadFile, match=r"defaults\.toml: missing rank$"):
+        recipe_for(CASE, folder=folder)
+
+
+@pytest.mark.parametrize(("field", "value"), [("engine", "accelerate"), ("learning_rate", math.nan), ("ranc", 4)])
+def test_mistake_on_the_command_line_is_named(folder, field, value):
+    with pytest.raises(BadFile, match=f"^command line: .*{field}"):
+        recipe_for(CASE, folder=folder, **{field: value})
+
+
+@pytest.mark.parametrize("task", TASKS.names())
+def test_project_recipes_name_models_and_methods_that_exist(task):
+    tables = read_task_file(RECIPES / f"{task}.toml")
+    assert set(tables.get("models", {})) <= set(MODELS.names())
+    assert set(tables.get("methods", {})) <= set(METHODS.names())
+    assert set(tables.get("sample", {}).get("methods", {})) <= set(METHODS.names())
+    assert set(tables.get("full", {}).get("methods", {})) <= set(METHODS.names())
+
+
+@pytest.mark.parametrize("size", ["sample", "full"])
+@pytest.mark.parametrize("task", TASKS.names())
+def test_every_case_of_the_project_has_a_recipe(task, size):
+    recipes = [recipe_for(Case(task, m, method, "cpu"), size) for m in MODELS.names() for method in METHODS.names()]
+    assert {recipe.data for recipe in recipes} == {size}
