@@ -150,9 +150,7 @@ def read_task_file(path: Path) -> dict[str, Any]:
 def checked_groups(groups: Any, where: str) -> dict[str, dict[str, Any]]:
     """The tables of models or methods by name, each checked. Raises BadFile for what is no table."""
     checked_table(groups, where)
-    return {
-        name: checked(checked_table(group, f"{where}.{name}"), f"{where}.{name}") for name, group in groups.items()
-    }
+    return {name: checked(checked_table(group, f"{where}.{name}"), f"{where}.{name}") for name, group in groups.items()}
 
 
 def checked_table(value: Any, where: str) -> dict[str, Any]:

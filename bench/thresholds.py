@@ -6,6 +6,7 @@ the seeds, or a tenth of what training gained or left to gain, whichever of the 
 over the untrained adapter must be at least half of the mean gain.
 """
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ def read_thresholds(path: Path = FILE) -> Thresholds:
         for key, kind in FIELDS.items():
             if type(entry[key]) is not kind:
                 raise BadFile(f"{path} [{name}]: {key} = {entry[key]!r} must be {kind.__name__}")
+            if kind is float and not math.isfinite(entry[key]):
+                raise BadFile(f"{path} [{name}]: {key} = {entry[key]!r} must be a finite number")
     return Thresholds(entries)
 
 

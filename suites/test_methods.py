@@ -4,6 +4,7 @@ import pytest
 
 from bench.case import Case
 from bench.methods import METHODS, Method
+from bench.models import MODELS
 from bench.record import Record
 from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
 
@@ -13,11 +14,11 @@ def method(case: Case) -> Method:
     return METHODS[case.method]
 
 
-def test_starts_as_base(method: Method, record: Record) -> None:
+def test_starts_as_base(case: Case, method: Method, record: Record) -> None:
     """Attached and untrained, the adapter leaves the base's logits as they were."""
     if not method.identity_at_start:
         pytest.skip(f"{method.name} does not promise it")
-    assert record.evidence["start_distance"] <= start_tolerance(method, record.recipe["precision"])
+    assert record.evidence["start_distance"] <= start_tolerance(method, MODELS[case.model], record.recipe["precision"])
 
 
 def test_base_is_frozen(method: Method, record: Record) -> None:
@@ -40,16 +41,18 @@ def unmoved(names: list[str]) -> list[str]:
     return [name for name in names if name.endswith("key.bias")]
 
 
-def test_reads_back(method: Method, record: Record) -> None:
+def test_reads_back(case: Case, method: Method, record: Record) -> None:
     """Saved, and read onto a fresh base, it gives the same logits."""
-    assert record.evidence["reload_distance"] <= reload_tolerance(method, record.recipe["precision"])
+    assert record.evidence["reload_distance"] <= reload_tolerance(
+        method, MODELS[case.model], record.recipe["precision"]
+    )
 
 
-def test_merge_keeps_logits(method: Method, record: Record) -> None:
+def test_merge_keeps_logits(case: Case, method: Method, record: Record) -> None:
     """Merged into the base's weights it gives the same logits."""
     if not method.mergeable:
         pytest.skip(f"{method.name} has no weight to merge into")
-    assert record.evidence["merge_distance"] <= merge_tolerance(method, record.recipe["precision"])
+    assert record.evidence["merge_distance"] <= merge_tolerance(method, MODELS[case.model], record.recipe["precision"])
 
 
 def test_off_gives_base(method: Method, record: Record) -> None:
