@@ -4,6 +4,7 @@ python -m bench list [models|methods|tasks]   what there is
 python -m bench fetch [MODEL ...]             fetch weights before they are needed
 python -m bench table RUN [--markdown]        the table of a run's records
 python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
+python -m bench engines CASE                  our loop against transformers.Trainer, seconds a step
 """
 
 import argparse
@@ -12,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.case import parse_case
+from bench.engines import compare
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.places import RUNS
@@ -40,11 +43,8 @@ def fetch_weights(arguments: argparse.Namespace) -> int:
     """1 if a model's weights could not be had."""
     from bench.sources import fetch
 
-    mirror = Path(arguments.mirror) if arguments.mirror else None
-    if mirror and not mirror.is_dir():
-        raise Mistake(f"--mirror {mirror}: there is no such folder")
     missing = 0
-    for name, weights in fetch(arguments.models, mirror):
+    for name, weights in fetch(arguments.models, mirror_of(arguments)):
         print(f"{name}: {weights.origin}, {weights.reason}")
         missing += weights.origin == "synthetic" and not MODELS[name].tiny
     return 1 if missing else 0
@@ -77,6 +77,22 @@ def write_thresholds(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def compare_engines(arguments: argparse.Namespace) -> int:
+    timings = compare(parse_case(arguments.case), mirror_of(arguments), "sample")
+    for timing in timings:
+        turns = ", ".join(f"{seconds:.4f}" for seconds in timing.seconds_per_step)
+        print(f"{timing.engine:8} {timing.median:.4f} s/step (turns {turns}), last loss {timing.last_loss:.4f}")
+    print(f"transformers.Trainer takes {timings[1].median / timings[0].median:.2f} times as long")
+    return 0
+
+
+def mirror_of(arguments: argparse.Namespace) -> Path | None:
+    mirror = Path(arguments.mirror) if arguments.mirror else None
+    if mirror and not mirror.is_dir():
+        raise Mistake(f"--mirror {mirror}: there is no such folder")
+    return mirror
+
+
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m bench", description="what is no test; tests are `pytest suites`")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
@@ -94,6 +110,10 @@ def parser() -> argparse.ArgumentParser:
     thresholds = commands.add_parser("thresholds", help="write thresholds from measured seeds")
     thresholds.add_argument("runs", nargs="+", metavar="RUN")
     thresholds.set_defaults(run=write_thresholds)
+    engines = commands.add_parser("engines", help="our loop against transformers.Trainer")
+    engines.add_argument("case", metavar="CASE")
+    engines.add_argument("--mirror", default=os.environ.get("LORABENCH_MIRROR", ""), metavar="DIR")
+    engines.set_defaults(run=compare_engines)
     return root
 
 
@@ -101,7 +121,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     try:
         return arguments.run(arguments)
-    except (Mistake, UnknownName, BadRecord, ValueError) as error:
+    except (Mistake, UnknownName, BadRecord, ValueError, RuntimeError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
 

@@ -101,6 +101,30 @@ def quantise(model: Any, storage: str, compute: torch.dtype) -> Any:
     return model
 
 
+def dequantise(model: Any) -> Any:
+    """The quantised base with plain linear layers of the very weights that its packed layers stand for.
+
+    An adapter is merged into this: into four bits again, W + BA would be rounded to sixteen levels.
+    """
+    import bitsandbytes
+    from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
+
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, bitsandbytes.nn.Linear4bit):
+            weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype)
+        elif isinstance(layer, bitsandbytes.nn.Linear8bitLt):
+            weight = int8_vectorwise_dequant(layer.weight.CB, layer.weight.SCB).to(model.dtype)
+        else:
+            continue
+        plain = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device=weight.device)
+        plain.weight = nn.Parameter(weight, requires_grad=False)
+        plain.bias = layer.bias
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, plain)
+    model.is_loaded_in_4bit = model.is_loaded_in_8bit = model.is_quantized = False
+    return model
+
+
 def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Method, recipe: Recipe, seed: int,
                  device: str) -> Any:  # fmt: skip
     """The base as the method stores it, before anything is attached."""

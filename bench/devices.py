@@ -3,6 +3,8 @@
 The pytest process asks NVML (through pynvml) what there is, because asking torch would import it.
 """
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -33,7 +35,7 @@ class Card:
 
 @cache
 def cards() -> tuple[Card, ...]:
-    """The machine's CUDA cards; none where there is no driver."""
+    """The CUDA cards that CUDA_VISIBLE_DEVICES lets a process see; none where there is no driver."""
     import pynvml
 
     try:
@@ -41,13 +43,30 @@ def cards() -> tuple[Card, ...]:
     except pynvml.NVMLError:
         return ()
     driver = str(pynvml.nvmlSystemGetDriverVersion())
+    handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    identities = [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
     found = []
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    for handle in [handles[index] for index in visible(identities, os.environ.get("CUDA_VISIBLE_DEVICES"))]:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         found.append(Card(str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.free), driver))
     pynvml.nvmlShutdown()
     return tuple(found)
+
+
+def visible(identities: Sequence[str], setting: str | None) -> list[int]:
+    """Indices of the cards that CUDA shows for a CUDA_VISIBLE_DEVICES, up to the first name that is no card's.
+
+    identities are UUIDs. A part of a card ("MIG-...") is not looked for: all cards are given then.
+    """
+    if setting is None or "MIG-" in setting:
+        return list(range(len(identities)))
+    shown = []
+    for name in map(str.strip, setting.split(",")):
+        named = [i for i, uuid in enumerate(identities) if name == str(i) or (name and uuid.startswith(name))]
+        if len(named) != 1:
+            break
+        shown += named
+    return shown
 
 
 def missing(device: str) -> str:

@@ -12,7 +12,7 @@ import torch
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
-from bench.build import load_adapter
+from bench.build import dequantise, load_adapter
 from bench.methods import Method
 from bench.precision import autocast
 from bench.tasks import Example
@@ -113,7 +113,8 @@ def saved_bytes(folder: Path) -> int:
 def read_back(
     trainee: Trainee, probe: Probe, tuned: Tensor, make_base: Callable[[], Any], release: Callable[[], None]
 ) -> dict[str, Any]:
-    """Save what was trained, put it on a fresh base, compare; merge it there, compare again.
+    """Save what was trained, put it on a fresh base, compare; merge it there (a quantised base
+    dequantised), compare again.
 
     release() drops the trained model before the fresh one is built, so that both need not fit at once.
     """
@@ -125,10 +126,12 @@ def read_back(
         release()
         fresh = make_base()
         fresh = load_adapter(fresh, folder) if method.is_adapter else load_weights(fresh, folder)
-    found["reload_distance"] = distance(probe(fresh), tuned)
+        found["reload_distance"] = distance(probe(fresh), tuned)
+        if method.quantised:
+            del fresh
+            fresh = load_adapter(dequantise(make_base()), folder)
     if method.mergeable:
-        merged = fresh.merge_and_unload()
-        found["merge_distance"] = distance(probe(merged), tuned)
+        found["merge_distance"] = distance(probe(fresh.merge_and_unload()), tuned)
     return found
 
 

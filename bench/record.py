@@ -73,7 +73,7 @@ class Record:
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
 
 
-KINDS = {item.name: get_origin(item.type) or item.type for item in fields(Record)}
+KINDS: dict[str, Any] = {item.name: get_origin(item.type) or item.type for item in fields(Record)}
 
 
 def refuse_constant(name: str) -> None:

@@ -5,7 +5,7 @@ Distances are relative distances of logits, ||a - b|| / ||b||, over a few held-o
 
 import math
 
-from bench.methods import NF4, Method
+from bench.methods import INT8, Method
 from bench.models import ModelEntry
 from bench.models.shapes import layer_count
 
@@ -15,8 +15,7 @@ ADAPTER_FILE_OVERHEAD = 200_000  # bytes: safetensors' header names every tensor
 
 UNIT_ROUNDING = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-11}  # relative; float32's is of sums of 1,000 terms
 PRODUCTS_IN_SEQUENCE = 4  # of a layer: value, attention output, up, down
-MERGE_INTO_NF4 = 0.5  # W + BA is quantised to 16 levels again, which moves most weights by half a level
-MERGE_INTO_INT8 = 0.1  # likewise with 256 levels
+INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; a merged model does not
 
 
 def rounding(model: ModelEntry, precision: str) -> float:
@@ -37,7 +36,7 @@ def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float
 
 
 def merge_tolerance(method: Method, model: ModelEntry, precision: str) -> float:
-    """The merged weight is rounded to what the base is stored in."""
-    if not method.quantised:
-        return rounding(model, precision)
-    return MERGE_INTO_NF4 if method.storage == NF4 else MERGE_INTO_INT8
+    """The merged weight is rounded to what the base computes in; NF4's is what it was dequantised to."""
+    if method.storage == INT8:
+        return INT8_ROUNDING / UNIT_ROUNDING[precision] * rounding(model, precision)
+    return rounding(model, precision)

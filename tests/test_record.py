@@ -10,7 +10,16 @@ import pytest
 
 from bench import record as record_module
 from bench.case import Case
-from bench.record import NOT_RUN, STATUSES, BadRecord, Record, append_record, parse_record, read_records, write_atomically
+from bench.record import (
+    NOT_RUN,
+    STATUSES,
+    BadRecord,
+    Record,
+    append_record,
+    parse_record,
+    read_records,
+    write_atomically,
+)
 
 FULL = Record(
     case="pos-minilm_l6-lora-cpu-s0",

@@ -55,6 +55,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def parameter(run: Run, case: Case) -> Any:
     """The case with its marks: gpu by its device, slow by its data or its method."""
     try:
+        if not run.options.replay:
+            run.recipe(case)  # a mistake in its file is said before anything is fetched or run
         slow = run.data_size(case) == "full" or not is_smoke(case, run.options.selection)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None

@@ -71,7 +71,7 @@ def read_options(config: pytest.Config) -> Options:
     workers, timeout = config.getoption("workers"), config.getoption("case_timeout")
     if workers < 1:
         raise pytest.UsageError(f"--workers {workers} must be at least 1")
-    if timeout < 0:
+    if not timeout >= 0:  # nor NaN, which would be no limit
         raise pytest.UsageError(f"--case-timeout {timeout:g} must be above 0 seconds")
     resume, replay = run_folder(config.getoption("resume")), run_folder(config.getoption("replay"))
     if resume and replay:

@@ -130,11 +130,11 @@ class Run:
         case = self._jobs[outcome.key]
         record, examples = self._record(case, outcome)
         assert self.folder is not None  # made before the first job
+        self.records[case.id] = record  # first: a disk that is full is one test's error, and the others judge
         if examples:
             path = self.folder / record.predictions
             write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in examples))
         append_record(self.folder / "records.jsonl", record)
-        self.records[case.id] = record
         self.progress.done(outcome)
 
     def _record(self, case: Case, outcome: Outcome) -> tuple[Record, list[dict[str, Any]]]:

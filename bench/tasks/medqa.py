@@ -21,10 +21,15 @@ DATA = DataSpec(
     samples=("medqa.jsonl",),
 )
 PROMPT = "Question: {question}\nAnswer: "
-TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL)
-URL = re.compile(r"(?:https?://|www\.)[^\s<>()]*[^\s<>().,;:!?]", re.IGNORECASE)
-HASHTAG = re.compile(r"(?<![\w&])#[A-Za-z]\w*")
-EMOTICON = re.compile(r"(?<![\w(])(?:[:;=8xX]['’]?-?[)(\]\[DdPp/\\|*3]+|<3|\^_\^|:-[OoSs])(?!\w)")
+ATTRIBUTE = (
+    r"""\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s<>"']+)"""  # one without a value would make "a <b and c> d" a tag
+)
+TAG = re.compile(rf"</?[a-zA-Z][a-zA-Z0-9]*(?:{ATTRIBUTE})*\s*/?>|<!--.*?-->", re.DOTALL)
+IN_URL = r"\([^\s<>()]*\)|[^\s<>()\[\]"
+URL = re.compile(rf"(?:(?:https?|ftp)://|www\.)(?:{IN_URL}])*(?:{IN_URL}.,;:!?'\"’”])", re.IGNORECASE)
+HASHTAG = re.compile(r"(?<![\w&/])#[A-Za-z]\w*")
+# no "8)", "x)", "XP" or "<3": in medical text these are "HHV-8)", "type X)", a disease and a bound
+EMOTICON = re.compile(r"(?<![\w(])(?:[:;=]['’]?-?[)(\]\[DdPp/\\|*]+|[xX]D+|8-[)(D]|\^_\^|:-[OoSs])(?!\w)")
 EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d\U0001f1e6-\U0001f1ff]+")
 
 
@@ -65,6 +70,6 @@ TASKS.put(
         score=score_responses,
         metric="loss",
         greater_is_better=False,
-        smoke_methods=("lora", "qlora"),
+        smoke_methods=("lora",),
     ),
 )

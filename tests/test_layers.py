@@ -1,0 +1,108 @@
+"""The house has floors: a module imports only from lower ones, and pytest's side stays without torch."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.places import ROOT
+
+LAYERS = (
+    "__init__", "places", "registry", "case", "recipe", "record",  # plain data
+    "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and where their weights and rows are
+    "precision", "tolerances", "matrix", "thresholds", "report",
+    "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "evidence", "run",  # the work
+    "executor", "plugin", "__main__",  # pytest's side
+)  # fmt: skip
+HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
+LIGHT = (
+    "__init__", "places", "registry", "case", "recipe", "record", "models", "methods", "sources", "devices", "tasks",
+    "tokenizers", "matrix", "thresholds", "report", "executor", "plugin", "__main__",
+)  # fmt: skip
+COLLECT_SECONDS = 2.0
+COLLECT = """
+import json, sys, time
+import pytest
+
+class Listing:
+    def pytest_collection_finish(self, session):
+        self.ids = [item.callspec.params["case"].id for item in session.items if "case" in item.callspec.params]
+
+listing, began = Listing(), time.perf_counter()
+code = pytest.main(["suites", "--collect-only", "-q", "-p", "no:cacheprovider"], plugins=[listing])
+seconds = time.perf_counter() - began
+print("\\n" + json.dumps({"code": code, "seconds": seconds, "ids": listing.ids, "modules": sorted(sys.modules)}))
+"""
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(ROOT / "bench").with_suffix("").parts[0]
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of what a file imports at module level, in conditions and tries too; not inside functions."""
+    names, waiting = set(), list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names}
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+    return names
+
+
+FILES = sorted((ROOT / "bench").rglob("*.py"))
+LIGHT_FILES = [path for path in FILES if layer_of(path) in LIGHT]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT / "bench"))
+
+
+@pytest.fixture(scope="module")
+def collections():
+    """What three collections of the suites say."""
+    done = [subprocess.run([sys.executable, "-c", COLLECT], cwd=ROOT, capture_output=True, text=True) for _ in range(3)]
+    return [json.loads(one.stdout.splitlines()[-1]) for one in done]
+
+
+def test_every_module_has_a_layer():
+    assert {layer_of(path) for path in FILES} - set(LAYERS) == set(), "name it in LAYERS"
+    assert len(set(LAYERS)) == len(LAYERS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_module_imports_from_lower_layers_alone(path):
+    own = LAYERS.index(layer_of(path))
+    used = {name.split(".")[1] for name in imported(path) if name.startswith("bench.")}
+    assert {name for name in used if LAYERS.index(name) > own} == set()
+
+
+@pytest.mark.parametrize("path", LIGHT_FILES, ids=named)
+def test_pytests_side_imports_nothing_heavy(path):
+    assert {name.split(".")[0] for name in imported(path)} & HEAVY == set()
+
+
+def test_nothing_is_imported_relatively():
+    assert not [path for path in FILES if any(name.startswith(".") for name in imported(path))]
+
+
+def test_suites_collect(collections):
+    assert [one["code"] for one in collections] == [0, 0, 0]
+
+
+def test_suites_have_at_least_80_cases(collections):
+    assert len(set(collections[0]["ids"])) >= 80
+
+
+def test_collecting_takes_less_than_two_seconds(collections):
+    assert min(one["seconds"] for one in collections) <= COLLECT_SECONDS
+
+
+def test_collecting_imports_nothing_heavy(collections):
+    assert HEAVY & {name.split(".")[0] for name in collections[0]["modules"]} == set()

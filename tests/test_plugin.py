@@ -1,0 +1,514 @@
+"""What a person meets at the command line: `pytest suites` in a process of its own, on tiny models.
+
+Entries and their calamities are in toy_entries.py beside this file. Runs are written below a temporary folder.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.case import parse_case
+from bench.executor import Outcome
+from bench.matrix import Selection
+from bench.places import ROOT
+from bench.plugin import hooks, session
+from bench.plugin.options import Options
+from bench.plugin.progress import Progress
+from bench.plugin.session import Run
+from bench.recipe import BadFile, recipe_for
+from bench.record import OK, Record, append_record, read_records
+
+TESTS = Path(__file__).resolve().parent
+METHODS = "lora,head,toy_kill,toy_segfault,toy_loop,toy_allocate"
+ONE_TEST = "suites/test_cost.py::test_trainable_parameters"
+TOYS = ("--entries", "toy_entries", "--tasks", "toy_tags", "--models", "tiny_bert", "--devices", "cpu")
+TINY = ("--tasks", "pos", "--models", "tiny_bert", "--methods", "lora")
+CASE_TIMEOUT = 8  # seconds; what `toy_loop` costs, and several times what a toy case takes
+REPLAY_SECONDS = 5.0
+INTERRUPT_SECONDS = 10.0
+START_SECONDS = 120.0
+USAGE_ERROR, INTERRUPTED = 4, 2
+NO_WORKERS = """
+import bench.plugin.session as session
+
+def refuse(*_, **__):
+    raise AssertionError("a worker was started")
+
+session.Executor = refuse
+"""
+WATCH = """
+import sys
+
+def pytest_unconfigure(config):
+    print("torch was imported:", "torch" in sys.modules)
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    text: str
+    seconds: float
+    runs: Path
+
+    @property
+    def folder(self):
+        """Its only run's folder."""
+        (found,) = self.runs.iterdir()
+        return found
+
+    def records(self):
+        return read_records(self.folder / "records.jsonl")[0]
+
+
+def surroundings(runs, **more):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LORABENCH_", "GITHUB_", "CI"))}
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**kept, "PYTHONPATH": path, "LORABENCH_RUNS": str(runs), "CUDA_VISIBLE_DEVICES": "", **more}
+
+
+def command(*words):
+    return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, words)]
+
+
+def start(runs, *words, **environment):
+    began = time.perf_counter()
+    done = subprocess.run(
+        command(*words), cwd=ROOT, env=surroundings(runs, **environment), capture_output=True, text=True
+    )
+    return Done(done.returncode, done.stdout + done.stderr, time.perf_counter() - began, runs)
+
+
+def toy(method):
+    return f"toy_tags-tiny_bert-{method}-cpu-s0"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A session in which two cases end well and four meet a calamity."""
+    folder = tmp_path_factory.mktemp("first")
+    (folder / "watch.py").write_text(WATCH, encoding="utf-8")
+    return start(
+        folder / "runs", "-p", "watch", ONE_TEST, *TOYS, "--methods", METHODS, "--case-timeout", CASE_TIMEOUT,
+        PYTHONPATH=os.pathsep.join([str(folder), str(TESTS)]), TOY_MARK=str(folder / "mark"), GITHUB_STEP_SUMMARY=str(folder / "summary.md"),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def copied(first, runs):
+    """That session's run, to be changed."""
+    shutil.copytree(first.runs, runs)
+    return runs / first.folder.name
+
+
+@pytest.fixture
+def no_workers(tmp_path):
+    """Words that give pytest a plugin by which starting a worker is an error, and the path it is found on."""
+    (tmp_path / "no_workers.py").write_text(NO_WORKERS, encoding="utf-8")
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TESTS)])}
+
+
+# --- usage errors
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--tasks", "poss"], "no task named 'poss'; did you mean pos?"),
+        (["--models", "minilm_l66"], "no model named 'minilm_l66'; did you mean minilm_l6"),
+        (["--methods", "lora,lroa_all"], "no method named 'lroa_all'; did you mean lora_all"),
+        (["--devices", "gpu"], "no device named 'gpu'; did you mean cpu"),
+        (["--seeds", "1,x"], "--seeds 'x' is no seed; give whole numbers from 0, as --seeds 0,1,2"),
+        (["--seeds=-1"], "--seeds '-1' is no seed"),
+        (["--mirror", "/no/such/folder"], "--mirror /no/such/folder: there is no such folder"),
+        (["--mirror", "pyproject.toml"], "--mirror pyproject.toml: there is no such folder"),
+        (["--replay", "no_such_run"], "no_such_run: no run with a records.jsonl there; runs are none yet"),
+        (["--resume", "tests"], "tests: no run with a records.jsonl there"),
+        (["--workers", "0"], "--workers 0 must be at least 1"),
+        (["--case-timeout", "-3"], "--case-timeout -3 must be above 0 seconds"),
+        (["--case-timeout", "nan"], "--case-timeout nan must be above 0 seconds"),
+        (["--entries", "no_such_module"], "--entries no_such_module: ModuleNotFoundError: No module named"),
+    ],
+)
+def test_mistake_is_one_sentence_and_no_traceback(runs, words, says):
+    done = start(runs, "suites", "--collect-only", *words)
+    assert done.code == USAGE_ERROR
+    assert f"ERROR: {says}" in done.text
+    assert "Traceback" not in done.text
+    assert len(done.text.strip().splitlines()) == 1
+    assert not runs.exists()
+
+
+def test_entries_that_register_twice_are_a_mistake(runs, tmp_path):
+    (tmp_path / "twice.py").write_text("import toy_entries as t\nt.TASKS.put('toy_tags', t.TASK)\n", encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), str(TESTS)])
+    done = start(runs, "suites", "--collect-only", "--entries", "twice", PYTHONPATH=path)
+    assert (done.code, done.text.strip()) == (
+        USAGE_ERROR,
+        "ERROR: --entries twice: ValueError: task 'toy_tags' is registered twice",
+    )
+
+
+def test_resume_and_replay_exclude_each_other(first):
+    done = start(first.runs, "suites", "--resume", first.folder.name, "--replay", first.folder.name)
+    assert done.code == USAGE_ERROR
+    assert "--resume runs what is missing and --replay runs nothing; give one of them" in done.text
+
+
+def test_unknown_run_says_which_runs_there_are(first):
+    done = start(first.runs, "suites", "--replay", "yesterday")
+    assert f"yesterday: no run with a records.jsonl there; runs are {first.folder.name}" in done.text
+
+
+# --- collecting and skipping
+
+
+def test_options_choose_the_cases(runs):
+    done = start(runs, ONE_TEST, *TINY, "--seeds", "3,1,3", "--collect-only", "-q")
+    assert done.code == 0
+    assert done.text.split("\n\n")[0].splitlines() == [
+        f"{ONE_TEST}[pos-tiny_bert-lora-{device}-s{seed}]" for device in ("cpu", "cuda") for seed in (3, 1)
+    ]
+
+
+def test_entries_are_in_the_matrix(runs):
+    done = start(runs, ONE_TEST, *TOYS, "--collect-only", "-q")
+    assert f"[{toy('toy_kill')}]" in done.text
+    assert f"[{toy('lora')}]" in done.text
+
+
+def test_case_for_a_card_is_skipped_with_what_it_needs(runs):
+    done = start(runs, ONE_TEST, *TINY, "--devices", "cuda")
+    assert done.code == 0
+    assert "1 skipped" in done.text
+    assert "needs a CUDA device; this machine has none" in done.text
+    assert not runs.exists()
+
+
+def test_slow_case_is_skipped_with_how_to_run_it(runs):
+    done = start(runs, ONE_TEST, "--tasks", "alpaca", "--models", "smollm2_135m", "--devices", "cpu", "-k", "vera")
+    assert done.code == 0
+    assert "1 skipped" in done.text
+    assert "a paper-size run, or beyond the smoke run; add -m slow" in done.text
+
+
+def test_full_data_of_a_mirror_is_slow(runs, tmp_path):
+    folder = tmp_path / "mirror" / "datasets" / "batterydata" / "pos_tagging"
+    folder.mkdir(parents=True)
+    (folder / "train.parquet").touch()
+    (folder / "test.parquet").touch()
+    done = start(runs, ONE_TEST, *TINY, "--devices", "cpu", "--mirror", tmp_path / "mirror")
+    assert done.code == 0
+    assert "add -m slow" in done.text
+
+
+# --- a session with calamities
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "reason"),
+    [
+        ("lora", "ok", ""),
+        ("head", "ok", ""),
+        ("toy_kill", "crashed", "killed by signal 9 (SIGKILL)"),
+        ("toy_segfault", "crashed", "killed by signal 11 (SIGSEGV)"),
+        ("toy_loop", "timed_out", f"no answer within {CASE_TIMEOUT} s (--case-timeout)"),
+        ("toy_allocate", "out_of_memory", "RuntimeError: [enforce fail at alloc_cpu.cpp"),
+    ],
+)
+def test_calamity_is_its_cases_status_and_no_others(first, method, status, reason):
+    record = first.records()[toy(method)]
+    assert record.status == status
+    assert record.reason.startswith(reason)
+
+
+def test_calamities_fail_their_tests_and_no_others(first):
+    assert first.code == 1
+    assert "2 passed, 4 errors in" in first.text
+    assert "INTERNALERROR" not in first.text
+
+
+def test_failed_test_says_why_and_what_the_worker_said(first):
+    assert f"{toy('toy_kill')}: crashed, killed by signal 9 (SIGKILL)\n    about to die" in first.text
+    assert "toy_entries.py" in first.text.split(f"{toy('toy_loop')}: timed_out", 1)[1]
+
+
+def test_crashed_case_keeps_its_recipe_and_machine(first):
+    record = first.records()[toy("toy_kill")]
+    assert record.recipe_digest == recipe_for(parse_case(record.case)).digest()
+    assert record.environment["device"] == "cpu"
+    assert record.quality == {}
+
+
+def test_record_of_a_tiny_model_is_whole_and_not_judged(first):
+    record = first.records()[toy("lora")]
+    assert not record.quality_judged
+    assert record.data["train_examples"] + record.data["held_out_examples"] == 20
+    assert record.exact["trainable_parameters"] == record.exact["trainable_parameters_formula"]
+    assert record.noisy["case_seconds"] > record.noisy["overhead_seconds"] > 0
+
+
+def test_each_example_is_in_the_predictions(first):
+    record = first.records()[toy("lora")]
+    lines = (first.folder / record.predictions).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == record.data["held_out_examples"]
+    assert json.loads(lines[0]).keys() == {"key", "gold", "predicted", "loss"}
+
+
+def test_run_says_what_made_it(first):
+    about = json.loads((first.folder / "run.json").read_text(encoding="utf-8"))
+    assert "toy_entries" in about["command"]
+    assert about["machine"]["libraries"]["torch"]
+
+
+def test_table_is_on_the_terminal_in_the_run_and_in_cis_summary(first):
+    table = (first.folder / "summary.md").read_text(encoding="utf-8")
+    assert table.count("\n") == 8
+    assert f"| {toy('toy_kill')} | crashed |" in table
+    assert f"{toy('toy_kill')}      crashed" in first.text
+    assert (first.runs.parent / "summary.md").read_text(encoding="utf-8") == table
+    assert f"records: {first.folder}" in first.text
+
+
+def test_person_sees_each_case_end(first):
+    assert f"{toy('lora')}: ok in " in first.text
+    assert f"{toy('toy_segfault')}: crashed in " in first.text
+
+
+def test_pytests_process_stays_without_torch(first):
+    assert "torch was imported: False" in first.text
+
+
+# --- replay
+
+
+def test_replay_judges_again_and_starts_no_worker(copied, no_workers):
+    before = (copied / "records.jsonl").read_bytes()
+    (copied / "summary.md").unlink()
+    words = ("-p", "no_workers", ONE_TEST, *TOYS, "--replay", copied.name)
+    done = start(copied.parent, *words, "--methods", METHODS, **no_workers)
+    assert "2 passed, 4 errors in" in done.text
+    assert done.code == 1
+    assert done.seconds < REPLAY_SECONDS
+    assert (copied / "records.jsonl").read_bytes() == before
+    assert not (copied / "summary.md").exists()
+
+
+def test_replay_skips_what_the_run_has_not(copied, no_workers):
+    done = start(copied.parent, "-p", "no_workers", ONE_TEST, *TINY, "--replay", copied, **no_workers)
+    assert done.code == 0
+    assert f"pos-tiny_bert-lora-cpu-s0 is not in the run {copied.name}" in done.text
+
+
+def test_replay_without_the_persons_entries_shows_their_table(copied, no_workers):
+    done = start(copied.parent, "-p", "no_workers", ONE_TEST, *TINY, "--replay", copied, **no_workers)
+    assert f"{toy('lora')}          ok" in done.text
+    assert "INTERNALERROR" not in done.text
+
+
+# --- resume
+
+
+@pytest.fixture(scope="module")
+def resumed(first, tmp_path_factory):
+    """The first session's run without its case killed in the middle of writing, resumed where nothing kills."""
+    runs = tmp_path_factory.mktemp("resumed") / "runs"
+    shutil.copytree(first.runs, runs)
+    path = runs / first.folder.name / "records.jsonl"
+    lines = {json.loads(line)["case"]: line for line in path.read_text(encoding="utf-8").splitlines()}
+    cut = lines.pop(toy("head"))
+    path.write_text("\n".join([*lines.values(), cut[: len(cut) // 2]]), encoding="utf-8")
+    words = (ONE_TEST, *TOYS, "--methods", "lora,head,toy_kill", "--resume", first.folder.name)
+    return start(runs, *words, TOY_CURED="1")
+
+
+def test_resume_runs_what_is_missing_and_what_failed(resumed):
+    assert resumed.code == 0
+    assert "3 passed in" in resumed.text
+    assert {resumed.records()[toy(method)].status for method in ("lora", "head", "toy_kill")} == {OK}
+
+
+def test_resume_says_that_a_line_was_cut(resumed):
+    assert f"{resumed.folder / 'records.jsonl'}:6: cut or damaged JSON" in resumed.text
+
+
+def test_resume_adds_two_records_and_changes_none(first, resumed):
+    lines = (resumed.folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 8
+    assert [json.loads(line)["case"] for line in lines[6:]] == [toy("head"), toy("toy_kill")]
+    assert resumed.records()[toy("lora")] == first.records()[toy("lora")]
+    assert resumed.records()[toy("toy_loop")] == first.records()[toy("toy_loop")]
+
+
+def test_resume_of_a_whole_run_starts_no_worker(copied, no_workers):
+    words = ("-p", "no_workers", ONE_TEST, *TOYS, "--methods", "lora,head", "--resume", copied)
+    done = start(copied.parent, *words, **no_workers)
+    assert done.code == 0
+    assert "2 passed in" in done.text
+
+
+# --- Ctrl-C
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A session that gets SIGINT in the middle of its second case, and the processes it had then."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    words = command(ONE_TEST, *TOYS, "--methods", "lora,toy_loop")
+    with (folder / "output").open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            words, cwd=ROOT, env=surroundings(folder / "runs", TOY_MARK=str(folder / "mark")),
+            stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    until = time.monotonic() + START_SECONDS
+    while not (folder / "mark").exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    began = time.perf_counter()
+    process.send_signal(signal.SIGINT)
+    try:
+        code = process.wait(60)
+    finally:
+        process.kill()
+        _, living = psutil.wait_procs(children, timeout=3)
+        for child in living:
+            child.kill()
+    text = (folder / "output").read_text(encoding="utf-8")
+    return Done(code, text, time.perf_counter() - began, folder / "runs"), children, living
+
+
+def test_interrupted_session_ends_soon(interrupted):
+    done, _, _ = interrupted
+    assert done.code == INTERRUPTED
+    assert done.seconds < INTERRUPT_SECONDS
+    assert "KeyboardInterrupt" in done.text
+    assert "INTERNALERROR" not in done.text
+
+
+def test_interrupted_session_leaves_no_process(interrupted):
+    _, children, living = interrupted
+    assert len(children) >= 2, "the fork server and its worker"
+    assert living == []
+
+
+def test_interrupted_session_keeps_what_was_finished(interrupted):
+    done, _, _ = interrupted
+    assert {name: record.status for name, record in done.records().items()} == {toy("lora"): OK}
+
+
+# --- the run itself, in this process
+
+
+class Recorder:
+    """An executor that runs nothing and says that all went well."""
+
+    def __init__(self, *_, **__):
+        self.submitted = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, job):
+        self.submitted.append(job)
+
+    def outcome(self, key):
+        return Outcome(key, OK, result={"away": "the Hub is away"})
+
+
+def options(**more):
+    defaults = {
+        "selection": Selection(), "entries": (), "mirror": None, "data": "auto", "engine": "bench", "synthetic": False,
+        "resume": None, "replay": None, "case_timeout": 0.0, "workers": 1,
+    }  # fmt: skip
+    return Options(**{**defaults, **more})
+
+
+@pytest.fixture
+def quiet(monkeypatch, tmp_path):
+    monkeypatch.setattr(session, "Executor", Recorder)
+    monkeypatch.setattr(session, "RUNS", tmp_path)
+    return Progress()
+
+
+CASE = parse_case("pos-tiny_bert-lora-cpu-s0")
+
+
+def submitted(run, *cases):
+    run.submit(cases)
+    return [job.key for executor in run._executors for job in executor.submitted]
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """The folder of a run that holds CASE, run well by today's recipe."""
+    recipe = recipe_for(CASE)
+    append_record(tmp_path / "records.jsonl", Record(case=CASE.id, status=OK, recipe_digest=recipe.digest()))
+    return tmp_path
+
+
+def test_resume_takes_over_a_record_of_the_same_recipe(quiet, stored):
+    run = Run(options(resume=stored), quiet)
+    assert submitted(run, CASE) == []
+    assert run.record(CASE).ok
+
+
+def test_resume_runs_a_case_of_another_recipe_again(quiet, stored):
+    assert submitted(Run(options(resume=stored, engine="trainer"), quiet), CASE) == [CASE.id]
+
+
+def test_job_says_all_that_a_worker_needs(quiet):
+    run = Run(options(synthetic=True), quiet)
+    run.submit([CASE])
+    (job,) = run._executors[0].submitted
+    assert (job.work, job.device, job.environment) == (
+        "bench.run:run_case", "cpu", {session.UNREACHABLE: "the Hub is away"},
+    )  # fmt: skip
+    assert job.payload["synthetic"]
+    assert job.payload["case"] == CASE.id
+
+
+def test_figures_that_are_no_numbers_make_a_failed_record(quiet):
+    run = Run(options(), quiet)
+    run.submit([CASE])
+    run._done(Outcome(CASE.id, OK, result={"quality": {"loss": float("nan")}}))
+    assert run.records[CASE.id].status == "failed"
+    assert run.records[CASE.id].reason.startswith("its figures are no record: ")
+    assert read_records(run.folder / "records.jsonl")[0] == run.records
+
+
+def test_record_is_judged_where_the_disk_is_full(quiet, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    run = Run(options(), quiet)
+    run.submit([CASE])
+    monkeypatch.setattr(session, "append_record", full)
+    with pytest.raises(OSError, match="No space left"):
+        run._done(Outcome(CASE.id, OK, result={}))
+    assert run.records[CASE.id].ok
+
+
+def test_broken_recipe_is_a_usage_error_before_anything_runs(quiet, monkeypatch):
+    def broken(*_, **__):
+        raise BadFile("pos.toml [task]: rank = 0 must be at least 1")
+
+    monkeypatch.setattr(session, "recipe_for", broken)
+    with pytest.raises(pytest.UsageError, match=r"pos\.toml \[task\]: rank = 0"):
+        hooks.parameter(Run(options(), quiet), CASE)

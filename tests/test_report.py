@@ -1,0 +1,100 @@
+"""Tables of records: aligned for the terminal, escaped for Markdown, and a row for a case that failed."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.record import STATUSES, Record
+from bench.report import EMPTY, HEADINGS, as_markdown, as_text, row, rows
+from bench.thresholds import Thresholds
+
+RECORD = Record(
+    case="pos-minilm_l6-lora-cpu-s0",
+    status="ok",
+    recipe={"data": "sample"},
+    recipe_digest="0123456789ab",
+    quality={"f1": 0.949},
+    quality_before={"f1": 0.01234},
+    quality_judged=True,
+    exact={"trainable_parameters": 25, "total_parameters": 1000},
+    noisy={"peak_bytes": 1_234_567_890, "seconds_per_step": 0.1234, "tokens_per_second": 4321.9},
+    weights={"identity": "w"},
+    data={"identity": "d"},
+)
+ENTRY = {"metric": "f1", "recipe": "0123456789ab", "weights": "w", "data": "d", "quality": 0.9, "gain": 0.4, "seeds": 3}
+NONE = Thresholds({})
+SOME = Thresholds(
+    {"pos-minilm_l6-lora-cpu-sample": ENTRY, "support-smollm2_135m-lora-cpu-sample": {**ENTRY, "quality": 2.5}}
+)
+LOSS = replace(
+    RECORD, case="support-smollm2_135m-lora-cpu-s0", quality={"loss": 2.0}, quality_before={"loss": 3.0}
+)  # fmt: skip
+
+
+def test_row_has_a_cell_for_each_heading():
+    assert row(RECORD, SOME) == [
+        "pos-minilm_l6-lora-cpu-s0", "ok", "f1", "0.0123", "0.9490", "≥ 0.9000", "1.23 GB", "0.123", "4,322", "2.50%",
+    ]  # fmt: skip
+    assert len(row(RECORD, SOME)) == len(HEADINGS)
+
+
+def test_threshold_of_a_loss_is_an_upper_bound():
+    assert row(LOSS, SOME)[2:6] == ["loss", "3.0000", "2.0000", "≤ 2.5000"]
+
+
+def test_case_without_threshold_has_a_dash():
+    assert row(RECORD, NONE)[5] == EMPTY
+    assert row(replace(RECORD, recipe_digest="other"), SOME)[5] == EMPTY
+
+
+def test_quality_with_random_weights_is_a_dash_and_costs_are_there():
+    cells = row(replace(RECORD, quality_judged=False), NONE)
+    assert cells[3:5] == [EMPTY, EMPTY]
+    assert cells[6:] == ["1.23 GB", "0.123", "4,322", "2.50%"]
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != "ok"])
+def test_failed_case_has_its_status_and_dashes(status):
+    cells = row(Record(case=RECORD.case, status=status, reason="killed"), SOME)
+    assert cells == [RECORD.case, status, "f1", *[EMPTY] * 7]
+    assert len(cells) == len(HEADINGS)
+
+
+@pytest.mark.parametrize("status", ["ok", "crashed"])
+def test_record_of_entries_that_are_not_here_has_a_row(status):
+    cells = row(Record(case="their_task-their_model-lora-cpu-s0", status=status), NONE)
+    assert cells == ["their_task-their_model-lora-cpu-s0", status, *[EMPTY] * 8]
+
+
+def test_rows_keep_the_records_order():
+    assert [cells[0] for cells in rows([LOSS, RECORD], NONE)] == [LOSS.case, RECORD.case]
+
+
+def test_text_is_aligned():
+    """Names begin where their heading begins, numbers end where theirs ends."""
+    headings, first, second = as_text([row(RECORD, SOME), row(LOSS, SOME)])
+    assert first.index(" f1 ") == second.index(" loss ") == headings.index(" metric ")
+    for heading, cell, other in (("after", "0.9490", "2.0000"), ("peak memory", "1.23 GB", "1.23 GB")):
+        ends = {headings.index(heading) + len(heading), first.index(cell) + 6 + (cell == "1.23 GB")}
+        assert ends == {second.index(other) + len(other)}
+    assert not [line for line in (headings, first, second) if line != line.rstrip()]
+
+
+def test_text_without_records_is_the_headings():
+    assert as_text([]) == ["  ".join(HEADINGS)]
+
+
+def test_markdown_has_as_many_cells_in_every_line():
+    lines = as_markdown(rows([RECORD, LOSS], SOME)).splitlines()
+    assert {line.count("|") for line in lines} == {len(HEADINGS) + 1}
+    assert lines[1] == "|---|---|---|" + "---:|" * 7
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [("a|b", r"a\|b"), ("||", r"\|\|"), ("a_b", "a_b")],
+)
+def test_markdown_escapes_what_would_break_a_cell(cell, shown):
+    text = as_markdown([[cell, *["x"] * (len(HEADINGS) - 1)]])
+    assert text.splitlines()[2] == f"| {shown} | " + " | ".join(["x"] * (len(HEADINGS) - 1)) + " |"

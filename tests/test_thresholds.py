@@ -1,0 +1,161 @@
+"""Thresholds: measured on seeds by a rule, and good for one recipe, one set of weights and one set of data."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.recipe import BadFile
+from bench.record import CRASHED, Record
+from bench.thresholds import FILE, Thresholds, as_toml, group_of, measure, read_thresholds
+
+POS = Record(
+    case="pos-minilm_l6-lora-cpu-s0",
+    status="ok",
+    recipe={"data": "sample"},
+    recipe_digest="0123456789ab",
+    quality={"f1": 0.8, "accuracy": 0.9},
+    quality_before={"f1": 0.0, "accuracy": 0.1},
+    quality_judged=True,
+    weights={"identity": "sha256:w"},
+    data={"identity": "sha256:d"},
+)
+SUPPORT = replace(
+    POS, case="support-smollm2_135m-lora-cpu-s0", quality={"loss": 2.0}, quality_before={"loss": 3.0}
+)  # fmt: skip
+SEEDS = [
+    replace(POS, case=f"pos-minilm_l6-lora-cpu-s{seed}", quality={"f1": f1}) for seed, f1 in enumerate((0.8, 0.7, 0.9))
+]
+ENTRY = {
+    "metric": "f1",
+    "recipe": "0123456789ab",
+    "weights": "sha256:w",
+    "data": "sha256:d",
+    "quality": 0.4,
+    "gain": 0.4,
+    "seeds": 3,
+}
+TEXT = as_toml({"pos-minilm_l6-lora-cpu-sample": ENTRY})
+
+
+@pytest.fixture
+def thresholds():
+    return Thresholds({"pos-minilm_l6-lora-cpu-sample": ENTRY})
+
+
+def test_group_is_the_case_without_its_seed_and_the_size_of_its_data():
+    record = replace(POS, case="pos-minilm_l6-lora-cpu-s12", recipe={"data": "full"})
+    assert group_of(record) == "pos-minilm_l6-lora-cpu-full"
+
+
+def test_threshold_is_the_worst_seed_less_three_deviations():
+    """0.7, 0.8, 0.9 deviate by 0.1: 0.7 - 0.3; the mean gain is 0.8, half of it 0.4."""
+    assert measure(SEEDS) == {"pos-minilm_l6-lora-cpu-sample": ENTRY}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "quality"),
+    [
+        (0.4, (0.6, 0.6), 0.58),  # gained 0.2, left 0.4: less a tenth of 0.2
+        (0.0, (0.9, 0.9), 0.89),  # gained 0.9, left 0.1: less a tenth of 0.1
+        (0.4, (0.6,), 0.58),  # one seed has no deviation
+        (0.9, (0.6, 0.6), 0.6),  # training that harmed widens nothing
+    ],
+)
+def test_margin_is_at_least_a_tenth_of_what_was_gained_or_left(before, after, quality):
+    records = [replace(POS, quality={"f1": f1}, quality_before={"f1": before}) for f1 in after]
+    assert measure(records)["pos-minilm_l6-lora-cpu-sample"]["quality"] == quality
+
+
+def test_threshold_of_a_loss_lies_above_the_worst_seed():
+    """From 3.0 to 2.0 and 2.2, deviation 0.1414: 2.2 + 0.4243, and half of the mean gain of 0.9."""
+    other = replace(SUPPORT, case="support-smollm2_135m-lora-cpu-s1", quality={"loss": 2.2})
+    entry = measure([SUPPORT, other])["support-smollm2_135m-lora-cpu-sample"]
+    assert (entry["metric"], entry["quality"], entry["gain"], entry["seeds"]) == ("loss", 2.6243, 0.45, 2)
+
+
+def test_sizes_of_data_are_measured_apart():
+    full = replace(POS, recipe={"data": "full"}, recipe_digest="other", data={"identity": "other"})
+    assert measure([POS, full]).keys() == {"pos-minilm_l6-lora-cpu-sample", "pos-minilm_l6-lora-cpu-full"}
+
+
+def test_records_that_are_not_judged_or_not_ok_do_not_count():
+    crashed = Record(case="pos-minilm_l6-lora-cpu-s1", status=CRASHED)
+    synthetic = replace(POS, case="pos-minilm_l6-lora-cpu-s2", quality_judged=False, quality={"f1": 0.0})
+    assert measure([crashed, synthetic]) == {}
+    assert measure([POS, crashed, synthetic])["pos-minilm_l6-lora-cpu-sample"]["seeds"] == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"recipe_digest": "other"}, {"weights": {"identity": "x"}}, {"data": {"identity": "x"}}]
+)
+def test_seeds_that_differ_in_more_than_the_seed_are_refused(other):
+    with pytest.raises(
+        ValueError, match="pos-minilm_l6-lora-cpu-sample: the records differ in recipe, weights or data"
+    ):
+        measure([POS, replace(SEEDS[1], **other)])
+
+
+def test_written_file_reads_back(tmp_path):
+    path = tmp_path / "thresholds.toml"
+    path.write_text(as_toml(measure([*SEEDS, SUPPORT])), encoding="utf-8")
+    assert read_thresholds(path).entries == measure([*SEEDS, SUPPORT])
+
+
+def test_written_file_is_sorted_so_that_its_differences_are_small():
+    assert as_toml({"b": ENTRY, "a": ENTRY}) == as_toml({"a": ENTRY, "b": ENTRY})
+
+
+def test_threshold_of_a_whole_number_reads_back(tmp_path):
+    path = tmp_path / "thresholds.toml"
+    path.write_text(as_toml(measure([replace(SUPPORT, quality={"loss": 3.0})])), encoding="utf-8")
+    assert read_thresholds(path).entries["support-smollm2_135m-lora-cpu-sample"]["gain"] == 0.0
+
+
+def test_threshold_speaks_of_its_recipe_weights_and_data(thresholds):
+    assert thresholds.mismatch(POS) == ""
+    assert thresholds.quality_of(POS) == 0.4
+    assert thresholds.entry_of(POS) == ENTRY
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"case": "pos-minilm_l6-dora-cpu-s0"}, "no threshold was measured for pos-minilm_l6-dora-cpu-sample"),
+        ({"recipe_digest": "x"}, "the threshold was measured with other recipe"),
+        ({"weights": {}}, "the threshold was measured with other weights"),
+        ({"data": {"identity": "x"}}, "the threshold was measured with other data"),
+        ({"recipe_digest": "x", "data": {}}, "the threshold was measured with other recipe and data"),
+    ],
+)
+def test_threshold_is_silent_on_anything_else(thresholds, other, says):
+    record = replace(POS, **other)
+    assert thresholds.mismatch(record) == says
+    assert thresholds.entry_of(record) is None
+    assert thresholds.quality_of(record) is None
+
+
+def test_no_file_means_no_thresholds(tmp_path):
+    assert read_thresholds(tmp_path / "none.toml").entries == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (TEXT.replace("seeds = 3", ""), "[pos-minilm_l6-lora-cpu-sample]: must have exactly the keys metric, recipe"),
+        (TEXT + "more = 1\n", "[pos-minilm_l6-lora-cpu-sample]: must have exactly the keys"),
+        (TEXT.replace("quality = 0.4", 'quality = "0.4"'), "quality = '0.4' must be float"),
+        (TEXT.replace("quality = 0.4", "quality = true"), "quality = True must be float"),
+        (TEXT.replace("quality = 0.4", "quality = nan"), "quality = nan must be a finite number"),
+        (TEXT.replace("seeds = 3", "seeds = 3.0"), "seeds = 3.0 must be int"),
+        (TEXT.replace('metric = "f1"', "metric = 1"), "metric = 1 must be str"),
+        ("pos = 1\n", "[pos]: must have exactly the keys"),
+        ("[pos\n", "line 1"),
+    ],
+)
+def test_mistake_in_the_file_is_named(tmp_path, text, says):
+    path = tmp_path / "thresholds.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadFile) as raised:
+        read_thresholds(path)
+    assert str(raised.value).startswith(str(path))
+    assert says in str(raised.value)
