@@ -109,7 +109,8 @@ def dequantise(model: Any) -> Any:
     import bitsandbytes
     from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
 
-    for name, layer in list(model.named_modules()):
+    layers: list[tuple[str, Any]] = list(model.named_modules())
+    for name, layer in layers:
         if isinstance(layer, bitsandbytes.nn.Linear4bit):
             weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype)
         elif isinstance(layer, bitsandbytes.nn.Linear8bitLt):

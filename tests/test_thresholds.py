@@ -6,7 +6,7 @@ import pytest
 
 from bench.recipe import BadFile
 from bench.record import CRASHED, Record
-from bench.thresholds import FILE, Thresholds, as_toml, group_of, measure, read_thresholds
+from bench.thresholds import Thresholds, as_toml, group_of, measure, read_thresholds
 
 POS = Record(
     case="pos-minilm_l6-lora-cpu-s0",

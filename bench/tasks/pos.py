@@ -69,7 +69,9 @@ def encode(sentences: list, split: str, labels: dict[str, int], tokenizer: Any, 
     for number, (words, tags) in enumerate(sentences):
         ids, word_ids = encoded["input_ids"][number], encoded.word_ids(number)
         if len(ids) > recipe.max_length:
-            ids, word_ids = [*ids[: recipe.max_length - 1], ids[-1]], [*word_ids[: recipe.max_length - 1], None]
+            end = int(word_ids[-1] is None)  # a special token at the end stays there
+            kept = [*range(recipe.max_length - end), *range(len(ids) - end, len(ids))]
+            ids, word_ids = [ids[index] for index in kept], [word_ids[index] for index in kept]
             cut += 1
         seen: set[int] = set()
         row = []

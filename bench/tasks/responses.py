@@ -16,15 +16,24 @@ SPLIT_SEED = 20260101  # the split belongs to the task, not to a case's seed
 
 
 def split_by_group(rows: list[dict], group: str) -> tuple[list[dict], list[dict]]:
-    """Train and held-out rows, no value of the group column in both, so that nothing leaks."""
+    """Train and held-out rows, no text of the group column in both, so that nothing leaks.
+
+    Texts that differ in case, white space or the mark at their end are the same. Of many held-out rows
+    HELD_OUT_LIMIT are kept, evenly spread: a file is often sorted by subject.
+    """
     values = sorted({row[group] for row in rows})
     random.Random(SPLIT_SEED).shuffle(values)
-    chosen = set(values[: max(1, round(len(values) * HELD_OUT_SHARE))])
-    train = [row for row in rows if row[group] not in chosen]
-    held_out = [row for row in rows if row[group] in chosen]
+    chosen = set(map(normalised, values[: max(1, round(len(values) * HELD_OUT_SHARE))]))
+    train = [row for row in rows if normalised(row[group]) not in chosen]
+    held_out = [row for row in rows if normalised(row[group]) in chosen]
     if not train or not held_out:
         raise BadData(f"{len(rows)} rows with {len(values)} values of {group!r} are too few to hold some out")
-    return train, held_out[:HELD_OUT_LIMIT]
+    kept = min(len(held_out), HELD_OUT_LIMIT)
+    return train, [held_out[number * len(held_out) // kept] for number in range(kept)]
+
+
+def normalised(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(" .?!")
 
 
 def encode(pairs: Iterable[tuple[str, str, str]], tokenizer: Any, recipe: Recipe) -> tuple[list[Example], int, int]:
