@@ -109,12 +109,13 @@ def dequantise(model: Any) -> Any:
     import bitsandbytes
     from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
 
-    layers: list[tuple[str, Any]] = list(model.named_modules())
-    for name, layer in layers:
+    modules: dict[str, Any] = dict(model.named_modules())
+    for name, layer in modules.items():
+        packed: Any = layer  # its weight's quantisation state is no attribute that torch declares
         if isinstance(layer, bitsandbytes.nn.Linear4bit):
-            weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype)
+            weight = dequantize_4bit(packed.weight.data, packed.weight.quant_state).to(layer.compute_dtype)
         elif isinstance(layer, bitsandbytes.nn.Linear8bitLt):
-            weight = int8_vectorwise_dequant(layer.weight.CB, layer.weight.SCB).to(model.dtype)
+            weight = int8_vectorwise_dequant(packed.weight.CB, packed.weight.SCB).to(model.dtype)
         else:
             continue
         plain = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device=weight.device)
