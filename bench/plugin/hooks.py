@@ -126,12 +126,15 @@ class visible:
 
 @pytest.fixture
 def record(case: Case, pytestconfig: pytest.Config) -> Record:
-    """The case's record, waiting for it. A case that did not end well fails the test with its reason."""
+    """The case's record, waiting for it. A case that did not end well fails one test; its others are skipped."""
     with visible(pytestconfig) as run:
         found = run.record(case)
     if found.status == NOT_RUN:
         pytest.skip(found.reason)
     if not found.ok:
+        if case.id in run.told:
+            pytest.skip(f"{found.case}: {found.status}, told by an earlier test")
+        run.told.add(case.id)
         said = "\n".join(f"    {line}" for line in found.last_lines)
         pytest.fail(f"{found.case}: {found.status}, {found.reason or FAILED}\n{said}".rstrip(), pytrace=False)
     return found

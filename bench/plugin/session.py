@@ -40,6 +40,7 @@ class Run:
         self.progress = progress
         self.records: dict[str, Record] = {}
         self.complaints: list[str] = []
+        self.told: set[str] = set()  # failed cases that a test has reported
         self.folder = options.replay or options.resume
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
@@ -121,7 +122,9 @@ class Run:
 
     def _make_folder(self) -> None:
         if self.folder is None:
-            self.folder = RUNS / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name()}"
+            name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name()}"
+            taken = len(list(RUNS.glob(f"{name}*")))  # sessions that began in the same second
+            self.folder = RUNS / (f"{name}-{taken + 1}" if taken else name)
         about = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "machine": describe_machine()}
         write_atomically(self.folder / "run.json", json.dumps(about, indent=1) + "\n")
 

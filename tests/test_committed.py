@@ -1,0 +1,42 @@
+"""What is committed agrees with itself: README's tables with the runs they are of, thresholds with today's recipes."""
+
+import re
+
+import pytest
+
+from bench.matrix import Selection, all_cases, is_smoke
+from bench.places import RESULTS, ROOT
+from bench.recipe import recipe_for
+from bench.record import read_records
+from bench.report import as_markdown, rows
+from bench.thresholds import read_thresholds
+
+TABLE = re.compile(
+    r"<!-- table: (\S+) \(python -m bench table \S+ --markdown\) -->\n(.*?)<!-- end of table -->", re.DOTALL
+)
+TABLES = TABLE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+RUNS = RESULTS / "runs"
+SMOKE = [case for case in all_cases(Selection(devices=("cpu",))) if is_smoke(case, Selection())]
+
+
+def test_readme_has_tables():
+    assert [run for run, _ in TABLES] == ["smoke", "pos-full"]
+
+
+@pytest.mark.parametrize(("run", "table"), TABLES, ids=[run for run, _ in TABLES])
+def test_readme_table_is_what_the_run_recorded(run, table):
+    records, complaints = read_records(RUNS / run / "records.jsonl")
+    assert complaints == []
+    assert table == as_markdown(rows(records.values(), read_thresholds()))
+
+
+@pytest.mark.parametrize("case", SMOKE, ids=str)
+def test_smoke_case_has_a_threshold_for_its_recipe(case):
+    entry = read_thresholds().entries[f"{case.id.rsplit('-', 1)[0]}-sample"]
+    assert entry["recipe"] == recipe_for(case, "sample").digest()
+
+
+def test_committed_smoke_run_holds_every_smoke_case():
+    records, _ = read_records(RUNS / "smoke" / "records.jsonl")
+    assert {case.id for case in SMOKE} <= records.keys()
+    assert {record.status for record in records.values()} == {"ok"}
