@@ -37,7 +37,7 @@ def from_mirror(entry: ModelEntry, mirror: Path | None) -> Path:
         raise SourceError("no mirror was given")
     folder = mirror / "models" / entry.hub_id
     if wrong := complaint(folder):
-        raise SourceError(f"the mirror's {folder} {wrong}")
+        raise SourceError(f"the mirror's models/{entry.hub_id} {wrong}")
     return folder
 
 
