@@ -61,41 +61,43 @@ def is_head(name: str) -> bool:
     return name.split(".")[0] in HEAD_NAMES or any(f".{head}." in f".{name}." for head in HEAD_NAMES)
 
 
-def quantise(model: Any, storage: str, compute: torch.dtype) -> Any:
+def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu") -> Any:
     """Replace every linear layer but the head by bitsandbytes' layer of the same weights, one at a time.
+
+    GPT-2's transposed matrices (Conv1D) are turned round, as transformers' own way of quantising does.
 
     NF4 is blocks of 64 with their scales quantised again (double quantisation); int8 is LLM.int8() with
     outliers above 6.0 kept apart.
     """
     import bitsandbytes
+    from transformers.pytorch_utils import Conv1D
 
-    device = next(model.parameters()).device
     for name, layer in list(model.named_modules()):
-        if not isinstance(layer, nn.Linear) or is_head(name):
+        if not isinstance(layer, nn.Linear | Conv1D) or is_head(name):
             continue
         bias = layer.bias is not None
+        weight = layer.weight.data.T.contiguous() if isinstance(layer, Conv1D) else layer.weight.data
+        outputs, inputs = weight.shape
         if storage == NF4:
             packed: Any = bitsandbytes.nn.Linear4bit(
-                layer.in_features, layer.out_features, bias, compute, compress_statistics=True, quant_type="nf4"
+                inputs, outputs, bias, compute, compress_statistics=True, quant_type="nf4"
             )
             packed.weight = bitsandbytes.nn.Params4bit(
-                layer.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True, module=packed
+                weight, requires_grad=False, quant_type="nf4", compress_statistics=True, module=packed
             )
             # An evaluation on a processor would repack the weights for inference, and bitsandbytes 0.50
             # then trains on through a kernel without a gradient: whoever evaluates first trains nothing.
             packed.support_avx512bf16_for_cpu = False
         else:
-            packed = bitsandbytes.nn.Linear8bitLt(
-                layer.in_features, layer.out_features, bias, has_fp16_weights=False, threshold=6.0
-            )
+            packed = bitsandbytes.nn.Linear8bitLt(inputs, outputs, bias, has_fp16_weights=False, threshold=6.0)
             packed.weight = bitsandbytes.nn.Int8Params(
-                layer.weight.data.to(torch.float16), requires_grad=False, has_fp16_weights=False
+                weight.to(torch.float16), requires_grad=False, has_fp16_weights=False
             )
         if bias:
             packed.bias = nn.Parameter(layer.bias.data, requires_grad=False)
         parent, _, child = name.rpartition(".")
         # moving to a device is what quantises; from the device to itself it would do nothing
-        setattr(model.get_submodule(parent), child, packed.to("cpu").to(device))
+        setattr(model.get_submodule(parent), child, packed.to(device))
     model.is_loaded_in_4bit, model.is_loaded_in_8bit = storage == NF4, storage == INT8
     model.is_quantized = True
     return model
@@ -130,11 +132,11 @@ def dequantise(model: Any) -> Any:
 def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Method, recipe: Recipe, seed: int,
                  device: str) -> Any:  # fmt: skip
     """The base as the method stores it, before anything is attached."""
-    if not method.suits(entry):
-        raise Unsupported(f"{method.name} does not suit {entry.name}: it is for {' and '.join(method.kinds)} models")
-    model = build_base(entry, weights, labels, seed, storage_dtype(method, recipe), device)
-    if method.storage != PLAIN:
-        quantise(model, method.storage, compute_dtype(recipe))
+    method.check(entry, recipe)
+    plain = method.storage == PLAIN
+    model = build_base(entry, weights, labels, seed, storage_dtype(method, recipe), device if plain else "cpu")
+    if not plain:  # layer by layer, so that the card never holds it whole
+        model = quantise(model, method.storage, compute_dtype(recipe), device).to(device)
     return model.requires_grad_(False)  # until a method says what trains
 
 

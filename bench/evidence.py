@@ -12,6 +12,7 @@ import torch
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
+from bench.batches import Batching
 from bench.build import dequantise, load_adapter
 from bench.methods import Method
 from bench.precision import autocast
@@ -28,16 +29,17 @@ MIXER = -7046029254386353131  # 2^64 / golden ratio as a signed integer: spreads
 class Probe:
     """Logits on the same few examples, whenever asked; (positions, classes), in float32."""
 
-    def __init__(self, trainee: Trainee, examples: Sequence[Example]) -> None:
+    def __init__(self, batching: Batching, device: str, examples: Sequence[Example]) -> None:
         shortened = [Example(e.key, e.input_ids[:LENGTH], e.labels[:LENGTH]) for e in examples[:EXAMPLES]]
-        self.batch = trainee.batching.one(shortened).to(trainee.device)
-        self.trainee = trainee
+        self.batch = batching.one(shortened).to(device)
+        self.recipe = batching.recipe
+        self.device = device
 
     @torch.no_grad()
     def __call__(self, model: Any) -> Tensor:
         was_training = model.training
         model.eval()
-        with autocast(self.trainee.recipe, self.trainee.device):
+        with autocast(self.recipe, self.device):
             logits = model(**self.batch.inputs()).logits
         model.train(was_training)
         logits = logits[:, logits.shape[1] - self.batch.input_ids.shape[1] :]  # without virtual tokens
@@ -75,19 +77,19 @@ def hash_bits(tensor: Tensor) -> int:
 
 
 def changes(before: dict[str, int], model: Any, trained: bool) -> dict[str, Any]:
-    """How many of the tensors changed since before, and the first names of those that did not."""
+    """How many of the tensors changed since before, and of those that train the names of any that did not."""
     after = fingerprint(model, trained)
     same = [name for name, value in before.items() if after[name] == value]
-    return {"tensors": len(before), "changed": len(before) - len(same), **({"unchanged": same[:5]} if trained else {})}
+    return {"tensors": len(before), "changed": len(before) - len(same), **({"unchanged": same} if trained else {})}
 
 
 def gradient_evidence(model: Any) -> dict[str, int]:
-    """Frozen parameters that got a gradient, and trained ones that got none; both ought to be 0."""
-    parameters = list(model.parameters())
-    return {
-        "frozen_with_gradient": sum(p.grad is not None for p in parameters if not p.requires_grad),
-        "trained_without_gradient": sum(p.grad is None for p in parameters if p.requires_grad),
-    }
+    """How many of the tensors that train got no gradient in a step, or one that is zero throughout; ought to be 0.
+
+    Weight decay alone would change a tensor too, so that it changed proves nothing without this.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return {"trained_without_gradient": sum(p.grad is None or not p.grad.any() for p in trained)}
 
 
 def switched_off(model: Any, probe: Probe) -> Tensor:

@@ -13,7 +13,6 @@ RECIPES = FIXTURES / "recipes"
 SAMPLES = FIXTURES / "data"
 RESULTS = ROOT / "results"
 RUNS = Path(os.environ.get("LORABENCH_RUNS") or RESULTS / "runs").absolute()
-BASELINES = RESULTS / "baselines"
 
 
 def cache_folder() -> Path:

@@ -4,7 +4,7 @@ import contextlib
 
 import torch
 
-from bench.methods import ALL, Method
+from bench.methods import ADAPTER, Method
 from bench.recipe import Recipe
 
 
@@ -13,8 +13,12 @@ def compute_dtype(recipe: Recipe) -> torch.dtype:
 
 
 def storage_dtype(method: Method, recipe: Recipe) -> torch.dtype:
-    """What unquantised weights are kept in: what trains in float32, a frozen base in what it computes in."""
-    return torch.float32 if method.trains == ALL else compute_dtype(recipe)
+    """What unquantised weights are kept in: a model that trains itself in float32, a base in what it computes in.
+
+    Below a head that trains it is float32 too: a tied head is the embedding, and GPT-2's norms in bfloat16
+    refuse what an embedding in float32 gives.
+    """
+    return compute_dtype(recipe) if method.trains == ADAPTER else torch.float32
 
 
 def autocast(recipe: Recipe, device: str) -> contextlib.AbstractContextManager:

@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Setting:
     reasons: list[str]
     phases: Phases
     seconds: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] = field(default_factory=dict)  # quality before a first method was trained
 
     @property
     def labels(self) -> int:
@@ -116,12 +117,15 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
     model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
     model = attach(model, setting.entry, first, recipe, 0, case.seed)
     trainee = train.Trainee(model, first, recipe, replace(setting.batching, recipe=recipe), setting.device)
+    setting.before = score(setting, trainee).quality
     steps = train.plan_steps(trainee.batching, setting.prepared.train, case.seed)
     done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)
+    reached = score(setting, trainee).quality[setting.task.metric]
     setting.reasons.append(
-        f"started from {first.name}: {len(steps)} steps of recipe {recipe.digest()}, last loss {done.losses[-1]:.4f}"
+        f"started from {first.name}: {len(steps)} steps of recipe {recipe.digest()}, last loss {done.losses[-1]:.4f}, "
+        f"{setting.task.metric} {reached:.4f}; the quality before is that of the model before {first.name}"
     )
-    weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
     def tuned() -> Any:
         base = fresh()
@@ -140,18 +144,17 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     """A record's fields, and `examples`: one row for each held-out example."""
     setting = set_up(payload, say)
     phases = setting.phases
+    make_base = base_maker(setting, say)
     with phases("load"):
-        make_base = base_maker(setting, say)
         model = make_base()
     steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
     found = base_figures(setting, model)
-    trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
-    probe = evidence.Probe(trainee, setting.prepared.held_out)
+    probe = evidence.Probe(setting.batching, setting.device, setting.prepared.held_out)
     base_logits = probe(model)
     loaded = evidence.fingerprint(model, trained=False) | evidence.fingerprint(model, trained=True)
     with phases("attach"):
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
-    trainee = replace(trainee, model=model)
+    trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
     seen: dict[str, Any] = {
         "promises": evidence.promises_of(setting.method),
         "start_distance": evidence.distance(probe(model), base_logits),
@@ -160,7 +163,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     seen["base_changed_by_attaching"] = changed_base(loaded, {**frozen, **trained})
     del loaded
     say({"line": "evaluating the untrained model"})
-    before = score(setting, trainee).quality
+    before = setting.before or score(setting, trainee).quality
     result = train_and_score(setting, trainee, steps, say)
     seen["base"] = evidence.changes(frozen, model, trained=False)
     seen["trained"] = evidence.changes(trained, model, trained=True)
@@ -172,12 +175,10 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
         seen["off_distance"] = evidence.distance(evidence.switched_off(model, probe), base_logits)
     exact = exact_figures(setting, trainee, found, seen)
     result["noisy"] |= achieved(setting, exact, result["noisy"])
-    holder = [model]
     del model
 
     def release() -> None:
-        holder.clear()
-        trainee.__dict__["model"] = None  # the frozen dataclass is the last to hold it
+        trainee.model = None  # the last that holds it
         gc.collect()
         if setting.device != "cpu":
             torch.cuda.empty_cache()
@@ -218,20 +219,19 @@ def train_and_score(
         if epoch == last or setting.recipe.evaluate_each_epoch:
             say({"line": f"evaluating after epoch {epoch}"})
             started = time.perf_counter()
-            scores[:] = [score(setting, trainee)]
+            with setting.phases("evaluate"), joules.paused():
+                scores[:] = [score(setting, trainee)]
             setting.seconds["evaluate"] = time.perf_counter() - started
             epochs.append({"epoch": epoch, **scores[0].quality})
 
     joules = Joules(setting.device)
-    started = time.perf_counter()
     with setting.phases("train"):
         training = ENGINES[setting.recipe.engine](trainee, steps, say, on_epoch)
     spent = joules.spent()
     setting.seconds["train"] = sum(training.seconds)
-    setting.seconds["train_wall"] = time.perf_counter() - started
-    with setting.phases("evaluate"):
-        final = scores[0]
-        asked = setting.prepared.held_out[: setting.recipe.generated_examples]
+    final = scores[0]
+    asked = setting.prepared.held_out[: setting.recipe.generated_examples]
+    with setting.phases("generate"):
         said = generate(trainee, setting.tokenizer, asked, setting.entry.kind)
     tables = dict(final.tables)
     if said:
@@ -260,6 +260,15 @@ def train_and_score(
     }
 
 
+def quantisation_tensors(model: Any) -> Iterator[torch.Tensor]:
+    """The scales of bitsandbytes' packed weights, which are neither parameters nor buffers."""
+    for parameter in model.parameters():
+        state = getattr(parameter, "quant_state", None)
+        while state is not None:
+            yield from (tensor for tensor in (state.absmax, state.code, state.offset) if tensor is not None)
+            state = state.state2
+
+
 def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
     """FLOPs of the base's forward pass."""
     found, reasons = flops.forward_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
@@ -272,16 +281,21 @@ def exact_figures(
 ) -> dict[str, Any]:
     """Parameters, FLOPs, and on CPU the bytes tensors hold at the peak of a training step."""
     model = trainee.model
+    model.train()  # generating left it in evaluation
     found |= parameters.figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
     found |= flops.step_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
     found["optimizer_steps"] = len(train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed))
     batch = setting.batching.one(setting.prepared.train[: setting.recipe.batch_size])
     with LiveStorages() as storages:
-        for tensor in (*model.parameters(), *model.buffers()):
+        for tensor in (*model.parameters(), *model.buffers(), *quantisation_tensors(model)):
             storages.add(tensor.detach())
         found["resting_allocated_bytes"] = storages.live_bytes
+        optimizer = train.make_optimizer(trainee)
+        for group in optimizer.param_groups:
+            group["lr"] = 0.0  # a whole step that leaves the weights as they are
         train.backward(trainee, [batch.to(setting.device)])
-    seen |= evidence.gradient_evidence(model)
+        seen |= evidence.gradient_evidence(model)
+        optimizer.step()
     found["step_allocated_bytes"] = storages.peak_bytes
     found["step_shape"] = list(batch.input_ids.shape)
     model.zero_grad(set_to_none=True)

@@ -93,6 +93,8 @@ def threshold(name: str, group: list[Record]) -> dict[str, Any]:
     after = [record.quality[task.metric] for record in group]
     gains = [task.improvement(r.quality_before[task.metric], r.quality[task.metric]) for r in group]
     gain = statistics.mean(gains)
+    if min(gains) <= 0:
+        raise ValueError(f"{name}: a seed gained nothing ({min(gains):.4f}); mend the recipe before a threshold is set")
     worst = min(after) if task.greater_is_better else max(after)
     spread = DEVIATIONS * statistics.stdev(after) if len(after) > 1 else 0.0
     left = abs(IDEAL[task.greater_is_better] - statistics.mean(after))

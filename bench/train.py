@@ -43,7 +43,7 @@ class Training:
     data_seconds: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Trainee:
     """All that an engine needs: the model on its device, its method, and how batches are made."""
 
@@ -108,14 +108,14 @@ def backward(trainee: Trainee, batches: Sequence[Batch], scaler: Any = None) -> 
             if trainee.method.penalty and number == 0:
                 loss = loss + trainee.method.penalty(trainee.model)
         (scaler.scale(loss) if scaler else loss).backward()
-    return float(total)  # the one synchronisation of a step
+    return float(total)
 
 
 def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[tuple[int, Step, float, float, list[Batch]]]:
     """Train, yielding (number from 0, step, loss, seconds, batches) after each. Raises if the loss is not finite."""
     optimizer = make_optimizer(trainee)
     schedule = make_schedule(optimizer, trainee.recipe, len(steps))
-    scaler = torch.amp.GradScaler() if trainee.recipe.precision == "float16" else None
+    scaler = torch.amp.GradScaler(trainee.device.split(":")[0]) if trainee.recipe.precision == "float16" else None
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     trainee.model.train()
     for number, step in enumerate(steps):

@@ -13,6 +13,7 @@ import torch
 
 from bench.batches import Batch
 from bench.losses import summed_loss
+from bench.measure.clock import synchronise
 from bench.train import Say, Step, Trainee, Training, make_optimizer, make_schedule, progress
 
 
@@ -31,7 +32,14 @@ class MicroBatches(torch.utils.data.Dataset):
 
 
 def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
-    """As bench.train.train, by transformers.Trainer; its epochs are evaluated after the last one only."""
+    """As bench.train.train, by transformers.Trainer; epochs are evaluated after the last one only.
+
+    Its losses hold the method's penalty too. Raises ValueError where an epoch ends in a step of fewer
+    micro-batches: Trainer would fill that step from the next epoch.
+    """
+    each = trainee.recipe.gradient_accumulation_steps
+    if any(len(step.micro_batches) != each for step in steps[:-1]):
+        raise ValueError(f"an epoch does not divide into steps of {each} micro-batches; use --engine bench")
     from transformers import Trainer
 
     batches = [[trainee.batching.collated(items) for items in step.micro_batches] for step in steps]
@@ -58,7 +66,6 @@ def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epo
             callbacks=[callback(trainee, training, batches, say, penalty_due)],
         )
         trainer.train()
-    training.losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     on_epoch(steps[-1].epoch)
     return training
 
@@ -68,7 +75,7 @@ def arguments(trainee: Trainee, folder: str, steps: int) -> Any:
     from transformers import TrainingArguments
 
     recipe = trainee.recipe
-    return TrainingArguments(
+    made = TrainingArguments(
         output_dir=folder,
         max_steps=steps,
         per_device_train_batch_size=1,  # an item is a whole micro-batch
@@ -87,6 +94,8 @@ def arguments(trainee: Trainee, folder: str, steps: int) -> Any:
         dataloader_pin_memory=False,
         remove_unused_columns=False,
     )
+    made._n_gpu = min(made.n_gpu, 1)  # an item is a whole micro-batch: several cards would drop all but the first
+    return made
 
 
 def callback(trainee: Trainee, training: Training, batches: list[list[Batch]], say: Say, penalty_due: list) -> Any:
@@ -98,6 +107,7 @@ def callback(trainee: Trainee, training: Training, batches: list[list[Batch]], s
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             penalty_due[0] = True
+            synchronise(trainee.device)
             self.started = time.perf_counter()
 
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
@@ -105,6 +115,7 @@ def callback(trainee: Trainee, training: Training, batches: list[list[Batch]], s
                 trainee.method.after_step(trainee.model, state.global_step)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            synchronise(trainee.device)
             group = batches[len(training.seconds)]
             training.seconds.append(time.perf_counter() - self.started)
             training.tokens.append(sum(batch.tokens for batch in group))

@@ -28,11 +28,15 @@ def test_reaches_threshold(case: Case, record: Record, judged: dict) -> None:
     )
 
 
-def test_beats_untrained(case: Case, record: Record, judged: dict) -> None:
+def test_beats_untrained(case: Case, record: Record, thresholds: Thresholds) -> None:
+    """Training helps; where it was measured, by half of what it gained then."""
+    if not record.quality_judged:
+        pytest.skip("random weights: quality is not judged")
     task = TASKS[case.task]
+    entry = thresholds.entry_of(record)
+    least = entry["gain"] if entry else 0.0
     before, after = record.quality_before[task.metric], record.quality[task.metric]
     gain = task.improvement(before, after)
-    assert gain >= judged["gain"], (
-        f"{task.metric} went from {before:.4f} to {after:.4f}, a gain of {gain:.4f}; expected {judged['gain']:.4f}, "
-        f"half of what {judged['seeds']} seeds gained on average"
+    assert gain > least, (
+        f"{task.metric} went from {before:.4f} to {after:.4f}, a gain of {gain:.4f}, not above {least:.4f}"
     )

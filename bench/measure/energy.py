@@ -1,5 +1,8 @@
 """Joules and the share of a card's peak: what NVML counts, and what the maker states."""
 
+import contextlib
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -35,11 +38,21 @@ class Joules:
             self.handle = None
 
     def spent(self) -> float | None:
+        """Joules since the start, without what was spent while paused."""
         if self.handle is None:
             return None
         import pynvml
 
         return (pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle) - self.started) / 1000  # millijoules
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done meanwhile does not count."""
+        before = self.spent()
+        yield
+        after = self.spent()
+        if before is not None and after is not None:
+            self.started += round((after - before) * 1000)
 
 
 def utilisation(flops_per_second: float, device: str) -> float | None:
@@ -50,7 +63,7 @@ def utilisation(flops_per_second: float, device: str) -> float | None:
     if not device.startswith("cuda"):
         return None
     name = torch.cuda.get_device_name(device)
-    peak = next((value for key, value in PEAK_FLOPS.items() if key in name), None)
+    peak = next((value for key, value in PEAK_FLOPS.items() if re.search(rf"\b{key}\b", name)), None)
     if peak is None:
         return None
     share = flops_per_second / peak

@@ -55,24 +55,39 @@ def driver_bytes(device: str) -> int | None:
 
 
 class Phases:
-    """Peak bytes of each named phase of a case: `with phases("train"): ...`."""
+    """Peak bytes of each named phase of a case: `with phases("train"): ...`.
+
+    A phase inside another interrupts it, so that evaluating after an epoch is no part of training; a phase
+    entered again keeps its highest peak.
+    """
 
     def __init__(self, device: str) -> None:
         self.device = device
         self.peaks: dict[str, dict[str, int | None]] = {}
+        self._outer: list[str] = []
         self.resettable = device != "cpu" or reset_resident_peak()
 
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        self._reset()
+        self._keep()
+        self._outer.append(name)
         yield
-        self.peaks[name] = self._peak()
+        self._keep()
+        self._outer.pop()
+
+    def _keep(self) -> None:
+        """Add the peak since the last reset to the phase that is open, and start again."""
+        if self._outer:
+            seen, kept = self._peak(), self.peaks.get(self._outer[-1], {})
+            self.peaks[self._outer[-1]] = {key: max(value or 0, kept.get(key) or 0) for key, value in seen.items()}
+        self._reset()
 
     def _reset(self) -> None:
         if self.device == "cpu":
             gc.collect()
             reset_resident_peak()
         else:
+            torch.cuda.empty_cache()  # what an earlier phase reserved is not this one's
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def _peak(self) -> dict[str, int | None]:

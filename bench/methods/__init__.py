@@ -4,8 +4,8 @@ An entry states what the method promises; tests read it and hold the method to i
 trainable parameters is a formula here, written from the method's paper and not from peft.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.models import DECODER, ENCODER, ModelEntry
@@ -63,6 +63,8 @@ class Method:
     rounds_at_start: bool = False  # its start is the base but for rounding
     stores_more: str = ""  # why its file holds more than what trains
     kinds: tuple[str, ...] = (ENCODER, DECODER)
+    unsuited: Mapping[str, str] = field(default_factory=dict)  # family of models -> why it cannot work there
+    packs: bool = True  # position ids keep the examples of one row apart
     after: str = ""  # the method that is trained and merged first
     penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once an optimizer step
     after_step: Callable[[Any, int], None] | None = None  # (model, step) after each optimizer step
@@ -77,7 +79,18 @@ class Method:
         return self.storage != PLAIN
 
     def suits(self, model: ModelEntry) -> bool:
-        return model.kind in self.kinds
+        return model.kind in self.kinds and model.family_name not in self.unsuited
+
+    def check(self, model: ModelEntry, recipe: Recipe) -> None:
+        """Raises Unsupported, with the reason, for a model or a recipe that the method cannot work with."""
+        if model.kind not in self.kinds:
+            raise Unsupported(f"{self.name} does not suit {model.name}: it is for {' and '.join(self.kinds)} models")
+        if model.family_name in self.unsuited:
+            raise Unsupported(f"{self.name} does not suit {model.name}: {self.unsuited[model.family_name]}")
+        if recipe.packing and not self.packs:
+            raise Unsupported(
+                f"{self.name} cannot train packed rows: its virtual tokens come once a row; packing = false"
+            )
 
 
 METHODS: Registry[Method] = Registry("method")

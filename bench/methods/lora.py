@@ -82,6 +82,7 @@ def dora(attach: Attach) -> Any:
     targets=all_linear,
     disable_gives_base=False,
     keeps_base=False,
+    unsuited={"gpt2": "peft 0.21 decomposes GPT-2's transposed matrices as they lie"},
 )
 def olora(attach: Attach) -> Any:
     """LoRA started from a QR decomposition of W, which keeps the rest."""

@@ -28,6 +28,7 @@ def embeddings(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
     targets=nothing,
     identity_at_start=False,
     mergeable=False,
+    packs=False,
 )
 def prefix(attach: Attach) -> Any:
     """Trained keys and values before the text, in every layer."""
@@ -44,6 +45,7 @@ def prefix(attach: Attach) -> Any:
     targets=nothing,
     identity_at_start=False,
     mergeable=False,
+    packs=False,
 )
 def prompt(attach: Attach) -> Any:
     """Trained embeddings before the text, at the input alone."""

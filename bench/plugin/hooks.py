@@ -7,20 +7,22 @@ from typing import Any
 
 import pytest
 
-from bench.case import Case
-from bench.matrix import all_cases, is_smoke
+from bench.case import Case, parse_case
+from bench.matrix import Selection, all_cases, is_smoke
 from bench.measure.environment import describe_machine
+from bench.methods import METHODS
+from bench.models import MODELS
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
 from bench.record import FAILED, NOT_RUN, Record
 from bench.report import as_markdown, as_text, rows
+from bench.tasks import TASKS
 from bench.thresholds import Thresholds, read_thresholds
 
 OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
 THRESHOLDS = pytest.StashKey[Thresholds]()
-SPEED_MODULE = "test_speed"  # its cases are driven step by step and need no record
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,10 +48,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     config = metafunc.config
     wanted = metafunc.definition.get_closest_marker("cases")
-    cases = [
-        case for case in all_cases(config.stash[OPTIONS].selection) if wanted is None or wanted.kwargs["wanted"](case)
-    ]
+    options = config.stash[OPTIONS]
+    everything = options.replay and options.selection == Selection()
+    known = replayed(config.stash[RUN]) if everything else all_cases(options.selection)
+    cases = [case for case in known if wanted is None or wanted.kwargs["wanted"](case)]
     metafunc.parametrize("case", [parameter(config.stash[RUN], case) for case in cases])
+
+
+def replayed(run: Run) -> list[Case]:
+    """The stored run's cases, if the command line names none; those of entries that are not there are left out."""
+    stored = [parse_case(case_id) for case_id in run.records]
+    return [case for case in stored if case.task in TASKS and case.model in MODELS and case.method in METHODS]
 
 
 def parameter(run: Run, case: Case) -> Any:

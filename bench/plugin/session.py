@@ -89,9 +89,14 @@ class Run:
     def _answered(self, case: Case) -> bool:
         """Whether a stored record of the same recipe is ok; it is taken over then."""
         stored = self._stored.get(case.id)
-        if self.options.resume and stored and stored.ok and stored.recipe_digest == self.recipe(case).digest():
+        if self.options.resume and stored and stored.ok and self._same_question(case, stored):
             self.records[case.id] = stored
         return case.id in self.records
+
+    def _same_question(self, case: Case, stored: Record) -> bool:
+        """Whether the record is of today's recipe, and of real weights unless random ones are asked for."""
+        random_weights = stored.weights.get("origin") == "synthetic"
+        return stored.recipe_digest == self.recipe(case).digest() and (random_weights or not self.options.synthetic)
 
     def _preload(self) -> tuple[str, ...]:
         """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
@@ -126,7 +131,8 @@ class Run:
             taken = len(list(RUNS.glob(f"{name}*")))  # sessions that began in the same second
             self.folder = RUNS / (f"{name}-{taken + 1}" if taken else name)
         about = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "machine": describe_machine()}
-        write_atomically(self.folder / "run.json", json.dumps(about, indent=1) + "\n")
+        if not (self.folder / "run.json").exists():  # a resumed run keeps the command that began it
+            write_atomically(self.folder / "run.json", json.dumps(about, indent=1) + "\n")
 
     def _done(self, outcome: Outcome) -> None:
         """Write the record; on_done of the executor."""

@@ -1,0 +1,138 @@
+"""Evaluation: each example's own outcome whatever lies beside it, and answers that end."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny_trainees import LABELS, TINY, TINY_DECODERS, tiny_examples, tiny_recipe, tiny_trainee
+
+from bench.evaluate import NEW_TOKENS, first_scored, generate, outcomes
+from bench.losses import token_losses
+from bench.models import DECODER, ENCODER
+from bench.tasks import IGNORE, Example
+
+PADDING_CLOSE = 1e-5  # relative: sums over a masked row are ordered otherwise
+
+
+class Numbers:
+    """A tokenizer that decodes to the ids themselves."""
+
+    def __init__(self, end):
+        self.eos_token_id = end
+
+    def decode(self, ids, skip_special_tokens):
+        return " ".join(map(str, ids.tolist()))
+
+
+class Fixed:
+    """A model that gives these logits whatever it is asked, with two virtual tokens before them."""
+
+    def __init__(self, logits):
+        self.logits = torch.cat([torch.full_like(logits[:, :2], 9.0), logits], dim=1)
+
+    def eval(self):
+        return self
+
+    def __call__(self, **inputs):
+        return SimpleNamespace(logits=self.logits)
+
+
+def evaluated(model, size):
+    recipe = tiny_recipe(model, evaluation_batch_size=size)
+    return outcomes(tiny_trainee(model, recipe=recipe), tiny_examples(model, 9))
+
+
+@pytest.mark.parametrize("size", [2, 4, 9])
+@pytest.mark.parametrize("model", TINY)
+def test_outcomes_do_not_depend_on_the_batch(model, size):
+    alone, together = evaluated(model, 1), evaluated(model, size)
+    assert [o["loss"] for o in together] == pytest.approx([o["loss"] for o in alone], rel=PADDING_CLOSE)
+    exact = [{name: value for name, value in outcome.items() if name != "loss"} for outcome in alone]
+    assert [{name: value for name, value in o.items() if name != "loss"} for o in together] == exact
+
+
+def test_encoder_outcome_by_hand():
+    trainee = tiny_trainee("tiny_bert")
+    logits = torch.zeros(1, 8, LABELS)
+    logits[0, 0, 3] = logits[0, 2, 1] = 50.0
+    example = Example("e", [9, 10, 11], [3, IGNORE, 4])
+    (outcome,) = outcomes(replace(trainee, model=Fixed(logits)), [example])
+    assert outcome == {"loss": pytest.approx(50.0), "tokens": 2, "correct": 1, "predicted": [3, 1]}
+
+
+def test_decoder_outcome_by_hand():
+    trainee = tiny_trainee("tiny_llama")
+    logits = torch.zeros(1, 8, 264)
+    logits[0, 0, 10] = logits[0, 1, 99] = 50.0  # place 0 says 10, which is right, and place 1 says 99
+    (outcome,) = outcomes(replace(trainee, model=Fixed(logits)), [Example("d", [9, 10, 11], [IGNORE, 10, 11])])
+    assert outcome == {"loss": pytest.approx(50.0), "tokens": 2, "correct": 1}
+
+
+@pytest.mark.parametrize("model", TINY)
+def test_outcomes_sum_to_the_training_loss(model):
+    trainee, examples = tiny_trainee(model), tiny_examples(model, 4)
+    batch = trainee.batching.one(examples)
+    with torch.no_grad():
+        losses, _, _ = token_losses(trainee.model(**batch.inputs()).logits, batch.labels, trainee.batching.shifted)
+    found = outcomes(trainee, examples)
+    assert sum(o["loss"] for o in found) == pytest.approx(float(losses.sum()), rel=PADDING_CLOSE)
+    assert sum(o["tokens"] for o in found) == batch.scored
+
+
+@pytest.mark.parametrize("method", ["prefix", "prompt"])
+@pytest.mark.parametrize("model", TINY)
+def test_virtual_tokens_are_not_scored(model, method):
+    trainee, examples = tiny_trainee(model, method), tiny_examples(model, 4)
+    assert sum(o["tokens"] for o in outcomes(trainee, examples)) == trainee.batching.one(examples).scored
+
+
+def test_evaluating_leaves_no_gradient():
+    trainee = tiny_trainee()
+    outcomes(trainee, tiny_examples())
+    assert [p.grad for p in trainee.model.parameters() if p.grad is not None] == []
+
+
+def answers(trainee, examples, end):
+    return generate(trainee, Numbers(end), examples, DECODER)
+
+
+@pytest.mark.parametrize("method", ["lora", "prefix", "prompt"])
+@pytest.mark.parametrize("model", TINY_DECODERS)
+def test_answers_do_not_depend_on_their_neighbours(model, method):
+    trainee, examples = tiny_trainee(model, method), tiny_examples(model, 4)
+    alone = [answers(trainee, [example], 2)[0] for example in examples]
+    assert answers(trainee, examples, 2) == alone
+
+
+def test_prompts_are_padded_on_the_left_without_the_answer():
+    asked = []
+    trainee = tiny_trainee()
+    model = SimpleNamespace(eval=lambda: None, generate=lambda **given: asked.append(given) or given["input_ids"])
+    examples = [Example("a", [11, 12, 13, 14], [IGNORE, IGNORE, 13, 14]), Example("b", [21, 22], [IGNORE, 22])]
+    answers(replace(trainee, model=model), examples, 2)
+    assert asked[0]["input_ids"].tolist() == [[11, 12], [0, 21]]
+    assert asked[0]["attention_mask"].tolist() == [[1, 1], [0, 1]]
+    assert not asked[0]["do_sample"]
+
+
+def test_an_answer_stops_at_the_end_token():
+    trainee, examples = tiny_trainee(), tiny_examples(count=1)
+    said = answers(trainee, examples, 2)[0].split()
+    assert answers(trainee, examples, int(said[0]))[0].split() == said[:1]
+
+
+def test_an_answer_without_end_stops_at_the_limit():
+    trainee, examples = tiny_trainee(), tiny_examples(count=1)
+    said = answers(trainee, examples, 2)[0].split()
+    assert "2" not in said
+    assert len(said) == NEW_TOKENS
+
+
+def test_only_decoders_answer():
+    assert generate(tiny_trainee("tiny_bert"), Numbers(2), tiny_examples("tiny_bert", 1), ENCODER) == []
+    assert generate(tiny_trainee(), Numbers(2), [], DECODER) == []
+
+
+def test_an_answer_begins_at_the_first_scored_label():
+    assert first_scored(Example("d", [9, 10, 11], [IGNORE, IGNORE, 11])) == 2

@@ -1,0 +1,209 @@
+"""Figures: bytes that repeat and add up by hand, FLOPs by three routes, statistics, and what a machine is."""
+
+import json
+
+import pytest
+import torch
+from tiny_trainees import LABELS, TINY, labels_of, tiny_base, tiny_examples, tiny_recipe, tiny_trainee
+
+from bench.measure import energy, flops, parameters
+from bench.measure.clock import step_statistics
+from bench.measure.environment import LIBRARIES, describe_machine, describe_worker
+from bench.measure.memory import ROUNDING, LiveStorages, Phases
+from bench.methods import METHODS
+from bench.models import MODELS
+from bench.tolerances import FLOPS_AGREEMENT, STEP_FLOPS_AGREEMENT
+from bench.train import backward
+
+MEBI = 1 << 20
+ROUTES = ("forward_flops", "forward_flops_fvcore")
+
+
+def step_bytes(model, method):
+    """(resting, peak) bytes of a training step's tensors, of a model built anew."""
+    trainee = tiny_trainee(model, method)
+    batch = trainee.batching.one(tiny_examples(model, 4))
+    with LiveStorages() as storages:
+        for tensor in (*trainee.model.parameters(), *trainee.model.buffers()):
+            storages.add(tensor.detach())
+        resting = storages.live_bytes
+        backward(trainee, [batch])
+    return resting, storages.peak_bytes
+
+
+def test_storages_of_a_matrix_product_add_up():
+    left, right = torch.ones(16, 32), torch.ones(32, 64)  # 2,048 and 8,192 bytes
+    with LiveStorages() as storages:
+        storages.add(left)
+        storages.add(right)
+        product = left @ right  # 16 x 64 x 4 = 4,096 bytes
+        assert storages.live_bytes == 2048 + 8192 + 4096
+        del product
+        assert storages.live_bytes == 2048 + 8192
+    assert storages.peak_bytes == 2048 + 8192 + 4096
+
+
+def test_a_peak_is_of_what_lives_together():
+    with LiveStorages() as storages:
+        for _ in range(3):
+            torch.ones(1024)  # gone before the next one is made
+    assert storages.peak_bytes == 4096
+
+
+def test_a_view_holds_no_bytes_and_a_small_tensor_a_whole_block():
+    with LiveStorages() as storages:
+        row = torch.ones(3)
+        views = row[:2], row.view(3, 1)
+    assert storages.live_bytes == ROUNDING
+    assert len(views) == 2
+
+
+def test_a_view_keeps_its_storage_alive():
+    with LiveStorages() as storages:
+        view = torch.ones(1024)[:1]
+        assert storages.live_bytes == 4096
+        del view
+    assert storages.live_bytes == 0
+
+
+@pytest.mark.parametrize("method", ["lora", "full", "qlora"])
+@pytest.mark.parametrize("model", TINY)
+def test_storages_of_a_step_repeat_to_the_byte(model, method):
+    assert step_bytes(model, method) == step_bytes(model, method)
+
+
+@pytest.mark.parametrize("model", TINY)
+def test_full_training_holds_more_than_lora(model):
+    (_, full), (_, lora) = step_bytes(model, "full"), step_bytes(model, "lora")
+    assert full > lora
+
+
+def test_a_phase_does_not_inherit_the_peak_before():
+    phases = Phases("cpu")
+    if not phases.resettable:
+        pytest.skip("needs a kernel that lets a process reset its peak; this one does not")
+    with phases("before"):
+        torch.ones(64 * MEBI)  # 256 MiB, touched and freed
+    with phases("after"):
+        pass
+    fallen = phases.peaks["before"]["resident_bytes"] - phases.peaks["after"]["resident_bytes"]
+    assert fallen > 200 * MEBI
+    assert phases.highest() == phases.peaks["before"]["resident_bytes"]
+
+
+@pytest.fixture(params=TINY)
+def counted(request):
+    """The forward pass of each tiny architecture by the three routes, and why one is missing."""
+    model = request.param
+    recipe = tiny_recipe(model)
+    base = tiny_base(model, "lora", recipe)
+    return flops.forward_figures(base, MODELS[model], METHODS["lora"], recipe, labels_of(model))
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_routes_to_forward_flops_agree(counted, route):
+    found, _ = counted
+    assert found[route] / found["forward_flops_formula"] == pytest.approx(1, rel=FLOPS_AGREEMENT)
+
+
+def test_a_route_that_differs_says_how_much(counted):
+    found, reasons = counted
+    off = [route for route in ROUTES if abs(found[route] / found["forward_flops_formula"] - 1) > flops.AGREEMENT]
+    assert [reason.split()[0] for reason in reasons] == off
+
+
+def test_forward_formula_by_hand():
+    tokens, hidden, inner, layers = 2 * 32, 64, 128, 2
+    products = layers * (4 * hidden * hidden + 2 * hidden * inner) + hidden * LABELS
+    attention = layers * 2 * 2 * tokens * 32 * hidden  # scores and their use, each multiply-add as two
+    assert flops.forward_formula(MODELS["tiny_bert"], LABELS) == 2 * tokens * products + attention
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "lora_all"])
+@pytest.mark.parametrize("model", TINY)
+def test_counted_step_flops_are_the_formulas(model, method):
+    trainee = tiny_trainee(model, method)
+    arguments = (MODELS[model], METHODS[method], trainee.recipe, labels_of(model))
+    found = flops.step_figures(trainee.model, *arguments)
+    assert found["step_flops"] / found["step_flops_formula"] == pytest.approx(1, rel=STEP_FLOPS_AGREEMENT)
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_flops_repeat_and_leave_no_gradient(method):
+    trainee = tiny_trainee("tiny_llama", method)
+    arguments = (trainee.model, MODELS["tiny_llama"], METHODS[method], trainee.recipe, 0)
+    assert flops.step_figures(*arguments) == flops.step_figures(*arguments)
+    assert [p.grad for p in trainee.model.parameters() if p.grad is not None] == []
+
+
+def test_packed_weights_count_as_the_weights_they_stand_for():
+    packed, plain = (parameters.counted(tiny_base("tiny_llama", name, tiny_recipe())) for name in ("qlora", "lora"))
+    assert packed["total_parameters"] == plain["total_parameters"]
+
+
+@pytest.fixture
+def card(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA L4")
+
+
+@pytest.mark.usefixtures("card")
+def test_utilisation_is_the_share_of_the_peak():
+    assert energy.utilisation(60.5e12, "cuda:0") == pytest.approx(0.5)
+
+
+@pytest.mark.usefixtures("card")
+def test_more_than_the_peak_is_an_error():
+    with pytest.raises(ArithmeticError, match=r"1\.22e\+14 FLOP/s is 101% of the peak of NVIDIA L4"):
+        energy.utilisation(1.22e14, "cuda:0")
+
+
+@pytest.mark.parametrize(("name", "peak"), [
+    ("NVIDIA L40S", 362e12), ("NVIDIA L4", 121e12), ("Tesla T4", 65e12), ("NVIDIA H100 PCIe", 756e12),
+    ("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA A100-SXM4-80GB", 312e12), ("NVIDIA GeForce RTX 4090", 165e12),
+])  # fmt: skip
+def test_a_card_has_its_own_peak(name, peak, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
+    assert energy.utilisation(peak / 4, "cuda:0") == pytest.approx(0.25)
+
+
+def test_an_unknown_card_has_no_utilisation(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA T1000")
+    assert energy.utilisation(1e12, "cuda:0") is None
+
+
+def test_a_processor_has_no_utilisation_and_no_joules():
+    assert energy.utilisation(1e30, "cpu") is None
+    assert energy.Joules("cpu").spent() is None
+
+
+def test_step_statistics_leave_the_warm_up_out():
+    found = step_statistics([9, 9, 1, 2, 3, 4], [1, 1, 10, 10, 10, 10], [2, 2, 20, 20, 20, 20])
+    assert found == {
+        "seconds_per_step": 2.5,
+        "seconds_per_step_iqr": pytest.approx(3.75 - 1.25),
+        "tokens_per_second": 4.0,
+        "padded_tokens_per_second": 8.0,
+        "steps_timed": 4,
+        "warm_up_steps": 2,
+    }
+
+
+def test_few_steps_have_no_warm_up_and_no_spread():
+    found = step_statistics([1.0, 2.0, 3.0], [6, 6, 6], [12, 12, 12])
+    assert (found["steps_timed"], found["warm_up_steps"], found["seconds_per_step_iqr"]) == (3, 0, None)
+    assert found["tokens_per_second"] == 3.0
+
+
+def test_environment_has_the_installed_versions():
+    found = describe_worker("cpu")
+    assert found["libraries"].keys() == set(LIBRARIES)
+    assert found["libraries"]["torch"] == torch.__version__
+    assert found["libraries"]["transformers"]
+    assert found["threads"] == torch.get_num_threads()
+    assert found["device"] == "cpu"
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_machine_is_described_for_comparing():
+    assert {"python", "system", "processor", "cores", "accelerator", "commit", "dirty"} <= describe_machine().keys()
+    assert describe_machine()["cores"] >= 1

@@ -1,0 +1,284 @@
+"""Every method on every tiny architecture keeps what it promises, in float32 and in bfloat16.
+
+Each pair lives once: built, attached, trained three steps, saved, read back, merged; many tests look at it.
+"""
+
+from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
+
+import bitsandbytes
+import pytest
+import torch
+from bitsandbytes.functional import QuantState
+from tiny_trainees import (
+    TINY,
+    TINY_DECODERS,
+    bare_trainee,
+    labels_of,
+    silent,
+    tiny_base,
+    tiny_examples,
+    tiny_recipe,
+    tiny_trainee,
+)
+from torch import nn
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.pytorch_utils import Conv1D
+
+from bench import evidence
+from bench.build import attach, dequantise, is_head, prepare_base, quantise
+from bench.measure.parameters import figures
+from bench.methods import INT8, METHODS, NF4, PLAIN, Unsupported
+from bench.models import MODELS
+from bench.run import changed_base
+from bench.sources import find_weights
+from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
+from bench.train import backward, plan_steps, train
+
+STEPS = 12  # enough for AdaLoRA's whole schedule
+PRECISIONS = ("float32", "bfloat16")
+PAIRS = [(name, method.name) for name in TINY for method in METHODS if method.suits(MODELS[name])]
+UNSUITED = [(name, method.name) for name in TINY for method in METHODS if not method.suits(MODELS[name])]
+BY_PAIR = pytest.mark.parametrize(("model", "name"), PAIRS)
+BY_PRECISION = pytest.mark.parametrize("precision", PRECISIONS)
+QUANTISED = [name for name in METHODS.names() if METHODS[name].quantised]
+CONFIGS = {
+    NF4: {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": True,
+        "bnb_4bit_compute_dtype": torch.float32,
+    },
+    INT8: {"load_in_8bit": True},
+}
+
+
+@cache
+def life(model, name, precision):
+    """What is seen of the pair from its base to its merged model."""
+    recipe = tiny_recipe(model, name, precision=precision, max_steps=STEPS, learning_rate=5e-3)
+    bare = bare_trainee(model, name, recipe)
+    examples = tiny_examples(model, 8)
+    probe = evidence.Probe(bare, examples[:4])
+    base_logits = probe(bare.model)
+    loaded = evidence.fingerprint(bare.model, False) | evidence.fingerprint(bare.model, True)
+    trainee = replace(bare, model=attach(bare.model, MODELS[model], METHODS[name], recipe, STEPS, 0))
+    frozen, trained = evidence.fingerprint(trainee.model, False), evidence.fingerprint(trainee.model, True)
+    seen = {
+        "figures": figures(trainee.model, MODELS[model], METHODS[name], recipe, labels_of(model)),
+        "dtypes": {parameter.dtype for parameter in trainee.model.parameters() if parameter.requires_grad},
+        "start": evidence.distance(probe(trainee.model), base_logits),
+        "changed_by_attaching": changed_base(loaded, frozen | trained),
+    }
+    train(trainee, plan_steps(trainee.batching, examples, 0), silent, silent)
+    seen["base"] = evidence.changes(frozen, trainee.model, False)
+    seen["trained"] = evidence.changes(trained, trainee.model, True)
+    tuned = probe(trainee.model)
+    seen["moved"] = evidence.distance(tuned, base_logits)
+    seen["report"] = trainee.method.report(trainee.model) if trainee.method.report else {}
+    if trainee.method.is_adapter:
+        seen["off"] = evidence.distance(evidence.switched_off(trainee.model, probe), base_logits)
+    backward(trainee, [probe.batch])
+    seen |= evidence.gradient_evidence(trainee.model)
+    seen |= evidence.read_back(trainee, probe, tuned, lambda: tiny_base(model, name, recipe), lambda: None)
+    return seen
+
+
+@BY_PRECISION
+@BY_PAIR
+def test_trainable_parameters_are_the_formulas(model, name, precision):
+    counted = life(model, name, precision)["figures"]
+    assert counted["trainable_parameters"] == counted["trainable_parameters_formula"]
+
+
+@BY_PRECISION
+@BY_PAIR
+def test_what_trains_is_kept_in_float32(model, name, precision):
+    assert life(model, name, precision)["dtypes"] == {torch.float32}
+
+
+@BY_PRECISION
+@BY_PAIR
+def test_frozen_weights_get_no_gradient_and_stay(model, name, precision):
+    seen = life(model, name, precision)
+    assert seen["frozen_with_gradient"] == 0
+    assert seen["base"]["changed"] == 0
+
+
+@BY_PRECISION
+@BY_PAIR
+def test_all_that_trains_gets_a_gradient_and_changes(model, name, precision):
+    seen = life(model, name, precision)
+    assert seen["trained_without_gradient"] == 0
+    assert [name for name in seen["trained"]["unchanged"] if not name.endswith("key.bias")] == []
+    assert seen["moved"] > 0
+
+
+@BY_PRECISION
+@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].identity_at_start])
+def test_untrained_method_gives_the_bases_logits(model, name, precision):
+    assert life(model, name, precision)["start"] <= start_tolerance(METHODS[name], MODELS[model], precision)
+
+
+@BY_PRECISION
+@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if not METHODS[pair[1]].identity_at_start])
+def test_virtual_tokens_move_the_logits_from_the_start(model, name, precision):
+    assert life(model, name, precision)["start"] > 0
+
+
+@BY_PRECISION
+@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].keeps_base])
+def test_attaching_keeps_the_base(model, name, precision):
+    assert life(model, name, precision)["changed_by_attaching"] == 0
+
+
+@BY_PRECISION
+@BY_PAIR
+def test_saved_and_read_back_it_gives_the_same_logits(model, name, precision):
+    seen = life(model, name, precision)
+    assert seen["reload_distance"] <= reload_tolerance(METHODS[name], MODELS[model], precision)
+
+
+@BY_PRECISION
+@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].mergeable])
+def test_merge_keeps_logits(model, name, precision):
+    seen = life(model, name, precision)
+    assert seen["merge_distance"] <= merge_tolerance(METHODS[name], MODELS[model], precision)
+
+
+@BY_PRECISION
+@pytest.mark.parametrize(("model", "name"), [
+    pair for pair in PAIRS if METHODS[pair[1]].is_adapter and METHODS[pair[1]].disable_gives_base
+])  # fmt: skip
+def test_switched_off_it_gives_the_bases_logits(model, name, precision):
+    assert life(model, name, precision)["off"] == 0
+
+
+@BY_PRECISION
+@pytest.mark.parametrize("model", TINY)
+def test_adalora_ends_at_its_budget(model, precision):
+    report = life(model, "adalora", precision)["report"]
+    rank = tiny_recipe(model, "adalora").rank
+    assert report["rank_total"] == report["adapted_layers"] * rank
+    assert report["rank_smallest"] < rank < report["rank_largest"]
+
+
+@pytest.mark.parametrize(("model", "name"), UNSUITED)
+def test_unsuited_pair_says_why(model, name):
+    entry, method = MODELS[model], METHODS[name]
+    with pytest.raises(Unsupported, match=f"^{name} does not suit {model}: .{{20,}}"):
+        prepare_base(entry, find_weights(entry, None), labels_of(model), method, tiny_recipe(model, name), 0, "cpu")
+
+
+@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+def test_a_method_of_the_other_kind_says_so(kind):
+    method = replace(METHODS["lora"], kinds=(kind,))
+    other = next(entry for entry in MODELS if entry.kind != kind)
+    with pytest.raises(Unsupported, match=f"it is for {kind} models"):
+        method.check(other, tiny_recipe())
+
+
+@pytest.mark.parametrize("name", [method.name for method in METHODS if not method.packs])
+def test_virtual_tokens_refuse_packed_rows(name):
+    with pytest.raises(Unsupported, match="packing = false"):
+        METHODS[name].check(MODELS["tiny_llama"], tiny_recipe(method=name, packing=True))
+
+
+def test_head_of_a_model_without_one_says_so():
+    bare = bare_trainee("tiny_llama", "head", tiny_recipe())
+    bare.model.lm_head = None
+    with pytest.raises(Unsupported, match="LlamaForCausalLM has no output layer to train"):
+        attach(bare.model, MODELS["tiny_llama"], METHODS["head"], tiny_recipe(), 1, 0)
+
+
+@pytest.mark.parametrize("name", ["dora", "lora", "pissa"])
+def test_seed_fixes_the_start(name):
+    first, again, other = (evidence.fingerprint(tiny_trainee(method=name, seed=seed).model, True) for seed in (0, 0, 1))
+    assert first == again
+    assert (first != other) == METHODS[name].keeps_base  # PiSSA's start is a decomposition, without chance
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+@pytest.mark.parametrize("model", TINY)
+def test_every_linear_layer_but_the_head_is_packed(model, name):
+    base = tiny_base(model, name, tiny_recipe(model, name))
+    packed = {NF4: bitsandbytes.nn.Linear4bit, INT8: bitsandbytes.nn.Linear8bitLt}[METHODS[name].storage]
+    linear = {path: module for path, module in base.named_modules() if isinstance(module, nn.Linear | Conv1D)}
+    assert {path for path, module in linear.items() if not isinstance(module, packed)} == set(filter(is_head, linear))
+    assert sum(isinstance(module, packed) for module in linear.values()) >= 8
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder for each tiny decoder, with its weights as transformers saves them."""
+    folders = {}
+    for model in TINY_DECODERS:
+        folders[model] = tmp_path_factory.mktemp(model)
+        tiny_base(model, "full", tiny_recipe(model)).save_pretrained(folders[model])
+    return folders
+
+
+@pytest.fixture(scope="module")
+def two_ways(saved):
+    """The same saved weights quantised by bench.build and by transformers while it loads them."""
+
+    def build(model, storage):
+        ours = AutoModelForCausalLM.from_pretrained(saved[model], dtype=torch.float32, attn_implementation="eager")
+        theirs = AutoModelForCausalLM.from_pretrained(
+            saved[model],
+            dtype=torch.float32,
+            attn_implementation="eager",
+            quantization_config=BitsAndBytesConfig(**CONFIGS[storage]),
+        )
+        return SimpleNamespace(ours=quantise(ours, storage, torch.float32).eval(), theirs=theirs.eval())
+
+    return cache(build)
+
+
+def states(model):
+    """What each packed layer stores: codes and scales, by the layer's path."""
+    found = {}
+    for path, module in model.named_modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            found[path] = [module.weight.data.flatten(), *scales(module.weight.quant_state)]
+        if isinstance(module, bitsandbytes.nn.Linear8bitLt):
+            found[path] = [module.weight.CB, module.weight.SCB]
+    return found
+
+
+def scales(state: QuantState):
+    return state.absmax, state.state2.absmax, state.offset
+
+
+@pytest.mark.parametrize("storage", CONFIGS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
+def test_quantised_codes_are_those_of_transformers(model, storage, two_ways):
+    pair = two_ways(model, storage)
+    ours, theirs = states(pair.ours), states(pair.theirs)
+    assert ours.keys() == theirs.keys()
+    assert [path for path in ours if not all(map(torch.equal, ours[path], theirs[path]))] == []
+
+
+@pytest.mark.filterwarnings("ignore:MatMul8bitLt")  # bitsandbytes 0.50 tells of its float16 at every product
+@pytest.mark.parametrize("storage", CONFIGS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
+@torch.no_grad()
+def test_quantised_logits_are_those_of_transformers(model, storage, two_ways):
+    pair, ids = two_ways(model, storage), torch.arange(8, 40)[None]
+    assert torch.equal(pair.ours(input_ids=ids).logits, pair.theirs(input_ids=ids).logits)
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+@pytest.mark.parametrize("model", TINY)
+@torch.no_grad()
+def test_dequantised_base_gives_the_quantised_ones_logits(model, name):
+    recipe = tiny_recipe(model, name)
+    probe = evidence.Probe(bare_trainee(model, name, recipe), tiny_examples(model, 4))
+    quantised, plain = (probe(tiny_base(model, name, recipe)), probe(dequantise(tiny_base(model, name, recipe))))
+    assert evidence.distance(plain, quantised) <= merge_tolerance(METHODS[name], MODELS[model], "float32")
+
+
+def test_a_plain_base_is_not_packed():
+    assert METHODS["lora"].storage == PLAIN
+    assert states(tiny_base("tiny_llama", "lora", tiny_recipe())) == {}

@@ -1,0 +1,130 @@
+"""Formulas from an architecture's numbers give what transformers builds and what peft adapts."""
+
+from collections import Counter
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from tiny_trainees import LABELS, TINY
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+from transformers.pytorch_utils import Conv1D
+
+from bench.build import config_for
+from bench.case import Case
+from bench.measure.parameters import formula
+from bench.methods import METHODS
+from bench.models import DECODER, MODELS
+from bench.models.shapes import head_parameters, linear_layers, stack_parameters, targeted, total_parameters
+from bench.recipe import recipe_for
+from bench.sources import Weights
+
+ENTRIES = MODELS.names()
+DECODERS = [entry.name for entry in MODELS if entry.kind == DECODER]
+TAGS = 48
+NO_WEIGHTS = Weights(None, "synthetic", "", "synthetic")
+CHOICES = sorted({method.targets for method in METHODS}, key=lambda choose: choose.__name__)
+TARGETS = [
+    pytest.param(name, choose(MODELS[name]), id=f"{name}-{choose.__name__}")
+    for name in TINY
+    for choose in CHOICES
+    if choose(MODELS[name])
+]
+
+
+@pytest.fixture(scope="module")
+def built():
+    """Models on the meta device by name and number of labels, each built once; their tensors hold nothing."""
+    made = {}
+
+    def build(name, labels):
+        if (name, labels) not in made:
+            auto = AutoModelForTokenClassification if labels else AutoModelForCausalLM
+            with torch.device("meta"):
+                made[name, labels] = auto.from_config(config_for(MODELS[name], NO_WEIGHTS, labels))
+        return made[name, labels]
+
+    return build
+
+
+def numbers(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def inside_layer(path):
+    """What follows the layer's number in a module's path; empty for what is in no layer."""
+    parts = path.split(".")
+    numbered = [at for at, part in enumerate(parts) if part.isdigit()]
+    return ".".join(parts[numbered[0] + 1 :]) if numbered else ""
+
+
+def real_linears(model):
+    """(name inside its layer, inputs, outputs) of every linear layer of the stack."""
+    linear = [(inside_layer(path), m.in_features, m.out_features) for path, m in model.named_modules()
+              if isinstance(m, nn.Linear)]  # fmt: skip
+    transposed = [(inside_layer(path), *m.weight.shape) for path, m in model.named_modules() if isinstance(m, Conv1D)]
+    return Counter(found for found in linear + transposed if found[0])
+
+
+def adapted(model, targets):
+    """Names inside their layers of the modules that peft puts LoRA on."""
+    tuned = get_peft_model(model, LoraConfig(target_modules=list(targets), fan_in_fan_out=True))
+    return Counter(inside_layer(path) for path, module in tuned.named_modules() if hasattr(module, "lora_A"))
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_stack_has_the_formulas_parameters(name, built):
+    assert numbers(built(name, TAGS).base_model) == stack_parameters(MODELS[name])
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_classifier_has_the_formulas_parameters(name, built):
+    model = built(name, TAGS)
+    assert numbers(model) == total_parameters(MODELS[name], TAGS)
+    assert numbers(model) - numbers(model.base_model) == head_parameters(MODELS[name], TAGS)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_language_model_has_the_formulas_parameters(name, built):
+    assert numbers(built(name, 0)) == total_parameters(MODELS[name])
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_language_head_has_the_formulas_parameters(name, built):
+    assert built(name, 0).get_output_embeddings().weight.numel() == head_parameters(MODELS[name], 0)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_linear_layers_are_the_real_modules(name, built):
+    expected = Counter((layer.name, layer.inputs, layer.outputs) for layer in linear_layers(MODELS[name]))
+    assert real_linears(built(name, TAGS).base_model) == expected
+
+
+@pytest.mark.parametrize(("name", "targets"), TARGETS)
+def test_targeted_layers_are_those_peft_adapts(name, targets):
+    entry = MODELS[name]
+    labels = 0 if entry.kind == DECODER else LABELS
+    auto = AutoModelForTokenClassification if labels else AutoModelForCausalLM
+    with torch.device("meta"):
+        model = auto.from_config(config_for(entry, NO_WEIGHTS, labels))
+    assert adapted(model, targets) == Counter(layer.name for layer in targeted(entry, targets))
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_missing_target_is_named(name):
+    with pytest.raises(ValueError, match=f"{name} has no module 'no_such_proj' to adapt; its linear layers are .+"):
+        targeted(MODELS[name], (*MODELS[name].family.query_value, "no_such_proj"))
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "rank", "labels", "expected"),
+    [
+        pytest.param("bert_base", "lora", 8, TAGS, 294_912 + 36_912, id="source_001_bert"),
+        pytest.param("gpt2", "lora", 8, 0, 811_008, id="source_002_gpt2"),
+        pytest.param("llama31_8b", "lora_all", 16, 0, 41_943_040, id="source_003_llama31_8b"),
+        pytest.param("llama2_7b", "lora_all", 16, 0, 39_976_960, id="source_000_llama2_7b"),
+    ],
+)
+def test_trainable_parameters_are_the_sources(model, method, rank, labels, expected):
+    recipe = recipe_for(Case("toy", model, method, "cpu"), rank=rank)
+    assert formula(MODELS[model], METHODS[method], recipe, labels) == expected
