@@ -91,7 +91,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def case_of(item: pytest.Item) -> Case | None:
     call = getattr(item, "callspec", None)
-    return call.params.get("case") if call else None
+    case = call.params.get("case") if call else None
+    return case if isinstance(case, Case) else None  # of an empty matrix pytest makes one item without a case
 
 
 def needs_record(item: pytest.Item) -> bool:
