@@ -44,6 +44,14 @@ def generate(trainee: Trainee, tokenizer: Any, examples: Sequence[Example], kind
         return []
     trainee.model.eval()
     prompts = [example.input_ids[: first_scored(example)] for example in examples]
+    # peft 0.21 drops position ids beside virtual tokens, and padding then moves a prompt: one at a time there
+    size = len(prompts) if trainee.method.packs else 1
+    groups = [prompts[start : start + size] for start in range(0, len(prompts), size)]
+    return [answer for group in groups for answer in answers(trainee, tokenizer, group)]
+
+
+def answers(trainee: Trainee, tokenizer: Any, prompts: Sequence[list[int]]) -> list[str]:
+    """The continuation of each prompt, all in one batch."""
     longest = max(map(len, prompts))
     pad = trainee.batching.pad % trainee.batching.vocabulary
     ids = torch.full((len(prompts), longest), pad)

@@ -22,8 +22,9 @@ from bench.train import Trainee
 EXAMPLES = 4
 LENGTH = 64
 WORD = 8  # bytes
-HASHED_WORDS = 1 << 22  # at a time, so that a hash of a large matrix takes little memory
+HASHED_WORDS = 1 << 20  # at a time, so that a hash of a large matrix takes little memory
 MIXER = -7046029254386353131  # 2^64 / golden ratio as a signed integer: spreads places over all bits
+LOW_HALF = (1 << 32) - 1
 
 
 class Probe:
@@ -61,18 +62,23 @@ def fingerprint(model: Any, trained: bool) -> dict[str, int]:
 
 
 def hash_bits(tensor: Tensor) -> int:
-    """A 64-bit hash of the tensor's bits and their places, on its device: sum of word x odd weight mod 2^64.
+    """A 64-bit hash of the tensor's bits and their places, on its device: the sum of all words, mixed, mod 2^64.
 
-    A change of any one word changes it, for its weight is odd; torch.hash_tensor's exclusive or would not
-    see two words that change places.
+    A word is mixed with its place by steps that can be undone, so a change of any one word changes the sum.
+    Without mixing, torch.hash_tensor's exclusive or does not see two words that change places, and a sum
+    of word x odd weight does not see two signs that change: 2^63 times two odd numbers is 0 mod 2^64.
     """
     octets = tensor.contiguous().reshape(-1).view(torch.uint8)
     octets = nn.functional.pad(octets, (0, -len(octets) % WORD))
     total = len(octets) // WORD
     for start, words in enumerate(octets.view(torch.int64).split(HASHED_WORDS)):
         places = torch.arange(len(words), device=words.device) + start * HASHED_WORDS
-        weights = (places * MIXER) ^ (places * MIXER >> 29) | 1
-        total = (total + int((words * weights).sum())) % 2**64
+        mixed = words ^ places.mul_(MIXER)
+        for _ in range(2):
+            mixed ^= mixed >> 32 & LOW_HALF  # the shift repeats the sign; only what it moved is kept
+            mixed *= MIXER
+        mixed ^= mixed >> 32 & LOW_HALF
+        total = (total + int(mixed.sum())) % 2**64
     return total
 
 

@@ -4,6 +4,7 @@ Each item of its data set is one micro-batch, already collated, so both engines 
 same order; `num_items_in_batch` makes its accumulation a mean over labels as ours is.
 """
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ class MicroBatches(torch.utils.data.Dataset):
 def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
     """As bench.train.train, by transformers.Trainer; epochs are evaluated after the last one only.
 
-    Its losses hold the method's penalty too. Raises ValueError where an epoch ends in a step of fewer
+    Raises ValueError where an epoch ends in a step of fewer
     micro-batches: Trainer would fill that step from the next epoch.
     """
     each = trainee.recipe.gradient_accumulation_steps
@@ -47,9 +48,11 @@ def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epo
     training = Training()
     shifted = trainee.batching.shifted
     penalty_due = [True]
+    parts: list[torch.Tensor] = []  # of the step's loss; the method's penalty is none of them
 
     def loss_of(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         loss = summed_loss(outputs.logits, labels, shifted) / num_items_in_batch
+        parts.append(loss.detach())
         if trainee.method.penalty and penalty_due[0]:
             penalty_due[0] = False
             loss = loss + trainee.method.penalty(trainee.model)
@@ -63,7 +66,7 @@ def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epo
             data_collator=lambda items: items[0],
             optimizers=(optimizer, make_schedule(optimizer, trainee.recipe, len(steps))),
             compute_loss_func=loss_of,
-            callbacks=[callback(trainee, training, batches, say, penalty_due)],
+            callbacks=[callback(trainee, training, batches, say, penalty_due, parts)],
         )
         trainer.train()
     on_epoch(steps[-1].epoch)
@@ -98,8 +101,10 @@ def arguments(trainee: Trainee, folder: str, steps: int) -> Any:
     return made
 
 
-def callback(trainee: Trainee, training: Training, batches: list[list[Batch]], say: Say, penalty_due: list) -> Any:
-    """Count seconds and tokens a step, and do what the method does after each step."""
+def callback(
+    trainee: Trainee, training: Training, batches: list[list[Batch]], say: Say, penalty_due: list, parts: list
+) -> Any:
+    """Keep loss, seconds and tokens of each step, and do what the method does after it."""
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):
@@ -118,12 +123,14 @@ def callback(trainee: Trainee, training: Training, batches: list[list[Batch]], s
             synchronise(trainee.device)
             group = batches[len(training.seconds)]
             training.seconds.append(time.perf_counter() - self.started)
+            training.losses.append(float(torch.stack(parts).sum()))
+            parts.clear()
+            if not math.isfinite(training.losses[-1]):
+                raise FloatingPointError(
+                    f"the loss is {training.losses[-1]} at step {state.global_step}; lower learning_rate in the recipe"
+                )
             training.tokens.append(sum(batch.tokens for batch in group))
             training.padded_tokens.append(sum(batch.input_ids.numel() for batch in group))
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
-            if logs and "loss" in logs and training.seconds:
-                training.losses.append(logs["loss"])
-                say(progress(training, state.global_step, len(batches)))
+            say(progress(training, state.global_step, len(batches)))
 
     return Watch()

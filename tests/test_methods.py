@@ -18,6 +18,7 @@ from tiny_trainees import (
     labels_of,
     silent,
     tiny_base,
+    tiny_batching,
     tiny_examples,
     tiny_recipe,
     tiny_trainee,
@@ -60,7 +61,7 @@ def life(model, name, precision):
     recipe = tiny_recipe(model, name, precision=precision, max_steps=STEPS, learning_rate=5e-3)
     bare = bare_trainee(model, name, recipe)
     examples = tiny_examples(model, 8)
-    probe = evidence.Probe(bare, examples[:4])
+    probe = evidence.Probe(bare.batching, "cpu", examples)
     base_logits = probe(bare.model)
     loaded = evidence.fingerprint(bare.model, False) | evidence.fingerprint(bare.model, True)
     trainee = replace(bare, model=attach(bare.model, MODELS[model], METHODS[name], recipe, STEPS, 0))
@@ -81,6 +82,8 @@ def life(model, name, precision):
         seen["off"] = evidence.distance(evidence.switched_off(trainee.model, probe), base_logits)
     backward(trainee, [probe.batch])
     seen |= evidence.gradient_evidence(trainee.model)
+    seen["frozen_with_gradient"] = [path for path, parameter in trainee.model.named_parameters()
+                                    if parameter.grad is not None and not parameter.requires_grad]  # fmt: skip
     seen |= evidence.read_back(trainee, probe, tuned, lambda: tiny_base(model, name, recipe), lambda: None)
     return seen
 
@@ -102,7 +105,7 @@ def test_what_trains_is_kept_in_float32(model, name, precision):
 @BY_PAIR
 def test_frozen_weights_get_no_gradient_and_stay(model, name, precision):
     seen = life(model, name, precision)
-    assert seen["frozen_with_gradient"] == 0
+    assert seen["frozen_with_gradient"] == []
     assert seen["base"]["changed"] == 0
 
 
@@ -231,6 +234,9 @@ def two_ways(saved):
             attn_implementation="eager",
             quantization_config=BitsAndBytesConfig(**CONFIGS[storage]),
         )
+        for module in theirs.modules():
+            # ours never repacks for inference, see quantise; repacked products are rounded to bfloat16
+            module.support_avx512bf16_for_cpu = False
         return SimpleNamespace(ours=quantise(ours, storage, torch.float32).eval(), theirs=theirs.eval())
 
     return cache(build)
@@ -274,7 +280,7 @@ def test_quantised_logits_are_those_of_transformers(model, storage, two_ways):
 @torch.no_grad()
 def test_dequantised_base_gives_the_quantised_ones_logits(model, name):
     recipe = tiny_recipe(model, name)
-    probe = evidence.Probe(bare_trainee(model, name, recipe), tiny_examples(model, 4))
+    probe = evidence.Probe(tiny_batching(model, recipe), "cpu", tiny_examples(model, 4))
     quantised, plain = (probe(tiny_base(model, name, recipe)), probe(dequantise(tiny_base(model, name, recipe))))
     assert evidence.distance(plain, quantised) <= merge_tolerance(METHODS[name], MODELS[model], "float32")
 

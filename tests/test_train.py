@@ -104,11 +104,12 @@ def test_same_seed_gives_the_same_losses_to_the_bit(model, method):
     assert first == again
 
 
-def test_loss_that_is_no_number_stops_with_advice():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_loss_that_is_no_number_stops_with_advice(engine):
     trainee = tiny_trainee()
     trainee.model.get_input_embeddings().weight.data[:] = math.nan
     with pytest.raises(FloatingPointError, match=r"loss is nan at step 1; lower learning_rate"):
-        trained(trainee, tiny_examples())
+        trained(trainee, tiny_examples(), engine)
 
 
 @pytest.mark.parametrize(

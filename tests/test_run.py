@@ -1,0 +1,164 @@
+"""A case from end to end, in this process: the record it gives, whole, honest and repeating."""
+
+import json
+from dataclasses import asdict
+from functools import cache
+
+import pytest
+import torch
+from tiny_trainees import silent
+
+from bench.case import parse_case
+from bench.methods import METHODS
+from bench.models import MODELS
+from bench.recipe import recipe_for
+from bench.record import Record, parse_record
+from bench.run import Stepper, run_case
+from bench.tasks import TASKS
+from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
+
+TAGGING = "pos-tiny_bert-lora-cpu-s0"
+ANSWERING = "support-tiny_llama-lora-cpu-s0"
+AFTER_FULL = "pos-tiny_bert-lora_after_full-cpu-s0"
+BOTH = pytest.mark.parametrize("case_id", [TAGGING, ANSWERING])
+OVERRIDES: dict[str, dict] = {
+    TAGGING: {"train_examples": 160, "max_steps": 4},
+    ANSWERING: {
+        "train_examples": 8,
+        "evaluation_examples": 4,
+        "max_steps": 4,
+        "generated_examples": 2,
+        "batch_size": 2,
+    },
+    AFTER_FULL: {"train_examples": 160, "max_steps": 2},
+}
+METRICS = {
+    TAGGING: {"f1", "precision", "recall", "accuracy", "macro_f1", "loss"},
+    ANSWERING: {"loss", "token_accuracy"},
+}
+EXACT = {
+    "flops_shape", "forward_flops", "forward_flops_formula", "forward_flops_fvcore", "step_flops",
+    "step_flops_formula", "trainable_parameters", "trainable_parameters_formula", "total_parameters",
+    "optimizer_steps", "resting_allocated_bytes", "step_allocated_bytes", "step_shape", "adapter_bytes",
+}  # fmt: skip
+
+
+def payload(case_id):
+    recipe = recipe_for(parse_case(case_id), **OVERRIDES[case_id])
+    return {"case": case_id, "recipe": asdict(recipe), "mirror": ""}
+
+
+@cache
+def ran(case_id, time=0):
+    """The case's figures; another time runs it again. Lines said come with them."""
+    torch.manual_seed(time)  # whatever chance was before must not matter
+    said = []
+    return {**run_case(payload(case_id), said.append), "said": said}
+
+
+def record_of(case_id):
+    found = {name: value for name, value in ran(case_id).items() if name not in ("said", "examples")}
+    return Record(case=case_id, status="ok", **found)
+
+
+@BOTH
+def test_a_case_fills_a_record_that_reads_back(case_id):
+    record = record_of(case_id)
+    assert parse_record(json.dumps(asdict(record), allow_nan=False)) == record
+
+
+@BOTH
+def test_every_field_is_there(case_id):
+    found = ran(case_id)
+    assert found["quality"].keys() == found["quality_before"].keys() == METRICS[case_id]
+    assert found["exact"].keys() >= EXACT
+    assert found["weights"] == {"origin": "synthetic", "identity": "synthetic"}
+    assert found["environment"]["libraries"]["torch"]
+    assert found["data"]["origin"] == "sample"
+    assert found["reasons"][0].startswith("weights: ")
+    assert found["noisy"]["seconds_per_step"] > 0
+    assert found["noisy"]["peak_bytes"] > 0
+
+
+@BOTH
+def test_random_weights_are_not_judged(case_id):
+    assert ran(case_id)["quality_judged"] is False
+
+
+@BOTH
+def test_as_many_steps_as_the_recipe_says(case_id):
+    found = ran(case_id)
+    assert len(found["losses"]) == found["exact"]["optimizer_steps"] == OVERRIDES[case_id]["max_steps"]
+
+
+@BOTH
+def test_every_held_out_example_has_its_row(case_id):
+    found = ran(case_id)
+    assert len({row["key"] for row in found["examples"]}) == found["data"]["held_out_examples"]
+
+
+@BOTH
+def test_the_same_case_gives_the_same_figures(case_id):
+    first, again = ran(case_id), ran(case_id, 1)
+    assert again["exact"] == first["exact"]
+    assert again["losses"] == first["losses"]
+    assert again["quality"] == first["quality"]
+    assert again["quality_before"] == first["quality_before"]
+    assert again["examples"] == first["examples"]
+    assert again["evidence"] == first["evidence"]
+
+
+@BOTH
+def test_evidence_holds(case_id):
+    found, method = ran(case_id)["evidence"], METHODS["lora"]
+    arguments = (method, MODELS[parse_case(case_id).model], payload(case_id)["recipe"]["precision"])
+    assert found["start_distance"] <= start_tolerance(*arguments)
+    assert found["reload_distance"] <= reload_tolerance(*arguments)
+    assert found["merge_distance"] <= merge_tolerance(*arguments)
+    assert found["off_distance"] == 0
+    assert found["base"]["changed"] == found["base_changed_by_attaching"] == 0
+    assert found["trained"]["changed"] == found["trained"]["tensors"] > 0
+    assert found["trained_without_gradient"] == 0
+
+
+@BOTH
+def test_exact_figures_are_the_formulas(case_id):
+    exact = ran(case_id)["exact"]
+    assert exact["trainable_parameters"] == exact["trainable_parameters_formula"]
+    assert exact["forward_flops"] == exact["forward_flops_formula"]
+    assert exact["step_allocated_bytes"] >= exact["resting_allocated_bytes"] + 4 * exact["trainable_parameters"]
+
+
+@BOTH
+def test_progress_is_said_step_by_step(case_id):
+    steps = [event["step"] for event in ran(case_id)["said"] if "step" in event]
+    assert steps == [1, 2, 3, 4]
+
+
+@BOTH
+def test_the_last_epoch_is_the_quality(case_id):
+    epochs = ran(case_id)["epochs"]
+    assert {name: epochs[-1][name] for name in METRICS[case_id]} == ran(case_id)["quality"]
+    assert TASKS[parse_case(case_id).task].metric in epochs[-1]
+
+
+def test_answers_are_shown_beside_the_actual_ones():
+    table = ran(ANSWERING)["tables"]["generated"]
+    assert len(table) == 2
+    assert all(row.keys() == {"prompt", "actual", "generated"} and row["actual"] for row in table)
+
+
+def test_lora_after_full_starts_from_full():
+    found = ran(AFTER_FULL)
+    assert any(reason.startswith("started from full: ") for reason in found["reasons"])
+    assert found["losses"][0] < ran(TAGGING)["losses"][0]
+    assert found["evidence"]["start_distance"] == 0
+    assert found["evidence"]["reload_distance"] == 0
+
+
+def test_a_stepper_takes_the_first_step_again_and_again():
+    stepper = Stepper(payload(ANSWERING), silent)
+    taken = [stepper.step() for _ in range(6)]  # more than the case has steps
+    assert {step["tokens"] for step in taken} == {taken[0]["tokens"]}
+    assert taken[-1]["loss"] < taken[0]["loss"]
+    assert stepper.describe()["libraries"]["torch"]
