@@ -21,10 +21,9 @@ from bench.train import Trainee
 
 EXAMPLES = 4
 LENGTH = 64
-WORD = 8  # bytes
+WORD = 4  # bytes
 HASHED_WORDS = 1 << 20  # at a time, so that a hash of a large matrix takes little memory
 MIXER = -7046029254386353131  # 2^64 / golden ratio as a signed integer: spreads places over all bits
-LOW_HALF = (1 << 32) - 1
 
 
 class Probe:
@@ -62,24 +61,22 @@ def fingerprint(model: Any, trained: bool) -> dict[str, int]:
 
 
 def hash_bits(tensor: Tensor) -> int:
-    """A 64-bit hash of the tensor's bits and their places, on its device: the sum of all words, mixed, mod 2^64.
+    """A 64-bit hash of the tensor's bits and their places, on its device: sum of 32-bit word x odd weight mod 2^64.
 
-    A word is mixed with its place by steps that can be undone, so a change of any one word changes the sum.
-    Without mixing, torch.hash_tensor's exclusive or does not see two words that change places, and a sum
-    of word x odd weight does not see two signs that change: 2^63 times two odd numbers is 0 mod 2^64.
+    A change of any one word changes it, for its weight is odd. Changes of several cancel only where their
+    weights' upper halves happen to; words of 64 bits would let signs cancel, for 2^63 (a + b) is 0 for any two
+    odd weights, and torch.hash_tensor's exclusive or does not see two words that change places.
     """
     octets = tensor.contiguous().reshape(-1).view(torch.uint8)
-    octets = nn.functional.pad(octets, (0, -len(octets) % WORD))
-    total = len(octets) // WORD
-    for start, words in enumerate(octets.view(torch.int64).split(HASHED_WORDS)):
-        places = torch.arange(len(words), device=words.device) + start * HASHED_WORDS
-        mixed = words ^ places.mul_(MIXER)
-        for _ in range(2):
-            mixed ^= mixed >> 32 & LOW_HALF  # the shift repeats the sign; only what it moved is kept
-            mixed *= MIXER
-        mixed ^= mixed >> 32 & LOW_HALF
-        total = (total + int(mixed.sum())) % 2**64
-    return total
+    if rest := -len(octets) % WORD:
+        octets = nn.functional.pad(octets, (0, rest))
+    words = octets.view(torch.int32)
+    weights = torch.arange(1, min(len(words), HASHED_WORDS) + 1, device=words.device) * MIXER
+    weights = (weights ^ (weights >> 32)) * MIXER | 1
+    total = torch.tensor(len(words), device=words.device)
+    for part in words.split(HASHED_WORDS):
+        total = total * MIXER + (part.long() * weights[: len(part)]).sum()
+    return int(total) % 2**64
 
 
 def changes(before: dict[str, int], model: Any, trained: bool) -> dict[str, Any]:

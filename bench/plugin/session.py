@@ -27,9 +27,10 @@ PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run")
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
-# Threads that spin while they wait starve a busy machine: steps were seen a hundred times slower. OpenMP
-# reads this once, so it is set before the workers' libraries load.
-THREADS_WAIT = ("OMP_WAIT_POLICY", "passive")
+# libgomp's threads spin long while they wait, which starves a busy machine: steps were seen a hundred times
+# slower beside another process. Sleeping at once costs 1.8 times on an idle one, a short spin almost nothing.
+# It is read once, so it is set before the workers' libraries load.
+THREADS_WAIT = ("GOMP_SPINCOUNT", "20000")
 
 
 class Run:
