@@ -1,6 +1,7 @@
 """Running a case, in the worker: device, model, task, method; train, measured; score. Gives a record's fields."""
 
 import gc
+import logging as stdlib_logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -63,6 +64,7 @@ def quiet() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    stdlib_logging.getLogger("bitsandbytes").setLevel(stdlib_logging.ERROR)  # it says at every product that it casts
 
 
 def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
