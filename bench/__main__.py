@@ -98,29 +98,29 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="what there is")
     listing.add_argument("kind", nargs="?", choices=list(REGISTRIES))
-    listing.set_defaults(run=list_entries)
+    listing.set_defaults(work=list_entries)
     fetching = commands.add_parser("fetch", help="fetch weights before they are needed")
     fetching.add_argument("models", nargs="*", metavar="MODEL")
     fetching.add_argument("--mirror", default=os.environ.get("LORABENCH_MIRROR", ""), metavar="DIR")
-    fetching.set_defaults(run=fetch_weights)
+    fetching.set_defaults(work=fetch_weights)
     table = commands.add_parser("table", help="the table of a run's records")
     table.add_argument("run", metavar="RUN")
     table.add_argument("--markdown", action="store_true")
-    table.set_defaults(run=print_table)
+    table.set_defaults(work=print_table)
     thresholds = commands.add_parser("thresholds", help="write thresholds from measured seeds")
     thresholds.add_argument("runs", nargs="+", metavar="RUN")
-    thresholds.set_defaults(run=write_thresholds)
+    thresholds.set_defaults(work=write_thresholds)
     engines = commands.add_parser("engines", help="our loop against transformers.Trainer")
     engines.add_argument("case", metavar="CASE")
     engines.add_argument("--mirror", default=os.environ.get("LORABENCH_MIRROR", ""), metavar="DIR")
-    engines.set_defaults(run=compare_engines)
+    engines.set_defaults(work=compare_engines)
     return root
 
 
 def main(words: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     try:
-        return arguments.run(arguments)
+        return arguments.work(arguments)
     except (Mistake, UnknownName, BadRecord, ValueError, RuntimeError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

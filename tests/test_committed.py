@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from bench.__main__ import main
 from bench.matrix import Selection, all_cases, is_smoke
 from bench.places import RESULTS, ROOT
 from bench.recipe import recipe_for
@@ -30,13 +31,23 @@ def test_readme_table_is_what_the_run_recorded(run, table):
     assert table == as_markdown(rows(records.values(), read_thresholds()))
 
 
-@pytest.mark.parametrize("case", SMOKE, ids=str)
-def test_smoke_case_has_a_threshold_for_its_recipe(case):
-    entry = read_thresholds().entries[f"{case.id.rsplit('-', 1)[0]}-sample"]
-    assert entry["recipe"] == recipe_for(case, "sample").digest()
+@pytest.mark.parametrize("smoke_case", SMOKE, ids=str)
+def test_smoke_case_has_a_threshold_for_its_recipe(smoke_case):
+    entry = read_thresholds().entries[f"{smoke_case.id.rsplit('-', 1)[0]}-sample"]
+    assert entry["recipe"] == recipe_for(smoke_case, "sample").digest()
 
 
 def test_committed_smoke_run_holds_every_smoke_case():
     records, _ = read_records(RUNS / "smoke" / "records.jsonl")
     assert {case.id for case in SMOKE} <= records.keys()
     assert {record.status for record in records.values()} == {"ok"}
+
+
+def test_table_command_prints_readmes_table(capsys):
+    assert main(["table", "smoke", "--markdown"]) == 0
+    assert capsys.readouterr().out == dict(TABLES)["smoke"]
+
+
+def test_unknown_run_is_one_sentence(capsys):
+    assert main(["table", "smok"]) == 2
+    assert capsys.readouterr().err == "bench: smok: no run with a records.jsonl there, nor in runs\n"
