@@ -58,7 +58,6 @@ def test_threshold_is_the_worst_seed_less_three_deviations():
         (0.4, (0.6, 0.6), 0.58),  # gained 0.2, left 0.4: less a tenth of 0.2
         (0.0, (0.9, 0.9), 0.89),  # gained 0.9, left 0.1: less a tenth of 0.1
         (0.4, (0.6,), 0.58),  # one seed has no deviation
-        (0.9, (0.6, 0.6), 0.6),  # training that harmed widens nothing
     ],
 )
 def test_margin_is_at_least_a_tenth_of_what_was_gained_or_left(before, after, quality):
@@ -107,8 +106,14 @@ def test_written_file_is_sorted_so_that_its_differences_are_small():
 
 def test_threshold_of_a_whole_number_reads_back(tmp_path):
     path = tmp_path / "thresholds.toml"
-    path.write_text(as_toml(measure([replace(SUPPORT, quality={"loss": 3.0})])), encoding="utf-8")
-    assert read_thresholds(path).entries["support-smollm2_135m-lora-cpu-sample"]["gain"] == 0.0
+    record = replace(SUPPORT, quality={"loss": 1.0}, quality_before={"loss": 3.0})
+    path.write_text(as_toml(measure([record])), encoding="utf-8")
+    assert read_thresholds(path).entries["support-smollm2_135m-lora-cpu-sample"]["gain"] == 1.0
+
+
+def test_no_threshold_is_set_where_a_seed_gained_nothing():
+    with pytest.raises(ValueError, match="a seed gained nothing"):
+        measure([replace(POS, quality={"f1": 0.6}, quality_before={"f1": 0.9})])
 
 
 def test_threshold_speaks_of_its_recipe_weights_and_data(thresholds):
