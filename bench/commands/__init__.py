@@ -1,0 +1,41 @@
+"""`python -m bench COMMAND`: one file for each command, with `add(commands)` that declares it and the work it does.
+
+A command returns its exit code. What a person can mend is a Mistake, said in one sentence.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.places import RUNS
+from bench.record import Record, read_records
+
+Commands = Any  # argparse's own type for subparsers is private
+
+
+class Mistake(Exception):
+    """What a person can mend; said in one sentence."""
+
+
+def records_of(run: str) -> list[Record]:
+    """A run's records, by its folder or its name in results/runs."""
+    for folder in (Path(run), RUNS / run):
+        if (folder / "records.jsonl").is_file():
+            records, complaints = read_records(folder / "records.jsonl")
+            for complaint in complaints:
+                print(complaint, file=sys.stderr)
+            return list(records.values())
+    raise Mistake(f"{run}: no run with a records.jsonl there, nor in {RUNS.name}")
+
+
+def add_mirror(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mirror", default=os.environ.get("LORABENCH_MIRROR", ""), metavar="DIR")
+
+
+def mirror_of(arguments: argparse.Namespace) -> Path | None:
+    mirror = Path(arguments.mirror) if arguments.mirror else None
+    if mirror and not mirror.is_dir():
+        raise Mistake(f"--mirror {mirror}: there is no such folder")
+    return mirror

@@ -1,0 +1,24 @@
+"""`python -m bench fetch`: fetch weights before they are needed."""
+
+import argparse
+
+from bench.commands import Commands, add_mirror, mirror_of
+from bench.models import MODELS
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add_parser("fetch", help="fetch weights before they are needed")
+    parser.add_argument("models", nargs="*", metavar="MODEL")
+    add_mirror(parser)
+    parser.set_defaults(work=fetch_weights)
+
+
+def fetch_weights(arguments: argparse.Namespace) -> int:
+    """1 if a model's weights could not be had."""
+    from bench.sources import fetch
+
+    missing = 0
+    for name, weights in fetch(arguments.models, mirror_of(arguments)):
+        print(f"{name}: {weights.origin}, {weights.reason}")
+        missing += weights.origin == "synthetic" and not MODELS[name].tiny
+    return 1 if missing else 0
