@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from bench.batches import Batching
 from bench.build import dequantise, load_adapter
 from bench.methods import Method
 from bench.precision import autocast
 from bench.tasks import Example
+from bench.tolerances import UNIT_ROUNDING
 from bench.train import Trainee
 
 EXAMPLES = 4
@@ -136,8 +138,26 @@ def read_back(
             del fresh
             fresh = load_adapter(dequantise(make_base()), folder)
     if method.mergeable:
-        found["merge_distance"] = distance(probe(fresh.merge_and_unload()), tuned)
+        merged = fresh.merge_and_unload()
+        logits = probe(merged)
+        found["merge_distance"] = distance(logits, tuned)
+        round_again(merged, UNIT_ROUNDING[trainee.recipe.precision])
+        found["rounding_distance"] = distance(probe(merged), logits)
     return found
+
+
+@torch.no_grad()
+def round_again(model: Any, unit: float) -> None:
+    """Move every weight matrix by a random share of at most one unit of rounding, in place.
+
+    How far that moves the logits is how much this model makes of a rounding: random weights make more of it
+    than pretrained ones do, and merging cannot be held to less.
+    """
+    generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.Linear | Conv1D):
+            share = torch.rand(module.weight.shape, generator=generator, device=module.weight.device) * 2 - 1
+            module.weight.copy_(module.weight.float() * (1 + unit * share))
 
 
 def save(trainee: Trainee, folder: Path) -> None:

@@ -89,7 +89,8 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
     batching = Batching(recipe, pad, entry.config["vocab_size"], shifted=entry.kind == DECODER)
     data = {
         "origin": rows.origin,
-        "identity": rows.identity,
+        "rows": rows.identity,
+        "identity": prepared.identity(),
         "reason": rows.reason,
         "train_examples": len(prepared.train),
         "held_out_examples": len(prepared.held_out),

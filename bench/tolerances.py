@@ -15,6 +15,7 @@ ADAPTER_FILE_OVERHEAD = 200_000  # bytes: safetensors' header names every tensor
 
 UNIT_ROUNDING = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-11}  # relative; float32's is of sums of 1,000 terms
 PRODUCTS_IN_SEQUENCE = 4  # of a layer: value, attention output, up, down
+ROUNDINGS_OF_MERGING = 2  # of W + BA, and of W x and BA x apart before they are added
 INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; a merged model does not
 
 
@@ -35,8 +36,12 @@ def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float
     return 0.0 if exact else rounding(model, precision)
 
 
-def merge_tolerance(method: Method, model: ModelEntry, precision: str) -> float:
-    """The merged weight is rounded to what the base computes in; NF4's is what it was dequantised to."""
-    if method.storage == INT8:
-        return INT8_ROUNDING / UNIT_ROUNDING[precision] * rounding(model, precision)
-    return rounding(model, precision)
+def merge_tolerance(method: Method, model: ModelEntry, precision: str, rounding_distance: float = 0.0) -> float:
+    """The merged weight is rounded to what the base computes in; NF4's is what it was dequantised to.
+
+    rounding_distance: what one more rounding of every weight was seen to do to this model's logits. Where that
+    is more than the reasoned rounding (random weights multiply errors), merging may cost that much more too.
+    """
+    expected = rounding(model, precision)
+    seen = max(expected, ROUNDINGS_OF_MERGING * rounding_distance)
+    return INT8_ROUNDING / UNIT_ROUNDING[precision] * seen if method.storage == INT8 else seen

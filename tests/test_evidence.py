@@ -15,7 +15,7 @@ from bench.evidence import changes, distance, fingerprint, hash_bits, read_back
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.run import changed_base
-from bench.tolerances import merge_tolerance, reload_tolerance
+from bench.tolerances import UNIT_ROUNDING, merge_tolerance, reload_tolerance
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.int8, torch.uint8, torch.float64]
 WORDS = evidence.HASHED_WORDS
@@ -102,14 +102,16 @@ def reading(monkeypatch):
     return read
 
 
-def tolerances(method="lora"):
+def tolerances(found, method="lora"):
+    """(of reading back, of merging), the latter with what a rounding was seen to do."""
     arguments = (METHODS[method], MODELS["tiny_llama"], "float32")
-    return reload_tolerance(*arguments), merge_tolerance(*arguments)
+    return reload_tolerance(*arguments), merge_tolerance(*arguments, found["rounding_distance"])
 
 
 @pytest.mark.parametrize("method", ["lora", "lora_all", "qlora", "rslora"])
 def test_a_whole_adapter_reads_back(reading, method):
-    found, (reloaded, merged) = reading(method=method), tolerances(method)
+    found = reading(method=method)
+    reloaded, merged = tolerances(found, method)
     assert found["reload_distance"] <= reloaded
     assert found["merge_distance"] <= merged
     assert found["adapter_bytes"] > 0
@@ -117,7 +119,7 @@ def test_a_whole_adapter_reads_back(reading, method):
 
 def test_a_saved_adapter_with_b_zeroed_does_not_read_back(reading):
     found = reading(spoil_file=lambda name, tensor: tensor * ("lora_B" not in name))
-    assert found["reload_distance"] > 1000 * tolerances()[1]
+    assert found["reload_distance"] > 1000 * tolerances(found)[1]
 
 
 def test_one_wrong_number_in_the_file_is_seen(reading):
@@ -125,7 +127,8 @@ def test_one_wrong_number_in_the_file_is_seen(reading):
         tensor.view(-1)[0] += ("layers.0" in name and "lora_B" in name) * 0.01
         return tensor
 
-    assert reading(spoil_file=spoil)["reload_distance"] > tolerances()[0]
+    found = reading(spoil_file=spoil)
+    assert found["reload_distance"] > tolerances(found)[0]
 
 
 def doubled(model):
@@ -137,7 +140,8 @@ def doubled(model):
 
 
 def test_a_wrong_scale_exceeds_the_tolerances(reading):
-    found, (reloaded, merged) = reading(spoil_model=doubled), tolerances()
+    found = reading(spoil_model=doubled)
+    reloaded, merged = tolerances(found)
     assert found["reload_distance"] > reloaded
     assert found["merge_distance"] > merged
 
@@ -152,9 +156,29 @@ def scaled_only_in_merging(model):
 
 
 def test_a_merge_a_thousandth_off_is_seen(reading):
-    found, (reloaded, merged) = reading(spoil_model=scaled_only_in_merging), tolerances()
+    found = reading(spoil_model=scaled_only_in_merging)
+    reloaded, merged = tolerances(found)
     assert found["reload_distance"] <= reloaded
     assert found["merge_distance"] > merged
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rounding_again_moves_weights_by_at_most_one_unit(dtype):
+    unit = UNIT_ROUNDING[str(dtype).removeprefix("torch.")]
+    model = nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64)).to(dtype)
+    before = {name: parameter.detach().double() for name, parameter in model.named_parameters()}
+    evidence.round_again(model, unit)
+    moved = {name: (p.detach().double() - before[name]).abs() for name, p in model.named_parameters()}
+    assert moved["0.weight"].count_nonzero() > 0
+    assert (moved["0.weight"] <= (unit + torch.finfo(dtype).eps) * before["0.weight"].abs()).all()
+    assert not any(moved[name].any() for name in moved if name != "0.weight")
+
+
+def test_a_model_that_makes_more_of_roundings_is_allowed_more():
+    method, model = METHODS["qlora"], MODELS["bert_base"]
+    reasoned = merge_tolerance(method, model, "bfloat16")
+    assert merge_tolerance(method, model, "bfloat16", reasoned / 10) == reasoned
+    assert merge_tolerance(method, model, "bfloat16", reasoned) == 2 * reasoned
 
 
 def test_weights_that_are_not_saved_do_not_read_back(monkeypatch):

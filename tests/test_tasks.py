@@ -113,6 +113,42 @@ def test_truncation_without_a_special_token_cuts_the_end(byte_tokenizer):
     assert prepared.train[0].input_ids == byte_tokenizer("thedogs")["input_ids"][:5]
 
 
+def rows_of(*pairs):
+    return {"all": [{"instruction": asked, "response": told} for asked, told in pairs]}
+
+
+PAIRS = [(f"Where is parcel {number}?", f"Parcel {number} is on its way.") for number in range(10)]
+
+
+def test_identity_is_that_of_the_texts_and_not_of_the_tokenizer(byte_tokenizer, bos_tokenizer):
+    recipe = replace(RECIPE, max_length=256)
+    first, second = (support.prepare(rows_of(*PAIRS), one, recipe) for one in (byte_tokenizer, bos_tokenizer))
+    assert first.train[0].input_ids != second.train[0].input_ids
+    assert first.identity() == second.identity()
+
+
+@pytest.mark.parametrize("changed", ["PROMPT", "split", "rows"])
+def test_identity_changes_with_wording_split_and_rows(byte_tokenizer, monkeypatch, changed):
+    recipe = replace(RECIPE, max_length=256)
+    before = support.prepare(rows_of(*PAIRS), byte_tokenizer, recipe).identity()
+    pairs = PAIRS
+    if changed == "PROMPT":
+        monkeypatch.setattr(support, "PROMPT", "Client: {instruction}\nAgent: ")
+    elif changed == "split":
+        monkeypatch.setattr(responses, "SPLIT_SEED", 1)
+    else:
+        pairs = [*PAIRS[:-1], (PAIRS[-1][0], "Parcel 9 is lost.")]
+    assert support.prepare(rows_of(*pairs), byte_tokenizer, recipe).identity() != before
+
+
+def test_identity_changes_with_one_tag(encoder_tokenizer):
+    rows = {"train": [DOGS], "test": [DOGS]}
+    other = {"train": [DOGS], "test": [{**DOGS, "labels": ["DT", "NNS", "RB", "VBZ"]}]}
+    assert pos.prepare(rows, encoder_tokenizer, RECIPE).identity() != (
+        pos.prepare(other, encoder_tokenizer, RECIPE).identity()
+    )
+
+
 def test_lists_written_as_text_are_read(encoder_tokenizer):
     row = {"words": "['the', \"dog's\", '[']", "labels": "['DT', 'NN', '(']"}
     assert pos.tagged([row], "train") == [(["the", "dog's", "["], ["DT", "NN", "("])]

@@ -4,6 +4,8 @@ A task turns rows into token ids with labels, and what the model gave for the he
 Nothing here imports torch: ids are lists, and scores are computed from plain numbers.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +45,20 @@ class Prepared:
     labels: list[str] = field(default_factory=list)  # of a classifier, by index
     truncated_share: float = 0.0
     reasons: list[str] = field(default_factory=list)
+
+    def identity(self) -> str:
+        """A hash of the texts and answers that are trained on and held out, whichever tokenizer reads them.
+
+        It changes with the rows, and with how the task cleans, splits, words and orders them.
+        """
+        said = [[self.told(example) for example in part] for part in (self.train, self.held_out)]
+        text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+        return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+
+    def told(self, example: Example) -> list[Any]:
+        """The example without its token ids; a classifier's labels by their names."""
+        names = [self.labels[label] for label in example.labels if label != IGNORE] if self.labels else []
+        return [example.key, example.prompt, example.answer, names]
 
 
 @dataclass(frozen=True)
