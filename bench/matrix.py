@@ -52,15 +52,10 @@ def chosen(names: tuple[str, ...], registry: Registry) -> list[str]:
 def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelEntry]:
     """Named models; by default the embedded ones, and on a GPU those that a source ran with this task."""
     for model in MODELS:
-        by_default = model.embedded or (task.name in model.source_cases and (device != "cpu" or selection.devices))
-        wanted = model.name in selection.models if selection.models else by_default and not huge_on(device, model)
+        by_default = model.embedded or (task.name in model.source_cases and device != "cpu")
+        wanted = model.name in selection.models if selection.models else by_default
         if wanted and task.suits(model):
             yield model
-
-
-def huge_on(device: str, model: ModelEntry) -> bool:
-    """A model of billions of parameters runs on a processor only when it is named."""
-    return device == "cpu" and model.config.get("hidden_size", 0) >= 4096
 
 
 def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.case import Case, parse_case
-from bench.matrix import Selection, all_cases, huge_on, is_smoke
+from bench.matrix import Selection, all_cases, is_smoke
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
 from bench.registry import UnknownName
@@ -32,7 +32,7 @@ def toy_model():
 
 @pytest.fixture
 def toy_task():
-    TASKS.put("toy_tags", replace(TASKS["pos"], name="toy_tags"))
+    TASKS.put("toy_tags", replace(TASKS["pos"], name="toy_tags", smoke_methods=()))
     yield TASKS["toy_tags"]
     TASKS.remove("toy_tags")
 
@@ -107,23 +107,14 @@ def test_toy_task_is_in_the_matrix(toy_task):
     assert "minilm_l6" in models_of(case for case in all_cases(DEFAULT) if case.task == "toy_tags")
 
 
-@pytest.mark.parametrize("model", ["llama2_7b", "llama31_8b", "llama31_70b"])
-def test_huge_model_is_not_on_a_processor_by_default(model):
-    assert huge_on("cpu", MODELS[model])
+SOURCES = [model.name for model in MODELS if model.source_cases]
+
+
+@pytest.mark.parametrize("model", SOURCES)
+def test_sources_model_is_not_on_a_processor_unless_named(model):
     assert model not in models_of(all_cases(CPU))
     assert {case.device for case in all_cases(DEFAULT) if case.model == model} == {"cuda"}
-
-
-@pytest.mark.parametrize("model", ["llama2_7b", "llama31_8b", "llama31_70b"])
-def test_huge_model_is_on_a_processor_when_named(model):
     assert models_of(all_cases(replace(CPU, models=(model,)))) == {model}
-
-
-@pytest.mark.parametrize("model", ["bert_base", "roberta_base", "gpt2"])
-def test_sources_small_models_are_on_a_processor_when_the_device_is_named(model):
-    assert model not in models_of(case for case in all_cases(DEFAULT) if case.device == "cpu")
-    assert model in models_of(all_cases(CPU))
-    assert not huge_on("cpu", MODELS[model])
 
 
 def test_named_model_runs_what_its_source_ran_and_named_methods_widen_it():
@@ -166,11 +157,12 @@ def test_unknown_name_says_what_is_near(field, name, says):
         ("support-smollm2_135m-vera-cpu-s0", DEFAULT, False),
         ("support-smollm2_135m-vera-cpu-s0", Selection(methods=("vera",)), True),
         ("support-smollm2_135m-vera-cpu-s0", Selection(methods=("lora",)), False),
-        ("pos-minilm_l6-vera-cpu-s0", DEFAULT, True),  # its task's smoke run has all methods
+        ("pos-minilm_l6-vera-cpu-s0", DEFAULT, False),
+        ("toy_tags-minilm_l6-vera-cpu-s0", DEFAULT, True),  # a task that names none runs all
         ("alpaca-llama31_8b-hira-cuda-s0", DEFAULT, True),  # a source ran it
     ],
 )
-def test_smoke_is_what_is_quick_or_asked_for(case_id, selection, smoke):
+def test_smoke_is_what_is_quick_or_asked_for(toy_task, case_id, selection, smoke):
     assert is_smoke(parse_case(case_id), selection) is smoke
 
 

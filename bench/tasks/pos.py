@@ -22,6 +22,9 @@ DATA = DataSpec(
     samples=("pos_news.jsonl", "pos_everyday.jsonl"),
 )
 HELD_OUT_EVERY = 5  # of the sample, which comes in one piece: each fifth sentence
+SMOKE_METHODS = (
+    "full", "head", "lora", "lora_all", "dora", "adalora", "ia3", "prefix", "prompt", "qlora", "lora_int8",
+)  # fmt: skip
 RARE = 5  # a tag in fewer sentences than this keeps them in the training part
 
 
@@ -157,5 +160,6 @@ TASKS.put(
         score=score,
         metric="f1",
         greater_is_better=True,
+        smoke_methods=SMOKE_METHODS,
     ),
 )

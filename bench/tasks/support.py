@@ -45,6 +45,6 @@ TASKS.put(
         score=score_responses,
         metric="loss",
         greater_is_better=False,
-        smoke_methods=("lora", "lora_all", "dora", "ia3", "qlora"),
+        smoke_methods=("lora", "qlora"),
     ),
 )
