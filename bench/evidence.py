@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bench.batches import Batching
 from bench.build import dequantise, load_adapter
 from bench.methods import Method
-from bench.precision import autocast
+from bench.precision import adapter_dtype, autocast
 from bench.tasks import Example
 from bench.train import Trainee
 
@@ -130,11 +130,12 @@ def read_back(
         method = trainee.method
         release()
         fresh = make_base()
-        fresh = load_adapter(fresh, folder) if method.is_adapter else load_weights(fresh, folder)
+        kept = adapter_dtype(trainee.recipe)
+        fresh = load_adapter(fresh, folder, kept) if method.is_adapter else load_weights(fresh, folder)
         found["reload_distance"] = distance(probe(fresh), tuned)
         if method.quantised:
             del fresh
-            fresh = load_adapter(dequantise(make_base()), folder)
+            fresh = load_adapter(dequantise(make_base()), folder, kept)
     if method.mergeable:
         found["merge_distance"] = distance(probe(fresh.merge_and_unload()), tuned)
     return found

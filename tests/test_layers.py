@@ -14,7 +14,7 @@ LAYERS = (
     "__init__", "places", "registry", "case", "recipe", "record",  # plain data
     "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and where their weights and rows are
     "precision", "tolerances", "matrix", "thresholds", "report",
-    "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "evidence", "run",  # the work
+    "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "evaluate", "evidence", "run",  # the work
     "executor", "engines", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}

@@ -97,8 +97,9 @@ def test_trainable_parameters_are_the_formulas(model, name, precision):
 
 @BY_PRECISION
 @BY_PAIR
-def test_what_trains_is_kept_in_float32(model, name, precision):
-    assert life(model, name, precision)["dtypes"] == {torch.float32}
+def test_what_trains_is_kept_as_the_recipe_says(model, name, precision):
+    kept = torch.bfloat16 if name == "qlora_lean" else torch.float32
+    assert life(model, name, precision)["dtypes"] == {kept}
 
 
 @BY_PRECISION
