@@ -90,8 +90,8 @@ def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu"
         else:
             continue
         setattr(model.get_submodule(parent), child, packed)
+    # Not is_quantized: transformers.Trainer would ask then for transformers' own quantiser, which had no part in it.
     model.is_loaded_in_4bit, model.is_loaded_in_8bit = storage == NF4, storage == INT8
-    model.is_quantized = True
     return model
 
 
@@ -117,7 +117,7 @@ def dequantise(model: Any) -> Any:
         plain.bias = layer.bias
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, plain)
-    model.is_loaded_in_4bit = model.is_loaded_in_8bit = model.is_quantized = False
+    model.is_loaded_in_4bit = model.is_loaded_in_8bit = False
     return model
 
 
