@@ -11,7 +11,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.recipe import Recipe
+
 HIDDEN_STATES = 3  # dimensions: (batch, length, hidden); a weight has at most two
+
+
+def thrift_reasons(recipe: Recipe, device: str) -> list[str]:
+    """What a lean recipe asks for and this device does not do, a sentence each."""
+    if device != "cpu":
+        return []
+    asked = {
+        "optimizer: moments in 8 bits but not paged, which bitsandbytes does on CUDA alone": (
+            recipe.optimizer == "paged_adamw_8bit"
+        ),
+        "offload_checkpoints: nothing to do, a processor's are in host memory": recipe.offload_checkpoints,
+        "embeddings_on_host: nothing to do, a processor's are in host memory": recipe.embeddings_on_host,
+    }
+    return [says for says, holds in asked.items() if holds]
 
 
 class HostEmbedding(nn.Module):

@@ -123,7 +123,8 @@ def backward(trainee: Trainee, batches: Sequence[Batch], scaler: Any = None) -> 
 
 def kept_for_backward(trainee: Trainee) -> contextlib.AbstractContextManager:
     """Where what the backward pass needs is kept; on a processor it is in host memory as it is."""
-    offload = trainee.recipe.offload_checkpoints and trainee.device != "cpu"
+    recipe = trainee.recipe
+    offload = recipe.gradient_checkpointing and recipe.offload_checkpoints and trainee.device != "cpu"
     return checkpoints_on_host() if offload else contextlib.nullcontext()
 
 

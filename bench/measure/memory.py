@@ -110,11 +110,13 @@ class LiveStorages(TorchDispatchMode):
     """Follow every tensor storage that operations make: the bytes alive, and their peak.
 
     A storage counts from the operation that returns it until its last reference goes, rounded up to 512
-    bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly.
+    bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly. With a device
+    ("cuda:0") only storages of its kind count, and not what was moved to the host.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "") -> None:
         super().__init__()
+        self.kind = device.split(":")[0]
         self.live_bytes = 0
         self.peak_bytes = 0
         self._seen: dict[int, Any] = {}
@@ -123,7 +125,8 @@ class LiveStorages(TorchDispatchMode):
         """Count the tensor's storage, once."""
         storage = tensor.untyped_storage()
         key = storage._cdata
-        if key in self._seen or storage.device.type == "meta":
+        kind = storage.device.type
+        if key in self._seen or kind == "meta" or (self.kind and kind != self.kind):
             return
         size = -(-storage.nbytes() // ROUNDING) * ROUNDING
         self.live_bytes += size
