@@ -3,8 +3,10 @@
 Logits are compared on a few held-out examples by their relative distance ||a - b|| / ||b||.
 """
 
+import gc
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from torch import Tensor, nn
 
 from bench.batches import Batching
 from bench.build import dequantise, load_adapter
+from bench.measure.memory import free_bytes
+from bench.measure.parameters import elements
 from bench.methods import Method
-from bench.precision import adapter_dtype, autocast
+from bench.precision import adapter_dtype, autocast, compute_dtype
 from bench.tasks import Example
 from bench.train import Trainee
 
@@ -31,7 +35,8 @@ class Probe:
 
     def __init__(self, batching: Batching, device: str, examples: Sequence[Example]) -> None:
         shortened = [Example(e.key, e.input_ids[:LENGTH], e.labels[:LENGTH]) for e in examples[:EXAMPLES]]
-        self.batch = batching.one(shortened).to(device)
+        padded = replace(batching, recipe=replace(batching.recipe, padding="longest"))  # whatever training's shape is
+        self.batch = padded.one(shortened).to(device)
         self.recipe = batching.recipe
         self.device = device
 
@@ -119,7 +124,8 @@ def read_back(
     trainee: Trainee, probe: Probe, tuned: Tensor, make_base: Callable[[], Any], release: Callable[[], None]
 ) -> dict[str, Any]:
     """Save what was trained, put it on a fresh base, compare; merge it there (a quantised base
-    dequantised), compare again.
+    dequantised), compare again. Where a card has no room for the dequantised base that is left out, and
+    `merge_not_checked` says so.
 
     release() drops the trained model before the fresh one is built, so that both need not fit at once.
     """
@@ -134,11 +140,37 @@ def read_back(
         fresh = load_adapter(fresh, folder, kept) if method.is_adapter else load_weights(fresh, folder)
         found["reload_distance"] = distance(probe(fresh), tuned)
         if method.quantised:
+            needed = bytes_dequantised(fresh, compute_dtype(trainee.recipe))
             del fresh
+            if lacking := lacks_room(needed, trainee.device):
+                return {**found, "merge_not_checked": lacking}
             fresh = load_adapter(dequantise(make_base()), folder, kept)
     if method.mergeable:
         found["merge_distance"] = distance(probe(fresh.merge_and_unload()), tuned)
     return found
+
+
+def bytes_dequantised(model: Any, plain: torch.dtype) -> int:
+    """What the model takes while its packed layers are made plain again, one after the other, at the most."""
+    parameters = list(model.parameters())
+    held = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
+    packed = sum(elements(p) for p in parameters if not p.is_floating_point())
+    return held + packed * plain.itemsize
+
+
+def lacks_room(needed: int, device: str) -> str:
+    """Why a model of so many bytes has no place on the card; empty where it has one."""
+    if device == "cpu":
+        return ""
+    gc.collect()
+    torch.cuda.empty_cache()
+    free = free_bytes(device) or 0
+    if needed <= free:
+        return ""
+    return (
+        f"merging was not checked: the dequantised base takes {needed / 2**30:.1f} GiB "
+        f"and {free / 2**30:.1f} GiB are free on the card"
+    )
 
 
 def save(trainee: Trainee, folder: Path) -> None:

@@ -52,7 +52,9 @@ def chosen(names: tuple[str, ...], registry: Registry) -> list[str]:
 def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelEntry]:
     """Named models; by default the embedded ones, and on a GPU those that a source ran with this task."""
     for model in MODELS:
-        by_default = model.embedded or (task.name in model.source_cases and (device != "cpu" or selection.devices))
+        by_default = (model.embedded and task.embedded) or (
+            task.name in model.source_cases and (device != "cpu" or selection.devices)
+        )
         wanted = model.name in selection.models if selection.models else by_default and not huge_on(device, model)
         if wanted and task.suits(model):
             yield model

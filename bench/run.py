@@ -200,6 +200,8 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
 
     seen |= evidence.read_back(trainee, probe, tuned, make_base, release)
     exact["adapter_bytes"] = seen.pop("adapter_bytes")
+    if "merge_not_checked" in seen:
+        setting.reasons.append(seen["merge_not_checked"])
     return {
         "quality_before": before,
         "quality_judged": setting.weights.origin != "synthetic",

@@ -51,6 +51,8 @@ def test_merge_keeps_logits(case: Case, method: Method, record: Record) -> None:
     """Merged into the base's weights it gives the same logits."""
     if not method.mergeable:
         pytest.skip(f"{method.name} has no weight to merge into")
+    if "merge_not_checked" in record.evidence:
+        pytest.skip(record.evidence["merge_not_checked"])
     assert record.evidence["merge_distance"] <= merge_tolerance(method, MODELS[case.model], record.recipe["precision"])
 
 
