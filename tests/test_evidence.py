@@ -308,7 +308,9 @@ def test_bytes_dequantised_are_those_of_the_plain_base():
     assert evidence.bytes_dequantised(packed, torch.bfloat16) == held + 2 * linear
 
 
-@pytest.mark.parametrize(("free", "says"), [(4, ""), (3, "merging was not checked: the dequantised base takes 4.0 GiB")])
+@pytest.mark.parametrize(
+    ("free", "says"), [(4, ""), (3, "merging was not checked: the dequantised base takes 4.0 GiB")]
+)
 def test_merge_steps_aside_where_a_card_has_no_room(monkeypatch, free, says):
     monkeypatch.setattr(evidence, "free_bytes", lambda device: free * 2**30)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
