@@ -73,6 +73,7 @@ def packed_embedding(weight: Tensor, compute: torch.dtype, device: str) -> Any:
 
 def materialise(model: Any, device: str) -> Any:
     """Give what is still without storage its storage on the device, with the values that transformers starts with."""
+    complete = not any(parameter.is_meta for parameter in model.parameters())
     for module in model.modules():
         lacking = [name for name, parameter in module.named_parameters(recurse=False) if parameter.is_meta]
         for name in lacking:
@@ -81,5 +82,6 @@ def materialise(model: Any, device: str) -> Any:
         if lacking:
             with torch.no_grad():
                 model._init_weights(module)
-    model.tie_weights()
+    if not complete:
+        model.tie_weights()
     return model

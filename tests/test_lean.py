@@ -185,16 +185,22 @@ def test_checkpoints_on_the_host_give_the_same_gradients_to_the_bit(monkeypatch)
     trainee = tiny_trainee(method="qlora", recipe=tiny_recipe(method="qlora", gradient_checkpointing=True))
     trainee.model.train()
     expected = gradients(trainee, torch.enable_grad())
-    moved, empty = [], torch.empty
+    moved, hooks = [], torch.autograd.graph.saved_tensors_hooks
 
-    def counted(*shape, **options):
-        moved.append(shape)
-        return empty(*shape, **options)
+    def watched(pack, unpack):
+        def noted(tensor):
+            packed = pack(tensor)
+            if isinstance(packed, tuple):
+                moved.append(tuple(packed[1].shape))
+            return packed
 
-    monkeypatch.setattr(lean.torch, "empty", counted)
+        return hooks(noted, unpack)
+
+    monkeypatch.setattr(lean.torch.autograd.graph, "saved_tensors_hooks", watched)
     seen = gradients(trainee, checkpoints_on_host())
-    layers = MODELS["tiny_llama"].config["num_hidden_layers"]
-    assert len(moved) >= layers  # each layer's input
+    config = MODELS["tiny_llama"].config
+    assert len(moved) >= config["num_hidden_layers"]  # each layer's input
+    assert {shape[-1] for shape in moved} == {config["hidden_size"]}  # and no gate, head or score of attention
     assert len(seen) == len(expected)
     assert all(map(torch.equal, seen, expected))
 
