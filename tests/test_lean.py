@@ -4,7 +4,7 @@ What a CUDA card alone can do (paging, pinned copies, Liger) is not run here.
 """
 
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import bitsandbytes
 import pytest
@@ -31,8 +31,9 @@ from bench.measure.memory import LiveStorages
 from bench.methods import METHODS, Unsupported
 from bench.models import MODELS
 from bench.recipe import recipe_for
-from bench.run import ENGINES, quantisation_tensors
+from bench.run import ENGINES, quantisation_tensors, run_case
 from bench.tasks import IGNORE, Example
+from bench.tolerances import ADAPTER_FILE_OVERHEAD, merge_tolerance
 from bench.train import backward, make_optimizer, plan_steps
 
 SUM_CLOSE = 1e-5  # relative: the same sums in another order, in float32
@@ -297,15 +298,43 @@ def test_lean_step_can_be_followed_without_data(sample):
     assert fake.grad.shape == hidden.shape
 
 
+@pytest.fixture(scope="module")
+def worst():
+    """Source 003's worst case on a tiny model: rows of 1,024 bytes, all full."""
+    case = Case("alpaca_worst", "tiny_llama", "qlora_lean", "cpu")
+    recipe = recipe_for(case, max_length=1024, max_steps=3, gradient_accumulation_steps=1, evaluation_examples=2)
+    return run_case({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent)
+
+
+def test_worst_case_has_one_shape(worst):
+    assert worst["exact"]["step_shape"] == [2, 1024]
+    assert worst["noisy"]["tokens"] > 0.5 * 3 * 2 * 1024  # examples are not cut in two to fill a row
+
+
+def test_record_of_a_lean_case_holds_what_it_promises(worst):
+    seen = worst["evidence"]
+    assert seen["base"]["changed"] == seen["base_changed_by_attaching"] == seen["trained_without_gradient"] == 0
+    assert seen["trained"]["changed"] == seen["trained"]["tensors"]
+    assert seen["start_distance"] == seen["reload_distance"] == seen["off_distance"] == 0
+    merged = merge_tolerance(METHODS["qlora_lean"], MODELS["tiny_llama"], "bfloat16")
+    assert seen["merge_distance"] <= merged
+    least = 2 * worst["exact"]["trainable_parameters"]  # bfloat16
+    assert least <= worst["exact"]["adapter_bytes"] <= least + ADAPTER_FILE_OVERHEAD
+
+
+def test_record_says_what_a_processor_leaves_out(worst):
+    said = " ".join(worst["reasons"])
+    for word in ("not paged", "offload_checkpoints: nothing to do", "embeddings_on_host: nothing to do", "in chunks"):
+        assert word in said
+
+
 @pytest.mark.slow
 def test_lean_losses_are_the_plain_ones_on_the_embedded_model():
     """SmolLM2's real weights, rank 16 on all linear layers: as source 003 sets LoRA up."""
-    from bench.run import run_case
-
     found = {}
     for method in ("qlora", "qlora_lean"):
         case = Case("support", "smollm2_135m", method, "cpu")
         recipe = recipe_for(case, rank=16, max_steps=6, train_examples=48, evaluation_examples=8)
-        found[method] = run_case({"case": case.id, "recipe": vars(recipe), "mirror": ""}, silent)
+        found[method] = run_case({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent)
     assert found["qlora_lean"]["losses"] == pytest.approx(found["qlora"]["losses"], rel=LEAN_CLOSE)
     assert found["qlora_lean"]["quality"]["loss"] == pytest.approx(found["qlora"]["quality"]["loss"], rel=LEAN_CLOSE)

@@ -80,9 +80,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     asked_slow = "slow" in config.option.markexpr or config.stash[OPTIONS].replay
     for item in items:
         case = case_of(item)
-        if case is None:
-            continue
-        reason = run.cannot_run(case)
+        reason = run.cannot_run(case) if case else ""
         if not reason and not asked_slow and item.get_closest_marker("slow"):
             reason = "a paper-size run, or beyond the smoke run; add -m slow"
         if reason:
