@@ -70,6 +70,13 @@ def move_embeddings_to_host(model: Any) -> bool:
     return True
 
 
+def keep_on_host(tensor: Tensor) -> Tensor:
+    """A copy in host memory; pinned where there is a card, so that the copy does not stop it."""
+    pinned = torch.cuda.is_available()
+    kept = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=pinned)
+    return kept.copy_(tensor, non_blocking=pinned)
+
+
 @contextlib.contextmanager
 def checkpoints_on_host() -> Iterator[None]:
     """While a forward pass runs in this, the hidden states that it keeps for the backward pass lie in host memory.
@@ -77,20 +84,17 @@ def checkpoints_on_host() -> Iterator[None]:
     Under gradient checkpointing these are each layer's input; what a layer keeps while it is computed again is
     kept by checkpointing's own hooks and stays where it is.
     """
-    pinned = torch.cuda.is_available()  # so that the copy does not stop the card
 
     def pack(tensor: Tensor) -> Any:
         if tensor.ndim != HIDDEN_STATES or not tensor.is_floating_point():
             return tensor
-        kept = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=pinned)
-        kept.copy_(tensor, non_blocking=pinned)
-        return tensor.device, kept
+        return tensor.device, keep_on_host(tensor)
 
     def unpack(packed: Any) -> Tensor:
         if isinstance(packed, Tensor):
             return packed
         device, kept = packed
-        return kept.to(device, non_blocking=pinned)
+        return kept.to(device, non_blocking=kept.is_pinned())
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         yield
