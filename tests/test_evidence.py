@@ -88,11 +88,11 @@ def reading(monkeypatch):
         trainee = with_b(tiny_trainee("tiny_llama", method, recipe))
         probe = probe_of(trainee)
 
-        def load(model, folder):
+        def load(model, folder, kept):
             path = folder / "adapter_model.safetensors"
             if spoil_file:
                 save_file({name: spoil_file(name, tensor) for name, tensor in load_file(path).items()}, path)
-            loaded = load_adapter(model, folder)
+            loaded = load_adapter(model, folder, kept)
             return spoil_model(loaded) if spoil_model else loaded
 
         monkeypatch.setattr(evidence, "load_adapter", load)

@@ -19,7 +19,9 @@ from bench.packing import INITIAL_DEVIATION, packed_embedding, packed_linear
 
 PAIRS = [(model, method.name) for model in TINY for method in METHODS
          if method.quantised and method.suits(MODELS[model])]  # fmt: skip
-DEVIATION_CLOSE = 0.05  # of the standard deviation of 4,096 normal draws, and NF4's levels keep it
+DRAWS = 4096
+DEVIATION_CLOSE = 0.05  # of the standard deviation of so many normal draws, four times its own; NF4 keeps it
+BYTES_A_WEIGHT = 32  # of the layer that is packed: bfloat16, and what bitsandbytes' kernel for processors takes
 NF4_DISTANCE = 0.12  # relative: of normal weights NF4 keeps a little over three bits
 MIDDLE = """
 import json, sys
@@ -30,7 +32,7 @@ from bench.measure.memory import reset_resident_peak, resident_peak_bytes
 from bench.models import MODELS
 
 tiny_base("tiny_llama", "qlora", tiny_recipe(method="qlora"))  # what is imported and compiled is no part of it
-config = {**MODELS["tiny_llama"].config, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 8,
+config = {**MODELS["tiny_llama"].config, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16,
           "num_attention_heads": 8, "num_key_value_heads": 8}
 MODELS.put("toy_middle", replace(MODELS["tiny_llama"], name="toy_middle", config=config))
 resettable = reset_resident_peak()
@@ -77,7 +79,7 @@ def test_nothing_is_left_without_storage_and_the_rest_is_as_a_plain_base(model, 
     for path, parameter in plain.named_parameters():
         if "norm" in path.lower() or "ln_" in path:
             assert torch.equal(base.get_parameter(path), parameter)
-        elif "embed" in path and path.endswith("weight"):
+        elif "embed" in path and parameter.numel() >= DRAWS:
             assert base.get_parameter(path).std() == pytest.approx(float(parameter.std()), rel=DEVIATION_CLOSE)
     assert [path for path, module in base.named_modules() if type(module) is nn.Linear and not is_head(path)] == []
 
@@ -110,7 +112,7 @@ def test_packed_embedding_is_near_the_table():
 
 
 def test_building_never_holds_the_model_unpacked():
-    """A model of 134 million weights, 268 MB in bfloat16: its codes, and one layer at a time."""
+    """A model of 268 million weights, 537 MB in bfloat16: its codes, and one layer at a time."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", MIDDLE], capture_output=True, text=True,
         cwd=Path(__file__).resolve().parent.parent, check=True,
@@ -118,7 +120,6 @@ def test_building_never_holds_the_model_unpacked():
     seen = json.loads(done.stdout.splitlines()[-1])
     if not seen["resettable"]:
         pytest.skip("this kernel does not let a process start its peak again")
-    assert seen["weights"] == 8 * (4 * 1024**2 + 3 * 1024 * 4096)
+    assert seen["weights"] == 16 * (4 * 1024**2 + 3 * 1024 * 4096)
     codes, largest = seen["weights"] / 2, 1024 * 4096
-    assert codes <= seen["grown"] < codes + 12 * largest + 40e6  # a layer in bfloat16, float32 twice; torch's own
-    assert seen["grown"] < 2 * seen["weights"] * 0.75  # far from the model in bfloat16
+    assert codes <= seen["grown"] < codes + BYTES_A_WEIGHT * largest
