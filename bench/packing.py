@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bench.methods import NF4
 
+BLOCK = 64  # weights that share a scale
 INITIAL_DEVIATION = 0.02  # of transformers' models whose configuration states none
 
 
@@ -33,15 +34,14 @@ def packed_linear(weight: Tensor, bias: Tensor | None, storage: str, compute: to
     import bitsandbytes
 
     outputs, inputs = weight.shape
-    with torch.device("meta"):  # its own first weight would be as large as this one
-        if storage == NF4:
-            packed: Any = bitsandbytes.nn.Linear4bit(
-                inputs, outputs, bias is not None, compute, compress_statistics=True, quant_type="nf4"
-            )
-        else:
-            packed = bitsandbytes.nn.Linear8bitLt(
-                inputs, outputs, bias is not None, has_fp16_weights=False, threshold=6.0
-            )
+    # of one weight first: its own would be as large as this one, and drawn on the processor
+    if storage == NF4:
+        packed: Any = bitsandbytes.nn.Linear4bit(
+            1, 1, bias is not None, compute, compress_statistics=True, quant_type="nf4"
+        )
+    else:
+        packed = bitsandbytes.nn.Linear8bitLt(1, 1, bias is not None, has_fp16_weights=False, threshold=6.0)
+    packed.in_features, packed.out_features = inputs, outputs
     if storage == NF4:
         packed.weight = bitsandbytes.nn.Params4bit(
             weight, requires_grad=False, quant_type="nf4", compress_statistics=True, module=packed
@@ -63,8 +63,8 @@ def packed_embedding(weight: Tensor, compute: torch.dtype, device: str) -> Any:
     """bitsandbytes' NF4 table of this (words, width) weight, on the device; its scales stay in float32."""
     import bitsandbytes
 
-    with torch.device("meta"):
-        packed: Any = bitsandbytes.nn.EmbeddingNF4(weight.shape[0], weight.shape[1], dtype=compute)
+    packed: Any = bitsandbytes.nn.EmbeddingNF4(1, BLOCK, dtype=compute)
+    packed.num_embeddings, packed.embedding_dim = weight.shape
     packed.weight = bitsandbytes.nn.Params4bit(
         weight, requires_grad=False, quant_type="nf4", compress_statistics=False, module=packed
     )
