@@ -32,7 +32,7 @@ from bench.measure.memory import reset_resident_peak, resident_peak_bytes
 from bench.models import MODELS
 
 tiny_base("tiny_llama", "qlora", tiny_recipe(method="qlora"))  # what is imported and compiled is no part of it
-config = {**MODELS["tiny_llama"].config, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16,
+config = {**MODELS["tiny_llama"].config, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 8,
           "num_attention_heads": 8, "num_key_value_heads": 8}
 MODELS.put("toy_middle", replace(MODELS["tiny_llama"], name="toy_middle", config=config))
 resettable = reset_resident_peak()
@@ -112,7 +112,7 @@ def test_packed_embedding_is_near_the_table():
 
 
 def test_building_never_holds_the_model_unpacked():
-    """A model of 268 million weights, 537 MB in bfloat16: its codes, and one layer at a time."""
+    """A model of 134 million weights, 268 MB in bfloat16: its codes, and one layer at a time."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", MIDDLE], capture_output=True, text=True,
         cwd=Path(__file__).resolve().parent.parent, check=True,
@@ -120,6 +120,6 @@ def test_building_never_holds_the_model_unpacked():
     seen = json.loads(done.stdout.splitlines()[-1])
     if not seen["resettable"]:
         pytest.skip("this kernel does not let a process start its peak again")
-    assert seen["weights"] == 16 * (4 * 1024**2 + 3 * 1024 * 4096)
+    assert seen["weights"] == 8 * (4 * 1024**2 + 3 * 1024 * 4096)
     codes, largest = seen["weights"] / 2, 1024 * 4096
     assert codes <= seen["grown"] < codes + BYTES_A_WEIGHT * largest
