@@ -35,8 +35,13 @@ def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float
     return 0.0 if exact else rounding(model, precision)
 
 
-def merge_tolerance(method: Method, model: ModelEntry, precision: str) -> float:
-    """The merged weight is rounded to what the base computes in; NF4's is what it was dequantised to."""
+def merge_tolerance(method: Method, model: ModelEntry, precision: str, kept: str = "float32") -> float:
+    """The merged weight is rounded to what the base computes in; NF4's is what it was dequantised to.
+
+    kept is what the adapter is kept in: unmerged, its products are rounded to that where it is the coarser.
+    """
+    if UNIT_ROUNDING[kept] > UNIT_ROUNDING[precision]:
+        precision = kept
     if method.storage == INT8:
         return INT8_ROUNDING / UNIT_ROUNDING[precision] * rounding(model, precision)
     return rounding(model, precision)

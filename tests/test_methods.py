@@ -148,7 +148,8 @@ def test_saved_and_read_back_it_gives_the_same_logits(model, name, precision):
 @pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].mergeable])
 def test_merge_keeps_logits(model, name, precision):
     seen = life(model, name, precision)
-    assert seen["merge_distance"] <= merge_tolerance(METHODS[name], MODELS[model], precision)
+    kept = "bfloat16" if name == "qlora_lean" else "float32"
+    assert seen["merge_distance"] <= merge_tolerance(METHODS[name], MODELS[model], precision, kept)
 
 
 @BY_PRECISION
