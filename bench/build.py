@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.lean import move_embeddings_to_host
 from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4, PLAIN, Attach, Method, Unsupported
 from bench.models import ENCODER, ModelEntry
 from bench.models.shapes import targeted
-from bench.precision import compute_dtype, storage_dtype
+from bench.packing import drawn, materialise, packed_embedding, packed_linear, zeros_unless_real
+from bench.precision import adapter_dtype, compute_dtype, storage_dtype
 from bench.recipe import Recipe
 from bench.sources import Weights
 
@@ -38,7 +40,11 @@ def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
 
 
 def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtype: torch.dtype, device: str) -> Any:
-    """The model with a new classifier over labels, or (labels = 0) with its language head, on the device."""
+    """The model with a new classifier over labels, or (labels = 0) with its language head, on the device.
+
+    On the device "meta" a model of random weights has shapes and buffers alone.
+    """
+    from accelerate import init_empty_weights
     from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
     auto = AutoModelForTokenClassification if entry.kind == ENCODER else AutoModelForCausalLM
@@ -52,8 +58,10 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
         )
     else:
         torch.manual_seed(SYNTHETIC_SEED)
-        with torch.device(device):
+        with init_empty_weights(include_buffers=False) if device == "meta" else torch.device(device):
             model = auto.from_config(config, dtype=dtype, attn_implementation=attention)
+        if device == "meta":
+            return model.train()
     return model.to(device).train()
 
 
@@ -61,45 +69,29 @@ def is_head(name: str) -> bool:
     return name.split(".")[0] in HEAD_NAMES or any(f".{head}." in f".{name}." for head in HEAD_NAMES)
 
 
-def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu") -> Any:
-    """Replace every linear layer but the head by bitsandbytes' layer of the same weights, one at a time.
+def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu", head: bool = False) -> Any:
+    """Replace every linear layer by bitsandbytes' layer of the same weights on the device, one at a time.
 
-    GPT-2's transposed matrices (Conv1D) are turned round, as transformers' own way of quantising does.
-
-    NF4 is blocks of 64 with their scales quantised again (double quantisation); int8 is LLM.int8() with
-    outliers above 6.0 kept apart.
+    The head is kept as it is, or (head) packed too and the table of embeddings with it. GPT-2's transposed
+    matrices (Conv1D) are turned round, as transformers' own way of quantising does. A layer without storage
+    (meta) is drawn at random first, so that a model of random weights never exists unpacked.
     """
-    import bitsandbytes
     from transformers.pytorch_utils import Conv1D
 
     for name, layer in list(model.named_modules()):
-        if not isinstance(layer, nn.Linear | Conv1D) or is_head(name):
-            continue
-        bias = layer.bias is not None
-        weight = layer.weight.data.T.contiguous() if isinstance(layer, Conv1D) else layer.weight.data
-        outputs, inputs = weight.shape
-        if storage == NF4:
-            packed: Any = bitsandbytes.nn.Linear4bit(
-                inputs, outputs, bias, compute, compress_statistics=True, quant_type="nf4"
-            )
-            packed.weight = bitsandbytes.nn.Params4bit(
-                weight, requires_grad=False, quant_type="nf4", compress_statistics=True, module=packed
-            )
-            # An evaluation on a processor would repack the weights for inference, and bitsandbytes 0.50
-            # then trains on through a kernel without a gradient: whoever evaluates first trains nothing.
-            packed.support_avx512bf16_for_cpu = False
-        else:
-            packed = bitsandbytes.nn.Linear8bitLt(inputs, outputs, bias, has_fp16_weights=False, threshold=6.0)
-            packed.weight = bitsandbytes.nn.Int8Params(
-                weight.to(torch.float16), requires_grad=False, has_fp16_weights=False
-            )
-        if bias:
-            packed.bias = nn.Parameter(layer.bias.data, requires_grad=False)
         parent, _, child = name.rpartition(".")
-        # moving to a device is what quantises; from the device to itself it would do nothing
-        setattr(model.get_submodule(parent), child, packed.to(device))
+        if isinstance(layer, nn.Linear | Conv1D) and (head or not is_head(name)):
+            weight = drawn(layer.weight, model.config, device).data
+            weight = weight.T.contiguous() if isinstance(layer, Conv1D) else weight
+            bias = None if layer.bias is None else zeros_unless_real(layer.bias, device).data
+            packed = packed_linear(weight, bias, storage, compute, device)
+        elif head and layer is model.get_input_embeddings():
+            packed = packed_embedding(drawn(layer.weight, model.config, device).data, compute, device)
+        else:
+            continue
+        setattr(model.get_submodule(parent), child, packed)
+    # Not is_quantized: transformers.Trainer would ask then for transformers' own quantiser, which had no part in it.
     model.is_loaded_in_4bit, model.is_loaded_in_8bit = storage == NF4, storage == INT8
-    model.is_quantized = True
     return model
 
 
@@ -125,7 +117,7 @@ def dequantise(model: Any) -> Any:
         plain.bias = layer.bias
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, plain)
-    model.is_loaded_in_4bit = model.is_loaded_in_8bit = model.is_quantized = False
+    model.is_loaded_in_4bit = model.is_loaded_in_8bit = False
     return model
 
 
@@ -134,14 +126,18 @@ def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Metho
     """The base as the method stores it, before anything is attached."""
     method.check(entry, recipe)
     plain = method.storage == PLAIN
-    model = build_base(entry, weights, labels, seed, storage_dtype(method, recipe), device if plain else "cpu")
+    first = device if plain else "cpu" if weights.folder else "meta"
+    model = build_base(entry, weights, labels, seed, storage_dtype(method, recipe), first)
     if not plain:  # layer by layer, so that the card never holds it whole
-        model = quantise(model, method.storage, compute_dtype(recipe), device).to(device)
-    return model.requires_grad_(False)  # until a method says what trains
+        model = quantise(model, method.storage, compute_dtype(recipe), device, recipe.quantise_head)
+        model = materialise(model, device)
+    if recipe.embeddings_on_host and device != "cpu":
+        move_embeddings_to_host(model)
+    return model.to(device).requires_grad_(False)  # until a method says what trains
 
 
 def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps: int, seed: int) -> Any:
-    """Freeze what the method freezes and add what it adds; every weight that trains is float32."""
+    """Freeze what the method freezes and add what it adds; weights that train are kept as the recipe says."""
     torch.manual_seed(seed)
     if method.trains == ADAPTER:
         targeted(entry, method.targets(entry))  # says which target modules the model lacks
@@ -154,11 +150,14 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
             parameter.requires_grad_(method.trains == ALL)
         if method.trains == HEAD:
             free_head(model)
+    kept = adapter_dtype(recipe)
     for parameter in model.parameters():
-        if parameter.requires_grad and parameter.dtype != torch.float32:
-            parameter.data = parameter.data.float()
+        if parameter.requires_grad and parameter.dtype != kept:
+            parameter.data = parameter.data.to(kept)
     if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        # transformers 5.2x has renamed it
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
         model.enable_input_require_grads()
     return model
 
@@ -178,8 +177,17 @@ def add_adapter(model: Any, config: Any) -> Any:
     return get_peft_model(model, config)
 
 
-def load_adapter(model: Any, folder: Path) -> Any:
-    """A saved adapter on a fresh base. peft repeats a method's start (PiSSA, OLoRA) before it loads."""
-    from peft import PeftModel
+def load_adapter(model: Any, folder: Path, kept: torch.dtype = torch.float32) -> Any:
+    """A saved adapter on a fresh base, kept in the format it was trained in.
 
-    return PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+    peft repeats a method's start (PiSSA, OLoRA) before it loads.
+    """
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    loaded = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+    if kept != torch.float32:  # which is what peft loads it in
+        for layer in (module for module in loaded.modules() if isinstance(module, BaseTunerLayer)):
+            for name in layer.adapter_layer_names:
+                getattr(layer, name).to(kept)
+    return loaded

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from bench.batches import Batch
+from bench.chunks import chunked_token_losses
+from bench.lean import bare_head
 from bench.losses import token_losses
 from bench.models import DECODER
 from bench.precision import autocast
@@ -21,9 +25,7 @@ def outcomes(trainee: Trainee, examples: Sequence[Example]) -> list[dict[str, An
     results: list[dict[str, Any]] = [{} for _ in examples]
     for indices, batch in trainee.batching.evaluation(examples):
         moved = batch.to(trainee.device)
-        with autocast(trainee.recipe, trainee.device):
-            logits = trainee.model(**moved.inputs()).logits
-        losses, predicted, counted = token_losses(logits, moved.labels, trainee.batching.shifted)
+        losses, predicted, counted = batch_outcomes(trainee, moved)
         target = moved.labels[:, 1:] if trainee.batching.shifted else moved.labels
         right = (predicted == target) & counted
         for row, index in enumerate(indices):
@@ -35,6 +37,19 @@ def outcomes(trainee: Trainee, examples: Sequence[Example]) -> list[dict[str, An
             if not trainee.batching.shifted:
                 results[index]["predicted"] = predicted[row][counted[row]].tolist()
     return results
+
+
+def batch_outcomes(trainee: Trainee, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """losses.token_losses of the batch, by way of all logits or a chunk at a time, as the recipe has it."""
+    recipe, shifted = trainee.recipe, trainee.batching.shifted
+    with autocast(recipe, trainee.device):
+        if recipe.loss == "logits":
+            logits = trainee.model(**batch.inputs()).logits
+        else:
+            with bare_head(trainee.model) as head:
+                hidden = trainee.model(**batch.inputs()).logits
+            return chunked_token_losses(head, hidden, batch.labels, shifted, recipe.loss_chunk_tokens)
+    return token_losses(logits, batch.labels, shifted)
 
 
 @torch.no_grad()

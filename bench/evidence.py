@@ -3,8 +3,10 @@
 Logits are compared on a few held-out examples by their relative distance ||a - b|| / ||b||.
 """
 
+import gc
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from transformers.pytorch_utils import Conv1D
 
 from bench.batches import Batching
 from bench.build import dequantise, load_adapter
+from bench.measure.memory import free_bytes
+from bench.measure.parameters import elements
 from bench.methods import Method
-from bench.precision import autocast
+from bench.precision import adapter_dtype, autocast, compute_dtype
 from bench.tasks import Example
 from bench.tolerances import UNIT_ROUNDING
 from bench.train import Trainee
@@ -24,6 +28,7 @@ from bench.train import Trainee
 EXAMPLES = 4
 LENGTH = 64
 WORD = 4  # bytes
+ROUNDED_ROWS = 1024  # of a weight at a time: a head over a vocabulary would take gigabytes in float32
 HASHED_WORDS = 1 << 20  # at a time, so that a hash of a large matrix takes little memory
 MIXER = -7046029254386353131  # 2^64 / golden ratio as a signed integer: spreads places over all bits
 
@@ -33,7 +38,8 @@ class Probe:
 
     def __init__(self, batching: Batching, device: str, examples: Sequence[Example]) -> None:
         shortened = [Example(e.key, e.input_ids[:LENGTH], e.labels[:LENGTH]) for e in examples[:EXAMPLES]]
-        self.batch = batching.one(shortened).to(device)
+        padded = replace(batching, recipe=replace(batching.recipe, padding="longest"))  # whatever training's shape is
+        self.batch = padded.one(shortened).to(device)
         self.recipe = batching.recipe
         self.device = device
 
@@ -121,7 +127,8 @@ def read_back(
     trainee: Trainee, probe: Probe, tuned: Tensor, make_base: Callable[[], Any], release: Callable[[], None]
 ) -> dict[str, Any]:
     """Save what was trained, put it on a fresh base, compare; merge it there (a quantised base
-    dequantised), compare again.
+    dequantised), compare again. Where a card has no room for the dequantised base that is left out, and
+    `merge_not_checked` says so.
 
     release() drops the trained model before the fresh one is built, so that both need not fit at once.
     """
@@ -132,11 +139,15 @@ def read_back(
         method = trainee.method
         release()
         fresh = make_base()
-        fresh = load_adapter(fresh, folder) if method.is_adapter else load_weights(fresh, folder)
+        kept = adapter_dtype(trainee.recipe)
+        fresh = load_adapter(fresh, folder, kept) if method.is_adapter else load_weights(fresh, folder)
         found["reload_distance"] = distance(probe(fresh), tuned)
         if method.quantised:
+            needed = bytes_dequantised(fresh, compute_dtype(trainee.recipe))
             del fresh
-            fresh = load_adapter(dequantise(make_base()), folder)
+            if lacking := lacks_room(needed, trainee.device):
+                return {**found, "merge_not_checked": lacking}
+            fresh = load_adapter(dequantise(make_base()), folder, kept)
     if method.mergeable:
         merged = fresh.merge_and_unload()
         logits = probe(merged)
@@ -156,8 +167,32 @@ def round_again(model: Any, unit: float) -> None:
     generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.Linear | Conv1D):
-            share = torch.rand(module.weight.shape, generator=generator, device=module.weight.device) * 2 - 1
-            module.weight.copy_(module.weight.float() * (1 + unit * share))
+            for rows in module.weight.split(ROUNDED_ROWS):
+                share = torch.rand(rows.shape, generator=generator, device=rows.device) * 2 - 1
+                rows.copy_(rows.float() * (1 + unit * share))
+
+
+def bytes_dequantised(model: Any, plain: torch.dtype) -> int:
+    """What the model takes while its packed layers are made plain again, one after the other, at the most."""
+    parameters = list(model.parameters())
+    held = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
+    packed = sum(elements(p) for p in parameters if not p.is_floating_point())
+    return held + packed * plain.itemsize
+
+
+def lacks_room(needed: int, device: str) -> str:
+    """Why a model of so many bytes has no place on the card; empty where it has one."""
+    if device == "cpu":
+        return ""
+    gc.collect()
+    torch.cuda.empty_cache()
+    free = free_bytes(device) or 0
+    if needed <= free:
+        return ""
+    return (
+        f"merging was not checked: the dequantised base takes {needed / 2**30:.1f} GiB "
+        f"and {free / 2**30:.1f} GiB are free on the card"
+    )
 
 
 def save(trainee: Trainee, folder: Path) -> None:

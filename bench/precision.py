@@ -12,6 +12,11 @@ def compute_dtype(recipe: Recipe) -> torch.dtype:
     return getattr(torch, recipe.precision)
 
 
+def adapter_dtype(recipe: Recipe) -> torch.dtype:
+    """What weights that train are kept in."""
+    return getattr(torch, recipe.adapter_precision)
+
+
 def storage_dtype(method: Method, recipe: Recipe) -> torch.dtype:
     """What unquantised weights are kept in: a model that trains itself in float32, a base in what it computes in.
 

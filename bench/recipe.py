@@ -11,14 +11,15 @@ the record: records of different digests are never compared.
         [methods.NAME]      differences for a method
         [sample.methods.NAME]   and for a method on the sample
 
-Later tables win over earlier ones, in the order printed.
+Later tables win over earlier ones, in the order printed. `[methods.NAME]` in defaults.toml is what a method is
+made of in every task; it comes before all of them.
 """
 
 import hashlib
 import json
 import math
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,25 +67,47 @@ class Recipe:
     virtual_tokens: int  # of prefix and prompt tuning
     initial_rank: int  # AdaLoRA starts here and ends at rank
     head_learning_rate: float  # of a new head; 0: learning_rate
+    # Fields that came after the first records. Each has as its default what recipes did before it was there.
+    loss: str = "logits"  # "chunked": the same loss, without ever holding all logits
+    loss_chunk_tokens: int = 256  # positions whose logits are held at once
+    optimizer: str = "adamw"  # "paged_adamw_8bit": states in 8 bits, and in host memory when the card is full
+    adapter_precision: str = "float32"  # what weights that train are kept in
+    offload_checkpoints: bool = False  # of gradient checkpointing, to host memory
+    embeddings_on_host: bool = False  # frozen ones that no head shares
+    quantise_head: bool = False  # head and embeddings in NF4, as the linear layers
 
     def digest(self) -> str:
-        """Twelve hexadecimal digits that change with any hyperparameter."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        """Twelve hexadecimal digits that change with any hyperparameter.
+
+        A later field counts only where it differs from what was done before it was there: a recipe that does the
+        same as ever keeps its digest, and with it its records and thresholds. Today's defaults.toml has no say.
+        """
+        values = asdict(self)
+        for name, before in LATER_FIELDS.items():
+            if values[name] == before:
+                del values[name]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     def examples_per_step(self) -> int:
         return self.batch_size * self.gradient_accumulation_steps
 
 
 FIELDS: dict[str, Any] = {field.name: field.type for field in fields(Recipe)}
+LATER_FIELDS = {field.name: field.default for field in fields(Recipe) if field.default is not MISSING}
 CHOICES = {
     "data": SIZES,
     "engine": ("bench", "trainer"),
     "schedule": ("linear", "cosine", "constant"),
     "precision": ("float32", "bfloat16", "float16"),
     "padding": ("longest", "max_length"),
+    "loss": ("logits", "chunked"),
+    "optimizer": ("adamw", "paged_adamw_8bit"),
+    "adapter_precision": ("float32", "bfloat16"),  # torch scales no gradients of float16
 }
-AT_LEAST_ONE = ("epochs", "batch_size", "gradient_accumulation_steps", "max_length", "evaluation_batch_size", "rank")
+AT_LEAST_ONE = (
+    "epochs", "batch_size", "gradient_accumulation_steps", "max_length", "evaluation_batch_size", "rank",
+    "loss_chunk_tokens",
+)  # fmt: skip
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -121,13 +144,15 @@ def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 @cache
-def read_defaults(folder: Path) -> Recipe:
-    """The recipe every task starts from. Raises BadFile if a field is missing."""
+def read_defaults(folder: Path) -> tuple[Recipe, dict[str, dict[str, Any]]]:
+    """The recipe every task starts from, and what each method changes of it. Raises BadFile if a field is missing."""
     path = folder / "defaults.toml"
-    values = checked(read_toml(path), str(path))
+    tables = read_toml(path)
+    methods = checked_groups(tables.pop("methods", {}), f"{path} [methods]")
+    values = checked(tables, str(path))
     if missing := [name for name in FIELDS if name not in values]:
         raise BadFile(f"{path}: missing {', '.join(missing)}")
-    return Recipe(**values)
+    return Recipe(**values), methods
 
 
 @cache
@@ -167,7 +192,9 @@ def recipe_for(case: Case, data: str = "sample", folder: Path = RECIPES, **overr
     path = folder / f"{case.task}.toml"
     tables = read_task_file(path) if path.exists() else {}
     sized = tables.get(data, {})
+    defaults, methods = read_defaults(folder)
     layers = [
+        methods.get(case.method, {}),
         tables.get("task", {}),
         {key: value for key, value in sized.items() if key != "methods"},
         tables.get("models", {}).get(case.model, {}),
@@ -178,4 +205,4 @@ def recipe_for(case: Case, data: str = "sample", folder: Path = RECIPES, **overr
     changes: dict[str, Any] = {"data": data}
     for layer in layers:
         changes |= {key: value for key, value in layer.items() if key != "methods"}
-    return replace(read_defaults(folder), **changes)
+    return replace(defaults, **changes)

@@ -13,9 +13,13 @@ import torch
 from bench import evidence, train
 from bench.batches import Batching
 from bench.build import attach, prepare_base
+from bench.cards import CardKind
 from bench.case import Case, parse_case
+from bench.chunks import SAYS, route
 from bench.devices import DEVICES
+from bench.emulation import emulate
 from bench.evaluate import generate, outcomes
+from bench.lean import thrift_reasons
 from bench.measure import flops, parameters
 from bench.measure.clock import step_statistics
 from bench.measure.energy import Joules, utilisation
@@ -50,6 +54,7 @@ class Setting:
     data: dict[str, Any]
     reasons: list[str]
     phases: Phases
+    emulation: dict[str, str]  # of the record's environment; empty where the card is itself
     seconds: dict[str, float] = field(default_factory=dict)
     before: dict[str, float] = field(default_factory=dict)  # quality before a first method was trained
 
@@ -71,7 +76,7 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
     """Find weights and data, and prepare the examples.
 
     payload: case (id), recipe (fields), mirror (path or empty), synthetic (whether weights must be random),
-    threads (of the processor, or 0 for torch's own choice).
+    threads (of the processor, or 0 for torch's own choice), emulate (a card's fields, where there is one).
     """
     quiet()
     if payload.get("threads"):
@@ -97,8 +102,14 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
         "truncated_share": prepared.truncated_share,
     }
     reasons = [f"weights: {weights.reason}", f"data: {rows.reason}", *reasons, *prepared.reasons]
+    reasons += thrift_reasons(recipe, device)
+    emulation = {}
+    if payload.get("emulate"):
+        card = CardKind(**payload["emulate"])
+        emulation["emulation"] = card.name
+        reasons.append(emulate(card, device))
     return Setting(case, recipe, task, entry, method, weights, tokenizer, prepared, batching, device, data, reasons,
-                   Phases(device))  # fmt: skip
+                   Phases(device), emulation)  # fmt: skip
 
 
 def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
@@ -150,6 +161,8 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     make_base = base_maker(setting, say)
     with phases("load"):
         model = make_base()
+    if setting.recipe.loss == "chunked":
+        setting.reasons.append(SAYS[route(model.get_output_embeddings(), setting.device)])
     steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
     found = base_figures(setting, model)
     probe = evidence.Probe(setting.batching, setting.device, setting.prepared.held_out)
@@ -188,6 +201,8 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
 
     seen |= evidence.read_back(trainee, probe, tuned, make_base, release)
     exact["adapter_bytes"] = seen.pop("adapter_bytes")
+    if "merge_not_checked" in seen:
+        setting.reasons.append(seen["merge_not_checked"])
     return {
         "quality_before": before,
         "quality_judged": setting.weights.origin != "synthetic",
@@ -195,7 +210,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
         "evidence": seen,
         "data": setting.data,
         "weights": {"origin": setting.weights.origin, "identity": setting.weights.identity},
-        "environment": describe_worker(setting.device),
+        "environment": {**describe_worker(setting.device), **setting.emulation},
         "reasons": setting.reasons,
         **result,
     }
@@ -289,7 +304,7 @@ def exact_figures(
     found |= flops.step_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
     found["optimizer_steps"] = len(train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed))
     batch = setting.batching.one(setting.prepared.train[: setting.recipe.batch_size])
-    with LiveStorages() as storages:
+    with LiveStorages(setting.device) as storages:
         for tensor in (*model.parameters(), *model.buffers(), *quantisation_tensors(model)):
             storages.add(tensor.detach())
         found["resting_allocated_bytes"] = storages.live_bytes
@@ -322,7 +337,7 @@ class Stepper:
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
         recipe = replace(setting.recipe, schedule="constant", warmup_fraction=0.0)
         trainee = train.Trainee(model, setting.method, recipe, setting.batching, setting.device)
-        self.environment = describe_worker(setting.device)
+        self.environment = {**describe_worker(setting.device), **setting.emulation}
         self._run = train.each_step(trainee, steps[:1] * MOST_TIMED_STEPS)  # one shape again and again
 
     def describe(self) -> dict[str, Any]:

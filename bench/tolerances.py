@@ -36,12 +36,16 @@ def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float
     return 0.0 if exact else rounding(model, precision)
 
 
-def merge_tolerance(method: Method, model: ModelEntry, precision: str, rounding_distance: float = 0.0) -> float:
+def merge_tolerance(
+    method: Method, model: ModelEntry, precision: str, kept: str = "float32", rounding_distance: float = 0.0
+) -> float:
     """The merged weight is rounded to what the base computes in; NF4's is what it was dequantised to.
 
+    kept is what the adapter is kept in: unmerged, its products are rounded to that where it is the coarser.
     rounding_distance: what one more rounding of every weight was seen to do to this model's logits. Where that
     is more than the reasoned rounding (random weights multiply errors), merging may cost that much more too.
     """
-    expected = rounding(model, precision)
-    seen = max(expected, ROUNDINGS_OF_MERGING * rounding_distance)
+    if UNIT_ROUNDING[kept] > UNIT_ROUNDING[precision]:
+        precision = kept
+    seen = max(rounding(model, precision), ROUNDINGS_OF_MERGING * rounding_distance)
     return INT8_ROUNDING / UNIT_ROUNDING[precision] * seen if method.storage == INT8 else seen

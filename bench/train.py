@@ -4,6 +4,7 @@ The mean of a step is over its labels, not over its micro-batches, so gradient a
 gradient of the large batch exactly, padding or not.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,8 @@ import torch
 from torch import nn
 
 from bench.batches import Batch, Batching
+from bench.chunks import chunked_loss, route
+from bench.lean import bare_head, checkpoints_on_host
 from bench.losses import summed_loss
 from bench.measure.clock import synchronise
 from bench.methods import Method
@@ -82,10 +85,18 @@ def make_optimizer(trainee: Trainee) -> torch.optim.Optimizer:
         groups.setdefault((rate, decay), []).append(parameter)
     if not groups:
         raise ValueError(f"{trainee.method.name} left nothing to train")
-    return torch.optim.AdamW(
-        [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()],
-        fused=trainee.device.startswith("cuda"),
-    )
+    found = [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+    if recipe.optimizer == "paged_adamw_8bit":
+        return eight_bit_adamw(found, trainee.device)
+    return torch.optim.AdamW(found, fused=trainee.device.startswith("cuda"))
+
+
+def eight_bit_adamw(groups: list[dict[str, Any]], device: str) -> torch.optim.Optimizer:
+    """bitsandbytes' AdamW: both moments of tensors of 4,096 weights and more in 8 bits; paged on CUDA alone."""
+    import bitsandbytes
+
+    make = bitsandbytes.optim.PagedAdamW8bit if device.startswith("cuda") else bitsandbytes.optim.AdamW8bit
+    return make(groups)
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Any:
@@ -101,14 +112,31 @@ def backward(trainee: Trainee, batches: Sequence[Batch], scaler: Any = None) -> 
     scored = sum(batch.scored for batch in batches)
     total = torch.zeros((), device=trainee.device)
     for number, batch in enumerate(batches):
-        with autocast(trainee.recipe, trainee.device):
-            logits = trainee.model(**batch.inputs()).logits
-            loss = summed_loss(logits, batch.labels, trainee.batching.shifted) / scored
+        with autocast(trainee.recipe, trainee.device), kept_for_backward(trainee):
+            loss = batch_loss(trainee, batch) / scored
             total += loss.detach()
             if trainee.method.penalty and number == 0:
                 loss = loss + trainee.method.penalty(trainee.model)
         (scaler.scale(loss) if scaler else loss).backward()
     return float(total)
+
+
+def kept_for_backward(trainee: Trainee) -> contextlib.AbstractContextManager:
+    """Where what the backward pass needs is kept; on a processor it is in host memory as it is."""
+    recipe = trainee.recipe
+    offload = recipe.gradient_checkpointing and recipe.offload_checkpoints and trainee.device != "cpu"
+    return checkpoints_on_host() if offload else contextlib.nullcontext()
+
+
+def batch_loss(trainee: Trainee, batch: Batch) -> torch.Tensor:
+    """The loss summed over the batch's labels, by way of all logits or a chunk at a time."""
+    shifted = trainee.batching.shifted
+    if trainee.recipe.loss == "logits":
+        return summed_loss(trainee.model(**batch.inputs()).logits, batch.labels, shifted)
+    with bare_head(trainee.model) as head:
+        hidden = trainee.model(**batch.inputs()).logits
+    by = route(head, trainee.device)
+    return chunked_loss(head, hidden, batch.labels, shifted, trainee.recipe.loss_chunk_tokens, by)
 
 
 def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[tuple[int, Step, float, float, list[Batch]]]:

@@ -4,6 +4,7 @@ Each item of its data set is one micro-batch, already collated, so both engines 
 same order; `num_items_in_batch` makes its accumulation a mean over labels as ours is.
 """
 
+import contextlib
 import math
 import tempfile
 import time
@@ -13,9 +14,12 @@ from typing import Any
 import torch
 
 from bench.batches import Batch
+from bench.chunks import chunked_loss, route
+from bench.lean import bare_head
 from bench.losses import summed_loss
 from bench.measure.clock import synchronise
-from bench.train import Say, Step, Trainee, Training, make_optimizer, make_schedule, progress
+from bench.precision import autocast
+from bench.train import Say, Step, Trainee, Training, kept_for_backward, make_optimizer, make_schedule, progress
 
 
 class MicroBatches(torch.utils.data.Dataset):
@@ -46,19 +50,19 @@ def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epo
     batches = [[trainee.batching.collated(items) for items in step.micro_batches] for step in steps]
     optimizer = make_optimizer(trainee)
     training = Training()
-    shifted = trainee.batching.shifted
     penalty_due = [True]
     parts: list[torch.Tensor] = []  # of the step's loss; the method's penalty is none of them
 
     def loss_of(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        loss = summed_loss(outputs.logits, labels, shifted) / num_items_in_batch
+        loss = loss_of_outputs(trainee, head, outputs.logits, labels) / num_items_in_batch
         parts.append(loss.detach())
         if trainee.method.penalty and penalty_due[0]:
             penalty_due[0] = False
             loss = loss + trainee.method.penalty(trainee.model)
         return loss
 
-    with tempfile.TemporaryDirectory() as folder:
+    taken_off = contextlib.nullcontext() if trainee.recipe.loss == "logits" else bare_head(trainee.model)
+    with tempfile.TemporaryDirectory() as folder, taken_off as head, kept_for_backward(trainee):
         trainer = Trainer(
             model=trainee.model,
             args=arguments(trainee, folder, len(steps)),
@@ -71,6 +75,16 @@ def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epo
         trainer.train()
     on_epoch(steps[-1].epoch)
     return training
+
+
+def loss_of_outputs(trainee: Trainee, head: Any, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The summed loss of the model's logits, or (with a head that was taken off) of the hidden states below it."""
+    shifted = trainee.batching.shifted
+    if head is None:
+        return summed_loss(outputs, labels, shifted)
+    with autocast(trainee.recipe, trainee.device):
+        by = route(head, trainee.device)
+        return chunked_loss(head, outputs, labels, shifted, trainee.recipe.loss_chunk_tokens, by)
 
 
 def arguments(trainee: Trainee, folder: str, steps: int) -> Any:

@@ -7,6 +7,8 @@ from bench.methods import METHODS
 from bench.record import Record
 from bench.tolerances import ADAPTER_FILE_OVERHEAD, FLOPS_AGREEMENT, STEP_FLOPS_AGREEMENT
 
+BYTES = {"float32": 4, "bfloat16": 2}
+
 
 def test_trainable_parameters(record: Record) -> None:
     """As many train as the method's paper says."""
@@ -31,14 +33,20 @@ def test_step_flops(record: Record) -> None:
 
 
 def test_adapter_bytes(case: Case, record: Record) -> None:
-    """On disk the adapter takes four bytes a trained parameter, a header, and what the method needs to be read back."""
+    """On disk the adapter takes the bytes of what trains, a header, and what the method needs to be read back."""
     if METHODS[case.method].stores_more:
         pytest.skip(METHODS[case.method].stores_more)
-    least = 4 * record.exact["trainable_parameters"]
+    least = bytes_of_what_trains(record)
     assert least <= record.exact["adapter_bytes"] <= least + ADAPTER_FILE_OVERHEAD
 
 
 def test_allocated_bytes(record: Record) -> None:
     """A step's peak holds at least the model at rest and a gradient for each trained parameter."""
     at_rest, peak = record.exact["resting_allocated_bytes"], record.exact["step_allocated_bytes"]
-    assert peak >= at_rest + 4 * record.exact["trainable_parameters"]
+    assert peak >= at_rest + bytes_of_what_trains(record)
+
+
+def bytes_of_what_trains(record: Record) -> int:
+    """Of the trained weights, or of their gradients: four bytes each, two in bfloat16."""
+    kept = record.recipe.get("adapter_precision", "float32")  # records of before have no such field
+    return BYTES[kept] * record.exact["trainable_parameters"]

@@ -88,11 +88,11 @@ def reading(monkeypatch):
         trainee = with_b(tiny_trainee("tiny_llama", method, recipe))
         probe = probe_of(trainee)
 
-        def load(model, folder):
+        def load(model, folder, kept):
             path = folder / "adapter_model.safetensors"
             if spoil_file:
                 save_file({name: spoil_file(name, tensor) for name, tensor in load_file(path).items()}, path)
-            loaded = load_adapter(model, folder)
+            loaded = load_adapter(model, folder, kept)
             return spoil_model(loaded) if spoil_model else loaded
 
         monkeypatch.setattr(evidence, "load_adapter", load)
@@ -105,7 +105,7 @@ def reading(monkeypatch):
 def tolerances(found, method="lora"):
     """(of reading back, of merging), the latter with what a rounding was seen to do."""
     arguments = (METHODS[method], MODELS["tiny_llama"], "float32")
-    return reload_tolerance(*arguments), merge_tolerance(*arguments, found["rounding_distance"])
+    return reload_tolerance(*arguments), merge_tolerance(*arguments, rounding_distance=found["rounding_distance"])
 
 
 @pytest.mark.parametrize("method", ["lora", "lora_all", "qlora", "rslora"])
@@ -177,8 +177,8 @@ def test_rounding_again_moves_weights_by_at_most_one_unit(dtype):
 def test_a_model_that_makes_more_of_roundings_is_allowed_more():
     method, model = METHODS["qlora"], MODELS["bert_base"]
     reasoned = merge_tolerance(method, model, "bfloat16")
-    assert merge_tolerance(method, model, "bfloat16", reasoned / 10) == reasoned
-    assert merge_tolerance(method, model, "bfloat16", reasoned) == 2 * reasoned
+    assert merge_tolerance(method, model, "bfloat16", rounding_distance=reasoned / 10) == reasoned
+    assert merge_tolerance(method, model, "bfloat16", rounding_distance=reasoned) == 2 * reasoned
 
 
 def test_weights_that_are_not_saved_do_not_read_back(monkeypatch):
@@ -320,3 +320,35 @@ def test_saved_bytes_count_weights_alone(tmp_path):
 def test_probe_batches_as_the_case_does():
     probe = evidence.Probe(tiny_batching("tiny_llama", tiny_recipe(padding="max_length")), "cpu", tiny_examples())
     assert probe.batch.input_ids.shape == (evidence.EXAMPLES, 32)
+
+
+def test_bytes_dequantised_are_those_of_the_plain_base():
+    """At the most: what is packed is still there when the last layer is made plain."""
+    recipe = tiny_recipe(method="qlora")
+    packed, plain = (tiny_base("tiny_llama", method, recipe) for method in ("qlora", "lora"))
+    held = sum(parameter.numel() * parameter.element_size() for parameter in packed.parameters())
+    linear = sum(layer.weight.numel() for name, layer in plain.named_modules()
+                 if isinstance(layer, nn.Linear) and name != "lm_head")  # fmt: skip
+    assert evidence.bytes_dequantised(packed, torch.bfloat16) == held + 2 * linear
+
+
+@pytest.mark.parametrize(
+    ("free", "says"), [(4, ""), (3, "merging was not checked: the dequantised base takes 4.0 GiB")]
+)
+def test_merge_steps_aside_where_a_card_has_no_room(monkeypatch, free, says):
+    monkeypatch.setattr(evidence, "free_bytes", lambda device: free * 2**30)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    assert evidence.lacks_room(4 * 2**30, "cuda:0").startswith(says)
+    assert bool(evidence.lacks_room(4 * 2**30, "cuda:0")) is bool(says)
+    assert evidence.lacks_room(2**60, "cpu") == ""
+
+
+def test_read_back_says_that_merging_was_not_checked(monkeypatch):
+    trainee = with_b(tiny_trainee(method="qlora", recipe=tiny_recipe(method="qlora")))
+    probe = probe_of(trainee)
+    monkeypatch.setattr(evidence, "lacks_room", lambda needed, device: "no room")
+    seen = read_back(trainee, probe, probe(trainee.model),
+                     lambda: tiny_base("tiny_llama", "qlora", trainee.recipe), lambda: None)  # fmt: skip
+    assert seen["merge_not_checked"] == "no room"
+    assert seen["reload_distance"] == 0
+    assert "merge_distance" not in seen

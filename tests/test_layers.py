@@ -11,16 +11,16 @@ import pytest
 from bench.places import ROOT
 
 LAYERS = (
-    "__init__", "places", "registry", "case", "recipe", "record",  # plain data
+    "__init__", "places", "registry", "case", "recipe", "cards", "record",  # plain data
     "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and where their weights and rows are
     "precision", "tolerances", "matrix", "thresholds", "report",
-    "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "evidence", "run",  # the work
+    "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation", "evaluate", "evidence", "run",  # the work
     "executor", "engines", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
-    "__init__", "places", "registry", "case", "recipe", "record", "models", "methods", "sources", "devices", "tasks",
-    "tokenizers", "matrix", "thresholds", "report", "executor", "engines", "plugin",
+    "__init__", "places", "registry", "case", "recipe", "cards", "record", "models", "methods", "sources", "devices",
+    "tasks", "tokenizers", "matrix", "thresholds", "report", "executor", "engines", "plugin",
     "commands", "__main__",
 )  # fmt: skip
 COLLECT_SECONDS = 2.0

@@ -8,6 +8,7 @@ from bench.case import Case, parse_case
 from bench.matrix import Selection, all_cases, is_smoke
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
+from bench.recipe import recipe_for
 from bench.registry import UnknownName
 from bench.tasks import TASKS
 
@@ -72,6 +73,30 @@ def test_embedded_models_run_every_method_that_suits_on_every_device():
 def test_sources_models_run_what_the_source_ran_on_a_gpu_alone():
     seen = {(case.task, case.method, case.device) for case in all_cases(DEFAULT) if case.model == "gpt2"}
     assert seen == {("support", "lora", "cuda")}
+
+
+def test_source_003s_model_runs_its_methods_at_drawn_lengths_and_at_the_worst():
+    seen = {(case.task, case.method) for case in all_cases(DEFAULT) if case.model == "llama31_8b"}
+    methods = ("lora", "qlora", "qlora_lean", "dora", "adalora", "olora", "hira")
+    assert seen == {(task, method) for task in ("alpaca", "alpaca_worst") for method in methods}
+
+
+def test_worst_case_is_of_the_sources_models_alone():
+    assert models_of(case for case in all_cases(DEFAULT) if case.task == "alpaca_worst") == {
+        "llama31_8b",
+        "llama31_70b",
+    }
+    named = Selection(tasks=("alpaca_worst",), models=("tiny_llama",), methods=("qlora_lean",), devices=("cpu",))
+    assert len(all_cases(named)) == 1
+
+
+@pytest.mark.parametrize("size", ["sample", "full"])
+@pytest.mark.parametrize("method", ["qlora", "qlora_lean"])
+def test_worst_case_is_source_003s_protocol_in_full_rows(method, size):
+    recipe = recipe_for(Case("alpaca_worst", "llama31_8b", method, "cuda"), size)
+    assert (recipe.batch_size, recipe.gradient_accumulation_steps, recipe.max_length) == (2, 4, 2048)
+    assert (recipe.packing, recipe.padding, recipe.gradient_checkpointing) == (True, "max_length", True)
+    assert (recipe.rank, recipe.alpha, recipe.learning_rate) == (16, 16.0, 2e-4)
 
 
 def test_tiny_models_run_only_when_named():

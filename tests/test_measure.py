@@ -6,10 +6,10 @@ import pytest
 import torch
 from tiny_trainees import LABELS, TINY, labels_of, tiny_base, tiny_examples, tiny_recipe, tiny_trainee
 
-from bench.measure import energy, flops, parameters
+from bench.measure import energy, flops, memory, parameters
 from bench.measure.clock import step_statistics
 from bench.measure.environment import LIBRARIES, describe_machine, describe_worker
-from bench.measure.memory import ROUNDING, LiveStorages, Phases
+from bench.measure.memory import ROUNDING, LiveStorages, Phases, free_bytes
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.tolerances import FLOPS_AGREEMENT, STEP_FLOPS_AGREEMENT
@@ -76,6 +76,48 @@ def test_storages_of_a_step_repeat_to_the_byte(model, method):
 def test_full_training_holds_more_than_lora(model):
     (_, full), (_, lora) = step_bytes(model, "full"), step_bytes(model, "lora")
     assert full > lora
+
+
+def test_a_cards_allocator_is_there_before_its_peak_is_started_again(monkeypatch):
+    """torch refuses to start the peak of a card that nothing has touched; a case's first phase would end there."""
+    asked = []
+    for name in ("init", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda name=name: asked.append(name))
+    for name in ("reset_peak_memory_stats", "synchronize"):
+        monkeypatch.setattr(torch.cuda, name, lambda device, name=name: asked.append(name))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 4)
+    monkeypatch.setattr(memory, "driver_bytes", lambda device: None)
+    phases = Phases("cuda:0")
+    with phases("load"):
+        pass
+    assert asked[0] == "init"
+    assert "reset_peak_memory_stats" in asked
+    assert phases.peaks["load"] == {"allocated_bytes": 3, "reserved_bytes": 4, "driver_bytes": None}
+    assert phases.highest() == 4
+
+
+@pytest.mark.parametrize(
+    ("share", "free", "expected"),
+    [
+        pytest.param(1.0, 50, 60, id="the card's, and what the allocator keeps unused"),
+        pytest.param(0.3, 50, 10, id="the cap's, less what tensors hold"),
+    ],
+)
+def test_free_bytes_are_within_the_cap(monkeypatch, share, free, expected):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 100))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 30)
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: share)
+    assert free_bytes("cuda:0") == expected
+    assert free_bytes("cpu") is None
+
+
+def test_storages_of_one_device_are_counted_alone():
+    with LiveStorages("cuda:0") as other, LiveStorages("cpu") as own:
+        kept = torch.ones(256)
+    assert (other.peak_bytes, own.peak_bytes) == (0, 1024)
+    assert kept.sum() == 256
 
 
 def test_a_phase_does_not_inherit_the_peak_before():

@@ -1,16 +1,19 @@
 """One recipe out of layers, the later over the earlier; every mistake in a file is named by file and key."""
 
+import json
 import math
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
+from hashlib import sha256
 
 import pytest
 
 from bench.case import Case
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.places import RECIPES
-from bench.recipe import FIELDS, BadFile, read_task_file, recipe_for
+from bench.places import RECIPES, RESULTS
+from bench.recipe import FIELDS, LATER_FIELDS, BadFile, Recipe, read_defaults, read_task_file, recipe_for
+from bench.record import read_records
 from bench.tasks import TASKS
 
 CASE = Case("toy", "tiny_bert", "lora", "cpu")
@@ -34,6 +37,9 @@ OTHER_VALUES = {
     "schedule": "cosine",
     "precision": "float32",
     "padding": "max_length",
+    "loss": "chunked",
+    "optimizer": "paged_adamw_8bit",
+    "adapter_precision": "bfloat16",
     int: 77,
     float: 0.77,
 }
@@ -107,6 +113,36 @@ def test_digest_changes_with_any_field(plain, field):
 @pytest.mark.parametrize("field", [name for name, kind in FIELDS.items() if kind is bool])
 def test_digest_changes_with_any_switch(plain, field):
     assert replace(plain, **{field: not getattr(plain, field)}).digest() != plain.digest()
+
+
+@pytest.mark.parametrize("field", LATER_FIELDS)
+def test_a_later_field_that_does_as_ever_leaves_the_digest(plain, field):
+    """Records and thresholds of recipes that had no such field stand."""
+    before = {name: value for name, value in asdict(plain).items() if name not in LATER_FIELDS}
+    text = json.dumps(before, sort_keys=True)
+    assert replace(plain, **{field: LATER_FIELDS[field]}).digest() == sha256(text.encode()).hexdigest()[:12]
+
+
+@pytest.mark.parametrize("run", ["smoke", "pos-full"])
+def test_committed_records_keep_their_digests(run):
+    """Read as a recipe of today, what a record of before says has the digest that stands beside it."""
+    records, _ = read_records(RESULTS / "runs" / run / "records.jsonl")
+    assert records
+    assert [case for case, one in records.items() if Recipe(**one.recipe).digest() != one.recipe_digest] == []
+
+
+def test_what_a_method_is_made_of_holds_in_every_task(folder):
+    text = "[task]\nrank = 3\n[methods.lora]\nalpha = 5.0\n"
+    (folder / "toy.toml").write_text(text, encoding="utf-8")
+    with (folder / "defaults.toml").open("a", encoding="utf-8") as file:
+        file.write('[methods.lora]\nloss = "chunked"\nrank = 2\nalpha = 2.0\n')
+    recipe = recipe_for(CASE, folder=folder)
+    assert (recipe.loss, recipe.rank, recipe.alpha) == ("chunked", 3, 5.0)
+    assert recipe_for(replace(CASE, method="dora"), folder=folder).loss == "logits"
+
+
+def test_methods_of_the_defaults_exist():
+    assert set(read_defaults(RECIPES)[1]) <= set(METHODS.names())
 
 
 def test_digest_is_the_same_for_the_same_recipe(plain):

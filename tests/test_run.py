@@ -114,7 +114,7 @@ def test_evidence_holds(case_id):
     arguments = (method, MODELS[parse_case(case_id).model], payload(case_id)["recipe"]["precision"])
     assert found["start_distance"] <= start_tolerance(*arguments)
     assert found["reload_distance"] <= reload_tolerance(*arguments)
-    assert found["merge_distance"] <= merge_tolerance(*arguments, found["rounding_distance"])
+    assert found["merge_distance"] <= merge_tolerance(*arguments, rounding_distance=found["rounding_distance"])
     assert found["off_distance"] == 0
     assert found["base"]["changed"] == found["base_changed_by_attaching"] == 0
     assert found["trained"]["changed"] == found["trained"]["tensors"] > 0

@@ -54,6 +54,22 @@ def driver_bytes(device: str) -> int | None:
     return used[0] if used else None
 
 
+def highest(*figures: int | None) -> int | None:
+    """The highest of the figures that are known; None, and not 0, where none is."""
+    return max((figure for figure in figures if figure is not None), default=None)
+
+
+def free_bytes(device: str) -> int | None:
+    """What tensors of this process can still take on the card, within its cap; None for a processor."""
+    if device == "cpu":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    allocated = torch.cuda.memory_allocated(device)
+    unused = torch.cuda.memory_reserved(device) - allocated  # what the allocator keeps is free for tensors
+    cap = torch.cuda.get_per_process_memory_fraction(device) * total
+    return round(min(free + unused, cap - allocated))
+
+
 class Phases:
     """Peak bytes of each named phase of a case: `with phases("train"): ...`.
 
@@ -66,6 +82,8 @@ class Phases:
         self.peaks: dict[str, dict[str, int | None]] = {}
         self._outer: list[str] = []
         self.resettable = device != "cpu" or reset_resident_peak()
+        if device != "cpu":
+            torch.cuda.init()  # an allocator that does not exist yet refuses to start its peak again
 
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -79,7 +97,7 @@ class Phases:
         """Add the peak since the last reset to the phase that is open, and start again."""
         if self._outer:
             seen, kept = self._peak(), self.peaks.get(self._outer[-1], {})
-            self.peaks[self._outer[-1]] = {key: max(value or 0, kept.get(key) or 0) for key, value in seen.items()}
+            self.peaks[self._outer[-1]] = {key: highest(value, kept.get(key)) for key, value in seen.items()}
         self._reset()
 
     def _reset(self) -> None:
@@ -110,11 +128,13 @@ class LiveStorages(TorchDispatchMode):
     """Follow every tensor storage that operations make: the bytes alive, and their peak.
 
     A storage counts from the operation that returns it until its last reference goes, rounded up to 512
-    bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly.
+    bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly. With a device
+    ("cuda:0") only storages of its kind count, and not what was moved to the host.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "") -> None:
         super().__init__()
+        self.kind = device.split(":")[0]
         self.live_bytes = 0
         self.peak_bytes = 0
         self._seen: dict[int, Any] = {}
@@ -123,7 +143,8 @@ class LiveStorages(TorchDispatchMode):
         """Count the tensor's storage, once."""
         storage = tensor.untyped_storage()
         key = storage._cdata
-        if key in self._seen or storage.device.type == "meta":
+        kind = storage.device.type
+        if key in self._seen or kind == "meta" or (self.kind and kind != self.kind):
             return
         size = -(-storage.nbytes() // ROUNDING) * ROUNDING
         self.live_bytes += size

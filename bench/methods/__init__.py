@@ -91,6 +91,8 @@ class Method:
             raise Unsupported(
                 f"{self.name} cannot train packed rows: its virtual tokens come once a row; packing = false"
             )
+        if recipe.loss == "chunked" and model.kind == ENCODER:
+            raise Unsupported(f"loss = 'chunked' is for a head over a vocabulary; {model.name} has a classifier")
 
 
 METHODS: Registry[Method] = Registry("method")

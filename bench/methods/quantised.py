@@ -5,11 +5,26 @@ from typing import Any
 from bench.methods import INT8, METHODS, NF4, Attach, Method
 from bench.methods.lora import lora_config, low_rank, low_rank_and_magnitude
 from bench.methods.targets import all_linear
+from bench.models import DECODER
 
 
 @METHODS.add("qlora", Method, paper="arXiv:2305.14314", storage=NF4, count=low_rank, targets=all_linear)
 def qlora(attach: Attach) -> Any:
     """LoRA on all linear layers of a base in NF4 with double quantisation."""
+    return lora_config(attach, all_linear(attach.model))
+
+
+@METHODS.add(
+    "qlora_lean",
+    Method,
+    paper="arXiv:2305.14314",
+    storage=NF4,
+    count=low_rank,
+    targets=all_linear,
+    kinds=(DECODER,),  # what it saves most on are logits over a vocabulary
+)
+def qlora_lean(attach: Attach) -> Any:
+    """QLoRA in less memory: loss in chunks, bf16 adapters, 8-bit paged AdamW, checkpoints on the host."""
     return lora_config(attach, all_linear(attach.model))
 
 

@@ -6,6 +6,7 @@
 from bench.models import ModelEntry, add
 
 TAGGING = {"pos": ("full", "lora", "lora_after_full")}  # source 001
+SOURCE_003 = ("lora", "qlora", "qlora_lean", "dora", "adalora", "olora", "hira")  # what it ran or names
 
 add(
     ModelEntry(
@@ -130,7 +131,7 @@ add(
             "intermediate_size": 14336,
         },
         tokenizer_stand_in="smollm2_135m",
-        source_cases={"alpaca": ("lora", "qlora", "dora", "adalora", "olora", "hira")},
+        source_cases={"alpaca": SOURCE_003, "alpaca_worst": SOURCE_003},
     )
 )
 
@@ -148,6 +149,6 @@ add(
             "intermediate_size": 28672,
         },
         tokenizer_stand_in="smollm2_135m",
-        source_cases={"alpaca": ("qlora",)},
+        source_cases={"alpaca": ("qlora",), "alpaca_worst": ("qlora",)},
     )
 )

@@ -14,7 +14,7 @@ from bench.methods import METHODS
 from bench.models import MODELS
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
-from bench.plugin.session import Run
+from bench.plugin.session import EMULATION, Run, emulation_of
 from bench.record import FAILED, NOT_RUN, Record
 from bench.report import as_markdown, as_text, rows
 from bench.tasks import TASKS
@@ -80,9 +80,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     asked_slow = "slow" in config.option.markexpr or config.stash[OPTIONS].replay
     for item in items:
         case = case_of(item)
-        if case is None:
-            continue
-        reason = run.cannot_run(case)
+        reason = run.cannot_run(case) if case else ""
         if not reason and not asked_slow and item.get_closest_marker("slow"):
             reason = "a paper-size run, or beyond the smoke run; add -m slow"
         if reason:
@@ -172,6 +170,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     about = describe_machine()
     machine_info["accelerator"] = about["accelerator"]
     machine_info["driver"] = about["driver"]
+    machine_info[EMULATION] = emulation_of(config.stash[OPTIONS])
     machine_info["libraries"] = about["libraries"]
 
 

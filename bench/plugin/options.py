@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.cards import CARDS, GIB, CardKind, read_card
+from bench.devices import cards
 from bench.matrix import Selection
 from bench.places import RUNS
 from bench.recipe import CHOICES
@@ -36,6 +38,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--synthetic", action="store_true", help="random weights for every model; quality is not judged")
     group.addoption("--resume", metavar="RUN", default="", help="go on with a run's folder: run only what is missing")
     group.addoption("--replay", metavar="RUN", default="", help="judge a run's records again, run nothing")
+    group.addoption("--emulate", metavar="CARD", default="",
+                    help=f"GPU cases as on a smaller card: {', '.join(CARDS.names())}, or NAME=GiB")  # fmt: skip
     group.addoption("--case-timeout", metavar="SECONDS", type=float, default=0.0,
                     help="a case that takes longer has failed (default 900; with full data 21600)")  # fmt: skip
     group.addoption("--workers", metavar="N", type=int, default=1, help="cases at a time on one device (default 1)")
@@ -55,6 +59,7 @@ class Options:
     replay: Path | None
     case_timeout: float
     workers: int
+    emulate: CardKind | None = None
 
 
 def read_options(config: pytest.Config) -> Options:
@@ -87,7 +92,24 @@ def read_options(config: pytest.Config) -> Options:
         replay=replay,
         case_timeout=timeout,
         workers=workers,
+        emulate=emulated(config.getoption("emulate")),
     )
+
+
+def emulated(text: str) -> CardKind | None:
+    """The card that GPU cases are to be run as on; it must not be larger than the card that is there."""
+    if not text:
+        return None
+    try:
+        card = read_card(text)
+    except (UnknownName, ValueError) as error:
+        raise pytest.UsageError(f"--emulate: {error}") from None
+    if cards() and card.total_bytes > cards()[0].total_bytes:
+        raise pytest.UsageError(
+            f"--emulate {text}: {card.name} has {card.total_gib:.2f} GiB and this machine's {cards()[0].name} "
+            f"{cards()[0].total_bytes / GIB:.2f}; a card can stand in for a smaller one only"
+        )
+    return card
 
 
 def names(text: str) -> tuple[str, ...]:

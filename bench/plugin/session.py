@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bench.cards import CardKind, recipe_on
 from bench.case import Case
 from bench.devices import missing
 from bench.executor import Executor, Job, Outcome, Session
@@ -27,6 +30,7 @@ PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run")
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
+EMULATION = "emulation"  # the key of a run and of a record's environment: the emulated card's name
 # libgomp's threads spin long while they wait, which starves a busy machine: steps were seen a hundred times
 # slower beside another process. Sleeping at once costs 1.8 times on an idle one, a short spin almost nothing.
 # It is read once, so it is set before the workers' libraries load.
@@ -49,6 +53,7 @@ class Run:
         self._environment: dict[str, str] = {}
         if self.folder:
             self._stored, self.complaints = read_records(self.folder / "records.jsonl")
+            refuse_another_card(options, self.folder, self._stored.values())
         if options.replay:
             self.records = dict(self._stored)
 
@@ -59,7 +64,12 @@ class Run:
         return "full" if find_full(TASKS[case.task].data, self.options.mirror) else "sample"
 
     def recipe(self, case: Case) -> Recipe:
-        return recipe_for(case, self.data_size(case), engine=self.options.engine)
+        recipe = recipe_for(case, self.data_size(case), engine=self.options.engine)
+        return recipe_on(recipe, card) if (card := self._card(case)) else recipe
+
+    def _card(self, case: Case) -> CardKind | None:
+        """The card that the case is run as on; None for the one that is there, and for the processor."""
+        return None if case.device == "cpu" else self.options.emulate
 
     def cannot_run(self, case: Case) -> str:
         """Why the case is skipped before it starts; empty if it can run."""
@@ -124,14 +134,17 @@ class Run:
             "synthetic": self.options.synthetic,
             "threads": max(1, describe_machine()["cores"] // self.options.workers),
         }
+        if card := self._card(case):
+            payload["emulate"] = asdict(card)
         return Job(key or case.id, work, payload, case.device, self._environment)
 
     def _make_folder(self) -> None:
         if self.folder is None:
-            name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name()}"
+            name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name(self.options.emulate)}"
             taken = len(list(RUNS.glob(f"{name}*")))  # sessions that began in the same second
             self.folder = RUNS / (f"{name}-{taken + 1}" if taken else name)
-        about = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "machine": describe_machine()}
+        about = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "machine": describe_machine(),
+                 EMULATION: emulation_of(self.options)}  # fmt: skip
         if not (self.folder / "run.json").exists():  # a resumed run keeps the command that began it
             write_atomically(self.folder / "run.json", json.dumps(about, indent=1) + "\n")
 
@@ -159,6 +172,8 @@ class Run:
             "recipe_digest": recipe.digest(),
             "environment": {**describe_machine(), "device": case.device},
         }
+        if card := self._card(case):
+            fields["environment"][EMULATION] = card.name
         if outcome.result is None:
             return Record(**fields), []
         result = dict(outcome.result)
@@ -195,8 +210,27 @@ class Run:
             executor.stop()
 
 
-def machine_name() -> str:
-    """A short name for this kind of machine, without its host name: h100_80gb or amd_epyc_2cores."""
+def emulation_of(options: Options) -> str:
+    return options.emulate.name if options.emulate else ""
+
+
+def refuse_another_card(options: Options, folder: Path, stored: Iterable[Record]) -> None:
+    """A run is of one card, real or emulated. Raises pytest.UsageError where this session's is another."""
+    wanted = emulation_of(options)
+    if options.replay and not wanted:
+        return  # judges what is stored, whatever it was run on
+    seen = {record.environment.get(EMULATION, "") for record in stored if record.parsed_case().device != "cpu"}
+    if (about := folder / "run.json").is_file():
+        seen.add(json.loads(about.read_text(encoding="utf-8")).get(EMULATION, ""))
+    for name in sorted(seen - {wanted}):
+        was, asked = (f"as on {one}" if one else "on the card itself" for one in (name, wanted))
+        remedy = f"give --emulate {name}" if name else "leave --emulate out"
+        raise pytest.UsageError(f"{folder.name} was run {was}, not {asked}; {remedy}, or begin a run of its own")
+
+
+def machine_name(card: CardKind | None = None) -> str:
+    """A short name for this kind of machine, without its host name: h100_80gb, h100_80gb_as_t4 or amd_epyc_2cores."""
     about = describe_machine()
     text = about["accelerator"] or f"{processor()} {about['cores']}cores"
+    text += f" as {card.name}" if card else ""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")

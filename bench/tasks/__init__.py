@@ -83,6 +83,7 @@ class Task:
     metric: str  # the headline
     greater_is_better: bool
     smoke_methods: tuple[str, ...] = ()  # of an embedded model, the methods that are not slow; (): all
+    embedded: bool = True  # embedded models run it by default, and not a source's models alone
 
     def suits(self, model: ModelEntry) -> bool:
         return model.kind == self.kind

@@ -3,6 +3,7 @@
 The notebook of source 003 keeps the "### Input:" part where the input is empty, and so does this.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from bench.models import DECODER
@@ -38,7 +39,7 @@ def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prep
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 
 
-TASKS.put(
+ALPACA = TASKS.put(
     "alpaca",
     Task(
         name="alpaca",
@@ -52,3 +53,8 @@ TASKS.put(
         smoke_methods=("lora",),
     ),
 )
+TASKS.put(
+    "alpaca_worst",
+    replace(ALPACA, name="alpaca_worst", embedded=False, smoke_methods=(),
+            says="the most that alpaca can cost: every row is packed full (source 003)"),
+)  # fmt: skip
