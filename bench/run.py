@@ -3,7 +3,7 @@
 import gc
 import logging as stdlib_logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from bench.measure import flops, parameters
 from bench.measure.clock import step_statistics
 from bench.measure.energy import Joules, utilisation
 from bench.measure.environment import describe_worker
-from bench.measure.memory import LiveStorages, Phases
+from bench.measure.memory import LiveStorages, Phases, quantisation_tensors
 from bench.methods import METHODS, Method
 from bench.models import DECODER, MODELS, ModelEntry
 from bench.recipe import Recipe, recipe_for
@@ -260,15 +260,6 @@ def train_and_score(
         "tables": tables,
         "examples": final.examples,
     }
-
-
-def quantisation_tensors(model: Any) -> Iterator[torch.Tensor]:
-    """The scales of bitsandbytes' packed weights, which are neither parameters nor buffers."""
-    for parameter in model.parameters():
-        state = getattr(parameter, "quant_state", None)
-        while state is not None:
-            yield from (tensor for tensor in (state.absmax, state.code, state.offset) if tensor is not None)
-            state = state.state2
 
 
 def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
