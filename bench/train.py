@@ -102,13 +102,17 @@ def backward(trainee: Trainee, batches: Sequence[Batch], scaler: Any = None) -> 
     total = torch.zeros((), device=trainee.device)
     for number, batch in enumerate(batches):
         with autocast(trainee.recipe, trainee.device):
-            logits = trainee.model(**batch.inputs()).logits
-            loss = summed_loss(logits, batch.labels, trainee.batching.shifted) / scored
+            loss = batch_loss(trainee, batch) / scored
             total += loss.detach()
             if trainee.method.penalty and number == 0:
                 loss = loss + trainee.method.penalty(trainee.model)
         (scaler.scale(loss) if scaler else loss).backward()
     return float(total)
+
+
+def batch_loss(trainee: Trainee, batch: Batch) -> torch.Tensor:
+    """The loss summed over the batch's labels; the logits are no one's when it returns, a gigabyte of an 8B model."""
+    return summed_loss(trainee.model(**batch.inputs()).logits, batch.labels, trainee.batching.shifted)
 
 
 def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[tuple[int, Step, float, float, list[Batch]]]:

@@ -127,6 +127,10 @@ def one_term(tensor: torch.Tensor, phase: str) -> str:
     return ""
 
 
+def plainly(operation: Any, arguments: Any, keywords: Any) -> Any:
+    return operation(*arguments, **keywords)
+
+
 class LiveStorages(TorchDispatchMode):
     """Follow every tensor storage that operations make: the bytes alive, their peak, and what they are of.
 
@@ -134,11 +138,16 @@ class LiveStorages(TorchDispatchMode):
     bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly, on real
     tensors and on fake ones.
 
-    phase_of() names the phase that is on, term_of(tensor, phase) what a new storage is of; peaks[phase] are
-    the bytes by term when that phase held most.
+    phase_of() names the phase that is on, term_of(tensor, phase) what a new storage is of, and peaks[phase] are
+    the bytes by term when that phase held most. run(operation, arguments, keywords) does the operation.
     """
 
-    def __init__(self, phase_of: Callable[[], str] = one_phase, term_of: Callable[..., str] = one_term) -> None:
+    def __init__(
+        self,
+        phase_of: Callable[[], str] = one_phase,
+        term_of: Callable[[torch.Tensor, str], str] = one_term,
+        run: Callable[..., Any] = plainly,
+    ) -> None:
         super().__init__()
         self.live_bytes = 0
         self.peak_bytes = 0
@@ -147,6 +156,7 @@ class LiveStorages(TorchDispatchMode):
         self._highest: dict[str, int] = {}
         self._phase_of = phase_of
         self._term_of = term_of
+        self._run = run
         self._seen: dict[int, tuple[Any, list[Any]]] = {}  # storage -> its weak reference, [term, bytes]
 
     def add(self, tensor: torch.Tensor, term: str | None = None) -> None:
@@ -186,6 +196,9 @@ class LiveStorages(TorchDispatchMode):
         self.terms[term] = self.terms.get(term, 0) + about[1]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        torch.utils._pytree.tree_map_only(torch.Tensor, self.add, result)
+        result = self._run(func, args, kwargs or {})
+        if isinstance(result, torch.Tensor):
+            self.add(result)
+        elif result is not None:
+            torch.utils._pytree.tree_map_only(torch.Tensor, self.add, result)
         return result

@@ -6,6 +6,7 @@ with the same storages take their place, under bitsandbytes' own layers and auto
 """
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
@@ -19,19 +20,25 @@ RANDOM = {"uniform_", "normal_", "random_", "bernoulli_", "trunc_normal_"}  # in
 
 
 class Answers(TorchDispatchMode):
-    """Answers what fake tensors cannot: a value is 1 (or true), a mask chooses everything, nothing is an outlier."""
+    """Operations on fake tensors, with answers for what those cannot tell."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        if name == "_local_scalar_dense":
-            return {torch.bool: True}.get(args[0].dtype, 1.0 if args[0].is_floating_point() else 1)
-        if name in RANDOM:
-            return args[0]
-        if name == "index" and (chosen := masked_shape(args[0], args[1])) is not None:
-            return args[0].new_empty(chosen)
-        if name == "int8_vectorwise_quant":
-            return in_int8(args[0])
-        return func(*args, **(kwargs or {}))
+        return answered(func, args, kwargs or {})
+
+
+def answered(operation: Any, arguments: Any, keywords: Any) -> Any:
+    """The operation's result: a value is 1 (or true), a mask chooses everything, nothing is an outlier."""
+    name = operation.overloadpacket.__name__
+    if name == "_local_scalar_dense":
+        dtype = arguments[0].dtype
+        return True if dtype == torch.bool else 1.0 if dtype.is_floating_point else 1
+    if name in RANDOM:
+        return arguments[0]
+    if name == "index" and (chosen := masked_shape(arguments[0], arguments[1])) is not None:
+        return arguments[0].new_empty(chosen)
+    if name == "int8_vectorwise_quant":
+        return in_int8(arguments[0])
+    return operation(*arguments, **keywords)
 
 
 def masked_shape(tensor: torch.Tensor, indices: Any) -> tuple[int, ...] | None:
@@ -73,6 +80,16 @@ class Params4bit(FakeTensor):
     def __init__(self, *args: Any, **more: Any) -> None:
         """All is done in __new__."""
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """As bitsandbytes copies its own; peft does so before it takes DoRA's norms."""
+        made: Any = duplicate(self, memo)
+        made.__class__ = Params4bit
+        kept = ("module", "bnb_quantized", "quant_type", "blocksize", "compress_statistics", "quant_storage")
+        for name in kept:
+            setattr(made, name, getattr(self, name))
+        made.quant_state = copy.deepcopy(self.quant_state, memo)  # type: ignore[attr-defined]
+        return made
+
 
 class Int8Params(FakeTensor):
     """Stands in for bitsandbytes' class of that name, quantised from the start."""
@@ -111,7 +128,7 @@ def fake_tensors() -> Iterator[None]:
     """Within: every new tensor is fake.
 
     transformers is told that none is, or it would keep masks that it can drop; bitsandbytes' table of maps is
-    put aside, or a fake one would stay in it.
+    put aside, or a fake one would stay in it. Operations need `answered`: by Answers, or by a mode that calls it.
     """
     import bitsandbytes
     from transformers.utils import import_utils
@@ -126,6 +143,5 @@ def fake_tensors() -> Iterator[None]:
         patch.object(nn.Module, "to", move),
         patch.object(FakeTensor, "__deepcopy__", duplicate, create=True),
         FakeTensorMode(),
-        Answers(),
     ):
         yield

@@ -18,12 +18,12 @@ from torch import nn
 from bench import train
 from bench.batches import Batch, Batching
 from bench.build import attach, prepare_base
-from bench.measure.memory import LiveStorages, quantisation_tensors
+from bench.measure.memory import LiveStorages, plainly, quantisation_tensors
 from bench.methods import Method
 from bench.models import DECODER, ModelEntry
 from bench.predict import terms
 from bench.predict.as_cuda import as_cuda
-from bench.predict.fake import fake_tensors
+from bench.predict.fake import Answers, answered, fake_tensors
 from bench.recipe import Recipe
 from bench.sources.weights import SYNTHETIC, Weights
 
@@ -76,12 +76,14 @@ def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, de
     """The bytes of training steps on the device. Raises Unsupported for a method that does not suit the model."""
     method.check(entry, recipe)
     with fake_tensors(), as_cuda() if device != "cpu" else contextlib.nullcontext():
-        trainee = build(entry, method, recipe, labels, device)
-        return follow(trainee, full_batch(entry, recipe))
+        with Answers():
+            trainee = build(entry, method, recipe, labels, device)
+            batch = full_batch(entry, recipe)
+        return follow(trainee, batch, answered)
 
 
-def follow(trainee: train.Trainee, batch: Batch) -> Traced:
-    """STEPS training steps of the batch, on whatever tensors the trainee is made of."""
+def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plainly) -> Traced:
+    """STEPS training steps of the batch, on whatever tensors the trainee is made of; run does the operations."""
     vocabulary = trainee.batching.vocabulary
     phase = [terms.FORWARD]
 
@@ -96,7 +98,7 @@ def follow(trainee: train.Trainee, batch: Batch) -> Traced:
             return terms.LOGITS
         return terms.KEPT if phase == terms.FORWARD else terms.WORKING
 
-    with collected(), LiveStorages(phase_of, term_of) as storages:
+    with collected(), LiveStorages(phase_of, term_of, run) as storages:
         for tensor, term in model_tensors(trainee.model):
             storages.add(tensor, term)
         resting = dict(storages.terms)
