@@ -169,7 +169,7 @@ class LiveStorages(TorchDispatchMode):
             return
         size = -(-storage.nbytes() // ROUNDING) * ROUNDING
         phase = self._phase_of()
-        about = [self._term_of(tensor, phase) if term is None else term, size]
+        about: list[Any] = [self._term_of(tensor, phase) if term is None else term, size]
 
         def freed(_: Any) -> None:
             self._seen.pop(key, None)

@@ -6,7 +6,7 @@ every layer, and a trace takes seconds then.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from bench.measure.environment import library_versions
 from bench.places import RESULTS
 from bench.predict.cards import MIB
 from bench.predict.question import Question, ask
-from bench.predict.report import peak, peak_phase, total
+from bench.predict.report import peak, peak_phase
 from bench.predict.ways import trace_of
 from bench.record import BadRecord, write_atomically
 
@@ -45,7 +45,9 @@ class Watched:
         asked = ask(self.model, self.method, batch_size=self.batch, max_length=self.length)
         if not self.layers:
             return asked
-        return replace(asked, entry=replace(asked.entry, config={**asked.entry.config, "num_hidden_layers": self.layers}))
+        return replace(
+            asked, entry=replace(asked.entry, config={**asked.entry.config, "num_hidden_layers": self.layers})
+        )
 
 
 WATCHED = (
@@ -77,7 +79,7 @@ def write_baseline(watched: tuple[Watched, ...] = WATCHED) -> str:
     return f"{len(found)} predicted peaks in {FILE.relative_to(RESULTS.parent)}"
 
 
-def versions() -> dict[str, str]:
+def versions() -> dict[str, str | None]:
     """The libraries that decide what a step keeps."""
     wanted = ("torch", "transformers", "peft", "bitsandbytes")
     return {name: version for name, version in library_versions().items() if name in wanted}
@@ -98,20 +100,21 @@ def grown(before: Phases, now: Phases, since: str = "") -> str:
     )
 
 
-def judge(one: Watched, trace: Callable[[Question], Phases] = measure) -> str:
+def change_of_versions(known: Mapping[str, str]) -> str:
+    """Which of the deciding libraries are others than the baseline's, in words; empty if none is."""
+    changed = [f"{name} {known.get(name)} → {now}" for name, now in versions().items() if known.get(name) != now]
+    return f" ({', '.join(changed)})" if changed else ""
+
+
+def judge(one: Watched, now: Phases) -> str:
     """Why the configuration costs too much now; empty if it does not. Raises BadRecord if it is not in the baseline."""
     baseline = read_baseline()
     if one.id not in baseline["peaks"]:
         raise BadRecord(f"{FILE.name} has no {one.id}; write it with `{COMMAND}`")
-    known = baseline["versions"]
-    changed = [f"{name} {known.get(name)} -> {version}" for name, version in versions().items() if known.get(name) != version]
-    return grown(baseline["peaks"][one.id], trace(one.question()), f" ({', '.join(changed)})" if changed else "")
+    return grown(baseline["peaks"][one.id], now, change_of_versions(baseline["versions"]))
 
 
-def shrunk(one: Watched, trace: Callable[[Question], Phases] = measure) -> bool:
-    """Whether the peak fell so far that the baseline should be written anew, or growth would hide below it."""
-    before, now = read_baseline()["peaks"][one.id], trace(one.question())
-    return bool(grown(now, before))
-
-
-__all__ = ["WATCHED", "Watched", "grown", "judge", "read_baseline", "total", "write_baseline"]
+def traced(payload: dict[str, Any], say: Any) -> dict[str, Any]:
+    """Work of a worker: the phases of the configuration whose id is payload["watched"]."""
+    (one,) = [one for one in WATCHED if one.id == payload["watched"]]
+    return {"phases": measure(one.question())}

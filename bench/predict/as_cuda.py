@@ -107,5 +107,3 @@ def as_cuda() -> Iterator[None]:
         CudaLike(),
     ):
         yield
-
-

@@ -128,5 +128,3 @@ def logits_bytes(question: Question, chunk: int = 0) -> tuple[int, int]:
         chunk = chunk or recipe.loss_chunk_tokens  # type: ignore[attr-defined]
     rows = min(layers.tokens(question), chunk or layers.tokens(question))
     return rows * classes * SINGLE, rows * classes * layers.computed(question)
-
-

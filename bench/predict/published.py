@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from bench.measure.environment import library_versions
 from bench.places import FIXTURES, RESULTS
+from bench.predict.alarm import versions
 from bench.predict.cards import GIB, MIB
 from bench.predict.closed_form import closed_form
 from bench.predict.question import Question, ask
@@ -92,7 +92,9 @@ def read_published() -> list[Published]:
     rows = read_toml(FILE).get("published", [])
     for row in rows:
         if wrong := names ^ row.keys():
-            raise BadFile(f"{FILE.name}: {row.get('id', 'a row without id')}: wrong or missing {', '.join(sorted(wrong))}")
+            raise BadFile(
+                f"{FILE.name}: {row.get('id', 'a row without id')}: wrong or missing {', '.join(sorted(wrong))}"
+            )
         if row["unit"] not in UNITS:
             raise BadFile(f"{FILE.name}: {row['id']}: unit {row['unit']!r} must be one of {', '.join(UNITS)}")
     return [Published(**row) for row in rows]
@@ -111,12 +113,10 @@ def read_cases() -> list[Compared]:
 def measure() -> list[Compared]:
     """Trace every figure's settings anew and keep the traces, each as it is done."""
     traced: dict[str, int] = {}
-    wanted = ("torch", "transformers", "peft", "bitsandbytes")
-    versions = {name: version for name, version in library_versions().items() if name in wanted}
     for one in read_published():
         if one.trace:
             traced[one.id] = trace_of(one.question()).peak_bytes
-            write_atomically(TRACES, json.dumps({"versions": versions, "traced": traced}, indent=1) + "\n")
+            write_atomically(TRACES, json.dumps({"versions": versions(), "traced": traced}, indent=1) + "\n")
     return read_cases()
 
 
@@ -137,18 +137,20 @@ def table(cases: Iterable[Compared]) -> list[str]:
     """Lines for a terminal."""
     rows = [list(HEADS), *(cells(case) for case in cases)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(HEADS) - 1)]
-    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    ]
 
 
 def page(cases: Iterable[Compared]) -> list[str]:
     """results/PREDICTIONS.md."""
     found = list(cases)
-    versions = ", ".join(f"{name} {version}" for name, version in read_traces()["versions"].items())
+    used = ", ".join(f"{name} {version}" for name, version in read_traces()["versions"].items())
     return [
         "# Predicted memory beside published figures",
         "",
         f"Written by `{COMMAND}`. GB are 10^9 bytes. The figures, their sources and settings stand in",
-        "`fixtures/published.toml`; traces are of " + (versions or "no run yet") + ". Predictions are of what tensors",
+        "`fixtures/published.toml`; traces are of " + (used or "no run yet") + ". Predictions are of what tensors",
         "hold at a step's peak in this project's own training step, a full batch of the stated length; published are",
         "other programs' figures, of whatever each measured. No row was measured by this project on a card.",
         "",
@@ -160,7 +162,7 @@ def page(cases: Iterable[Compared]) -> list[str]:
         "",
         "## Sources",
         "",
-        *(f"- `{case.published.id}`: {case.published.source} ({case.published.url}). {case.published.says}." for case in found),
+        *(f"- `{one.id}`: {one.source} ({one.url}). {one.says}." for one in (case.published for case in found)),
     ]  # fmt: skip
 
 

@@ -7,7 +7,6 @@ nothing is held, so 70 B parameters need no more memory here than two layers do.
 
 import contextlib
 import gc
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any

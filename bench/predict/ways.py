@@ -1,5 +1,8 @@
 """Asking both ways: the closed form at once, the trace where torch may be loaded."""
 
+import warnings
+from typing import Any
+
 from bench.predict.closed_form import NoClosedForm, closed_form
 from bench.predict.question import Question
 from bench.predict.report import Prediction
@@ -24,8 +27,12 @@ def traced_peak(question: Question) -> int:
     return int(trace_of(question).peak_bytes)
 
 
-def trace_of(question: Question):  # type: ignore[no-untyped-def]  # its type is torch's side
-    """The trace; loads torch, transformers and peft."""
+def trace_of(question: Question) -> Any:
+    """The trace of the question's step on a card; loads torch, transformers and peft."""
     from bench.predict.trace import trace
+    from bench.run import quiet
 
-    return trace(question.entry, question.method, question.recipe, question.labels)
+    quiet()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
+        return trace(question.entry, question.method, question.recipe, question.labels)
