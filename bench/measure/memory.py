@@ -115,8 +115,9 @@ def quantisation_tensors(model: Any) -> Iterator[torch.Tensor]:
             yield from (tensor for tensor in (state.absmax, state.code, state.offset) if tensor is not None)
             state = state.state2
         for holder in (weight, getattr(module, "state", None)):  # int8's scales move from the one to the other
-            if getattr(holder, "SCB", None) is not None:
-                yield holder.SCB
+            scales = getattr(holder, "SCB", None)
+            if scales is not None:
+                yield scales
 
 
 def one_phase() -> str:
