@@ -124,7 +124,7 @@ def one_phase() -> str:
     return ""
 
 
-def one_term(tensor: torch.Tensor, phase: str) -> str:
+def one_term(tensor: torch.Tensor, phase: str) -> str | None:
     return ""
 
 
@@ -139,14 +139,15 @@ class LiveStorages(TorchDispatchMode):
     bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly, on real
     tensors and on fake ones.
 
-    phase_of() names the phase that is on, term_of(tensor, phase) what a new storage is of, and peaks[phase] are
-    the bytes by term when that phase held most. run(operation, arguments, keywords) does the operation.
+    phase_of() names the phase that is on, term_of(tensor, phase) what a new storage is of (None: it does not
+    count), and peaks[phase] are the bytes by term when that phase held most. run(operation, arguments, keywords)
+    does the operation.
     """
 
     def __init__(
         self,
         phase_of: Callable[[], str] = one_phase,
-        term_of: Callable[[torch.Tensor, str], str] = one_term,
+        term_of: Callable[[torch.Tensor, str], str | None] = one_term,
         run: Callable[..., Any] = plainly,
     ) -> None:
         super().__init__()
@@ -168,9 +169,12 @@ class LiveStorages(TorchDispatchMode):
         key = storage._cdata
         if key in self._seen:
             return
-        size = -(-storage.nbytes() // ROUNDING) * ROUNDING
         phase = self._phase_of()
-        about: list[Any] = [self._term_of(tensor, phase) if term is None else term, size]
+        term = self._term_of(tensor, phase) if term is None else term
+        if term is None:
+            return
+        size = -(-storage.nbytes() // ROUNDING) * ROUNDING
+        about: list[Any] = [term, size]
 
         def freed(_: Any) -> None:
             self._seen.pop(key, None)

@@ -21,6 +21,7 @@ IN_FLOAT32 = {
     "matrix_norm", "linalg_norm", "linalg_vector_norm", "exp", "log", "logsumexp", "nll_loss", "mse_loss", "softplus",
     "reciprocal", "cosine_similarity",
 }  # fmt: skip
+FACTORIES = {"empty", "zeros", "ones", "full", "rand", "randn", "arange", "tensor"}  # without a device: on the host
 HALVES = (torch.bfloat16, torch.float16)
 LARGEST_FLASH_HEAD = 256
 MASK_ALIGNMENT = 16  # the memory-efficient kernel reads the mask in rows of a multiple of this
@@ -38,11 +39,21 @@ def widened(value: torch.Tensor) -> torch.Tensor:
 
 
 class CudaLike(TorchFunctionMode):
-    """Calls of torch as a CUDA card would answer them; tensors stay on the processor."""
+    """Calls of torch as a CUDA card would answer them; tensors stay on the processor.
+
+    A tensor made without a device is the host's: making_for_host is true meanwhile, so that nobody counts it,
+    and moving it to the card copies it.
+    """
+
+    making_for_host = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        if name in FACTORIES and "device" not in kwargs:
+            return made_on_host(func, args, kwargs)
+        if name == "to" and getattr(args[0], "on_host", False):
+            return args[0].clone()
         if "device" in kwargs:
             kwargs = {**kwargs, "device": on_processor(kwargs["device"])}
         if name in ("to", "cuda"):
@@ -52,6 +63,17 @@ class CudaLike(TorchFunctionMode):
         if name in IN_FLOAT32 and kwargs.get("dtype") is None and torch.is_autocast_enabled("cpu"):
             args, kwargs = tree_map_only(torch.Tensor, widened, (args, kwargs))
         return func(*args, **kwargs)
+
+
+def made_on_host(func: Any, args: Any, kwargs: Any) -> Any:
+    """What the factory gives, marked as the host's."""
+    CudaLike.making_for_host = True
+    try:
+        made = func(*args, **kwargs)
+    finally:
+        CudaLike.making_for_host = False
+    made.on_host = True
+    return made
 
 
 def attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,

@@ -11,7 +11,7 @@ from bench.measure.parameters import formula
 from bench.methods import ADAPTER, ALL, INT8, NF4
 from bench.models import ENCODER
 from bench.models.shapes import head_parameters, linear_layers, stack_parameters, total_parameters
-from bench.predict import layers, terms
+from bench.predict import layers, savings, terms
 from bench.predict.question import Question
 
 SINGLE = 4  # bytes of a float32
@@ -64,9 +64,10 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Clos
         why = WITHOUT.get(name, "its update is not two thin products beside each layer")
         raise NoClosedForm(f"{name} has no closed form: {why}; the trace has its figure")
     resting = {**weights(question, double), terms.BATCH: 3 * layers.tokens(question) * IDS}
-    trains = formula(question.entry, question.method, question.recipe, question.labels) * SINGLE
+    count = formula(question.entry, question.method, question.recipe, question.labels)
+    trains = count * savings.trained_width(question.recipe)
     resting[terms.ADAPTER] = trains
-    resting[terms.STATES] = 2 * trains
+    resting[terms.STATES] = savings.state_bytes(question.recipe, count)
     single, half = logits_bytes(question, chunk)
     kept, working = layers.kept_for_backward(question), layers.working_set(question)
     in_forward = kept + (layers.cast_weights(question) if question.recipe.gradient_checkpointing else 0)
@@ -99,12 +100,17 @@ def weights(question: Question, double: bool = True) -> dict[str, int]:
     embeddings = entry.config["vocab_size"] * layers.hidden_size(entry)
     other = stack_parameters(entry) - linear - embeddings
     head = 0 if tied or method.trains != ADAPTER or entry.kind == ENCODER else head_parameters(entry, labels)
-    found = {terms.EMBEDDINGS: (embeddings + head) * own, terms.OTHER: other * own}
+    table = 0 if not tied and not savings.embeddings_on_card(question.recipe) else embeddings
+    found = {terms.EMBEDDINGS: (table + head) * own, terms.OTHER: other * own}
     if method.trains != ADAPTER and tied:
         found[terms.EMBEDDINGS] = 0  # a tied head that trains is the embedding
     if method.storage == NF4:
         scales = linear // BLOCK
         found |= {terms.PACKED: linear // 2, terms.SCALES: quantised_scales(scales, double) + TABLES * len(stack)}
+        if savings.head_is_packed(question.recipe):
+            found[terms.PACKED] += (table + head) // 2
+            found[terms.SCALES] += quantised_scales(table // BLOCK, False) + quantised_scales(head // BLOCK, double)
+            found[terms.EMBEDDINGS] = 0
     elif method.storage == INT8:
         found |= {terms.PACKED: linear, terms.SCALES: sum(layer.outputs for layer in stack) * SINGLE}
     else:
@@ -124,7 +130,5 @@ def logits_bytes(question: Question, chunk: int = 0) -> tuple[int, int]:
     """
     recipe = question.recipe
     classes = question.labels or question.entry.config["vocab_size"]
-    if getattr(recipe, "loss", "logits") == "chunked":
-        chunk = chunk or recipe.loss_chunk_tokens  # type: ignore[attr-defined]
-    rows = min(layers.tokens(question), chunk or layers.tokens(question))
+    rows = min(layers.tokens(question), chunk or savings.chunk_tokens(recipe) or layers.tokens(question))
     return rows * classes * SINGLE, rows * classes * layers.computed(question)

@@ -128,8 +128,10 @@ def fake_tensors() -> Iterator[None]:
     """Within: every new tensor is fake.
 
     transformers is told that none is, or it would keep masks that it can drop; bitsandbytes' table of maps is
-    put aside, or a fake one would stay in it. Operations need `answered`: by Answers, or by a mode that calls it.
+    put aside, or a fake one would stay in it; accelerate's empty model is what a fake one is already. Operations
+    need `answered`: by Answers, or by a mode that calls it.
     """
+    import accelerate
     import bitsandbytes
     from transformers.utils import import_utils
 
@@ -140,6 +142,7 @@ def fake_tensors() -> Iterator[None]:
         patch.object(bitsandbytes.nn.modules, "Params4bit", Params4bit),
         patch.object(bitsandbytes.nn, "Int8Params", Int8Params),
         patch.object(bitsandbytes.nn.modules, "Int8Params", Int8Params),
+        patch.object(accelerate, "init_empty_weights", lambda **options: contextlib.nullcontext()),
         patch.object(nn.Module, "to", move),
         patch.object(FakeTensor, "__deepcopy__", duplicate, create=True),
         FakeTensorMode(),

@@ -5,9 +5,11 @@ of the keys, I: width of the feed-forward layer; two bytes an element where prod
 four in the float32 of norms.
 """
 
+from bench.measure.parameters import formula
 from bench.methods import ADAPTER, NF4
 from bench.models import ModelEntry
 from bench.models.shapes import hidden_size, key_value_size, layer_count, linear_layers, selects
+from bench.predict import savings
 from bench.predict.question import Question
 
 SINGLE = 4
@@ -88,16 +90,15 @@ def kept_for_backward(question: Question) -> int:
     entry, count, count_tokens = question.entry, layer_count(question.entry), tokens(question)
     last = count_tokens * hidden_size(entry) * SINGLE
     if question.recipe.gradient_checkpointing:
-        return count * count_tokens * hidden_size(entry) * width(question) + last
+        on_card = savings.checkpoints_on_card(question.recipe)
+        return on_card * count * count_tokens * hidden_size(entry) * width(question) + last
     return count * kept_by_layer(question) + last + cast_weights(question)
 
 
 def cast_weights(question: Question) -> int:
     """Bytes of the half-precision copies that autocast makes of weights that train, kept with the activations."""
-    from bench.measure.parameters import formula
-
-    if computed(question) == SINGLE:
-        return 0
+    if computed(question) == savings.trained_width(question.recipe):
+        return 0  # they are in what products take already
     return formula(question.entry, question.method, question.recipe, question.labels) * computed(question)
 
 

@@ -20,8 +20,8 @@ from bench.build import attach, prepare_base
 from bench.measure.memory import LiveStorages, plainly, quantisation_tensors
 from bench.methods import Method
 from bench.models import DECODER, ModelEntry
-from bench.predict import terms
-from bench.predict.as_cuda import as_cuda
+from bench.predict import savings, terms
+from bench.predict.as_cuda import CudaLike, as_cuda
 from bench.predict.fake import Answers, answered, fake_tensors
 from bench.recipe import Recipe
 from bench.sources.weights import SYNTHETIC, Weights
@@ -90,22 +90,34 @@ def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plain
         in_backward = phase[0] == terms.FORWARD and torch._C._current_graph_task_id() != -1
         return terms.BACKWARD if in_backward else phase[0]
 
-    def term_of(tensor: torch.Tensor, phase: str) -> str:
+    def term_of(tensor: torch.Tensor, phase: str) -> str | None:
+        if CudaLike.making_for_host:
+            return None
         if phase == terms.OPTIMIZER:
             return terms.UPDATE
         if tensor.ndim and tensor.shape[-1] == vocabulary and tensor.is_floating_point():
             return terms.LOGITS
         return terms.KEPT if phase == terms.FORWARD else terms.WORKING
 
-    with collected(), LiveStorages(phase_of, term_of, run) as storages:
+    with collected(), LiveStorages(phase_of=phase_of, term_of=term_of, run=run) as storages:
         for tensor, term in model_tensors(trainee.model):
-            storages.add(tensor, term)
+            if tensor is not table_on_host(trainee):
+                storages.add(tensor, term)
         resting = dict(storages.terms)
         for tensor in (batch.input_ids, batch.labels, batch.attention_mask):
             storages.add(tensor, terms.BATCH)
         with gradients_named(trainee.model, storages):
             take_steps(trainee, batch, storages, phase)
     return Traced({name: {k: v for k, v in peak.items() if v} for name, peak in storages.peaks.items()}, resting)
+
+
+def table_on_host(trainee: train.Trainee) -> torch.Tensor | None:
+    """The table of embeddings where the recipe keeps it in the host's memory; built here without a card, it is here."""
+    if trainee.device == "cpu" or savings.embeddings_on_card(trainee.recipe):
+        return None
+    table = trainee.model.get_input_embeddings().weight
+    head = trainee.model.get_output_embeddings()
+    return None if head is not None and head.weight is table else table
 
 
 def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, phase: list[str]) -> None:
