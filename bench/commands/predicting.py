@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--budget", metavar="8GB", help="an amount with its unit, or a card's name")
     parser.add_argument("--published", action="store_true", help="predictions beside published figures")
     parser.add_argument("--markdown", action="store_true", help="with --published: the page results/PREDICTIONS.md")
-    parser.add_argument("--measure", action="store_true", help="with --published: predict anew, and write what is")
+    parser.add_argument("--measure", action="store_true", help="with --published: run the traces that are missing")
     parser.add_argument("--baseline", action="store_true", help="write the peaks that suites/test_predicted.py holds")
     parser.set_defaults(work=answer)
 

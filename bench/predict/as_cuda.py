@@ -52,17 +52,16 @@ class CudaLike(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in FACTORIES and "device" not in kwargs:
             return made_on_host(func, args, kwargs)
-        if name == "to" and getattr(args[0], "on_host", False):
-            return args[0].clone()
         if "device" in kwargs:
             kwargs = {**kwargs, "device": on_processor(kwargs["device"])}
-        if name in ("to", "cuda"):
+        if name == "to":
             args = tuple(on_processor(value) for value in args)
         if name == "scaled_dot_product_attention":
             return attention(*args, **kwargs)
         if name in IN_FLOAT32 and kwargs.get("dtype") is None and torch.is_autocast_enabled("cpu"):
             args, kwargs = tree_map_only(torch.Tensor, widened, (args, kwargs))
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        return result.clone() if name == "to" and result is args[0] and hasattr(result, "on_host") else result
 
 
 def made_on_host(func: Any, args: Any, kwargs: Any) -> Any:

@@ -111,10 +111,11 @@ def read_cases() -> list[Compared]:
 
 
 def measure() -> list[Compared]:
-    """Trace every figure's settings anew and keep the traces, each as it is done."""
-    traced: dict[str, int] = {}
+    """Trace the figures' settings that these libraries have not traced yet, and keep each trace as it is done."""
+    kept = read_traces()
+    traced: dict[str, int] = dict(kept["traced"]) if kept["versions"] == versions() else {}
     for one in read_published():
-        if one.trace:
+        if one.trace and one.id not in traced:
             traced[one.id] = trace_of(one.question()).peak_bytes
             write_atomically(TRACES, json.dumps({"versions": versions(), "traced": traced}, indent=1) + "\n")
     return read_cases()

@@ -52,10 +52,9 @@ class Traced:
         return sum(self.terms.values())
 
 
-def full_batch(entry: ModelEntry, recipe: Recipe) -> Batch:
+def full_batch(entry: ModelEntry, recipe: Recipe, device: str = "cpu") -> Batch:
     """A batch at the recipe's size and length without padding, every label counted: a step's worst case."""
-    shape = (recipe.batch_size, recipe.max_length)
-    ids = torch.ones(shape, dtype=torch.long)
+    ids = torch.ones((recipe.batch_size, recipe.max_length), dtype=torch.long, device=device)
     scored = recipe.batch_size * (recipe.max_length - (entry.kind == DECODER))
     return Batch(ids, torch.ones_like(ids), torch.ones_like(ids), None, ids.numel(), scored)
 
@@ -77,7 +76,7 @@ def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, de
     with fake_tensors(), as_cuda() if device != "cpu" else contextlib.nullcontext():
         with Answers():
             trainee = build(entry, method, recipe, labels, device)
-            batch = full_batch(entry, recipe)
+            batch = full_batch(entry, recipe, device)
         return follow(trainee, batch, answered)
 
 
