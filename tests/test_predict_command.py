@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bench.__main__ import main
+from bench.methods import METHODS
 from bench.predict import ways
 from bench.predict.cards import KNOWN_CARDS, budget_bytes
 from bench.predict.closed_form import closed_form
@@ -12,6 +13,7 @@ from bench.predict.question import ask
 from bench.predict.report import Prediction, as_text
 from bench.predict.search import DoesNotFit, largest, largest_that_fits
 from bench.predict.trace import Traced
+from bench.registry import unknown
 
 QUICK = ("predict", "--model", "llama31_8b", "--method", "qlora", "--quick")
 GIB = 2**30
@@ -120,7 +122,7 @@ def test_a_card_is_a_budget_of_what_is_usable():
     (("--largest", "length", "--budget", "rtx309"), "no card named 'rtx309'; did you mean rtx3090, rtx3060_12gb?"),
     (("--largest", "length"), "--largest needs --budget, as --budget 8GB or --budget rtx3090"),
     (("--budget", "8GB"), "--budget is for --largest length or --largest batch"),
-    (("--method", "qlorra"), "no method named 'qlorra'; did you mean qlora, lora, dora?"),
+    (("--method", "qlorra"), str(unknown("method", "qlorra", METHODS.names()))),
     (("--model", "llama31_9b"), "no model named 'llama31_9b'; did you mean llama31_8b, llama31_70b, llama2_7b?"),
     (("--method", "dora"), "dora has no closed form: DoRA's norms take a dequantised or multiplied copy of each weight; "
                            "the trace has its figure"),

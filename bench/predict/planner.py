@@ -33,7 +33,7 @@ def too_small(case: Case, recipe: Recipe, cards: tuple[Card, ...]) -> str:
     """Why no case like this can run on these cards (the first counts); empty if it can, or nobody knows."""
     needed = needed_bytes(case.model, case.method, recipe)
     if needed is None:
-        return missing(case.device)
+        return "" if cards else missing(case.device)
     free = needed / (1 - LOST_SHARE) + CONTEXT
     wanted = f"needs a CUDA device with {gigabytes(free)} free (predicted {gigabytes(needed)})"
     if not cards:
