@@ -72,14 +72,25 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Clos
     kept, working = layers.kept_for_backward(question), layers.working_set(question)
     in_forward = kept + (layers.cast_weights(question) if question.recipe.gradient_checkpointing else 0)
     loss = {terms.KEPT: kept, terms.LOGITS: 3 * single}
-    layer = {terms.KEPT: kept, terms.WORKING: working,
-             terms.GRADIENTS: trains // layers.layer_count(question.entry)}  # fmt: skip
-    backward = max(loss, layer, key=lambda moment: sum(moment.values()))
+    count_of_layers = layers.layer_count(question.entry)
+    top = {terms.KEPT: kept, terms.WORKING: working, terms.GRADIENTS: trains // count_of_layers}
+    bottom = {terms.KEPT: kept // count_of_layers, terms.WORKING: working,
+              terms.GRADIENTS: trains - last_gradient(question)}  # fmt: skip
+    backward = max(loss, top, bottom, key=lambda moment: sum(moment.values()))
     return Closed({
         terms.FORWARD: tidy(resting, {terms.KEPT: in_forward, terms.LOGITS: half + 2 * single}),
         terms.BACKWARD: tidy(resting, backward),
         terms.OPTIMIZER: tidy(resting, {terms.GRADIENTS: trains}),
     })  # fmt: skip
+
+
+def last_gradient(question: Question) -> int:
+    """Bytes of the gradient that comes after all layers': the embeddings', where they train and are no head."""
+    entry = question.entry
+    tied = total_parameters(entry, question.labels) == stack_parameters(entry)
+    if question.method.trains != ALL or tied:
+        return 0
+    return int(entry.config["vocab_size"]) * layers.hidden_size(entry) * SINGLE
 
 
 def tidy(*parts: dict[str, int]) -> dict[str, int]:

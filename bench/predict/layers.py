@@ -6,9 +6,9 @@ four in the float32 of norms.
 """
 
 from bench.measure.parameters import formula
-from bench.methods import ADAPTER, NF4
+from bench.methods import ADAPTER, ALL, NF4
 from bench.models import ModelEntry
-from bench.models.shapes import hidden_size, key_value_size, layer_count, linear_layers, selects
+from bench.models.shapes import head_parameters, hidden_size, key_value_size, layer_count, linear_layers, selects
 from bench.predict import savings
 from bench.predict.question import Question
 
@@ -96,10 +96,17 @@ def kept_for_backward(question: Question) -> int:
 
 
 def cast_weights(question: Question) -> int:
-    """Bytes of the half-precision copies that autocast makes of weights that train, kept with the activations."""
-    if computed(question) == savings.trained_width(question.recipe):
+    """Bytes of the half-precision copies that autocast makes of matrices that train, kept with the activations."""
+    entry, recipe = question.entry, question.recipe
+    if computed(question) == savings.trained_width(recipe):
         return 0  # they are in what products take already
-    return formula(question.entry, question.method, question.recipe, question.labels) * computed(question)
+    if question.method.trains == ADAPTER:
+        trained = formula(entry, question.method, recipe, question.labels)
+    else:
+        trained = head_parameters(entry, question.labels)
+        if question.method.trains == ALL:
+            trained += sum(layer.inputs * layer.outputs for layer in linear_layers(entry))
+    return trained * computed(question)
 
 
 def working_set(question: Question) -> int:
