@@ -3,7 +3,7 @@
 import gc
 import logging as stdlib_logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from bench.measure import flops, parameters
 from bench.measure.clock import step_statistics
 from bench.measure.energy import Joules, utilisation
 from bench.measure.environment import describe_worker
-from bench.measure.memory import LiveStorages, Phases
+from bench.measure.memory import LiveStorages, Phases, quantisation_tensors
 from bench.methods import METHODS, Method
 from bench.models import DECODER, MODELS, ModelEntry
 from bench.recipe import Recipe, recipe_for
@@ -278,15 +278,6 @@ def train_and_score(
     }
 
 
-def quantisation_tensors(model: Any) -> Iterator[torch.Tensor]:
-    """The scales of bitsandbytes' packed weights, which are neither parameters nor buffers."""
-    for parameter in model.parameters():
-        state = getattr(parameter, "quant_state", None)
-        while state is not None:
-            yield from (tensor for tensor in (state.absmax, state.code, state.offset) if tensor is not None)
-            state = state.state2
-
-
 def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
     """FLOPs of the base's forward pass."""
     found, reasons = flops.forward_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
@@ -304,7 +295,7 @@ def exact_figures(
     found |= flops.step_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
     found["optimizer_steps"] = len(train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed))
     batch = setting.batching.one(setting.prepared.train[: setting.recipe.batch_size])
-    with LiveStorages(setting.device) as storages:
+    with LiveStorages(device=setting.device) as storages:
         for tensor in (*model.parameters(), *model.buffers(), *quantisation_tensors(model)):
             storages.add(tensor.detach())
         found["resting_allocated_bytes"] = storages.live_bytes

@@ -129,7 +129,10 @@ def kept_for_backward(trainee: Trainee) -> contextlib.AbstractContextManager:
 
 
 def batch_loss(trainee: Trainee, batch: Batch) -> torch.Tensor:
-    """The loss summed over the batch's labels, by way of all logits or a chunk at a time."""
+    """The loss summed over the batch's labels, by way of all logits or a chunk at a time.
+
+    All logits are no one's when it returns; they are a gigabyte of an 8B model.
+    """
     shifted = trainee.batching.shifted
     if trainee.recipe.loss == "logits":
         return summed_loss(trainee.model(**batch.inputs()).logits, batch.labels, shifted)

@@ -14,15 +14,18 @@ LAYERS = (
     "__init__", "places", "registry", "case", "recipe", "cards", "record",  # plain data
     "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and where their weights and rows are
     "precision", "tolerances", "matrix", "thresholds", "report",
-    "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation", "evaluate", "evidence", "run",  # the work
+    "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
+    "evaluate", "evidence", "run",  # the work
+    "predict",  # its cost without a card
     "executor", "engines", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
     "__init__", "places", "registry", "case", "recipe", "cards", "record", "models", "methods", "sources", "devices",
-    "tasks", "tokenizers", "matrix", "thresholds", "report", "executor", "engines", "plugin",
+    "tasks", "tokenizers", "matrix", "thresholds", "report", "predict", "executor", "engines", "plugin",
     "commands", "__main__",
 )  # fmt: skip
+IN_A_WORKER = {"predict/trace.py", "predict/fake.py", "predict/as_cuda.py"}  # the heavy part of a light layer
 COLLECT_SECONDS = 2.0
 COLLECT = """
 import json, sys, time
@@ -57,12 +60,12 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-FILES = sorted((ROOT / "bench").rglob("*.py"))
-LIGHT_FILES = [path for path in FILES if layer_of(path) in LIGHT]
-
-
 def named(path: Path) -> str:
     return str(path.relative_to(ROOT / "bench"))
+
+
+FILES = sorted((ROOT / "bench").rglob("*.py"))
+LIGHT_FILES = [path for path in FILES if layer_of(path) in LIGHT and named(path) not in IN_A_WORKER]
 
 
 @pytest.fixture(scope="module")

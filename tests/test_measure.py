@@ -114,7 +114,7 @@ def test_free_bytes_are_within_the_cap(monkeypatch, share, free, expected):
 
 
 def test_storages_of_one_device_are_counted_alone():
-    with LiveStorages("cuda:0") as other, LiveStorages("cpu") as own:
+    with LiveStorages(device="cuda:0") as other, LiveStorages(device="cpu") as own:
         kept = torch.ones(256)
     assert (other.peak_bytes, own.peak_bytes) == (0, 1024)
     assert kept.sum() == 256

@@ -195,7 +195,7 @@ def test_case_for_a_card_is_skipped_with_what_it_needs(runs):
     done = start(runs, ONE_TEST, *TINY, "--devices", "cuda")
     assert done.code == 0
     assert "1 skipped" in done.text
-    assert "needs a CUDA device; this machine has none" in done.text
+    assert "needs a CUDA device with 634.6 MB free (predicted 5.3 MB); this machine has none" in done.text
     assert not runs.exists()
 
 

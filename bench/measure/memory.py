@@ -8,7 +8,7 @@ import contextlib
 import gc
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,39 +124,106 @@ class Phases:
         return max((peak[key] or 0 for peak in self.peaks.values()), default=0)
 
 
+def quantisation_tensors(model: Any) -> Iterator[torch.Tensor]:
+    """The scales of bitsandbytes' packed weights, which are neither parameters nor buffers."""
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        state = getattr(weight, "quant_state", None)
+        while state is not None:
+            yield from (tensor for tensor in (state.absmax, state.code, state.offset) if tensor is not None)
+            state = state.state2
+        for holder in (weight, getattr(module, "state", None)):  # int8's scales move from the one to the other
+            scales = getattr(holder, "SCB", None)
+            if scales is not None:
+                yield scales
+
+
+def one_phase() -> str:
+    return ""
+
+
+def one_term(tensor: torch.Tensor, phase: str) -> str | None:
+    return ""
+
+
+def plainly(operation: Any, arguments: Any, keywords: Any) -> Any:
+    return operation(*arguments, **keywords)
+
+
 class LiveStorages(TorchDispatchMode):
-    """Follow every tensor storage that operations make: the bytes alive, and their peak.
+    """Follow every tensor storage that operations make: the bytes alive, their peak, and what they are of.
 
     A storage counts from the operation that returns it until its last reference goes, rounded up to 512
-    bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly. With a device
-    ("cuda:0") only storages of its kind count, and not what was moved to the host.
+    bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly, on real
+    tensors and on fake ones.
+
+    phase_of() names the phase that is on, term_of(tensor, phase) what a new storage is of (None: it does not
+    count), and peaks[phase] are the bytes by term when that phase held most. run(operation, arguments, keywords)
+    does the operation. With a device ("cuda:0") only storages of its kind count, and not what was moved to the host.
     """
 
-    def __init__(self, device: str = "") -> None:
+    def __init__(
+        self,
+        phase_of: Callable[[], str] = one_phase,
+        term_of: Callable[[torch.Tensor, str], str | None] = one_term,
+        run: Callable[..., Any] = plainly,
+        device: str = "",
+    ) -> None:
         super().__init__()
         self.kind = device.split(":")[0]
         self.live_bytes = 0
         self.peak_bytes = 0
-        self._seen: dict[int, Any] = {}
+        self.terms: dict[str, int] = {}
+        self.peaks: dict[str, dict[str, int]] = {}
+        self._highest: dict[str, int] = {}
+        self._phase_of = phase_of
+        self._term_of = term_of
+        self._run = run
+        self._seen: dict[int, tuple[Any, list[Any]]] = {}  # storage -> its weak reference, [term, bytes]
 
-    def add(self, tensor: torch.Tensor) -> None:
-        """Count the tensor's storage, once."""
+    def add(self, tensor: torch.Tensor, term: str | None = None) -> None:
+        """Count the tensor's storage, once; of this term, or as term_of says."""
+        if tensor.device.type == "meta":
+            return
         storage = tensor.untyped_storage()
         key = storage._cdata
-        kind = storage.device.type
-        if key in self._seen or kind == "meta" or (self.kind and kind != self.kind):
+        if key in self._seen or (self.kind and storage.device.type != self.kind):
+            return
+        phase = self._phase_of()
+        term = self._term_of(tensor, phase) if term is None else term
+        if term is None:
             return
         size = -(-storage.nbytes() // ROUNDING) * ROUNDING
-        self.live_bytes += size
-        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        about: list[Any] = [term, size]
 
         def freed(_: Any) -> None:
             self._seen.pop(key, None)
             self.live_bytes -= size
+            self.terms[about[0]] -= size
 
-        self._seen[key] = weakref.ref(storage, freed)
+        self._seen[key] = weakref.ref(storage, freed), about
+        self.live_bytes += size
+        self.terms[about[0]] = self.terms.get(about[0], 0) + size
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        if self.live_bytes > self._highest.get(phase, 0):
+            self._highest[phase] = self.live_bytes
+            self.peaks[phase] = dict(self.terms)
+
+    def relabel(self, tensor: torch.Tensor, term: str) -> None:
+        """Say anew what the tensor's storage is of; one that is not followed is counted now."""
+        followed = self._seen.get(tensor.untyped_storage()._cdata)
+        if followed is None:
+            self.add(tensor, term)
+            return
+        about = followed[1]
+        self.terms[about[0]] -= about[1]
+        about[0] = term
+        self.terms[term] = self.terms.get(term, 0) + about[1]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        torch.utils._pytree.tree_map_only(torch.Tensor, self.add, result)
+        result = self._run(func, args, kwargs or {})
+        if isinstance(result, torch.Tensor):
+            self.add(result)
+        elif result is not None:
+            torch.utils._pytree.tree_map_only(torch.Tensor, self.add, result)
         return result

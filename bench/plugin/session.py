@@ -14,12 +14,13 @@ import pytest
 
 from bench.cards import CardKind, recipe_on
 from bench.case import Case
-from bench.devices import missing
+from bench.devices import cards
 from bench.executor import Executor, Job, Outcome, Session
 from bench.measure.environment import describe_machine, processor
 from bench.places import RUNS
 from bench.plugin.options import Options
 from bench.plugin.progress import Progress
+from bench.predict.planner import too_small
 from bench.recipe import Recipe, recipe_for
 from bench.record import FAILED, NOT_RUN, OK, Record, append_record, parse_record, read_records, write_atomically
 from bench.sources.data import find_full
@@ -75,7 +76,7 @@ class Run:
         """Why the case is skipped before it starts; empty if it can run."""
         if self.options.replay:
             return "" if case.id in self.records else f"{case.id} is not in the run {self.options.replay.name}"
-        return missing(case.device)
+        return "" if case.device == "cpu" else too_small(case, self.recipe(case), cards())
 
     def submit(self, cases: Iterable[Case]) -> None:
         """Queue the cases that no stored record answers, weights first."""

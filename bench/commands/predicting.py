@@ -1,0 +1,82 @@
+"""`python -m bench predict`: the memory of a training step, without a card and without weights."""
+
+import argparse
+
+from bench.commands import Commands, Mistake
+from bench.predict import alarm, published
+from bench.predict.cards import budget_bytes
+from bench.predict.closed_form import NoClosedForm
+from bench.predict.question import Question, ask
+from bench.predict.report import as_text
+from bench.predict.search import FIELDS, largest_that_fits
+from bench.predict.ways import predict, traced_peak
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add_parser("predict", help="the memory of a training step, without a card")
+    parser.add_argument("--model", metavar="MODEL")
+    parser.add_argument("--method", metavar="METHOD")
+    parser.add_argument("--batch", type=int, metavar="ROWS")
+    parser.add_argument("--length", type=int, metavar="TOKENS")
+    parser.add_argument("--rank", type=int)
+    parser.add_argument("--precision", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument("--checkpointing", choices=("on", "off"), help="gradient checkpointing; else as the recipe")
+    parser.add_argument("--quick", action="store_true", help="the closed form alone, without loading torch")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--largest", choices=tuple(FIELDS), help="search the largest that fits --budget")
+    parser.add_argument("--budget", metavar="8GB", help="an amount with its unit, or a card's name")
+    parser.add_argument("--published", action="store_true", help="predictions beside published figures")
+    parser.add_argument("--markdown", action="store_true", help="with --published: the page results/PREDICTIONS.md")
+    parser.add_argument("--measure", action="store_true", help="with --published: run the traces that are missing")
+    parser.add_argument("--baseline", action="store_true", help="write the peaks that suites/test_predicted.py holds")
+    parser.set_defaults(work=answer)
+
+
+def answer(arguments: argparse.Namespace) -> int:
+    if arguments.baseline:
+        print(alarm.write_baseline())
+        return 0
+    if arguments.published:
+        cases = published.measure() if arguments.measure else published.read_cases()
+        print("\n".join(published.page(cases) if arguments.markdown else published.table(cases)))
+        return 0
+    question = question_of(arguments)
+    if arguments.largest:
+        question = searched(question, arguments)
+    elif arguments.budget:
+        raise Mistake("--budget is for --largest length or --largest batch")
+    prediction = predict(question, traced=not arguments.quick)
+    print(prediction.as_json() if arguments.json else "\n".join(as_text(prediction)))
+    return 0
+
+
+def question_of(arguments: argparse.Namespace) -> Question:
+    if not (arguments.model and arguments.method):
+        raise Mistake("predict needs --model and --method, or --published, or --baseline")
+    checkpointing = None if arguments.checkpointing is None else arguments.checkpointing == "on"
+    return ask(
+        arguments.model,
+        arguments.method,
+        batch_size=arguments.batch,
+        max_length=arguments.length,
+        rank=arguments.rank,
+        precision=arguments.precision,
+        gradient_checkpointing=checkpointing,
+    )
+
+
+def searched(question: Question, arguments: argparse.Namespace) -> Question:
+    """The largest that fits: found by closed form, and judged by the trace where that says otherwise."""
+    if not arguments.budget:
+        raise Mistake("--largest needs --budget, as --budget 8GB or --budget rtx3090")
+    budget = budget_bytes(arguments.budget)
+    try:
+        found = largest_that_fits(question, arguments.largest, budget)
+    except NoClosedForm:
+        found = None
+    if found is None or not (arguments.quick or traced_peak(found) <= budget):
+        found = largest_that_fits(question, arguments.largest, budget, traced_peak)
+    if not arguments.json:
+        print(f"largest {arguments.largest} within {budget / 1e9:.2f} GB: "
+              f"{getattr(found.recipe, FIELDS[arguments.largest]):,}\n")  # fmt: skip
+    return found

@@ -1,0 +1,145 @@
+"""The closed form: a training step's bytes from the architecture's numbers alone, term by term, without torch.
+
+For bench.train's step on a CUDA card: products in the recipe's precision by autocast, flash attention, what
+trains and its AdamW states in float32. The second step, when the states exist. What a layer keeps is written
+down in `layers`; what trains is counted by the method's own formula.
+"""
+
+from dataclasses import dataclass
+
+from bench.measure.parameters import formula
+from bench.methods import ADAPTER, ALL, INT8, NF4
+from bench.models import ENCODER
+from bench.models.shapes import head_parameters, linear_layers, stack_parameters, total_parameters
+from bench.predict import layers, savings, terms
+from bench.predict.question import Question
+
+SINGLE = 4  # bytes of a float32
+IDS = 8  # bytes of an int64
+BLOCK = 64  # weights that share a scale in NF4 (arXiv:2305.14314)
+SCALES_BLOCK = 256  # scales that share a second one where they are quantised again
+TABLES = 2048  # bytes a packed layer: its codes' two tables and the offset, each rounded up to 512
+WITHOUT = {
+    "dora": "DoRA's norms take a dequantised or multiplied copy of each weight",
+    "qdora": "DoRA's norms take a dequantised copy of each weight",
+    "hira": "HiRA multiplies a whole update with each weight",
+    "adalora": "AdaLoRA keeps sensitivities beside each weight and a penalty's graph",
+    "vera": "VeRA's shared matrices are scaled anew in each layer",
+    "ia3": "IA3 has no thin products",
+    "prefix": "virtual tokens lengthen the attention alone",
+    "prompt": "virtual tokens lengthen every row",
+}
+
+
+class NoClosedForm(ValueError):
+    """The method has none; the trace has a figure for it."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Bytes by term for each phase, at the highest moment of the phase."""
+
+    phases: dict[str, dict[str, int]]
+
+    @property
+    def peak_phase(self) -> str:
+        return max(self.phases, key=lambda phase: sum(self.phases[phase].values()))
+
+    @property
+    def terms(self) -> dict[str, int]:
+        return self.phases[self.peak_phase]
+
+    @property
+    def peak_bytes(self) -> int:
+        return sum(self.terms.values())
+
+
+def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Closed:
+    """The bytes of the question's step. Raises NoClosedForm for a method whose update is not two thin products.
+
+    chunk: positions whose logits exist at once, 0 for all (or as the recipe says); double: NF4's scales quantised.
+    """
+    name = question.method.name
+    if name in WITHOUT or (question.method.trains == ADAPTER and question.method.count.__name__ != "low_rank"):
+        why = WITHOUT.get(name, "its update is not two thin products beside each layer")
+        raise NoClosedForm(f"{name} has no closed form: {why}; the trace has its figure")
+    resting = {**weights(question, double), terms.BATCH: 3 * layers.tokens(question) * IDS}
+    count = formula(question.entry, question.method, question.recipe, question.labels)
+    trains = count * savings.trained_width(question.recipe)
+    resting[terms.ADAPTER] = trains
+    resting[terms.STATES] = savings.state_bytes(question.recipe, count)
+    single, half = logits_bytes(question, chunk)
+    kept, working = layers.kept_for_backward(question), layers.working_set(question)
+    in_forward = kept + (layers.cast_weights(question) if question.recipe.gradient_checkpointing else 0)
+    loss = {terms.KEPT: kept, terms.LOGITS: 3 * single}
+    count_of_layers = layers.layer_count(question.entry)
+    top = {terms.KEPT: kept, terms.WORKING: working, terms.GRADIENTS: trains // count_of_layers}
+    bottom = {terms.KEPT: kept // count_of_layers, terms.WORKING: working,
+              terms.GRADIENTS: trains - last_gradient(question)}  # fmt: skip
+    backward = max(loss, top, bottom, key=lambda moment: sum(moment.values()))
+    return Closed({
+        terms.FORWARD: tidy(resting, {terms.KEPT: in_forward, terms.LOGITS: half + 2 * single}),
+        terms.BACKWARD: tidy(resting, backward),
+        terms.OPTIMIZER: tidy(resting, {terms.GRADIENTS: trains}),
+    })  # fmt: skip
+
+
+def last_gradient(question: Question) -> int:
+    """Bytes of the gradient that comes after all layers': the embeddings', where they train and are no head."""
+    entry = question.entry
+    tied = total_parameters(entry, question.labels) == stack_parameters(entry)
+    if question.method.trains != ALL or tied:
+        return 0
+    return int(entry.config["vocab_size"]) * layers.hidden_size(entry) * SINGLE
+
+
+def tidy(*parts: dict[str, int]) -> dict[str, int]:
+    """All terms in one, in the order a person reads them, without those of nothing."""
+    joined = {name: amount for part in parts for name, amount in part.items() if amount}
+    return {name: joined[name] for name in terms.ORDER if name in joined}
+
+
+def weights(question: Question, double: bool = True) -> dict[str, int]:
+    """Bytes of the base as it is stored; none where every weight trains, for those are counted as what trains."""
+    entry, method, labels = question.entry, question.method, question.labels
+    if method.trains == ALL:
+        return {}
+    own = layers.width(question)
+    stack = linear_layers(entry)
+    linear = sum(layer.inputs * layer.outputs for layer in stack)
+    tied = total_parameters(entry, labels) == stack_parameters(entry)
+    embeddings = entry.config["vocab_size"] * layers.hidden_size(entry)
+    other = stack_parameters(entry) - linear - embeddings
+    head = 0 if tied or method.trains != ADAPTER or entry.kind == ENCODER else head_parameters(entry, labels)
+    table = 0 if not tied and not savings.embeddings_on_card(question.recipe) else embeddings
+    found = {terms.EMBEDDINGS: (table + head) * own, terms.OTHER: other * own}
+    if method.trains != ADAPTER and tied:
+        found[terms.EMBEDDINGS] = 0  # a tied head that trains is the embedding
+    if method.storage == NF4:
+        scales = linear // BLOCK
+        found |= {terms.PACKED: linear // 2, terms.SCALES: quantised_scales(scales, double) + TABLES * len(stack)}
+        if savings.head_is_packed(question.recipe):
+            found[terms.PACKED] += (table + head) // 2
+            found[terms.SCALES] += quantised_scales(table // BLOCK, False) + quantised_scales(head // BLOCK, double)
+            found[terms.EMBEDDINGS] = 0
+    elif method.storage == INT8:
+        found |= {terms.PACKED: linear, terms.SCALES: sum(layer.outputs for layer in stack) * SINGLE}
+    else:
+        found[terms.LINEAR] = linear * own
+    return found
+
+
+def quantised_scales(scales: int, double: bool) -> int:
+    """Bytes of NF4's scales: float32 each, or (double quantisation) one byte each and a float32 for every 256."""
+    return scales + scales // SCALES_BLOCK * SINGLE if double else scales * SINGLE
+
+
+def logits_bytes(question: Question, chunk: int = 0) -> tuple[int, int]:
+    """(single, half): one copy of the logits that exist at once in float32, and as the model gives them.
+
+    The loss makes them float32, then log-probabilities; its backward holds those, their gradient and the logits'.
+    """
+    recipe = question.recipe
+    classes = question.labels or question.entry.config["vocab_size"]
+    rows = min(layers.tokens(question), chunk or savings.chunk_tokens(recipe) or layers.tokens(question))
+    return rows * classes * SINGLE, rows * classes * layers.computed(question)

@@ -1,0 +1,150 @@
+"""Fake tensors: shapes and types without values, so that a model of any size is built and trained in no memory.
+
+What depends on values is answered as a batch without padding would: every label counts, every token is real.
+bitsandbytes' packed weights are tensor subclasses of their own, which fake tensors cannot become; stand-ins
+with the same storages take their place, under bitsandbytes' own layers and autograd functions.
+"""
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+RANDOM = {"uniform_", "normal_", "random_", "bernoulli_", "trunc_normal_"}  # in place, and values do not matter
+
+
+class Answers(TorchDispatchMode):
+    """Operations on fake tensors, with answers for what those cannot tell."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return answered(func, args, kwargs or {})
+
+
+def answered(operation: Any, arguments: Any, keywords: Any) -> Any:
+    """The operation's result: a value is 1 (or true), a mask chooses everything, nothing is an outlier."""
+    name = operation.overloadpacket.__name__
+    if name == "_local_scalar_dense":
+        dtype = arguments[0].dtype
+        return True if dtype == torch.bool else 1.0 if dtype.is_floating_point else 1
+    if name in RANDOM:
+        return arguments[0]
+    if name == "index" and (chosen := masked_shape(arguments[0], arguments[1])) is not None:
+        return arguments[0].new_empty(chosen)
+    if name == "int8_vectorwise_quant":
+        return in_int8(arguments[0])
+    return operation(*arguments, **keywords)
+
+
+def masked_shape(tensor: torch.Tensor, indices: Any) -> tuple[int, ...] | None:
+    """The shape of tensor[mask] where the mask is all true; None where no mask leads the indices."""
+    if not indices or indices[0] is None or indices[0].dtype != torch.bool:
+        return None
+    return (indices[0].numel(), *tensor.shape[indices[0].ndim :])
+
+
+def in_int8(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Codes, a scale for each row and the columns of outliers: none."""
+    rows = tensor.numel() // tensor.shape[-1]
+    return (
+        tensor.new_empty(tensor.shape, dtype=torch.int8),
+        tensor.new_empty(rows, dtype=torch.float32),
+        tensor.new_empty(0, dtype=torch.int64),
+    )
+
+
+class Params4bit(FakeTensor):
+    """Stands in for bitsandbytes' class of that name, quantised from the start."""
+
+    def __new__(cls, data: torch.Tensor, requires_grad: bool = False, quant_type: str = "nf4", blocksize: int = 64,
+                compress_statistics: bool = True, module: Any = None, **more: Any) -> Any:  # fmt: skip
+        from bitsandbytes.functional import quantize_4bit
+
+        codes, state = quantize_4bit(
+            data.data, blocksize=blocksize or 64, compress_statistics=compress_statistics, quant_type=quant_type
+        )
+        made: Any = nn.Parameter(codes, requires_grad=False)
+        made.__class__ = cls
+        made.quant_state, made.module, made.bnb_quantized = state, module, True
+        made.quant_type, made.blocksize, made.compress_statistics = quant_type, blocksize, compress_statistics
+        made.quant_storage = torch.uint8
+        if module is not None:
+            module.quant_state = state
+        return made
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        """All is done in __new__."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """As bitsandbytes copies its own; peft does so before it takes DoRA's norms."""
+        made: Any = duplicate(self, memo)
+        made.__class__ = Params4bit
+        kept = ("module", "bnb_quantized", "quant_type", "blocksize", "compress_statistics", "quant_storage")
+        for name in kept:
+            setattr(made, name, getattr(self, name))
+        made.quant_state = copy.deepcopy(self.quant_state, memo)  # type: ignore[attr-defined]
+        return made
+
+
+class Int8Params(FakeTensor):
+    """Stands in for bitsandbytes' class of that name, quantised from the start."""
+
+    def __new__(cls, data: torch.Tensor, requires_grad: bool = False, **more: Any) -> Any:
+        codes, scales, _ = in_int8(data.data)
+        made: Any = nn.Parameter(codes, requires_grad=False)
+        made.__class__ = cls
+        made.CB, made.SCB, made.has_fp16_weights = codes, scales, False
+        return made
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        """All is done in __new__."""
+
+
+def duplicate(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
+    """copy.deepcopy of a fake tensor, of the same mode; torch's own would copy the mode too."""
+    copied: Any = tensor.detach().clone()
+    if isinstance(tensor, nn.Parameter):
+        copied = nn.Parameter(copied, tensor.requires_grad)
+    memo[id(tensor)] = copied
+    return copied
+
+
+def move(module: nn.Module, *args: Any, **more: Any) -> nn.Module:
+    """nn.Module.to on fake tensors: they are where they shall be, and only a number format may change."""
+    dtype = torch._C._nn._parse_to(*args, **more)[1]
+    for parameter in module.parameters() if dtype else ():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
+    return module
+
+
+@contextlib.contextmanager
+def fake_tensors() -> Iterator[None]:
+    """Within: every new tensor is fake.
+
+    transformers is told that none is, or it would keep masks that it can drop; bitsandbytes' table of maps is
+    put aside, or a fake one would stay in it; accelerate's empty model is what a fake one is already. Operations
+    need `answered`: by Answers, or by a mode that calls it.
+    """
+    import accelerate
+    import bitsandbytes
+    from transformers.utils import import_utils
+
+    with (
+        patch.object(import_utils, "is_fake_tensor", lambda tensor: False),
+        patch.dict(bitsandbytes.functional.name2qmap, clear=True),
+        patch.object(bitsandbytes.nn, "Params4bit", Params4bit),
+        patch.object(bitsandbytes.nn.modules, "Params4bit", Params4bit),
+        patch.object(bitsandbytes.nn, "Int8Params", Int8Params),
+        patch.object(bitsandbytes.nn.modules, "Int8Params", Int8Params),
+        patch.object(accelerate, "init_empty_weights", lambda **options: contextlib.nullcontext()),
+        patch.object(nn.Module, "to", move),
+        patch.object(FakeTensor, "__deepcopy__", duplicate, create=True),
+        FakeTensorMode(),
+    ):
+        yield

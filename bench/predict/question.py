@@ -1,0 +1,89 @@
+"""What is asked: a model, a method and a recipe, of which the memory of a training step is wanted."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench.case import Case
+from bench.methods import METHODS, Method
+from bench.models import ENCODER, MODELS, ModelEntry
+from bench.recipe import Recipe, recipe_for
+
+TASK = {"encoder": "pos", "decoder": "alpaca"}  # whose recipe is asked about
+TAGS = 48  # labels of source 001's data; what a classifier has where nobody says
+
+
+class BadQuestion(ValueError):
+    """A number that cannot be; the message says what was seen and what was expected."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A training step: labels are the classes of an encoder's head, 0 for a language head."""
+
+    entry: ModelEntry
+    method: Method
+    recipe: Recipe
+    labels: int
+
+    def at(self, **changes: Any) -> "Question":
+        """The same question with other hyperparameters."""
+        return replace(self, recipe=replace(self.recipe, **changes))
+
+    @property
+    def words(self) -> str:
+        recipe = self.recipe
+        kept = "layer inputs alone" if recipe.gradient_checkpointing else "all activations"
+        return (
+            f"{self.entry.name} × {self.method.name}: batch {recipe.batch_size} × {recipe.max_length} tokens, "
+            f"rank {recipe.rank}, {recipe.precision}, {kept} kept for backward"
+        )
+
+
+LEAST = {"batch_size": "batch", "max_length": "length", "rank": "rank"}
+
+
+def ask(model: str, method: str, **changes: Any) -> Question:
+    """The question about a model and a method by name, with the task's recipe on full data and these changes.
+
+    Raises UnknownName, Unsupported for a pair that cannot work, BadQuestion for a number below 1 or beyond the model.
+    """
+    entry, chosen = MODELS[model], METHODS[method]
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name, says in LEAST.items():
+        if given.get(name, 1) < 1:
+            raise BadQuestion(f"{says} {given[name]} must be at least 1")
+    recipe = recipe_for(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
+    chosen.check(entry, recipe)
+    if method == "prefix" and recipe.gradient_checkpointing:
+        raise BadQuestion(
+            f"prefix cannot train {model} under gradient checkpointing: transformers drops the keys and values that "
+            "it puts before the text; ask with --checkpointing off"
+        )
+    return checked(Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0))
+
+
+def checked(question: Question) -> Question:
+    """The question, if its model's config has what is asked for. Raises BadQuestion."""
+    longest = positions(question.entry)
+    if question.recipe.max_length > longest:
+        raise BadQuestion(
+            f"length {question.recipe.max_length} is more than the {longest} positions of {question.entry.name}"
+        )
+    return question
+
+
+NEEDED = {
+    "llama": ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+              "intermediate_size", "max_position_embeddings"),
+    "gpt2": ("vocab_size", "n_embd", "n_layer", "n_head", "n_positions"),
+}  # fmt: skip
+NEEDED_OF_ENCODERS = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+                      "max_position_embeddings")  # fmt: skip
+
+
+def positions(entry: ModelEntry) -> int:
+    """The most tokens a row can have. Raises BadQuestion where the config lacks a number that a prediction needs."""
+    needed = NEEDED.get(entry.family_name, NEEDED_OF_ENCODERS)
+    if missing := [name for name in needed if name not in entry.config]:
+        raise BadQuestion(f"the config of {entry.name} lacks {', '.join(missing)}; add it to the model's entry")
+    return int(entry.config["n_positions" if entry.family_name == "gpt2" else "max_position_embeddings"])

@@ -1,0 +1,178 @@
+"""The traced prediction: two training steps of the real code on fake tensors, their storages followed.
+
+The model is transformers' own class from its configuration, the adapter peft's, the packed layers
+bitsandbytes', the optimizer, the loss and the order of things those of bench.train. Nothing is computed and
+nothing is held, so 70 B parameters need no more memory here than two layers do.
+"""
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench import train
+from bench.batches import Batch, Batching
+from bench.build import attach, prepare_base
+from bench.measure.memory import LiveStorages, plainly, quantisation_tensors
+from bench.methods import Method
+from bench.models import DECODER, ModelEntry
+from bench.predict import savings, terms
+from bench.predict.as_cuda import CudaLike, as_cuda
+from bench.predict.fake import Answers, answered, fake_tensors
+from bench.recipe import Recipe
+from bench.sources.weights import SYNTHETIC, Weights
+
+STEPS = 2  # the second one has the optimizer's states from the start
+PLANNED_STEPS = 1000  # what schedules are told; AdaLoRA prunes by it
+RANDOM_WEIGHTS = Weights(None, SYNTHETIC, "a prediction needs no weights", SYNTHETIC)
+
+
+@dataclass(frozen=True)
+class Traced:
+    """Bytes by term at the highest moment of each phase; a phase's bytes are the sum of its terms."""
+
+    phases: dict[str, dict[str, int]]
+    resting: dict[str, int]
+
+    @property
+    def peak_phase(self) -> str:
+        return max(self.phases, key=lambda phase: sum(self.phases[phase].values()))
+
+    @property
+    def terms(self) -> dict[str, int]:
+        """The bytes of each term when all together are most."""
+        return self.phases[self.peak_phase]
+
+    @property
+    def peak_bytes(self) -> int:
+        return sum(self.terms.values())
+
+
+def full_batch(entry: ModelEntry, recipe: Recipe, device: str = "cpu") -> Batch:
+    """A batch at the recipe's size and length without padding, every label counted: a step's worst case."""
+    ids = torch.ones((recipe.batch_size, recipe.max_length), dtype=torch.long, device=device)
+    scored = recipe.batch_size * (recipe.max_length - (entry.kind == DECODER))
+    return Batch(ids, torch.ones_like(ids), torch.ones_like(ids), None, ids.numel(), scored)
+
+
+def build(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device: str) -> train.Trainee:
+    """What trains, with random weights; on "cuda" with the attention that a card uses."""
+    model = prepare_base(entry, RANDOM_WEIGHTS, labels, method, recipe, 0, "cpu")
+    if device != "cpu":
+        model.set_attn_implementation("sdpa")
+    model = attach(model, entry, method, recipe, PLANNED_STEPS, 0)
+    model.train()
+    batching = Batching(recipe, 0, entry.config["vocab_size"], shifted=entry.kind == DECODER)
+    return train.Trainee(model, method, recipe, batching, device)
+
+
+def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, device: str = "cuda:0") -> Traced:
+    """The bytes of training steps on the device. Raises Unsupported for a method that does not suit the model."""
+    method.check(entry, recipe)
+    with fake_tensors(), as_cuda() if device != "cpu" else contextlib.nullcontext():
+        with Answers():
+            trainee = build(entry, method, recipe, labels, device)
+            batch = full_batch(entry, recipe, device)
+        return follow(trainee, batch, answered)
+
+
+def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plainly) -> Traced:
+    """STEPS training steps of the batch, on whatever tensors the trainee is made of; run does the operations."""
+    vocabulary = trainee.batching.vocabulary
+    phase = [terms.FORWARD]
+
+    def phase_of() -> str:
+        in_backward = phase[0] == terms.FORWARD and torch._C._current_graph_task_id() != -1
+        return terms.BACKWARD if in_backward else phase[0]
+
+    def term_of(tensor: torch.Tensor, phase: str) -> str | None:
+        if CudaLike.making_for_host:
+            return None
+        if phase == terms.OPTIMIZER:
+            return terms.UPDATE
+        if tensor.ndim and tensor.shape[-1] == vocabulary and tensor.is_floating_point():
+            return terms.LOGITS
+        return terms.KEPT if phase == terms.FORWARD else terms.WORKING
+
+    with collected(), LiveStorages(phase_of=phase_of, term_of=term_of, run=run) as storages:
+        for tensor, term in model_tensors(trainee.model):
+            if tensor is not table_on_host(trainee):
+                storages.add(tensor, term)
+        resting = dict(storages.terms)
+        for tensor in (batch.input_ids, batch.labels, batch.attention_mask):
+            storages.add(tensor, terms.BATCH)
+        with gradients_named(trainee.model, storages):
+            take_steps(trainee, batch, storages, phase)
+    return Traced({name: {k: v for k, v in peak.items() if v} for name, peak in storages.peaks.items()}, resting)
+
+
+def table_on_host(trainee: train.Trainee) -> torch.Tensor | None:
+    """The table of embeddings where the recipe keeps it in the host's memory; built here without a card, it is here."""
+    if trainee.device == "cpu" or savings.embeddings_on_card(trainee.recipe):
+        return None
+    table = trainee.model.get_input_embeddings().weight
+    head = trainee.model.get_output_embeddings()
+    return None if head is not None and head.weight is table else table
+
+
+def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, phase: list[str]) -> None:
+    """bench.train's step, with phase[0] saying where it is."""
+    optimizer = train.make_optimizer(trainee)
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number in range(STEPS):
+        phase[0] = terms.FORWARD
+        train.backward(trainee, [batch])
+        phase[0] = terms.OPTIMIZER
+        train.apply_gradients(trainee.recipe, optimizer, trained, None)  # a scaler of fp16 holds a few numbers
+        for state in optimizer.state.values():
+            for tensor in state.values():
+                if isinstance(tensor, torch.Tensor):
+                    storages.relabel(tensor, terms.STATES)
+        if trainee.method.after_step:
+            trainee.method.after_step(trainee.model, number)
+        optimizer.zero_grad(set_to_none=True)
+
+
+def model_tensors(model: nn.Module) -> Iterator[tuple[torch.Tensor, str]]:
+    """Every tensor of the model with its term."""
+    for name, parameter in model.named_parameters():
+        yield parameter, parameter_term(name, parameter)
+    yield from ((scale, terms.SCALES) for scale in quantisation_tensors(model))
+    yield from ((buffer, terms.OTHER) for buffer in model.buffers())
+
+
+def parameter_term(name: str, parameter: Any) -> str:
+    """What a parameter is of, by its type and name."""
+    if parameter.requires_grad:
+        return terms.ADAPTER
+    if type(parameter).__name__ in ("Params4bit", "Int8Params"):
+        return terms.PACKED
+    if any(part in name for part in ("embed", "lm_head", ".wte.", ".wpe.", "classifier")):
+        return terms.EMBEDDINGS
+    return terms.LINEAR if parameter.ndim > 1 else terms.OTHER
+
+
+@contextlib.contextmanager
+def gradients_named(model: nn.Module, storages: LiveStorages) -> Iterator[None]:
+    """Within: what backward leaves in .grad is counted as gradients."""
+    name: Callable[[Any], None] = lambda parameter: storages.relabel(parameter.grad, terms.GRADIENTS)  # noqa: E731
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    hooks = [parameter.register_post_accumulate_grad_hook(name) for parameter in trained]
+    yield
+    for hook in hooks:
+        hook.remove()
+
+
+@contextlib.contextmanager
+def collected() -> Iterator[None]:
+    """Within: no garbage collection by itself, so that bytes repeat."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

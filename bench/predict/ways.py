@@ -1,0 +1,38 @@
+"""Asking both ways: the closed form at once, the trace where torch may be loaded."""
+
+import warnings
+from typing import Any
+
+from bench.predict.closed_form import NoClosedForm, closed_form
+from bench.predict.question import Question
+from bench.predict.report import Prediction
+
+UNSEEN = "what a kernel allocates and frees inside itself is in no term, nor is CUDA's context"
+
+
+def predict(question: Question, traced: bool = True) -> Prediction:
+    """Both predictions; without traced the closed form alone. Raises NoClosedForm where that leaves none."""
+    reasons = [UNSEEN]
+    closed = None
+    try:
+        closed = closed_form(question).phases
+    except NoClosedForm as error:
+        if not traced:
+            raise
+        reasons.append(str(error))
+    return Prediction(question, closed, trace_of(question).phases if traced else None, reasons)
+
+
+def traced_peak(question: Question) -> int:
+    return int(trace_of(question).peak_bytes)
+
+
+def trace_of(question: Question) -> Any:
+    """The trace of the question's step on a card; loads torch, transformers and peft."""
+    from bench.predict.trace import trace
+    from bench.run import quiet
+
+    quiet()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
+        return trace(question.entry, question.method, question.recipe, question.labels)

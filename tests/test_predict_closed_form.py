@@ -1,0 +1,100 @@
+"""The closed form: counts by hand, agreement with the trace, and a sentence where there is none."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.measure.parameters import formula
+from bench.methods import METHODS, Unsupported
+from bench.models import MODELS
+from bench.predict import terms
+from bench.predict.closed_form import WITHOUT, NoClosedForm, closed_form, weights
+from bench.predict.question import BadQuestion, ask, checked
+from bench.predict.trace import trace
+
+AGREEMENT = 0.10  # a layer's working set is a sum of its largest tensors, and small ones are left out
+LLAMA_8B_LINEAR = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+
+
+@pytest.fixture
+def qlora_8b():
+    return ask("llama31_8b", "qlora", batch_size=2, max_length=2048)
+
+
+def test_weights_of_8b_in_nf4_by_hand(qlora_8b):
+    found = weights(qlora_8b)
+    assert found[terms.PACKED] == LLAMA_8B_LINEAR // 2
+    assert found[terms.EMBEDDINGS] == 2 * 128256 * 4096 * 2
+    assert sum(found.values()) / 2**30 == pytest.approx(5.31, abs=0.01)
+
+
+def test_double_quantisation_saves_three_bits_in_eight_of_a_scale(qlora_8b):
+    single, double = weights(qlora_8b, double=False)[terms.SCALES], weights(qlora_8b)[terms.SCALES]
+    assert single - double == pytest.approx(LLAMA_8B_LINEAR / 64 * (4 - 1 - 4 / 256), rel=1e-3)
+
+
+def test_optimizer_holds_two_states_and_a_gradient_of_what_trains(qlora_8b):
+    trains = 4 * formula(qlora_8b.entry, qlora_8b.method, qlora_8b.recipe, 0)
+    assert trains == 4 * 41_943_040  # source 003's count
+    step = closed_form(qlora_8b).phases[terms.OPTIMIZER]
+    assert (step[terms.ADAPTER], step[terms.GRADIENTS], step[terms.STATES]) == (trains, trains, 2 * trains)
+
+
+def test_plain_qlora_of_8b_needs_more_than_9_gb(qlora_8b):
+    assert closed_form(qlora_8b).peak_bytes / 1e9 == pytest.approx(13.65, abs=0.05)
+
+
+def test_a_loss_in_chunks_brings_it_near_9_gb(qlora_8b):
+    assert closed_form(qlora_8b, chunk=1024).peak_bytes / 2**30 == pytest.approx(8.1, abs=0.4)
+
+
+def test_70b_does_not_fit_a_t4_by_its_weights_alone():
+    assert sum(weights(ask("llama31_70b", "qlora")).values()) / 2**30 > 36
+
+
+CASES = [
+    ("llama31_8b", "qlora", True), ("llama31_8b", "lora_all", False), ("llama31_8b", "lora", True),
+    ("bert_base", "lora", False), ("bert_base", "full", False), ("gpt2", "lora", False), ("gpt2", "full", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "method", "checkpointing"), CASES)
+def test_agrees_with_the_trace(model, method, checkpointing):
+    """Models of two layers of the true width: what differs by layer is in both."""
+    asked = ask(model, method, batch_size=4, max_length=256, gradient_checkpointing=checkpointing)
+    name = "n_layer" if model == "gpt2" else "num_hidden_layers"
+    asked = replace(asked, entry=replace(asked.entry, config={**asked.entry.config, name: 2}))
+    found = trace(asked.entry, asked.method, asked.recipe, asked.labels)
+    assert closed_form(asked).peak_bytes / found.peak_bytes == pytest.approx(1, rel=AGREEMENT)
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_every_method_has_one_or_says_why_not(method):
+    asked = ask("tiny_llama", method, max_length=64)
+    if method in WITHOUT:
+        with pytest.raises(NoClosedForm, match=f"{method} has no closed form: .*; the trace has its figure"):
+            closed_form(asked)
+    else:
+        assert closed_form(asked).peak_bytes > 0
+
+
+def test_larger_batches_need_more(qlora_8b):
+    peaks = [closed_form(qlora_8b.at(batch_size=size)).peak_bytes for size in (1, 2, 4)]
+    assert peaks == sorted(set(peaks))
+
+
+def test_a_config_without_a_number_is_one_sentence():
+    asked = ask("tiny_llama", "lora", max_length=64)
+    config = {name: value for name, value in asked.entry.config.items() if name != "intermediate_size"}
+    with pytest.raises(
+        BadQuestion, match="the config of tiny_llama lacks intermediate_size; add it to the model's entry"
+    ):
+        checked(replace(asked, entry=replace(asked.entry, config=config)))
+
+
+def test_a_pair_that_cannot_work_says_why():
+    with pytest.raises(Unsupported, match="olora does not suit gpt2"):
+        ask("gpt2", "olora")
+    with pytest.raises(BadQuestion, match="prefix cannot train llama31_8b under gradient checkpointing"):
+        ask("llama31_8b", "prefix")
+    assert ask("llama31_8b", "prefix", gradient_checkpointing=False).entry is MODELS["llama31_8b"]

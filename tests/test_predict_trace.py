@@ -1,0 +1,100 @@
+"""The trace on fake tensors gives what the same tracker sees on real ones, to the byte."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_trainees import TINY, labels_of, tiny_recipe, tiny_trainee
+from torch._subclasses.fake_tensor import FakeTensor
+
+from bench.measure.memory import LiveStorages
+from bench.methods import METHODS
+from bench.models import MODELS
+from bench.predict import terms
+from bench.predict.as_cuda import as_cuda
+from bench.predict.fake import Answers, fake_tensors
+from bench.predict.trace import Traced, follow, full_batch, trace
+
+PAIRS = [(model, method.name) for model in TINY for method in METHODS if method.suits(MODELS[model])]
+CHECKPOINTED = [(model, method) for model in TINY for method in ("lora", "qlora", "full")]
+
+
+def traced(model, method, recipe, device="cpu"):
+    return trace(MODELS[model], METHODS[method], recipe, labels_of(model), device)
+
+
+def followed(model, method, recipe):
+    """Real tensors, made by the same functions that every case is."""
+    trainee = tiny_trainee(model, method, recipe)
+    trainee.model.train()
+    return follow(trainee, full_batch(MODELS[model], recipe))
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_fake_tensors_hold_the_bytes_of_real_ones(model, method):
+    recipe = tiny_recipe(model, method)
+    assert traced(model, method, recipe) == followed(model, method, recipe)
+
+
+@pytest.mark.parametrize(("model", "method"), CHECKPOINTED)
+def test_and_so_in_half_precision_with_checkpoints(model, method):
+    recipe = tiny_recipe(model, method, precision="bfloat16", gradient_checkpointing=True)
+    assert traced(model, method, recipe) == followed(model, method, recipe)
+
+
+def test_second_step_holds_the_optimizers_states():
+    recipe = tiny_recipe("tiny_llama", "lora")
+    found = traced("tiny_llama", "lora", recipe)
+    trains = sum(p.numel() for p in tiny_trainee("tiny_llama", "lora", recipe).model.parameters() if p.requires_grad)
+    assert found.phases[terms.FORWARD][terms.STATES] >= 8 * trains
+    assert found.phases[terms.OPTIMIZER][terms.GRADIENTS] >= 4 * trains
+
+
+def test_peak_is_of_the_highest_phase():
+    found = Traced({"forward": {"a": 1}, "backward": {"a": 2, "b": 3}}, {})
+    assert (found.peak_phase, found.peak_bytes, found.terms) == ("backward", 5, {"a": 2, "b": 3})
+
+
+def test_a_card_keeps_less_of_attention_than_a_processor():
+    recipe = tiny_recipe("tiny_llama", "lora", precision="bfloat16", max_length=256)
+    assert traced("tiny_llama", "lora", recipe, "cuda:0").peak_bytes < traced("tiny_llama", "lora", recipe).peak_bytes
+
+
+@pytest.mark.parametrize("model", TINY)
+def test_every_architecture_is_traced_as_on_a_card(model):
+    recipe = tiny_recipe(model, "qlora", precision="bfloat16", gradient_checkpointing=True)
+    assert set(traced(model, "qlora", recipe, "cuda:0").phases) == set(terms.PHASES)
+
+
+def test_tracing_leaves_nothing_fake_behind():
+    traced("tiny_llama", "qlora", tiny_recipe("tiny_llama", "qlora"))
+    trainee = tiny_trainee("tiny_llama", "qlora")
+    assert not any(isinstance(parameter, FakeTensor) for parameter in trainee.model.parameters())
+    assert not isinstance(torch.ones(1), FakeTensor)
+    assert torch.is_autocast_enabled("cpu") is False
+
+
+def test_what_says_cuda_runs_by_a_cards_rules():
+    with fake_tensors(), Answers(), as_cuda(), torch.autocast("cuda", dtype=torch.bfloat16):
+        hidden = torch.ones(2, 8, device="cuda:0", dtype=torch.bfloat16)
+        assert torch.is_autocast_enabled()
+        assert torch.nn.functional.layer_norm(hidden, (8,)).dtype == torch.float32
+        assert (hidden @ hidden.T).dtype == torch.bfloat16
+
+
+def test_attention_without_a_mask_keeps_no_scores():
+    with fake_tensors(), Answers(), as_cuda():
+        query = torch.ones(1, 4, 128, 16, dtype=torch.bfloat16, requires_grad=True)
+        key = torch.ones(1, 2, 128, 16, dtype=torch.bfloat16)
+        with LiveStorages() as storages:
+            attended = torch.nn.functional.scaled_dot_product_attention(
+                query, key, key, is_causal=True, enable_gqa=True
+            )
+    assert attended.shape == query.shape
+    assert storages.peak_bytes < 4 * 128 * 128  # one byte a score would be more
+
+
+def test_a_large_model_is_traced_in_little_memory():
+    large = replace(MODELS["llama31_8b"], config={**MODELS["llama31_8b"].config, "num_hidden_layers": 1})
+    recipe = tiny_recipe("tiny_llama", "qlora", precision="bfloat16", batch_size=1, max_length=64)
+    assert trace(large, METHODS["qlora"], recipe).peak_bytes > 2 * 2**30
