@@ -5,17 +5,19 @@ python -m bench fetch [MODEL ...]             fetch weights before they are need
 python -m bench table RUN [--markdown]        the table of a run's records
 python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
 python -m bench engines CASE                  our loop against transformers.Trainer, seconds a step
+python -m bench claims [RUN ...]              what papers claim, with verdicts
+python -m bench census                        count the full data sets that claims speak of
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from bench.commands import Mistake, engines, fetching, listing, table, thresholds
+from bench.commands import Mistake, census, claims, engines, fetching, listing, table, thresholds
 from bench.record import BadRecord
 from bench.registry import UnknownName
 
-COMMANDS = (listing, fetching, table, thresholds, engines)
+COMMANDS = (listing, fetching, table, thresholds, engines, claims, census)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -15,12 +15,12 @@ LAYERS = (
     "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and where their weights and rows are
     "precision", "tolerances", "matrix", "thresholds", "report",
     "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "evidence", "run",  # the work
-    "executor", "engines", "plugin", "commands", "__main__",  # pytest's side
+    "structure", "executor", "engines", "claims", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
     "__init__", "places", "registry", "case", "recipe", "record", "models", "methods", "sources", "devices", "tasks",
-    "tokenizers", "matrix", "thresholds", "report", "executor", "engines", "plugin",
+    "tokenizers", "matrix", "thresholds", "report", "executor", "engines", "claims", "plugin",
     "commands", "__main__",
 )  # fmt: skip
 COLLECT_SECONDS = 2.0
