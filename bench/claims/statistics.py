@@ -130,7 +130,7 @@ def bootstrap(counts: np.ndarray, metric: Metric, paired_with: np.ndarray | None
 
 def mean_over_drawn(side: np.ndarray, weights: np.ndarray, drawn: np.ndarray, metric: Metric) -> np.ndarray:
     """(resamples,) the metric of each seed's weighted sums, averaged over the seeds drawn."""
-    sums = np.einsum("re,sec->rsc", weights, side)
+    sums = np.tensordot(weights.astype(float), side, axes=(1, 1))  # (resamples, seeds, columns)
     each = metric(sums)  # (resamples, seeds)
     return np.take_along_axis(each, drawn, axis=1).mean(axis=1)
 
