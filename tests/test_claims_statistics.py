@@ -96,7 +96,7 @@ def test_f1_of_sums():
 
 def test_falling_losses_are_told_from_flat_ones():
     tau, p_value = statistics.falls([5, 4, 3, 2, 1, 0])
-    assert (tau, p_value) == (-1, pytest.approx(1 / 720))
+    assert (tau, p_value) == pytest.approx((-1, 1 / 720))
     assert statistics.falls([1, 2, 1, 2, 1, 2])[1] > 0.5
 
 

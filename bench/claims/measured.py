@@ -202,7 +202,7 @@ def judge_course(claim: Claim, sides: Sides, names: tuple[str, ...], refused: st
     """Whether the losses of the steps fall, by Kendall's tau; of several seeds the weakest counts."""
     found = [statistics.falls(stored.record.losses) for stored in sides.own.by_seed.values()]
     tau, p_value = max(found, key=lambda pair: pair[1])
-    state = CONFIRMED if p_value < ALPHA else REFUTED if tau > 0 else INCONCLUSIVE
+    state = CONFIRMED if p_value < ALPHA else REFUTED if p_value > 1 - ALPHA else INCONCLUSIVE
     steps = [len(stored.record.losses) for stored in sides.own.by_seed.values()]
     says = (
         f"{prefix(claim)}{claim.place} says the loss falls; over {min(steps)} steps and {len(found)} seeds the weakest "

@@ -57,7 +57,7 @@ def tail(estimate: Estimate, bound: float, above: bool) -> float:
     if estimate.samples:
         samples = np.asarray(estimate.samples)
         wrong = np.count_nonzero(samples <= bound if above else samples >= bound)
-        return (wrong + 1) / (len(samples) + 1)
+        return float((wrong + 1) / (len(samples) + 1))
     if math.isinf(estimate.error):
         return 1.0
     distance = estimate.value - bound if above else bound - estimate.value
