@@ -36,16 +36,25 @@ def look(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """payload: questions, each a look and its arguments. {"answers": one for each, in their order}."""
+    """payload: questions, each a look and its arguments.
+
+    {"answers": one for each in their order, None where there is none; "failures": why}.
+    """
     from bench.run import quiet
 
     quiet()
     torch.set_num_threads(payload.get("threads") or torch.get_num_threads())
-    answers = []
+    answers: list[Any] = []
+    failures = []
     for question in payload["questions"]:
         arguments = dict(question)
-        answers.append(LOOKS[arguments.pop("look")](**arguments))
-    return {"answers": answers}
+        name = arguments.pop("look")
+        try:
+            answers.append(LOOKS[name](**arguments))
+        except Exception as error:  # whatever a library raises at one model must not lose the others' answers
+            answers.append(None)
+            failures.append(f"{name} of {arguments}: {type(error).__name__}: {error}")
+    return {"answers": answers, "failures": failures}
 
 
 def recipe_of(rank: int) -> Recipe:
@@ -110,7 +119,10 @@ def adapter_parts(model: Any) -> list[nn.Parameter]:
 
 def adapted_layer(model: Any) -> Any:
     """The first layer that carries an adapter."""
-    return next(module for module in model.modules() if hasattr(module, "lora_A") and len(module.lora_A))
+    for module in model.modules():
+        if hasattr(module, "lora_A") and len(module.lora_A):
+            return module
+    raise ValueError("no layer with a LoRA adapter; the look is of LoRA and what is built like it")
 
 
 @look

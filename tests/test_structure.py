@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from bench import structure
 from bench.claims.structural import LOOKS
@@ -32,7 +33,6 @@ def test_claims_and_models_know_the_same_looks():
     [
         ("base_is_quantised", "qlora", "lora_all"),
         ("only_adapter_trains", "lora", "dora"),
-        ("update_is_low_rank", "lora", "hira"),
         ("rank_adapts", "adalora", "lora"),
         ("starts_by_decomposing", "olora", "lora"),
     ],
@@ -55,6 +55,13 @@ def test_packed_adapter_would_be_seen(monkeypatch):
 def test_frozen_base_and_a_broken_adapter(broken):
     assert structure.base_is_frozen("lora")
     assert not structure.base_is_frozen(broken)
+
+
+def test_update_has_the_adapters_rank(monkeypatch):
+    assert structure.update_is_low_rank("lora")
+    layer = structure.adapted_layer(structure.trained("lora")["model"])
+    monkeypatch.setattr(type(layer), "get_delta_weight", lambda self, name: torch.eye(64))
+    assert not structure.update_is_low_rank("lora")
 
 
 def test_layer_adds_to_the_base():
@@ -93,6 +100,16 @@ def test_answers_come_in_the_order_of_the_questions():
         {"look": "rank_adapts", "method": "lora"},
         {"look": "parameters", "model": "tiny_llama", "method": "lora", "rank": 1},
     ]
-    adapts, counts = structure.answer({"questions": questions, "threads": 1}, lambda said: None)["answers"]
+    adapts, counts = asked(questions)["answers"]
     assert adapts is False
     assert counts["trainable"] == 2 * (2 * 64 + 64 + 32)
+
+
+def asked(questions):
+    return structure.answer({"questions": questions, "threads": 1}, lambda said: None)
+
+
+def test_question_that_fails_loses_no_other_answer():
+    found = asked([{"look": "update_is_low_rank", "method": "hira"}, {"look": "rank_adapts", "method": "lora"}])
+    assert found["answers"] == [None, False]
+    assert found["failures"][0].startswith("update_is_low_rank of {'method': 'hira'}: ValueError: no layer with")

@@ -32,7 +32,8 @@ def ask(questions: Sequence[Question], entries: tuple[str, ...] = ()) -> tuple[d
         outcome = executor.outcome(WORK)
     if outcome.result is None:
         return {}, outcome.reason or outcome.status
-    return dict(zip(map(key_of, questions), outcome.result["answers"], strict=True)), ""
+    found = zip(map(key_of, questions), outcome.result["answers"], strict=True)
+    return {key: answer for key, answer in found if answer is not None}, "; ".join(outcome.result["failures"])
 
 
 def gather(
