@@ -128,7 +128,18 @@ def test_seconds_of_two_machines_do_not_compare(tmp_path):
     other = timed(FULL, 1.0, tmp_path, environment={"processor": "Q", "cores": 64, "accelerator": None})
     found = measured.judge(claim_of(MEASURED, **FASTER), evidence_of(timed(LORA, 1.5, tmp_path), other))
     assert found.state == "not_run"
-    assert "run/pos-minilm_l6-full-cpu-s0: another machine than run/pos-minilm_l6-lora-cpu-s0" in found.says
+    assert "run/pos-minilm_l6-full-cpu-s0: another run or machine than run/pos-minilm_l6-lora-cpu-s0" in found.says
+
+
+def test_seconds_compare_within_the_last_run_that_has_both_sides(tmp_path):
+    """A run of its own with one side alone, or an older run, does not speak."""
+    first = [replace(timed(case, seconds, tmp_path), run="a") for case, seconds in ((LORA, 0.5), (FULL, 1.0))]
+    second = [replace(timed(case, seconds, tmp_path), run="b") for case, seconds in ((LORA, 1.5), (FULL, 1.0))]
+    lone = replace(timed(LORA, 0.1, tmp_path), run="c")
+    found = measured.judge(claim_of(MEASURED, **FASTER), evidence_of(*first, *second, lone))
+    assert (found.state, found.records) == ("confirmed", (f"b/{LORA}-s0", f"b/{FULL}-s0"))
+    apart = measured.judge(claim_of(MEASURED, **FASTER), evidence_of(lone, second[1]))
+    assert apart.state == "not_run"
 
 
 def test_a_sources_seconds_are_judged_on_its_device_alone(tmp_path):

@@ -79,8 +79,9 @@ def complaint(stored: Stored, case: Case, size: str, figure: Figure, identity: s
     wanted = recipe_for(case, size).digest()
     if record.recipe_digest != wanted:
         return f"of another recipe, digest {record.recipe_digest} where today's is {wanted}"
-    if identity and record.data.get("identity") != identity:
-        return f"other data, {short(record.data.get('identity', 'none'))} where {short(identity)} is expected"
+    rows = record.data.get("rows", record.data.get("identity", "none"))
+    if identity and rows != identity:
+        return f"other data, {short(rows)} where {short(identity)} is expected"
     if figure.quality and not record.quality_judged:
         return "random weights, whose quality is not judged"
     if figure.value(record) is None:
@@ -103,17 +104,17 @@ def short(identity: str) -> str:
     return identity[:19]
 
 
-def on_one_machine(sides: list[Admitted]) -> tuple[list[Admitted], list[str]]:
-    """Only records of the first record's machine: seconds of two machines do not compare."""
+def of_one_run(sides: list[Admitted]) -> tuple[list[Admitted], list[str]]:
+    """Only records of the first record's run and machine: seconds of two do not compare."""
     first = next((stored for side in sides for stored in side.by_seed.values()), None)
     if first is None:
         return sides, []
     refused: list[str] = []
     kept = []
     for side in sides:
-        own = {seed: stored for seed, stored in side.by_seed.items() if machine(stored) == machine(first)}
+        own = {seed: stored for seed, stored in side.by_seed.items() if setting(stored) == setting(first)}
         refused += [
-            f"{stored.name}: another machine than {first.name}"
+            f"{stored.name}: another run or machine than {first.name}"
             for seed, stored in side.by_seed.items()
             if seed not in own
         ]
@@ -145,5 +146,5 @@ def device_of(stored: Stored) -> str:
     return environment.get("accelerator") or f"{environment.get('processor')} with {environment.get('cores')} cores"
 
 
-def machine(stored: Stored) -> tuple[Any, ...]:
-    return tuple(stored.record.environment.get(key) for key in MACHINE)
+def setting(stored: Stored) -> tuple[Any, ...]:
+    return stored.run, *(stored.record.environment.get(key) for key in MACHINE)

@@ -11,13 +11,13 @@ losses of every step are tested for falling.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.case import Case, parse_case
 from bench.claims import statistics
-from bench.claims.admission import Admitted, admit, on_device, on_one_machine
+from bench.claims.admission import Admitted, admit, of_one_run, on_device
 from bench.claims.entry import NONE, UNSTATED, Claim, known, refuse
 from bench.claims.evidence import Evidence, Stored, check_keys
 from bench.claims.figures import FIGURES, Figure
@@ -116,7 +116,17 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
 
 
 def gather(claim: Claim, evidence: Evidence) -> Sides:
-    """The records that may speak, of both sides; of a figure in seconds, of one machine."""
+    """The records that may speak, of both sides; seconds compare within one run, the last that has both."""
+    if FIGURES[claim.by["figure"]].timed and "against" in claim.by:
+        for run in dict.fromkeys(stored.run for stored in reversed(evidence.records)):
+            own = tuple(stored for stored in evidence.records if stored.run == run)
+            sides = gather_from(claim, replace(evidence, records=own))
+            if paired_seeds(sides):
+                return sides
+    return gather_from(claim, evidence)
+
+
+def gather_from(claim: Claim, evidence: Evidence) -> Sides:
     figure, size = FIGURES[claim.by["figure"]], claim.by["data"]
     found = [admit(parse_case(f"{claim.by['case']}-s0"), size, figure, evidence)]
     if "against" in claim.by:
@@ -127,7 +137,7 @@ def gather(claim: Claim, evidence: Evidence) -> Sides:
         found, strangers = on_device(found, claim.by["on"])
         refused += strangers
     if figure.timed:
-        found, strangers = on_one_machine(found)
+        found, strangers = of_one_run(found)
         refused += strangers
     return Sides(found[0], found[1] if len(found) > 1 else None, tuple(refused))
 
