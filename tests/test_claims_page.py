@@ -52,9 +52,9 @@ def test_each_row_of_source_002_is_a_claim():
 
 
 def test_verdicts_are_those_that_the_project_stands_behind(verdicts):
-    """A claim that is judged although nobody stands behind an outcome is a stale entry."""
+    """One that is not run says nothing against it; one that is judged while nobody stands behind it is a stale entry."""
     other = {name: verdict.state for name, verdict in verdicts.items() if verdict.state != CLAIMS[name].expected}
-    assert other == {}
+    assert {name: state for name, state in other.items() if state != "not_run"} == {}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,14 @@ def test_seeds_interval_is_students():
     assert (found.value, found.low, found.high) == pytest.approx((0.8, 0.8 - half, 0.8 + half))
 
 
+def test_seeds_p_value_is_students():
+    """Of t = 0.1 / (0.1 / sqrt 3) = 1.732 with two degrees of freedom: 0.1127."""
+    found = statistics.over_seeds([0.8, 0.7, 0.9])
+    assert found.p_above(0.7) == pytest.approx(0.1127, abs=1e-4)
+    assert found.p_below(0.7) == pytest.approx(1 - 0.1127, abs=1e-4)
+    assert found.smallest_seen() == pytest.approx((4.302653 + 1.060660) * 0.1 / math.sqrt(3))
+
+
 def test_one_seed_has_no_interval():
     found = statistics.over_seeds([0.8])
     assert found.low == -math.inf

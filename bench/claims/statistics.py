@@ -18,7 +18,6 @@ CHUNK = 250  # resamples at a time: their weights are an array (CHUNK, examples)
 NORMAL = NormalDist()
 NORMAL_IQR = 2 * NORMAL.inv_cdf(0.75)  # of a standard deviation of 1
 TWO_SIDED = NORMAL.inv_cdf(1 - ALPHA / 2)  # standard errors to each end of the interval
-POWER = NORMAL.inv_cdf(0.8)
 MEDIAN_WIDENING = math.sqrt(math.pi / 2)  # the standard error of a median over that of a mean
 
 Metric = Callable[[np.ndarray], np.ndarray]  # (…, columns) -> (…)
@@ -38,6 +37,7 @@ class Estimate:
     seeds: int
     examples: int
     samples: tuple[float, ...] = ()
+    degrees: int = 0  # of freedom of Student's t; 0: a normal's
 
     def p_above(self, bound: float) -> float:
         """One-sided p-value against "the figure is at most bound"."""
@@ -49,7 +49,15 @@ class Estimate:
 
     def smallest_seen(self) -> float:
         """The smallest difference that a test at 5 % sees in 8 of 10 runs of this size."""
-        return (TWO_SIDED + POWER) * self.error
+        return (self.quantile(1 - ALPHA / 2) + self.quantile(0.8)) * self.error
+
+    def quantile(self, share: float) -> float:
+        """Standard errors below which this share lies."""
+        if not self.degrees:
+            return NORMAL.inv_cdf(share)
+        from scipy import stats
+
+        return float(stats.t.ppf(share, self.degrees))
 
 
 def tail(estimate: Estimate, bound: float, above: bool) -> float:
@@ -63,7 +71,11 @@ def tail(estimate: Estimate, bound: float, above: bool) -> float:
     distance = estimate.value - bound if above else bound - estimate.value
     if estimate.error == 0:
         return 0.0 if distance > 0 else 1.0
-    return NORMAL.cdf(-distance / estimate.error)
+    if not estimate.degrees:
+        return NORMAL.cdf(-distance / estimate.error)
+    from scipy import stats
+
+    return float(stats.t.sf(distance / estimate.error, estimate.degrees))
 
 
 def exact(value: float, seeds: int = 1) -> Estimate:
@@ -78,9 +90,9 @@ def over_seeds(values: Sequence[float]) -> Estimate:
     mean = float(np.mean(values))
     if len(values) < 2:
         return Estimate(mean, -math.inf, math.inf, math.inf, 1, 0)
-    half = float(stats.sem(values)) * float(stats.t.ppf(1 - ALPHA / 2, len(values) - 1))
-    # the error as a normal's, so that its tails are Student's
-    return Estimate(mean, mean - half, mean + half, half / TWO_SIDED, len(values), 0)
+    error, degrees = float(stats.sem(values)), len(values) - 1
+    half = error * float(stats.t.ppf(1 - ALPHA / 2, degrees))
+    return Estimate(mean, mean - half, mean + half, error, len(values), 0, degrees=degrees)
 
 
 def median_of_steps(spread: tuple[float, float, int], times: int = 1) -> Estimate:
