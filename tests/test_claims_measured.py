@@ -7,6 +7,7 @@ from claim_records import MEASURED, claim_of, evidence_of, tagged_record
 
 from bench.case import parse_case
 from bench.claims import measured, probe
+from bench.claims.admission import matches
 from bench.claims.judge import corrected, judge_all
 from bench.claims.verdict import Verdict
 from bench.recipe import recipe_for
@@ -153,6 +154,21 @@ def test_a_sources_seconds_are_judged_on_its_device_alone(tmp_path):
     assert "on P with 2 cores, not on 8 cores" in elsewhere.says
     eighteen = replace(there.record, environment={**eight, "cores": 18})
     assert measured.judge(claim, evidence_of(replace(there, record=eighteen))).state == "not_run"
+
+
+@pytest.mark.parametrize(
+    ("card", "name", "same"),
+    [
+        ("NVIDIA GeForce RTX 3080", "3080", True),
+        ("NVIDIA GeForce RTX 3080 Ti", "3080", False),
+        ("NVIDIA GeForce GTX 1080 Ti", "1080 Ti", True),
+        ("NVIDIA GeForce RTX 3070 Laptop GPU", "3070", False),
+        ("Tesla V100-SXM2-16GB", "V100", True),
+    ],
+)
+def test_card_is_known_by_its_name(tmp_path, card, name, same):
+    record = tagged_record(f"{LORA}-s0", 0, tmp_path, environment={"accelerator": card})
+    assert matches(record, name) is same
 
 
 def test_trend_by_the_course_of_the_losses(tmp_path):

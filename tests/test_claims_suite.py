@@ -27,23 +27,31 @@ CLAIM = claim_of(TABLE, expected="refuted")
 
 
 def test_passes_while_the_refutation_holds(suite):
-    suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "refuted", "seen")})
+    suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "refuted", "seen")}, replayed=False)
 
 
 def test_fails_the_day_it_no_longer_holds(suite):
     with pytest.raises(AssertionError, match="confirmed, expected refuted: seen"):
-        suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "confirmed", "seen")})
+        suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "confirmed", "seen")}, replayed=False)
 
 
 def test_not_run_skips_with_its_reason(suite):
     with pytest.raises(pytest.skip.Exception, match="needs a card"):
-        suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "not_run", "needs a card")})
+        suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "not_run", "needs a card")}, replayed=False)
+
+
+def test_run_with_too_few_seeds_fails_nothing_when_it_is_replayed(suite):
+    verdicts = {CLAIM.id: Verdict(CLAIM.id, "inconclusive", "1 of 3 seeds are there")}
+    with pytest.raises(pytest.skip.Exception, match="this run decides nothing: 1 of 3"):
+        suite.test_claim(CLAIM, verdicts, replayed=True)
+    with pytest.raises(AssertionError, match="inconclusive, expected refuted"):
+        suite.test_claim(CLAIM, verdicts, replayed=False)
 
 
 def test_outcome_that_nobody_stands_behind_yet_is_told(suite):
     open_claim = replace(CLAIM, expected="not_run")
     with pytest.raises(pytest.skip.Exception, match="confirmed, and paper.toml stands behind no outcome yet: seen"):
-        suite.test_claim(open_claim, {CLAIM.id: Verdict(CLAIM.id, "confirmed", "seen")})
+        suite.test_claim(open_claim, {CLAIM.id: Verdict(CLAIM.id, "confirmed", "seen")}, replayed=False)
 
 
 def test_mistake_in_a_file_is_one_sentence(monkeypatch):

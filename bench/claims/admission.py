@@ -14,6 +14,7 @@ from bench.record import Record
 from bench.sources.data import load_rows
 from bench.tasks import TASKS
 
+OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
 MACHINE = ("processor", "cores", "accelerator")
 
 
@@ -138,7 +139,8 @@ def on_device(sides: list[Admitted], name: str) -> tuple[list[Admitted], list[st
 
 
 def matches(stored: Stored, name: str) -> bool:
-    return re.search(rf"\b{re.escape(name)}\b", device_of(stored), re.IGNORECASE) is not None
+    """Whether the record's device is the one of this name; an RTX 3080 Ti is no RTX 3080."""
+    return re.search(rf"\b{re.escape(name)}\b(?! *({OTHER_CARD}))", device_of(stored), re.IGNORECASE) is not None
 
 
 def device_of(stored: Stored) -> str:

@@ -23,6 +23,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
+def replayed(pytestconfig: pytest.Config) -> bool:
+    """Whether one run alone is judged, which may hold too few seeds for a claim."""
+    return pytestconfig.stash[OPTIONS].replay is not None
+
+
+@pytest.fixture(scope="session")
 def verdicts(pytestconfig: pytest.Config) -> dict[str, Verdict]:
     """The verdict on every claim, by the run of --replay or by all of results/runs; nothing is trained."""
     options = pytestconfig.stash[OPTIONS]
