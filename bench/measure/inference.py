@@ -16,8 +16,8 @@ from bench.measure.clock import synchronise
 from bench.precision import autocast
 from bench.recipe import Recipe
 
-ROUNDS = 9
-NEW_TOKENS = 16
+ROUNDS = 7
+NEW_TOKENS = 8
 PROMPT_TOKENS = 32
 
 
