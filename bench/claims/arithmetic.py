@@ -140,7 +140,8 @@ def compared(claim: Claim, result: Result, fails_as: str) -> tuple[str, str]:
         holds = satisfied(result.value, claim.value, claim.comparator, claim.tolerance)
     tolerance = f" ± {claim.shown(claim.tolerance)}" if claim.tolerance else ""
     says = f"{claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}{tolerance}; "
-    says += f"{'it cannot be below ' if bound else ''}{result.how} = {claim.shown(result.value)}"
+    computed = f"{result.how} = {claim.shown(result.value)}" if result.how else f"elsewhere {claim.shown(result.value)}"
+    says += f"it cannot be below {computed}" if bound else computed
     return (CONFIRMED if holds else fails_as), says
 
 

@@ -33,6 +33,8 @@ Operands = list[Operand]
 
 @dataclass(frozen=True)
 class Result:
+    """how: the figures and their signs; empty where the source itself prints the value elsewhere."""
+
     value: float
     how: str
 
@@ -76,7 +78,7 @@ def quotient(of: Operands, over: Operands) -> Result:
 @CALCULATIONS.add("same", Calculation, fails_as=INCONSISTENT)
 def same(of: Operand) -> Result:
     """What the source says of the same quantity elsewhere."""
-    return Result(of.value, of.shown)
+    return Result(of.value, "")
 
 
 @CALCULATIONS.add("f1", Calculation, fails_as=INCONSISTENT)

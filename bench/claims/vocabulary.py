@@ -64,7 +64,7 @@ CONTAINS, LACKS = "contains", "lacks"
 NUMERIC = (EQUAL, AT_LEAST, AT_MOST, ABOVE, BELOW, BETWEEN, WITHIN)
 COMPARATORS = {"truth": (EQUAL,), "text": (CONTAINS, LACKS)}  # of every other dimension: NUMERIC
 SIGNS = {EQUAL: "", AT_LEAST: "at least ", AT_MOST: "at most ", ABOVE: "above ", BELOW: "below ",
-         BETWEEN: "between ", WITHIN: "within ± "}  # fmt: skip
+         BETWEEN: "", WITHIN: "within ± "}  # fmt: skip
 
 
 def dimension_of(quantity: str) -> str:
