@@ -6,17 +6,19 @@ python -m bench table RUN [--markdown]        the table of a run's records
 python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
 python -m bench engines CASE                  our loop against transformers.Trainer, seconds a step
 python -m bench predict --model M --method N  the memory of a training step, without a card
+python -m bench claims [RUN ...]              what papers claim, with verdicts
+python -m bench census                        count the full data sets that claims speak of
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from bench.commands import Mistake, engines, fetching, listing, predicting, table, thresholds
+from bench.commands import Mistake, census, claims, engines, fetching, listing, predicting, table, thresholds
 from bench.record import BadRecord
 from bench.registry import UnknownName
 
-COMMANDS = (listing, fetching, table, thresholds, engines, predicting)
+COMMANDS = (listing, fetching, table, thresholds, engines, predicting, claims, census)
 
 
 def parser() -> argparse.ArgumentParser:

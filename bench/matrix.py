@@ -14,6 +14,8 @@ from bench.models import MODELS, ModelEntry
 from bench.registry import Registry
 from bench.tasks import TASKS, Task
 
+VARIANT_METHOD = "lora"  # the sources' sweeps are of LoRA; others run when they are named
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -52,19 +54,27 @@ def chosen(names: tuple[str, ...], registry: Registry) -> list[str]:
 def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelEntry]:
     """Named models; by default the embedded ones, and on a GPU those that a source ran with this task."""
     for model in MODELS:
-        by_default = (model.embedded and task.embedded) or (task.name in model.source_cases and device != "cpu")
+        by_default = (model.embedded and task.embedded) or (origin(task) in model.source_cases and device != "cpu")
         wanted = model.name in selection.models if selection.models else by_default
         if wanted and task.suits(model):
             yield model
 
 
+def origin(task: Task) -> str:
+    return task.variant_of or task.name
+
+
 def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str]:
-    """Named methods; by default the source's for its model, and all for any other."""
-    names = selection.methods or model.source_cases.get(task.name, ()) or tuple(METHODS.names())
+    """Named methods; by default the source's for its model, and all for any other; of a variant LoRA alone."""
+    usual = (VARIANT_METHOD,) if task.variant_of else tuple(METHODS.names())
+    names = selection.methods or (not task.variant_of and model.source_cases.get(task.name)) or usual
     return [name for name in METHODS.names() if name in names and METHODS[name].suits(model)]
 
 
 def is_smoke(case: Case, selection: Selection) -> bool:
     """Whether the case is quick enough, or asked for by its method, to run without `-m slow`."""
-    smoke = TASKS[case.task].smoke_methods
+    task = TASKS[case.task]
+    if task.variant_of:
+        return case.task in selection.tasks
+    smoke = task.smoke_methods
     return not smoke or case.method in smoke or case.method in selection.methods or not MODELS[case.model].embedded

@@ -10,6 +10,7 @@ the record: records of different digests are never compared.
         [models.NAME]       differences for a model
         [methods.NAME]      differences for a method
         [sample.methods.NAME]   and for a method on the sample
+        [variants.NAME]     the task TASK_NAME: this one with these differences, for a source's sweep
 
 Later tables win over earlier ones, in the order printed. `[methods.NAME]` in defaults.toml is what a method is
 made of in every task; it comes before all of them.
@@ -161,9 +162,11 @@ def read_task_file(path: Path) -> dict[str, Any]:
     tables = read_toml(path)
     for name, table in tables.items():
         where = f"{path} [{name}]"
-        if name not in ("task", "sample", "full", "models", "methods") or not isinstance(table, dict):
-            raise BadFile(f"{where}: tables are [task], [sample], [full], [models.NAME], [methods.NAME]")
-        if name in ("models", "methods"):
+        if name not in ("task", "sample", "full", "models", "methods", "variants") or not isinstance(table, dict):
+            raise BadFile(
+                f"{where}: tables are [task], [sample], [full], [models.NAME], [methods.NAME], [variants.NAME]"
+            )
+        if name in ("models", "methods", "variants"):
             tables[name] = checked_groups(table, where)
             continue
         own = {key: value for key, value in table.items() if key != "methods" or name not in SIZES}
@@ -184,13 +187,30 @@ def checked_table(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
+def variants_of(task: str, folder: Path = RECIPES) -> list[str]:
+    """Names of the task's variants. Raises BadFile for a wrong field in its file."""
+    path = folder / f"{task}.toml"
+    return list(read_task_file(path).get("variants", {})) if path.exists() else []
+
+
+def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The task's tables and, of a variant, its own differences: support_1x8 is 1x8 of support."""
+    path = folder / f"{task}.toml"
+    if path.exists():
+        return read_task_file(path), {}
+    parent, _, name = task.rpartition("_")
+    if parent and name in variants_of(parent, folder):
+        tables = read_task_file(folder / f"{parent}.toml")
+        return tables, tables["variants"][name]
+    return {}, {}
+
+
 def recipe_for(case: Case, data: str = "sample", folder: Path = RECIPES, **overrides: Any) -> Recipe:
     """The case's recipe on this size of data; overrides are the command line's.
 
     Raises BadFile for a wrong field in a file.
     """
-    path = folder / f"{case.task}.toml"
-    tables = read_task_file(path) if path.exists() else {}
+    tables, variant = task_tables(case.task, folder)
     sized = tables.get(data, {})
     defaults, methods = read_defaults(folder)
     layers = [
@@ -200,6 +220,7 @@ def recipe_for(case: Case, data: str = "sample", folder: Path = RECIPES, **overr
         tables.get("models", {}).get(case.model, {}),
         tables.get("methods", {}).get(case.method, {}),
         sized.get("methods", {}).get(case.method, {}),
+        variant,
         checked(overrides, "command line"),
     ]
     changes: dict[str, Any] = {"data": data}

@@ -20,7 +20,7 @@ from bench.devices import DEVICES
 from bench.emulation import emulate
 from bench.evaluate import generate, outcomes
 from bench.lean import thrift_reasons
-from bench.measure import flops, parameters
+from bench.measure import flops, inference, parameters
 from bench.measure.clock import step_statistics
 from bench.measure.energy import Joules, utilisation
 from bench.measure.environment import describe_worker
@@ -190,7 +190,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     if setting.method.is_adapter:
         seen["off_distance"] = evidence.distance(evidence.switched_off(model, probe), base_logits)
     exact = exact_figures(setting, trainee, found, seen)
-    result["noisy"] |= achieved(setting, exact, result["noisy"])
+    result["noisy"] |= achieved(setting, exact, result["noisy"]) | inference_figures(setting, model, make_base)
     del model
 
     def release() -> None:
@@ -316,6 +316,16 @@ def achieved(setting: Setting, exact: dict[str, Any], noisy: dict[str, Any]) -> 
     rows, length = exact["flops_shape"]
     rate = exact["step_flops"] / (rows * length) * noisy["padded_tokens_per_second"]
     return {"flops_per_second": rate, "utilisation": utilisation(rate, setting.device)}
+
+
+def inference_figures(setting: Setting, model: Any, make_base: Callable[[], Any]) -> dict[str, Any]:
+    """Seconds per generated token with and without the adapter: of a variant alone, for it takes three models."""
+    method = setting.method
+    if not setting.task.variant_of or setting.entry.kind != DECODER or not method.mergeable or method.quantised:
+        return {}
+    prompt = setting.prepared.held_out[0].input_ids[: inference.PROMPT_TOKENS]
+    ids = torch.tensor([prompt], device=setting.device) % setting.batching.vocabulary
+    return {"inference": inference.timings(model, make_base, ids, setting.recipe, setting.device)}
 
 
 class Stepper:

@@ -17,12 +17,12 @@ LAYERS = (
     "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
     "evaluate", "evidence", "run",  # the work
     "predict",  # its cost without a card
-    "executor", "engines", "plugin", "commands", "__main__",  # pytest's side
+    "structure", "executor", "engines", "claims", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
     "__init__", "places", "registry", "case", "recipe", "cards", "record", "models", "methods", "sources", "devices",
-    "tasks", "tokenizers", "matrix", "thresholds", "report", "predict", "executor", "engines", "plugin",
+    "tasks", "tokenizers", "matrix", "thresholds", "report", "predict", "executor", "engines", "claims", "plugin",
     "commands", "__main__",
 )  # fmt: skip
 IN_A_WORKER = {"predict/trace.py", "predict/fake.py", "predict/as_cuda.py"}  # the heavy part of a light layer

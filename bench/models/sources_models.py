@@ -152,3 +152,26 @@ add(
         source_cases={"alpaca": ("qlora",), "alpaca_worst": ("qlora",)},
     )
 )
+
+for name, width, layers, heads, count in (
+    ("gpt2_medium", 1024, 24, 16, "355 M"),
+    ("gpt2_large", 1280, 36, 20, "774 M"),
+):  # of the LoRA paper's Table 3; no source_cases, so they run only when they are named
+    add(
+        ModelEntry(
+            name=name,
+            says=f"the LoRA paper's GPT-2, {count} parameters",
+            family_name="gpt2",
+            hub_id=f"openai-community/{name.replace('_', '-')}",
+            config={
+                "vocab_size": 50257,
+                "n_embd": width,
+                "n_layer": layers,
+                "n_head": heads,
+                "n_positions": 1024,
+                "bos_token_id": 50256,
+                "eos_token_id": 50256,
+            },
+            tokenizer_stand_in="smollm2_135m",
+        )
+    )

@@ -84,6 +84,7 @@ class Task:
     greater_is_better: bool
     smoke_methods: tuple[str, ...] = ()  # of an embedded model, the methods that are not slow; (): all
     embedded: bool = True  # embedded models run it by default, and not a source's models alone
+    variant_of: str = ""  # the task this is with another recipe: a sweep that a source made
 
     def suits(self, model: ModelEntry) -> bool:
         return model.kind == self.kind
@@ -95,4 +96,4 @@ class Task:
 
 TASKS: Registry[Task] = Registry("task")
 
-from bench.tasks import alpaca, medqa, pos, support  # noqa: E402, F401  (they register themselves)
+from bench.tasks import alpaca, medqa, pos, support, variants  # noqa: E402, F401  (they register themselves)

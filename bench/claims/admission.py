@@ -1,0 +1,152 @@
+"""Which records may speak of a claim. Every other one of the same case is refused by name, never averaged in."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from bench.case import Case, parse_case
+from bench.claims.evidence import Evidence, Stored
+from bench.claims.figures import Figure
+from bench.recipe import recipe_for
+from bench.record import Record
+from bench.sources.data import load_rows
+from bench.tasks import TASKS
+
+OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
+MACHINE = ("processor", "cores", "accelerator")
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """Records by seed, and a sentence for each that was refused."""
+
+    by_seed: Mapping[int, Stored]
+    refused: tuple[str, ...]
+
+
+@cache
+def sample_identity(task: str) -> str:
+    return load_rows(TASKS[task].data, "sample", None).identity
+
+
+def data_identity(task: str, size: str, census: Mapping[str, Any]) -> str:
+    """The hash of the rows a record must be of; empty where full data was never counted."""
+    if size == "sample":
+        return sample_identity(task)
+    return census.get(TASKS[task].variant_of or task, {}).get("identity", "")
+
+
+def group(case: Case) -> Case:
+    return replace(case, seed=0)
+
+
+def admit(case: Case, size: str, figure: Figure, evidence: Evidence) -> Admitted:
+    """Of all records of this case and size of data, those that may be judged; the last run wins a seed."""
+    by_seed: dict[int, Stored] = {}
+    refused = []
+    identity = data_identity(case.task, size, evidence.census)
+    for stored in evidence.records:
+        own = parse_case(stored.record.case)
+        if group(own) != group(case) or stored.record.recipe.get("data", size) != size:
+            continue
+        if reason := complaint(stored, own, size, figure, identity):
+            refused.append(f"{stored.name}: {reason}")
+            continue
+        before = by_seed.get(own.seed)
+        if before is None or stored.examples or not before.examples:
+            by_seed[own.seed] = stored
+    return one_data(by_seed, refused)
+
+
+def one_data(by_seed: dict[int, Stored], refused: list[str]) -> Admitted:
+    """Where no hash is known, the first record's data is what the others must be of."""
+    kept: dict[int, Stored] = {}
+    for seed, stored in sorted(by_seed.items()):
+        first = next(iter(kept.values()), stored)
+        if stored.record.data.get("identity") != first.record.data.get("identity"):
+            refused.append(f"{stored.name}: other data than {first.name}")
+        else:
+            kept[seed] = stored
+    return Admitted(kept, tuple(refused))
+
+
+def complaint(stored: Stored, case: Case, size: str, figure: Figure, identity: str) -> str:
+    """Why this record may not speak; empty if it may."""
+    record = stored.record
+    if not record.ok:
+        return f"it {record.status.replace('_', ' ')}" + (f" ({record.reason})" if record.reason else "")
+    wanted = recipe_for(case, size).digest()
+    if record.recipe_digest != wanted:
+        return f"of another recipe, digest {record.recipe_digest} where today's is {wanted}"
+    rows = record.data.get("rows", record.data.get("identity", "none"))
+    if identity and rows != identity:
+        return f"other data, {short(rows)} where {short(identity)} is expected"
+    if figure.quality and not record.quality_judged:
+        return "random weights, whose quality is not judged"
+    if figure.value(record) is None:
+        return f"it has no {figure.name}"
+    return missing_examples(stored, record) if figure.counts else ""
+
+
+def missing_examples(stored: Stored, record: Record) -> str:
+    """Predictions that are kept must be whole; where none were kept a figure has no examples to resample."""
+    try:
+        seen = len(stored.examples)
+    except ValueError as error:
+        return str(error)
+    if seen and seen != record.data.get("held_out_examples"):
+        return f"missing examples, {seen} of {record.data.get('held_out_examples')} are there"
+    return ""
+
+
+def short(identity: str) -> str:
+    return identity[:19]
+
+
+def of_one_run(sides: list[Admitted]) -> tuple[list[Admitted], list[str]]:
+    """Only records of the first record's run and machine: seconds of two do not compare."""
+    first = next((stored for side in sides for stored in side.by_seed.values()), None)
+    if first is None:
+        return sides, []
+    refused: list[str] = []
+    kept = []
+    for side in sides:
+        own = {seed: stored for seed, stored in side.by_seed.items() if setting(stored) == setting(first)}
+        refused += [
+            f"{stored.name}: another run or machine than {first.name}"
+            for seed, stored in side.by_seed.items()
+            if seed not in own
+        ]
+        kept.append(replace(side, by_seed=own))
+    return kept, refused
+
+
+def on_device(sides: list[Admitted], name: str) -> tuple[list[Admitted], list[str]]:
+    """Only records of this accelerator, or of a processor with "8 cores": a source's seconds are its device's."""
+    refused: list[str] = []
+    kept = []
+    for side in sides:
+        own = {seed: stored for seed, stored in side.by_seed.items() if matches(stored, name)}
+        refused += [
+            f"{stored.name}: on {device_of(stored)}, not on {name}"
+            for seed, stored in side.by_seed.items()
+            if seed not in own
+        ]
+        kept.append(replace(side, by_seed=own))
+    return kept, refused
+
+
+def matches(stored: Stored, name: str) -> bool:
+    """Whether the record's device is the one of this name; an RTX 3080 Ti is no RTX 3080."""
+    return re.search(rf"\b{re.escape(name)}\b(?! *({OTHER_CARD}))", device_of(stored), re.IGNORECASE) is not None
+
+
+def device_of(stored: Stored) -> str:
+    environment = stored.record.environment
+    return environment.get("accelerator") or f"{environment.get('processor')} with {environment.get('cores')} cores"
+
+
+def setting(stored: Stored) -> tuple[Any, ...]:
+    return stored.run, *(stored.record.environment.get(key) for key in MACHINE)

@@ -1,0 +1,160 @@
+"""A record's figures that a claim may speak of, by name, with what is known of their spread.
+
+Quality comes with counts for each held-out example, so that it can be resampled; seconds with the median and the
+spread over steps; bytes and parameters repeat, and one run tells them.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.claims.evidence import Stored
+from bench.record import Record
+
+Counts = Callable[[Stored], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An entry. value(record) in base units, None where the record has it not.
+
+    counts(stored): (examples, columns), and metric of their sums; spread(record): (median, iqr, count).
+    """
+
+    name: str
+    dimension: str
+    value: Callable[[Record], float | None]
+    counts: Counts | None = None
+    metric: Callable[[np.ndarray], np.ndarray] | None = None
+    spread: Callable[[Record], tuple[float, float, int]] | None = None
+    repeats: bool = False  # one run tells it
+    timed: bool = False  # only records of one machine compare
+    quality: bool = False  # of no meaning with random weights
+
+
+def quality(name: str) -> Callable[[Record], float | None]:
+    return lambda record: record.quality.get(name)
+
+
+def at_epoch(key: str, epoch: int) -> Callable[[Record], float | None]:
+    """Of a record that was evaluated after each epoch, which counts from 1."""
+    return lambda record: next((entry.get(key) for entry in record.epochs if entry["epoch"] == epoch), None)
+
+
+def training_loss(record: Record, last: bool) -> float | None:
+    """Mean loss of the steps of the first or the last epoch."""
+    each = len(record.losses) // max(1, record.recipe.get("epochs", 1))
+    own = record.losses[-each:] if last else record.losses[:each]
+    return sum(own) / len(own) if own else None
+
+
+def change(record: Record) -> float | None:
+    """Held-out loss after training less before it."""
+    if "loss" not in record.quality or "loss" not in record.quality_before:
+        return None
+    return record.quality["loss"] - record.quality_before["loss"]
+
+
+def rise(record: Record) -> float | None:
+    """Held-out loss after the last epoch less that after the first."""
+    if len(record.epochs) < 2:
+        return None
+    return record.epochs[-1]["loss"] - record.epochs[0]["loss"]
+
+
+def span_counts(stored: Stored) -> np.ndarray:
+    """(sentences, 3): spans of the gold tags, of the predicted ones, and those that agree, as seqeval counts them."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    names = stored.record.tables["confusion"]["labels"]
+    rows = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # seqeval warns for every tag without a B- or I- prefix
+        for example in stored.examples:
+            gold, predicted = (set(get_entities([names[i] for i in example[key]])) for key in ("gold", "predicted"))
+            rows.append((len(gold), len(predicted), len(gold & predicted)))
+    return np.array(rows, dtype=float)
+
+
+def tag_counts(stored: Stored) -> np.ndarray:
+    """(sentences, 2): tags, and those that are right."""
+    return np.array(
+        [
+            (len(e["gold"]), sum(a == b for a, b in zip(e["gold"], e["predicted"], strict=True)))
+            for e in stored.examples
+        ],
+        dtype=float,
+    )
+
+
+def token_counts(key: str) -> Counts:
+    """(examples, 2): tokens that are scored, and their loss or how many are right."""
+
+    def counts(stored: Stored) -> np.ndarray:
+        return np.array([(e.get("tokens", len(e.get("gold", ()))), e[key]) for e in stored.examples], dtype=float)
+
+    return counts
+
+
+def span_f1(sums: np.ndarray) -> np.ndarray:
+    return 2 * sums[..., 2] / (sums[..., 0] + sums[..., 1])
+
+
+def second_over_first(sums: np.ndarray) -> np.ndarray:
+    return sums[..., 1] / sums[..., 0]
+
+
+def step_spread(record: Record) -> tuple[float, float, int]:
+    noisy = record.noisy
+    return noisy["seconds_per_step"], noisy["seconds_per_step_iqr"], noisy["steps_timed"]
+
+
+def inference(kind: str) -> tuple[Callable[[Record], float | None], Callable[[Record], tuple[float, float, int]]]:
+    """Seconds per generated token of the base, the unmerged or the merged model."""
+
+    def found(record: Record) -> dict[str, Any]:
+        return record.noisy.get("inference", {}).get(kind, {})
+
+    def spread(record: Record) -> tuple[float, float, int]:
+        return found(record)["seconds_per_token"], found(record)["iqr"], found(record)["rounds"]
+
+    return lambda record: found(record).get("seconds_per_token"), spread
+
+
+def timed(name: str, kind: str) -> Figure:
+    value, spread = inference(kind)
+    return Figure(name, "time", value, spread=spread, timed=True)
+
+
+FIGURES = {
+    figure.name: figure
+    for figure in (
+        Figure("f1", "fraction", quality("f1"), span_counts, span_f1, quality=True),
+        Figure("precision", "fraction", quality("precision"), quality=True),
+        Figure("recall", "fraction", quality("recall"), quality=True),
+        Figure("accuracy", "fraction", quality("accuracy"), tag_counts, second_over_first, quality=True),
+        Figure("loss", "nats", quality("loss"), token_counts("loss"), second_over_first, quality=True),
+        Figure("token_accuracy", "fraction", quality("token_accuracy"), token_counts("correct"), second_over_first,
+               quality=True),
+        Figure("loss_change", "nats", change, quality=True),
+        Figure("validation_loss_rise", "nats", rise, quality=True),
+        Figure("f1_of_epoch_1", "fraction", at_epoch("f1", 1), quality=True),
+        Figure("f1_of_epoch_2", "fraction", at_epoch("f1", 2), quality=True),
+        Figure("f1_of_epoch_3", "fraction", at_epoch("f1", 3), quality=True),
+        Figure("training_loss_of_epoch_1", "nats", lambda r: training_loss(r, last=False), quality=True),
+        Figure("training_loss", "nats", lambda r: training_loss(r, last=True), quality=True),
+        Figure("seconds_per_step", "time", lambda r: r.noisy.get("seconds_per_step"), spread=step_spread, timed=True),
+        Figure("training_seconds", "time", lambda r: r.noisy.get("seconds", {}).get("train"), timed=True, repeats=True),
+        Figure("peak_bytes", "bytes", lambda r: r.noisy.get("peak_bytes"), timed=True, repeats=True),
+        Figure("allocated_bytes", "bytes", lambda r: r.exact.get("step_allocated_bytes"), repeats=True),
+        Figure("resting_bytes", "bytes", lambda r: r.exact.get("resting_allocated_bytes"), repeats=True),
+        Figure("step_flops", "flop", lambda r: r.exact.get("step_flops"), repeats=True),
+        Figure("trainable_parameters", "parameters", lambda r: r.exact.get("trainable_parameters"), repeats=True),
+        timed("base_seconds_per_token", "base"),
+        timed("unmerged_seconds_per_token", "unmerged"),
+        timed("merged_seconds_per_token", "merged"),
+    )
+}  # fmt: skip

@@ -1,0 +1,61 @@
+"""Claims about an answer: it must, or must not, contain something.
+
+    by = { case = "alpaca-llama31_8b-qlora-cuda", data = "full", asked = "9.11 or 9.9?" }
+
+`asked` is a part of the prompt. The answers are those a record keeps, in its table `generated` or `probes`.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bench.case import parse_case
+from bench.claims.admission import admit
+from bench.claims.entry import Claim
+from bench.claims.evidence import Evidence, Stored, check_keys
+from bench.claims.figures import Figure
+from bench.claims.measured import case_of, check_models
+from bench.claims.statistics import wilson
+from bench.claims.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
+from bench.claims.vocabulary import CONTAINS
+from bench.claims.wording import missing, prefix
+
+TABLES = ("generated", "probes")
+SOMETHING = Figure("answers", "text", lambda record: 1.0, quality=True)
+
+
+def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
+    """Raises BadFile naming file, id and key."""
+    check_keys(claim, {"case": (str,), "data": (str,), "asked": (str,)}, {"seeds": (int,)})
+    where = f"{claim.file} [{claim.id}]"
+    check_models(claim, [case_of(claim.by["case"], where, "by.case")], where)
+
+
+def answers(stored: Stored, asked: str) -> Iterator[str]:
+    """What the model said wherever the prompt holds `asked`."""
+    for name in TABLES:
+        for row in stored.record.tables.get(name, []):
+            if asked in row.get("prompt", "") and isinstance(row.get("generated"), str):
+                yield row["generated"]
+
+
+def judge(claim: Claim, evidence: Evidence) -> Verdict:
+    admitted = admit(parse_case(f"{claim.by['case']}-s0"), claim.by["data"], SOMETHING, evidence)
+    refused = f"; refused {'; '.join(admitted.refused)}" if admitted.refused else ""
+    said = {
+        stored.name: list(answers(stored, claim.by["asked"]))
+        for stored in admitted.by_seed.values()
+        if any(answers(stored, claim.by["asked"]))
+    }
+    if not said:
+        says = f"{prefix(claim)}{claim.place}: no record answers {claim.by['asked']!r}{refused}; {missing(claim)}"
+        return Verdict(claim.id, NOT_RUN, says)
+    told = [answer for each in said.values() for answer in each]
+    held = sum((claim.text in answer) == (claim.comparator == CONTAINS) for answer in told)
+    state = CONFIRMED if held == len(told) else REFUTED if held == 0 else INCONCLUSIVE
+    low, high = wilson(held, len(told))
+    wanted = "contains" if claim.comparator == CONTAINS else "lacks"
+    says = (
+        f"{prefix(claim)}{claim.place} says the answer to {claim.by['asked']!r} {wanted} {claim.text!r}; it does in "
+        f"{held} of {len(told)} answers (95 % {low:.0%} to {high:.0%}), the first being {told[0][:80]!r}; records "
+        f"{', '.join(said)}{refused}"
+    )
+    return Verdict(claim.id, state, says, tuple(said))

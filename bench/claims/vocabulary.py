@@ -1,0 +1,106 @@
+"""The words a claim may use: quantities with their dimension, units with their factor, comparators.
+
+A claim's value times its unit's factor is in the dimension's own unit: bytes, seconds, a fraction of 1.
+"""
+
+QUANTITIES = {
+    "trainable_parameters": "parameters",
+    "total_parameters": "parameters",
+    "trainable_share": "fraction",
+    "precision": "fraction",
+    "recall": "fraction",
+    "f1": "fraction",
+    "accuracy": "fraction",
+    "token_accuracy": "fraction",
+    "f1_difference": "fraction",
+    "epoch_share": "fraction",
+    "memory_share": "fraction",
+    "loss": "nats",
+    "loss_change": "nats",
+    "loss_difference": "nats",
+    "duration": "time",
+    "seconds_per_step": "time",
+    "memory": "bytes",
+    "memory_difference": "bytes",
+    "speedup": "ratio",
+    "ratio": "ratio",
+    "rows": "rows",
+    "label_tokens": "tokens",
+    "steps": "steps",
+    "batch": "rows",
+    "work": "flop",
+    "sample_rate": "samples per second",
+    "step_rate": "steps per second",
+    "property": "truth",
+    "answer": "text",
+}
+UNITS: dict[str, tuple[str, float]] = {
+    "parameters": ("parameters", 1),
+    "M parameters": ("parameters", 1e6),
+    "billion parameters": ("parameters", 1e9),
+    "fraction": ("fraction", 1),
+    "%": ("fraction", 0.01),
+    "nats": ("nats", 1),
+    "s": ("time", 1),
+    "min": ("time", 60),
+    "h": ("time", 3600),
+    "bytes": ("bytes", 1),
+    "GB": ("bytes", 1e9),
+    "GiB": ("bytes", 2**30),
+    "x": ("ratio", 1),
+    "rows": ("rows", 1),
+    "tokens": ("tokens", 1),
+    "steps": ("steps", 1),
+    "FLOP": ("flop", 1),
+    "TFLOP": ("flop", 1e12),
+    "samples/s": ("samples per second", 1),
+    "it/s": ("steps per second", 1),
+    "yes/no": ("truth", 1),
+    "text": ("text", 1),
+}
+EQUAL, WITHIN = "equal", "within"
+AT_LEAST, AT_MOST, ABOVE, BELOW, BETWEEN = "at_least", "at_most", "above", "below", "between"
+CONTAINS, LACKS = "contains", "lacks"
+NUMERIC = (EQUAL, AT_LEAST, AT_MOST, ABOVE, BELOW, BETWEEN, WITHIN)
+COMPARATORS = {"truth": (EQUAL,), "text": (CONTAINS, LACKS)}  # of every other dimension: NUMERIC
+SIGNS = {EQUAL: "", AT_LEAST: "at least ", AT_MOST: "at most ", ABOVE: "above ", BELOW: "below ",
+         BETWEEN: "", WITHIN: "within ± "}  # fmt: skip
+
+
+def dimension_of(quantity: str) -> str:
+    return QUANTITIES[quantity]
+
+
+def units_of(dimension: str) -> list[str]:
+    return [unit for unit, (own, _) in UNITS.items() if own == dimension]
+
+
+def shown(number: float, unit: str) -> str:
+    """A figure in base units, as text in this unit; "yes" or "no" for a truth."""
+    if unit == "yes/no":
+        return "yes" if number else "no"
+    scaled = number / UNITS[unit][1]
+    if abs(scaled - round(scaled)) < 1e-9 * max(1.0, abs(scaled)) and abs(scaled) < 1e15:
+        text = f"{round(scaled):,}"
+    elif 1e-3 <= abs(scaled) < 1e6:
+        text = f"{scaled:,.6g}"
+    else:
+        text = f"{scaled:.4g}"
+    return f"{text}×" if unit == "x" else f"{text}%" if unit == "%" else f"{text} {unit}".removesuffix(" fraction")
+
+
+def satisfied(observed: float, value: tuple[float, ...], comparator: str, tolerance: float) -> bool:
+    """Whether observed stands in the comparator's relation to value; all in base units."""
+    slack = tolerance * (1 + 1e-9) + 1e-12 * abs(observed)  # a binary fraction of a printed decimal
+    if comparator == BETWEEN:
+        return value[0] - slack <= observed <= value[1] + slack
+    if comparator == WITHIN:
+        return abs(observed) <= value[0] + slack
+    difference = observed - value[0]
+    return {
+        EQUAL: abs(difference) <= slack,
+        AT_LEAST: difference >= -slack,
+        AT_MOST: difference <= slack,
+        ABOVE: difference > tolerance,
+        BELOW: difference < -tolerance,
+    }[comparator]

@@ -1,0 +1,25 @@
+"""`python -m bench census`: count the full data sets, for the claims that speak of them."""
+
+import argparse
+import json
+
+from bench.claims.counted import FILE, count_data, read_census
+from bench.commands import Commands, add_mirror, mirror_of
+from bench.record import write_atomically
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add_parser("census", help="count rows and labels of the full data sets")
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help="whose data to count (default: every task's)")
+    add_mirror(parser)
+    parser.set_defaults(work=write_census)
+
+
+def write_census(arguments: argparse.Namespace) -> int:
+    """What is counted replaces what was counted of the same task before."""
+    counted_now = count_data(mirror_of(arguments), arguments.tasks)
+    census = dict(sorted({**read_census(), **counted_now}.items()))
+    write_atomically(FILE, json.dumps(census, indent=1, ensure_ascii=False) + "\n")
+    for name, counted in counted_now.items():
+        print(f"{name}: {', '.join(f'{count:,} {split}' for split, count in counted['rows'].items())}")
+    return 0

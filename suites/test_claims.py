@@ -1,0 +1,21 @@
+"""What papers claim: a test passes while the outcome that fixtures/claims stands behind still holds.
+
+pytest suites/test_claims.py                  by the runs that are committed
+pytest suites/test_claims.py --replay RUN     by the records of a run of yours
+"""
+
+import pytest
+
+from bench.claims.entry import Claim
+from bench.claims.verdict import INCONCLUSIVE, NOT_RUN, Verdict
+
+
+def test_claim(claim: Claim, verdicts: dict[str, Verdict], replayed: bool) -> None:
+    verdict = verdicts[claim.id]
+    if verdict.state == NOT_RUN:
+        pytest.skip(verdict.says)
+    if claim.expected == NOT_RUN:
+        pytest.skip(f"{verdict.state}, and {claim.file} stands behind no outcome yet: {verdict.says}")
+    if replayed and verdict.state == INCONCLUSIVE:
+        pytest.skip(f"this run decides nothing: {verdict.says}")
+    assert verdict.state == claim.expected, f"{verdict.state}, expected {claim.expected}: {verdict.says}"

@@ -1,0 +1,224 @@
+"""Records feed claims: what fits is judged, what does not is refused by name, and a worse model turns the verdict."""
+
+from dataclasses import replace
+
+import pytest
+from claim_records import MEASURED, claim_of, evidence_of, tagged_record
+
+from bench.case import parse_case
+from bench.claims import measured, probe
+from bench.claims.admission import matches
+from bench.claims.judge import corrected, judge_all
+from bench.claims.verdict import Verdict
+from bench.recipe import recipe_for
+
+LORA, FULL = "pos-minilm_l6-lora-cpu", "pos-minilm_l6-full-cpu"
+EQUIVALENT = {
+    "kind": "equivalence",
+    "quantity": "f1_difference",
+    "value": 0.05,
+    "comparator": "within",
+    "by": {"case": LORA, "against": FULL, "figure": "f1", "data": "sample", "seeds": 2},
+}
+FASTER = {
+    "kind": "direction",
+    "quantity": "speedup",
+    "unit": "x",
+    "value": 1,
+    "comparator": "above",
+    "by": {"case": LORA, "against": FULL, "figure": "seconds_per_step", "data": "sample", "seeds": 1},
+}
+TIMES = {"seconds_per_step": 1.0, "seconds_per_step_iqr": 0.05, "steps_timed": 40}
+
+
+def seeds(case, wrong_every, folder, count=2, **changes):
+    return [tagged_record(f"{case}-s{seed}", wrong_every, folder, **changes) for seed in range(count)]
+
+
+def test_good_model_reaches_the_threshold_and_a_worse_one_does_not(tmp_path):
+    claim = claim_of(MEASURED)
+    good = measured.judge(claim, evidence_of(*seeds(LORA, 20, tmp_path)))
+    worse = measured.judge(claim, evidence_of(*seeds(LORA, 2, tmp_path)))
+    assert (good.state, worse.state) == ("confirmed", "refuted")
+    assert good.p_value < 0.05
+    assert good.records == ("run/pos-minilm_l6-lora-cpu-s0", "run/pos-minilm_l6-lora-cpu-s1")
+
+
+def test_sentence_has_observed_expected_place_seeds_and_smallest_difference(tmp_path):
+    says = measured.judge(claim_of(MEASURED, tolerance=0.01), evidence_of(*seeds(LORA, 20, tmp_path))).says
+    assert says.startswith("stand-in minilm_l6 for bert_base: f1 of pos-minilm_l6-lora-cpu is 0.978")
+    for part in ("2 seeds, 60 examples", "could have seen 0.0", "source 900, Table 1, row 2 says at least 0.9",
+                 "tolerance 0.01", "p = ", "records run/pos-minilm_l6-lora-cpu-s0"):  # fmt: skip
+        assert part in says
+
+
+def test_too_few_examples_are_inconclusive_and_say_how_many_would_do(tmp_path):
+    found = measured.judge(claim_of(MEASURED, value=0.97), evidence_of(*seeds(LORA, 20, tmp_path, sentences=20)))
+    assert found.state == "inconclusive"
+    assert "examples or steps would decide" in found.says
+
+
+def test_too_few_seeds_are_inconclusive(tmp_path):
+    found = measured.judge(claim_of(MEASURED), evidence_of(*seeds(LORA, 0, tmp_path, count=1)))
+    assert found.state == "inconclusive"
+    assert "1 of 2 seeds are there" in found.says
+
+
+def test_nothing_is_not_run_with_the_command_that_settles_it():
+    found = measured.judge(claim_of(MEASURED), evidence_of())
+    assert found.state == "not_run"
+    assert found.says.endswith(
+        "pytest suites/test_quality.py --tasks pos --models minilm_l6 --methods lora --devices cpu --seeds 0,1 --data sample"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"recipe_digest": "0123456789ab"}, "of another recipe, digest 0123456789ab where today's is"),
+        ({"status": "crashed", "reason": "a signal"}, "it crashed (a signal)"),
+        ({"data": {"identity": "sha256:other", "held_out_examples": 60}}, "other data, sha256:other where sha256:"),
+        ({"quality_judged": False}, "random weights, whose quality is not judged"),
+        ({"quality": {}}, "it has no f1"),
+    ],
+)
+def test_record_that_does_not_fit_is_refused_by_name_and_not_averaged_in(tmp_path, changes, says):
+    """The stranger's predictions are all wrong: averaged in, they would refute the claim."""
+    stranger = tagged_record(f"{LORA}-s2", 1, tmp_path, **changes)
+    found = measured.judge(claim_of(MEASURED), evidence_of(*seeds(LORA, 20, tmp_path), stranger))
+    assert found.state == "confirmed"
+    assert f"refused run/pos-minilm_l6-lora-cpu-s2: {says}" in found.says
+    alone = measured.judge(claim_of(MEASURED), evidence_of(stranger))
+    assert alone.state == "not_run"
+    assert says in alone.says
+
+
+def test_record_with_missing_examples_is_refused_by_name(tmp_path):
+    one, other = seeds(LORA, 20, tmp_path)
+    path = tmp_path / other.record.predictions
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:50]), encoding="utf-8")
+    found = measured.judge(claim_of(MEASURED), evidence_of(one, other))
+    assert "s1: missing examples, 50 of 60 are there" in found.says
+    assert found.state == "inconclusive"
+    path.write_text('{"key": "te', encoding="utf-8")
+    cut = replace(other, folder=tmp_path)
+    assert "its predictions are cut or damaged" in measured.judge(claim_of(MEASURED), evidence_of(one, cut)).says
+
+
+def test_equivalence_holds_within_the_margin_and_fails_beyond(tmp_path):
+    claim = claim_of(MEASURED, **EQUIVALENT)
+    full = seeds(FULL, 20, tmp_path)
+    near = measured.judge(claim, evidence_of(*seeds(LORA, 20, tmp_path), *full))
+    far = measured.judge(claim, evidence_of(*seeds(LORA, 2, tmp_path), *full))
+    narrow = measured.judge(replace(claim, value=(0.0001,)), evidence_of(*seeds(LORA, 15, tmp_path), *full))
+    assert (near.state, far.state, narrow.state) == ("confirmed", "refuted", "inconclusive")
+
+
+def timed(case, seconds, folder, **changes):
+    return tagged_record(f"{case}-s0", 0, folder, noisy={**TIMES, "seconds_per_step": seconds}, **changes)
+
+
+def test_direction_compares_medians_with_their_spread(tmp_path):
+    claim = claim_of(MEASURED, **FASTER)
+    for seconds, state in ((1.5, "confirmed"), (1.001, "inconclusive"), (0.7, "refuted")):
+        found = measured.judge(claim, evidence_of(timed(LORA, seconds, tmp_path), timed(FULL, 1.0, tmp_path)))
+        assert found.state == state, found.says
+
+
+def test_seconds_of_two_machines_do_not_compare(tmp_path):
+    other = timed(FULL, 1.0, tmp_path, environment={"processor": "Q", "cores": 64, "accelerator": None})
+    found = measured.judge(claim_of(MEASURED, **FASTER), evidence_of(timed(LORA, 1.5, tmp_path), other))
+    assert found.state == "not_run"
+    assert "run/pos-minilm_l6-full-cpu-s0: another run or machine than run/pos-minilm_l6-lora-cpu-s0" in found.says
+
+
+def test_seconds_compare_within_the_last_run_that_has_both_sides(tmp_path):
+    """A run of its own with one side alone, or an older run, does not speak."""
+    first = [replace(timed(case, seconds, tmp_path), run="a") for case, seconds in ((LORA, 0.5), (FULL, 1.0))]
+    second = [replace(timed(case, seconds, tmp_path), run="b") for case, seconds in ((LORA, 1.5), (FULL, 1.0))]
+    lone = replace(timed(LORA, 0.1, tmp_path), run="c")
+    found = measured.judge(claim_of(MEASURED, **FASTER), evidence_of(*first, *second, lone))
+    assert (found.state, found.records) == ("confirmed", (f"b/{LORA}-s0", f"b/{FULL}-s0"))
+    apart = measured.judge(claim_of(MEASURED, **FASTER), evidence_of(lone, second[1]))
+    assert apart.state == "not_run"
+
+
+def test_a_sources_seconds_are_judged_on_its_device_alone(tmp_path):
+    by = {"case": LORA, "figure": "seconds_per_step", "times": 100, "on": "8 cores", "data": "sample", "seeds": 1}
+    claim = claim_of(MEASURED, quantity="duration", unit="s", value=100, comparator="equal", tolerance=5, by=by)
+    eight = {"processor": "P", "cores": 8, "accelerator": None}
+    here, there = timed(LORA, 1.0, tmp_path), timed(LORA, 1.0, tmp_path, environment=eight)
+    assert measured.judge(claim, evidence_of(there)).state == "confirmed"
+    elsewhere = measured.judge(claim, evidence_of(here))
+    assert elsewhere.state == "not_run"
+    assert "on P with 2 cores, not on 8 cores" in elsewhere.says
+    eighteen = replace(there.record, environment={**eight, "cores": 18})
+    assert measured.judge(claim, evidence_of(replace(there, record=eighteen))).state == "not_run"
+
+
+@pytest.mark.parametrize(
+    ("card", "name", "same"),
+    [
+        ("NVIDIA GeForce RTX 3080", "3080", True),
+        ("NVIDIA GeForce RTX 3080 Ti", "3080", False),
+        ("NVIDIA GeForce GTX 1080 Ti", "1080 Ti", True),
+        ("NVIDIA GeForce RTX 3070 Laptop GPU", "3070", False),
+        ("Tesla V100-SXM2-16GB", "V100", True),
+    ],
+)
+def test_card_is_known_by_its_name(tmp_path, card, name, same):
+    record = tagged_record(f"{LORA}-s0", 0, tmp_path, environment={"accelerator": card})
+    assert matches(record, name) is same
+
+
+def test_trend_by_the_course_of_the_losses(tmp_path):
+    by = {"case": LORA, "figure": "loss_change", "data": "sample", "seeds": 1, "course": True}
+    claim = claim_of(MEASURED, kind="trend", quantity="loss_change", unit="nats", value=0, comparator="below", by=by)
+    for losses, state in (
+        ([6, 5, 4, 3, 2, 1], "confirmed"),
+        ([3, 4, 3, 4, 3, 3.5], "inconclusive"),
+        ([1, 2, 3], "refuted"),
+    ):
+        record = tagged_record(f"{LORA}-s0", 0, tmp_path, losses=[float(loss) for loss in losses])
+        assert measured.judge(claim, evidence_of(record)).state == state
+
+
+def test_holm_makes_a_lone_small_p_value_of_many_inconclusive():
+    many = {f"x900-{n}": Verdict(f"x900-{n}", "confirmed", "seen", (), 0.02) for n in range(5)}
+    assert {verdict.state for verdict in corrected(many).values()} == {"inconclusive"}
+    assert "0.1 after Holm's correction for 5 tests" in corrected(many)["x900-0"].says
+    assert corrected({"x900-0": many["x900-0"]})["x900-0"].state == "confirmed"
+
+
+def test_judge_all_gives_every_claim_a_verdict(tmp_path):
+    claims = [claim_of(MEASURED), claim_of(MEASURED, "x900-two", value=0.99)]
+    found = judge_all(claims, evidence_of(*seeds(LORA, 2, tmp_path), claims=claims))
+    assert {name: verdict.state for name, verdict in found.items()} == {"x900-one": "refuted", "x900-two": "refuted"}
+
+
+def answering(said, folder):
+    case = "alpaca-smollm2_135m-qlora-cpu-s0"
+    record = tagged_record(case, 0, folder, sentences=1)
+    rows = [{"prompt": "Which one is larger?\n9.11 or 9.9?", "actual": "9.9", "generated": answer} for answer in said]
+    digest = recipe_for(parse_case(case), "sample").digest()
+    return replace(record, record=replace(record.record, tables={"generated": rows}, recipe_digest=digest))
+
+
+def test_answer_must_or_must_not_appear(tmp_path):
+    protocol = {"task": "alpaca", "model": "smollm2_135m", "method": "qlora", "data": "unstated", "recipe": "unstated",
+                "device": "unstated", "seeds": "unstated"}  # fmt: skip
+    by = {"case": "alpaca-smollm2_135m-qlora-cpu", "data": "sample", "asked": "9.11 or 9.9?"}
+    table = {**MEASURED, "kind": "probe", "quantity": "answer", "unit": "text", "value": "9.11 is larger",
+             "comparator": "contains", "protocol": protocol, "by": by, "stand_in_for": "llama31_8b"}  # fmt: skip
+    wrong = evidence_of(answering(["9.11 is larger than 9.9."], tmp_path))
+    right = evidence_of(answering(["9.9 is larger."], tmp_path))
+    mixed = evidence_of(answering(["9.9 is larger.", "9.11 is larger"], tmp_path))
+    assert [probe.judge(claim_of(table), seen).state for seen in (wrong, right, mixed)] == [
+        "confirmed",
+        "refuted",
+        "inconclusive",
+    ]
+    assert probe.judge(claim_of(table, comparator="lacks"), right).state == "confirmed"
+    unasked = probe.judge(claim_of(table, by={**by, "asked": "fibonacci"}), right)
+    assert unasked.state == "not_run"
+    assert "no record answers 'fibonacci'" in unasked.says

@@ -1,0 +1,114 @@
+"""Statistics against values that are known: from tables, from formulas, or from how the data was made."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.claims import statistics
+from bench.claims.figures import second_over_first, span_f1
+
+
+def test_wilson_of_8_in_10():
+    """0.4902 to 0.9433: z = 1.959964 in Wilson's formula."""
+    assert statistics.wilson(8, 10) == pytest.approx((0.49016, 0.94331), abs=1e-4)
+
+
+def test_holm_by_hand():
+    """0.01 × 4, 0.02 × 3, then 0.03 × 2 and 0.04 × 1, which may not fall below those before."""
+    assert statistics.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert statistics.holm([0.6, 0.7]) == [1.0, 1.0]
+    assert statistics.holm([]) == []
+
+
+def test_seeds_interval_is_students():
+    found = statistics.over_seeds([0.8, 0.7, 0.9])
+    half = 4.302653 * 0.1 / math.sqrt(3)
+    assert (found.value, found.low, found.high) == pytest.approx((0.8, 0.8 - half, 0.8 + half))
+
+
+def test_seeds_p_value_is_students():
+    """Of t = 0.1 / (0.1 / sqrt 3) = 1.732 with two degrees of freedom: 0.1127."""
+    found = statistics.over_seeds([0.8, 0.7, 0.9])
+    assert found.p_above(0.7) == pytest.approx(0.1127, abs=1e-4)
+    assert found.p_below(0.7) == pytest.approx(1 - 0.1127, abs=1e-4)
+    assert found.smallest_seen() == pytest.approx((4.302653 + 1.060660) * 0.1 / math.sqrt(3))
+
+
+def test_one_seed_has_no_interval():
+    found = statistics.over_seeds([0.8])
+    assert found.low == -math.inf
+    assert found.p_above(0.0) == 1.0
+
+
+def test_median_ratio_of_equal_sides_is_one_with_the_formulas_width():
+    found = statistics.median_ratio((2.0, 0.2, 100), (2.0, 0.2, 100))
+    error = math.sqrt(2) * math.sqrt(math.pi / 2) * 0.2 / 1.3489795 / 10 / 2
+    assert found.value == 1
+    assert found.high == pytest.approx(math.exp(1.959964 * error))
+
+
+def normal_counts(mean, spread, seeds, examples, seed):
+    random = np.random.default_rng(seed)
+    values = random.normal(mean, spread, size=(seeds, examples))
+    return np.stack([np.ones_like(values), values], axis=2)
+
+
+def test_bootstrap_has_the_standard_error_of_a_mean():
+    counts = normal_counts(5.0, 1.0, 1, 400, 1)
+    found = statistics.bootstrap(counts, second_over_first)
+    expected = stats.sem(counts[0, :, 1])
+    assert found.error == pytest.approx(expected, rel=0.1)
+    assert found.value == pytest.approx(counts[0, :, 1].mean())
+    assert found.low == pytest.approx(found.value - 1.96 * expected, abs=expected / 4)
+
+
+def test_pairing_takes_out_what_both_sides_share():
+    """The two sides differ by 0.1 on every example, whose own spread is 1: paired, the difference is certain."""
+    one = normal_counts(5.0, 1.0, 2, 200, 2)
+    other = one.copy()
+    other[..., 1] -= 0.1
+    found = statistics.bootstrap(one, second_over_first, other)
+    assert found.value == pytest.approx(0.1)
+    assert found.high - found.low < 1e-9
+
+
+def test_seeds_are_resampled_too():
+    counts = normal_counts(5.0, 0.01, 3, 200, 3)
+    counts[:, :, 1] += np.array([0.0, 1.0, 2.0])[:, None]
+    assert statistics.bootstrap(counts, second_over_first).error == pytest.approx(math.sqrt(2 / 3 / 3), rel=0.15)
+
+
+def test_sides_of_unlike_shape_are_refused():
+    with pytest.raises(ValueError, match="differ in shape"):
+        statistics.bootstrap(normal_counts(0, 1, 1, 5, 0), second_over_first, normal_counts(0, 1, 1, 6, 0))
+
+
+def test_resampling_repeats():
+    counts = normal_counts(5.0, 1.0, 2, 50, 4)
+    assert statistics.bootstrap(counts, second_over_first) == statistics.bootstrap(counts, second_over_first)
+
+
+@pytest.mark.parametrize(("shift", "equivalent"), [(0.0, True), (0.05, True), (0.3, False)])
+def test_equivalence_by_two_one_sided_tests(shift, equivalent):
+    one = normal_counts(5.0, 0.5, 3, 400, 5)
+    other = normal_counts(5.0 + shift, 0.5, 3, 400, 6)
+    found = statistics.bootstrap(one, second_over_first, other)
+    assert (statistics.equivalence_p(found, 0.15) < statistics.ALPHA) is equivalent
+
+
+def test_f1_of_sums():
+    assert span_f1(np.array([10.0, 8.0, 6.0])) == pytest.approx(2 * 0.75 * 0.6 / 1.35)
+
+
+def test_falling_losses_are_told_from_flat_ones():
+    tau, p_value = statistics.falls([5, 4, 3, 2, 1, 0])
+    assert (tau, p_value) == pytest.approx((-1, 1 / 720))
+    assert statistics.falls([1, 2, 1, 2, 1, 2])[1] > 0.5
+
+
+def test_examples_needed_grow_with_the_square():
+    found = statistics.Estimate(0.0, -0.1, 0.1, 0.05, 1, 100)
+    few, many = statistics.examples_needed(found, 0.1), statistics.examples_needed(found, 0.01)
+    assert (few, many) == (97, 9604)
