@@ -12,8 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.evaluate import answers, outcomes
 from bench.precision import autocast
 from bench.probes import CHAT, Item
+from bench.prompts import chat
+from bench.tasks import Example
 from bench.tasks.responses import starts_with_bos
 from bench.train import Trainee
 
@@ -37,11 +40,10 @@ class Reply:
 
 
 def prompt_ids(item: Item, tokenizer: Any) -> list[int]:
-    """The prompt as the model sees it; a model without a chat template gets a chat's question as a text."""
-    text, first = item.prompt, [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
-    if item.form == CHAT and tokenizer.chat_template:
-        said = [{"role": "user", "content": text}]
-        text, first = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True), []
+    """The prompt as the model sees it. A chat template writes its own beginning of sequence."""
+    templated = item.form == CHAT and tokenizer.chat_template
+    text = chat(item.prompt, tokenizer) if templated else item.prompt
+    first = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) and not templated else []
     return first + tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
@@ -55,14 +57,40 @@ def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: int
          for choice in item.choices]
         for item in items
     ]  # fmt: skip
+    if not trainee.method.packs:  # virtual tokens stand where the cache of a prompt would
+        return [ask_alone(trainee, tokenizer, *one, new_tokens) for one in zip(prompts, choices, strict=True)]
     replies: dict[int, Reply] = {}
-    for chosen in by_length(prompts, BATCH if trainee.method.packs else 1):
+    for chosen in by_length(prompts, BATCH):
         batch = Reading(trainee, [prompts[at] for at in chosen])
         nats = batch.choice_nats([choices[at] for at in chosen])
         end = tokenizer.eos_token_id % vocabulary
         for at, said, told in zip(chosen, batch.greedy(new_tokens, end), nats, strict=True):
             replies[at] = Reply(tokenizer.decode(said, skip_special_tokens=True).strip(), told)
     return [replies[at] for at in range(len(items))]
+
+
+@torch.no_grad()
+def ask_alone(
+    trainee: Trainee, tokenizer: Any, prompt: list[int], choices: Sequence[list[int]], new_tokens: int
+) -> Reply:
+    """One prompt's reply, read anew for every choice: peft's virtual tokens take no cache from outside."""
+    nats = []
+    for choice in choices:
+        with autocast(trainee.recipe, trainee.device):
+            logits = trainee.model(input_ids=torch.tensor([prompt + choice], device=trainee.device)).logits
+        told = logits[0, -len(choice) - 1 : -1].float().log_softmax(-1)
+        nats.append(float(told.gather(-1, torch.tensor(choice, device=told.device)[:, None]).sum()))
+    return Reply(answers(trainee, tokenizer, [prompt], new_tokens)[0], tuple(nats))
+
+
+def text_losses(trainee: Trainee, tokenizer: Any, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Each text's loss (nats, summed) and how many tokens it is over."""
+    examples = []
+    for number, text in enumerate(texts):
+        first = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
+        ids = first + tokenizer(text, add_special_tokens=False)["input_ids"]
+        examples.append(Example(f"text-{number}", ids, ids))
+    return [{name: found[name] for name in ("loss", "tokens")} for found in outcomes(trainee, examples)]
 
 
 def by_length(prompts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:

@@ -14,7 +14,8 @@ LAYERS = (
     "__init__", "places", "registry", "case", "recipe", "record",  # plain data
     "prompts", "probes", "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and their rows
     "precision", "tolerances", "matrix", "thresholds", "report",
-    "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "evidence", "run",  # the work
+    "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "asking", "probing", "evidence",
+    "run",  # the work
     "executor", "engines", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}

@@ -29,7 +29,7 @@ CLAUSES = re.compile(r"[;；]|,\s|،|，")
 QUESTION = ("?", "？", "؟")
 RUN_ON = re.compile(r"\n\s*#|###|<\|")  # a model that writes the next question itself
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-MARKUP = re.compile(r"\\(?:boxed|text|mathbf|textbf)|\*+|_{2,}|`+|[{}\[\]|$#\"“”«»「」『』\\]")
+MARKUP = re.compile(r"\\(?:boxed|text|mathbf|textbf)|\*+|_{2,}|`+|[{}\[\]|$#\"“”«»「」『』⟨⟩⟪⟫\\]")
 
 
 def larger_number(answer: str, item: Item) -> str:

@@ -133,7 +133,9 @@ def summarise_cell(family: str, language: str, group: str, cell: Sequence[Mappin
     }
     compared = [row for row in cell if row.get("before_margin") is not None]
     if compared:
-        ours = summary_row([row["before_margin"] > 0 for row in compared], [row["after_margin"] > 0 for row in compared])
+        ours = summary_row(
+            [row["before_margin"] > 0 for row in compared], [row["after_margin"] > 0 for row in compared]
+        )
         found["by_margin"] = {name: ours[name] for name in ("before", "after", "p")}
     return found
 

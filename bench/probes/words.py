@@ -24,7 +24,8 @@ class Words:
 
 WORDS = {
     "en": Words(
-        greater=r"\b(?:larg|bigg|great|high|new|lat)er\b|\b(?:larg|bigg|great|high|new|lat)est\b|\bmore (?:expensive|recent)"
+        greater=r"\b(?:larg|bigg|great|high|new|lat)er\b|\b(?:larg|bigg|great|high|new|lat)est\b"
+        r"|\bmore (?:expensive|recent)"
         r"|\bcosts more|\bis more\b|\bexceeds\b|\bcomes after\b|\bis after\b",
         smaller=r"\b(?:small|low|old|earli)(?:er|est)\b|\bless(?:er)?\b|\bcheaper\b|\bcomes before\b|\bis before\b",
         than=r"\bthan|\bexceeds|\b(?:comes|is) (?:after|before)|\bcompared (?:to|with)",
@@ -43,10 +44,13 @@ WORDS = {
         second=r"\b(?:bilangan|angka|yang) kedua\b",
     ),
     "es": Words(
-        greater=r"\bmayor\b|\bmás (?:grande|alt[oa]|nuev[oa]|reciente|car[oa]|tarde)|\bcuesta más|\bsuperior\b|\bposterior\b|\bsupera\b",
-        smaller=r"\bmenor\b|\bmás (?:pequeñ[oa]|baj[oa]|antigu[oa]|viej[oa]|barat[oa]|temprano)|\bcuesta menos|\binferior\b"
+        greater=r"\bmayor\b|\bmás (?:grande|alt[oa]|nuev[oa]|reciente|car[oa]|tarde)"
+        r"|\bcuesta más|\bsuperior\b|\bposterior\b|\bsupera\b",
+        smaller=r"\bmenor\b|\bmás (?:pequeñ[oa]|baj[oa]|antigu[oa]|viej[oa]|barat[oa]|temprano)"
+        r"|\bcuesta menos|\binferior\b"
         r"|\banterior\b",
-        than=r"\bque(?: el| la)?|(?<=mayor )a|(?<=menor )a|(?<=superior )a|(?<=inferior )a|(?<=posterior )a|(?<=anterior )a"
+        than=r"\bque(?: el| la)?|(?<=mayor )a|(?<=menor )a|(?<=superior )a"
+        r"|(?<=inferior )a|(?<=posterior )a|(?<=anterior )a"
         r"|\bsupera a",
         no=r"\bno\b|\ben (?:vez|lugar) de\b",
         both=r"y|o|e",
@@ -54,9 +58,11 @@ WORDS = {
         second=r"\bel segundo(?: número)?\b|\bla segunda\b",
     ),
     "de": Words(
-        greater=r"\bgrößer(?:e[rn]?)?\b|\bgrösser(?:e[rn]?)?\b|\bhöher(?:e[rns]?)?\b|\bneuer(?:e[rn]?)?\b|\bspäter(?:e[rns]?)?\b"
+        greater=r"\bgrößer(?:e[rn]?)?\b|\bgrösser(?:e[rn]?)?\b|\bhöher(?:e[rns]?)?\b"
+        r"|\bneuer(?:e[rn]?)?\b|\bspäter(?:e[rns]?)?\b"
         r"|\bteurer\b|\bmehr\b|\bgrößte\b|\bübersteigt\b|\bliegt nach\b|\bkommt nach\b",
-        smaller=r"\bkleiner(?:e[rn]?)?\b|\bniedriger(?:e[rn]?)?\b|\bälter(?:e[rn]?)?\b|\bfrüher(?:e[rns]?)?\b|\bbilliger\b"
+        smaller=r"\bkleiner(?:e[rn]?)?\b|\bniedriger(?:e[rn]?)?\b|\bälter(?:e[rn]?)?\b"
+        r"|\bfrüher(?:e[rns]?)?\b|\bbilliger\b"
         r"|\bgeringer\b|\bweniger\b|\bliegt vor\b|\bkommt vor\b",
         than=r"\bals(?: die| der)?|\bübersteigt|\b(?:liegt|kommt) (?:nach|vor)",
         no=r"\bnicht\b|\bkeine?\b|\bstatt\b",
@@ -65,9 +71,11 @@ WORDS = {
         second=r"\bdie zweite(?: zahl)?\b|\bdie letztere\b",
     ),
     "fr": Words(
-        greater=r"\bplus (?:grande?|élevée?|récente?|nouvelle|tard|cher|chère)\b|\bsupérieure?\b|\bpostérieure?\b|\bcoûte plus\b"
+        greater=r"\bplus (?:grande?|élevée?|récente?|nouvelle|tard|cher|chère)\b"
+        r"|\bsupérieure?\b|\bpostérieure?\b|\bcoûte plus\b"
         r"|\bdépasse\b",
-        smaller=r"\bplus (?:petite?|basse?|bas|ancienne?|tôt|vieille)\b|\binférieure?\b|\bantérieure?\b|\bmoins (?:cher|chère|grande?)"
+        smaller=r"\bplus (?:petite?|basse?|bas|ancienne?|tôt|vieille)\b|\binférieure?\b"
+        r"|\bantérieure?\b|\bmoins (?:cher|chère|grande?)"
         r"|\bcoûte moins\b",
         than=r"\bque|\bqu'|(?<=supérieur )à|(?<=supérieure )à|(?<=inférieur )à|(?<=inférieure )à|(?<=postérieure )à"
         r"|(?<=antérieure )à|\bdépasse",
@@ -77,7 +85,8 @@ WORDS = {
         second=r"\ble (?:second|deuxième)(?: nombre)?\b|\bla (?:seconde|deuxième)\b",
     ),
     "ru": Words(
-        greater=r"\bбольш(?:е|ее|ая|ий|им|ей)\b|\bвыше\b|\bнове(?:е|йшая)\b|\bпозже\b|\bпоздн(?:ее|яя)\b|\bдороже\b|\bпревышает\b"
+        greater=r"\bбольш(?:е|ее|ая|ий|им|ей)\b|\bвыше\b|\bнове(?:е|йшая)\b|\bпозже\b"
+        r"|\bпоздн(?:ее|яя)\b|\bдороже\b|\bпревышает\b"
         r"|\bидёт после\b",
         smaller=r"\bменьш(?:е|ее|ая|ий|им|ей)\b|\bниже\b|\bстарее\b|\bстарше\b|\bраньше\b|\bдешевле\b",
         than=r"\bчем|\bпревышает|\bпосле",
