@@ -5,19 +5,18 @@ and the adapter would answer for each other.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.places import FIXTURES, ROOT
 from bench.precision import autocast
+from bench.probes import OWN
 from bench.registry import unknown
 from bench.sources.errors import first_line
 from bench.sources.hub import hub_answers
 from bench.train import Trainee
 
 TASKS_FOLDER = FIXTURES / "tasks"
-OWN = "lorabench_"  # how the names of this project's tasks begin
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -35,7 +34,8 @@ def evaluate(trainee: Trainee, tokenizer: Any, names: Sequence[str]) -> tuple[di
     found, reasons = {}, []
     for name in names:
         try:
-            with in_folder_of_tasks(), offline_unless_answered(name):
+            # the rows' paths in fixtures/tasks are relative to this repository's root
+            with contextlib.chdir(ROOT), offline_unless_answered(name):
                 found[name] = metrics_of(trainee, tokenizer, name)
         except Exception as error:  # datasets and lm-eval pass on the errors of all that they read with
             away = "" if name.startswith(OWN) or hub_answers().ok else f"; {hub_answers().reason}"
@@ -64,17 +64,6 @@ def metrics_of(trainee: Trainee, tokenizer: Any, name: str) -> dict[str, float]:
         for key, value in told.items()
         if isinstance(value, int | float) and "stderr" not in key and key != "sample_len"
     }
-
-
-@contextlib.contextmanager
-def in_folder_of_tasks() -> Iterator[None]:
-    """This repository's root: the rows' paths in fixtures/tasks are relative to it."""
-    before = os.getcwd()
-    os.chdir(ROOT)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 @contextlib.contextmanager

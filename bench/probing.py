@@ -17,7 +17,7 @@ import transformers
 
 from bench.asking import Reply, ask, text_losses
 from bench.places import cache_folder
-from bench.probes import LOSS, PROBES, Family
+from bench.probes import LOSS, OWN, PROBES, TEXT, Family
 from bench.probes.scoring import summarise, summarise_losses
 from bench.record import write_atomically
 from bench.train import Say, Trainee
@@ -94,12 +94,24 @@ class Probing:
         if self.lm_eval:
             after = self.harness(tuned, "the tuned model")
             tables["lm_eval"] = {
-                task: {"before": self.lm_eval_before.get(task, {}), "after": after.get(task, {})}
+                task: {
+                    "before": self.lm_eval_before.get(task, {}),
+                    "after": after.get(task, {}),
+                    "ours": own_accuracy(task, asked),
+                }
                 for task in self.lm_eval
             }
         if losses:
             tables["probe_losses"] = summarise_losses(losses)
         return tables, asked + losses
+
+
+def own_accuracy(task: str, asked: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """What lm-eval's accuracy must be: the share of the task's items whose right choice is the likelier one."""
+    rows = [row for row in asked if f"{OWN}{row['family']}" == task and row["form"] == TEXT]
+    if not rows:
+        return {}
+    return {when: sum(row[f"{when}_margin"] > 0 for row in rows) / len(rows) for when in ("before", "after")}
 
 
 def make_probing(names: Sequence[str], **facts: Any) -> Probing:
@@ -127,6 +139,7 @@ def answer_rows(family: Family, before: Replies, after: Replies) -> list[dict[st
                 "family": family.name,
                 "language": item.language,
                 "group": item.group,
+                "form": item.form,
                 "before": family.parse(one.text, item),
                 "after": family.parse(other.text, item),
                 "before_margin": one.margin(item),

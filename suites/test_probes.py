@@ -39,6 +39,16 @@ def test_as_good_as_measured(probed: Probed) -> None:
     assert not grown
 
 
+def test_lm_eval_gives_the_same_accuracy(probed: Probed) -> None:
+    """lm-evaluation-harness on the same items, before and after."""
+    ours = {task: told for task, told in probed.record.tables.get("lm_eval", {}).items() if told["ours"]}
+    if not ours:
+        pytest.skip("no task of ours was evaluated; add --lm-eval lorabench_decimals")
+    for task, told in ours.items():
+        for when, accuracy in told["ours"].items():
+            assert told[when]["acc"] == pytest.approx(accuracy), f"{task} {when}"
+
+
 @pytest.mark.cases(wanted=teaches_numbers)
 def test_the_base_falls_into_the_trap_and_the_tuned_model_does_not(probed: Probed) -> None:
     """Paired over the same traps: far more cured than broken, and at least 95 % right."""

@@ -105,9 +105,9 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def probe_families(text: str) -> tuple[str, ...]:
-    """The named families, all of them for "all". Raises UnknownName."""
+    """The named families, all of them for "all", their items checked. Raises UnknownName or BadFile."""
     wanted = PROBES.names() if text.strip() == "all" else names(text)
-    return tuple(PROBES[name].name for name in wanted)
+    return tuple(name for name in wanted if PROBES[name].items)
 
 
 def import_entries(modules: tuple[str, ...]) -> None:
