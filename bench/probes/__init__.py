@@ -102,3 +102,5 @@ def checked_items(items: Iterable[Item], family: Family) -> tuple[Item, ...]:
 
 
 PROBES: Registry[Family] = Registry("probe")
+
+from bench.probes import facts, forgetting, guardrails  # noqa: E402, F401  (they register themselves)
