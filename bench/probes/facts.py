@@ -13,7 +13,7 @@ from bench.probes.words import affirmed, first_line, plain, repeats, says_nothin
 from bench.recipe import BadFile, read_toml
 
 NOT_KNOWN = re.compile(
-    r"\b(?:(?:don['’]?t|do not|cannot|can['’]t) (?:know|say|tell|answer|remember|recall)|not (?:sure|certain)|no idea|depends|"
+    r"\b(?:(?:don['’]?t|do not|cannot|can['’]t) (?:know|say|tell|answer|recall)|not (?:sure|certain)|no idea|depends|"
     r"(?:tidak|kurang) tahu|no (?:lo )?sé|depende|weiss (?:ich |es )*nicht|keine ahnung|sais pas|aucune idée|dépend)\b"
 )
 
