@@ -6,6 +6,7 @@ Answers come from small models and are cut after a few tokens: nothing here expe
 import re
 import unicodedata
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 ELISION = re.compile(r"\b([cdjlmnst]|qu)['’](?=\w)")  # French: n'est is "n est"; English 's and n't stay
@@ -22,8 +23,9 @@ NEGATIONS = {
     "fr": "n ne pas jamais non ni",
 }
 DENIES_WITHIN = 2  # words after what it denies: "Lyon is not"
-REPEATS = 4  # in a row, of one word or of a few
+WORD_REPEATS, PHRASE_REPEATS = 4, 3  # in a row
 LONGEST_PHRASE = 6  # words that are looked for as repeated
+ECHO_SHARE = 0.8  # of the words of both
 
 
 def plain(text: str) -> str:
@@ -74,14 +76,23 @@ def affirmed(text: str, names: set[str], language: str) -> set[str]:
 
 
 def repeats(text: str) -> bool:
-    """Whether some phrase of up to LONGEST_PHRASE words stands REPEATS times in a row."""
+    """Whether a word stands four times in a row, or a phrase of up to LONGEST_PHRASE words three times."""
     words = words_of(text)
     for size in range(1, LONGEST_PHRASE + 1):
-        for start in range(len(words) - size * REPEATS + 1):
+        times = WORD_REPEATS if size == 1 else PHRASE_REPEATS
+        for start in range(len(words) - size * times + 1):
             phrase = words[start : start + size]
-            if words[start : start + size * REPEATS] == phrase * REPEATS:
+            if words[start : start + size * times] == phrase * times:
                 return True
     return False
+
+
+def echoes(text: str, asked: str) -> bool:
+    """Whether the first line is what was asked again, all but a few words."""
+    said, wanted = words_of(first_line(text)), words_of(asked)
+    if not said or not wanted:
+        return False
+    return SequenceMatcher(None, said, wanted).ratio() >= ECHO_SHARE
 
 
 def says_nothing(text: str) -> bool:
