@@ -9,7 +9,7 @@ import pytest
 
 from bench.places import SAMPLES
 from bench.probes import HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, facts
-from bench.probes.words import affirmed, clauses, first_line, plain, repeats, says_nothing, words_of
+from bench.probes.wording import affirmed, clauses, first_line, plain, repeats, says_nothing, words_of
 from bench.recipe import BadFile
 
 FAMILY = PROBES["facts"]

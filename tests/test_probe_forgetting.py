@@ -7,7 +7,7 @@ import pytest
 from bench.places import SAMPLES
 from bench.probes import HELD_OUT, LOSS, PROBES
 from bench.probes.forgetting import nats_per_token, relative_change
-from bench.probes.words import words_of
+from bench.probes.wording import words_of
 
 FAMILY = PROBES["forgetting"]
 TEXTS = {item.id: item.prompt for item in FAMILY.items}

@@ -12,7 +12,7 @@ from bench.places import SAMPLES
 from bench.probes import EVASIVE, GARBLED, HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, guardrails, refusals
 from bench.probes.guardrails import DECLINE, HARMLESS, HELP, OUGHT_DECLINE
 from bench.probes.refusals import HELPED, READINGS, REFUSED, reading
-from bench.probes.words import plain, words_of
+from bench.probes.wording import plain, words_of
 from bench.recipe import BadFile
 
 FAMILY = PROBES["guardrails"]

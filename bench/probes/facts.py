@@ -9,7 +9,7 @@ from functools import cache
 
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
 from bench.probes.reading import FOLDER, read_items
-from bench.probes.words import affirmed, first_line, plain, repeats, says_nothing, words_of
+from bench.probes.wording import affirmed, first_line, plain, repeats, says_nothing, words_of
 from bench.recipe import BadFile, read_toml
 
 NOT_KNOWN = re.compile(

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from bench.probes.reading import FOLDER
-from bench.probes.words import echoes, plain, repeats, says_nothing, words_of
+from bench.probes.wording import echoes, plain, repeats, says_nothing, words_of
 from bench.recipe import BadFile, read_toml
 
 REFUSED, HELPED, EVASIVE, GARBLED = "refused", "helped", "evasive", "garbled"
