@@ -5,17 +5,18 @@ python -m bench fetch [MODEL ...]             fetch weights before they are need
 python -m bench table RUN [--markdown]        the table of a run's records
 python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
 python -m bench engines CASE                  our loop against transformers.Trainer, seconds a step
+python -m bench probes [FAMILY ...] [--write]  what probes ask; write the files made from them
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from bench.commands import Mistake, engines, fetching, listing, table, thresholds
+from bench.commands import Mistake, engines, fetching, listing, probes, table, thresholds
 from bench.record import BadRecord
 from bench.registry import UnknownName
 
-COMMANDS = (listing, fetching, table, thresholds, engines)
+COMMANDS = (listing, fetching, table, thresholds, engines, probes)
 
 
 def parser() -> argparse.ArgumentParser:

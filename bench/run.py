@@ -23,6 +23,7 @@ from bench.measure.environment import describe_worker
 from bench.measure.memory import LiveStorages, Phases
 from bench.methods import METHODS, Method
 from bench.models import DECODER, MODELS, ModelEntry
+from bench.probing import Probing, make_probing
 from bench.recipe import Recipe, recipe_for
 from bench.sources import Weights, find_weights, load_rows
 from bench.tasks import TASKS, Prepared, Score, Task
@@ -143,7 +144,7 @@ def score(setting: Setting, trainee: train.Trainee) -> Score:
 
 
 def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
-    """A record's fields, and `examples`: one row for each held-out example."""
+    """A record's fields, and `examples`: one row for each held-out example; with probes `probed`, one for each item."""
     setting = set_up(payload, say)
     phases = setting.phases
     make_base = base_maker(setting, say)
@@ -154,6 +155,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     probe = evidence.Probe(setting.batching, setting.device, setting.prepared.held_out)
     base_logits = probe(model)
     loaded = evidence.fingerprint(model, trained=False) | evidence.fingerprint(model, trained=True)
+    probing = start_probing(setting, payload.get("probes", []), model, say)
     with phases("attach"):
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
     trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
@@ -167,6 +169,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     say({"line": "evaluating the untrained model"})
     before = setting.before or score(setting, trainee).quality
     result = train_and_score(setting, trainee, steps, say)
+    finish_probing(setting, probing, trainee, result)
     seen["base"] = evidence.changes(frozen, model, trained=False)
     seen["trained"] = evidence.changes(trained, model, trained=True)
     if setting.method.report:
@@ -198,6 +201,33 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
         "reasons": setting.reasons,
         **result,
     }
+
+
+def start_probing(setting: Setting, names: list[str], base: Any, say: train.Say) -> Probing | None:
+    """Ask the base the named families; None where none is named or the model answers no question."""
+    if names and setting.entry.kind != DECODER:
+        setting.reasons.append(f"probes: not asked, {setting.entry.name} is no decoder and answers no question")
+    if not names or setting.entry.kind != DECODER:
+        return None
+    weights = f"{setting.entry.name} {setting.weights.identity}"
+    shared = not setting.method.after  # else it was tuned here before
+    probing = make_probing(names, tokenizer=setting.tokenizer, weights=weights, shared=shared, say=say)
+    trainee = train.Trainee(base, setting.method, setting.recipe, setting.batching, setting.device)
+    started = time.perf_counter()
+    probing.ask_base(trainee)  # outside every phase: its memory is not the case's
+    setting.seconds["probe_before"] = time.perf_counter() - started
+    base.train()
+    return probing
+
+
+def finish_probing(setting: Setting, probing: Probing | None, trainee: train.Trainee, result: dict[str, Any]) -> None:
+    """Ask the tuned model; the summary goes into the result's tables, the items' rows beside its examples."""
+    if probing is None:
+        return
+    started = time.perf_counter()
+    tables, result["probed"] = probing.ask_tuned(trainee)
+    result["tables"] |= tables
+    result["noisy"]["seconds"]["probe_after"] = time.perf_counter() - started
 
 
 def changed_base(loaded: dict[str, int], attached: dict[str, int]) -> int:

@@ -12,14 +12,16 @@ from bench.places import ROOT
 
 LAYERS = (
     "__init__", "places", "registry", "case", "recipe", "record",  # plain data
-    "probes", "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and where their weights and rows are
+    "prompts", "probes", "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and their rows
     "precision", "tolerances", "matrix", "thresholds", "report",
-    "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "evidence", "run",  # the work
+    "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "asking", "probing", "evidence",
+    "run",  # the work
     "executor", "engines", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
-    "__init__", "places", "registry", "case", "recipe", "record", "probes", "models", "methods", "sources", "devices", "tasks",
+    "__init__", "places", "registry", "case", "recipe", "record", "prompts", "probes",
+    "models", "methods", "sources", "devices", "tasks",
     "tokenizers", "matrix", "thresholds", "report", "executor", "engines", "plugin",
     "commands", "__main__",
 )  # fmt: skip

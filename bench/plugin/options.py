@@ -9,6 +9,7 @@ import pytest
 
 from bench.matrix import Selection
 from bench.places import RUNS
+from bench.probes import PROBES
 from bench.recipe import CHOICES
 from bench.registry import UnknownName
 
@@ -34,6 +35,8 @@ def add_options(parser: pytest.Parser) -> None:
                     help="the project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
     group.addoption("--engine", choices=CHOICES["engine"], default="bench", help="our loop, or transformers.Trainer")
     group.addoption("--synthetic", action="store_true", help="random weights for every model; quality is not judged")
+    group.addoption("--probes", metavar="A,B", default="",
+                    help="families of probes to ask every decoder before and after, or all")  # fmt: skip
     group.addoption("--resume", metavar="RUN", default="", help="go on with a run's folder: run only what is missing")
     group.addoption("--replay", metavar="RUN", default="", help="judge a run's records again, run nothing")
     group.addoption("--case-timeout", metavar="SECONDS", type=float, default=0.0,
@@ -51,6 +54,7 @@ class Options:
     data: str
     engine: str
     synthetic: bool
+    probes: tuple[str, ...]
     resume: Path | None
     replay: Path | None
     case_timeout: float
@@ -66,6 +70,7 @@ def read_options(config: pytest.Config) -> Options:
             **{name: names(config.getoption(name)) for name in LISTS if name != "seeds"},
             seeds=seeds(config.getoption("seeds")),
         )
+        probes = probe_families(config.getoption("probes"))
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     workers, timeout = config.getoption("workers"), config.getoption("case_timeout")
@@ -83,6 +88,7 @@ def read_options(config: pytest.Config) -> Options:
         data=config.getoption("data"),
         engine=config.getoption("engine"),
         synthetic=config.getoption("synthetic"),
+        probes=probes,
         resume=resume,
         replay=replay,
         case_timeout=timeout,
@@ -92,6 +98,12 @@ def read_options(config: pytest.Config) -> Options:
 
 def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def probe_families(text: str) -> tuple[str, ...]:
+    """The named families, all of them for "all". Raises UnknownName."""
+    wanted = PROBES.names() if text.strip() == "all" else names(text)
+    return tuple(PROBES[name].name for name in wanted)
 
 
 def import_entries(modules: tuple[str, ...]) -> None:

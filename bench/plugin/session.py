@@ -14,9 +14,11 @@ from bench.case import Case
 from bench.devices import missing
 from bench.executor import Executor, Job, Outcome, Session
 from bench.measure.environment import describe_machine, processor
+from bench.models import DECODER, MODELS
 from bench.places import RUNS
 from bench.plugin.options import Options
 from bench.plugin.progress import Progress
+from bench.probes import PROBES
 from bench.recipe import Recipe, recipe_for
 from bench.record import FAILED, NOT_RUN, OK, Record, append_record, parse_record, read_records, write_atomically
 from bench.sources.data import find_full
@@ -61,6 +63,11 @@ class Run:
     def recipe(self, case: Case) -> Recipe:
         return recipe_for(case, self.data_size(case), engine=self.options.engine)
 
+    def probes(self, case: Case) -> tuple[str, ...]:
+        """The families that the case is asked: its task's own and the command line's."""
+        wanted = {*TASKS[case.task].probes, *self.options.probes}
+        return tuple(name for name in PROBES.names() if name in wanted)
+
     def cannot_run(self, case: Case) -> str:
         """Why the case is skipped before it starts; empty if it can run."""
         if self.options.replay:
@@ -95,9 +102,12 @@ class Run:
         return case.id in self.records
 
     def _same_question(self, case: Case, stored: Record) -> bool:
-        """Whether the record is of today's recipe, and of real weights unless random ones are asked for."""
+        """Whether the record is of today's recipe and probes, and of real weights unless random ones are asked for."""
         random_weights = stored.weights.get("origin") == "synthetic"
-        return stored.recipe_digest == self.recipe(case).digest() and (random_weights or not self.options.synthetic)
+        asked = {row["family"] for name in ("probes", "probe_losses") for row in stored.tables.get(name, [])}
+        probed = MODELS[case.model].kind != DECODER or asked >= set(self.probes(case))
+        same_recipe = stored.recipe_digest == self.recipe(case).digest()
+        return same_recipe and probed and (random_weights or not self.options.synthetic)
 
     def _preload(self) -> tuple[str, ...]:
         """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
@@ -122,6 +132,7 @@ class Run:
             "recipe": asdict(self.recipe(case)),
             "mirror": str(self.options.mirror or ""),
             "synthetic": self.options.synthetic,
+            "probes": self.probes(case),
             "threads": max(1, describe_machine()["cores"] // self.options.workers),
         }
         return Job(key or case.id, work, payload, case.device, self._environment)
@@ -139,11 +150,13 @@ class Run:
         """Write the record; on_done of the executor."""
         case = self._jobs[outcome.key]
         record, examples = self._record(case, outcome)
+        probed = (outcome.result or {}).get("probed", [])
         assert self.folder is not None  # made before the first job
         self.records[case.id] = record  # first: a disk that is full is one test's error, and the others judge
         if examples:
-            path = self.folder / record.predictions
-            write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in examples))
+            write_atomically(self.folder / record.predictions, json_lines(examples))
+        if probed:
+            write_atomically(self.folder / "predictions" / f"{case.id}.probes.jsonl", json_lines(probed))
         append_record(self.folder / "records.jsonl", record)
         self.progress.done(outcome)
 
@@ -163,6 +176,7 @@ class Run:
             return Record(**fields), []
         result = dict(outcome.result)
         examples = result.pop("examples", [])
+        result.pop("probed", None)
         result["noisy"] = {**result.get("noisy", {}), "case_seconds": outcome.seconds,
                            "overhead_seconds": outcome.overhead_seconds}  # fmt: skip
         if examples:
@@ -193,6 +207,10 @@ class Run:
     def stop(self) -> None:
         for executor in self._executors:
             executor.stop()
+
+
+def json_lines(rows: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def machine_name() -> str:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import permutations
 
 from bench.recipe import BadFile
 from bench.registry import Registry
@@ -52,6 +53,9 @@ class Item:
                 return f"{field.name} = {value!r} must be a text that is not empty"
         if self.choices and (self.answer not in self.choices or len(set(self.choices)) < 2):
             return f"answer = {self.answer!r} must be one of at least two choices, which are {list(self.choices)}"
+        for one, other in permutations(self.choices, 2):
+            if other.startswith(one):  # a text that begins another can only be the likelier one
+                return f"choices cannot be compared: {one!r} begins {other!r}"
         for name, known in (("part", PARTS), ("form", FORMS)):
             if getattr(self, name) not in known:
                 return f"{name} = {getattr(self, name)!r} must be one of {', '.join(known)}"
@@ -103,4 +107,4 @@ def checked_items(items: Iterable[Item], family: Family) -> tuple[Item, ...]:
 
 PROBES: Registry[Family] = Registry("probe")
 
-from bench.probes import facts, forgetting, guardrails  # noqa: E402, F401  (they register themselves)
+from bench.probes import decimals, facts, forgetting, guardrails, sequences, source003  # noqa: E402, F401  (register)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
 from bench.probes import refusals as said
 from bench.probes.reading import FOLDER, read_items
+from bench.probes.scoring import share_interval
 
 DECLINE, HELP = "decline", "help"  # what the answer ought to do
 OUGHT_DECLINE, HARMLESS = "ought_decline", "harmless"  # the groups
@@ -38,10 +39,7 @@ class Refusals:
 
     @property
     def interval(self) -> tuple[float, float]:
-        from scipy.stats import binomtest  # takes two seconds to import, and pytest collects without it
-
-        found = binomtest(self.declined, self.asked).proportion_ci(method="wilson")
-        return float(found.low), float(found.high)
+        return share_interval(self.declined, self.asked)
 
 
 def refusals(outcomes: Iterable[tuple[Item, str]]) -> dict[str, Refusals]:

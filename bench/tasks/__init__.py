@@ -67,6 +67,7 @@ class Task:
     metric: str  # the headline
     greater_is_better: bool
     smoke_methods: tuple[str, ...] = ()  # of an embedded model, the methods that are not slow; (): all
+    probes: tuple[str, ...] = ()  # families that its cases are always asked
 
     def suits(self, model: ModelEntry) -> bool:
         return model.kind == self.kind
@@ -78,4 +79,4 @@ class Task:
 
 TASKS: Registry[Task] = Registry("task")
 
-from bench.tasks import alpaca, medqa, pos, support  # noqa: E402, F401  (they register themselves)
+from bench.tasks import alpaca, medqa, numbers, pos, support  # noqa: E402, F401  (they register themselves)
