@@ -13,7 +13,7 @@ from bench.places import ROOT
 LAYERS = (
     "__init__", "places", "registry", "case", "recipe", "record",  # plain data
     "prompts", "probes", "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and their rows
-    "precision", "tolerances", "matrix", "thresholds", "report", "probe_report",
+    "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score",
     "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "asking", "lm_evaluation", "probing",
     "evidence", "run",  # the work
     "executor", "engines", "plugin", "commands", "__main__",  # pytest's side
@@ -22,7 +22,7 @@ HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerat
 LIGHT = (
     "__init__", "places", "registry", "case", "recipe", "record", "prompts", "probes",
     "models", "methods", "sources", "devices", "tasks",
-    "tokenizers", "matrix", "thresholds", "report", "probe_report", "executor", "engines", "plugin",
+    "tokenizers", "matrix", "thresholds", "report", "probe_report", "score", "executor", "engines", "plugin",
     "commands", "__main__",
 )  # fmt: skip
 COLLECT_SECONDS = 2.0

@@ -435,7 +435,7 @@ class Recorder:
 def options(**more):
     defaults = {
         "selection": Selection(), "entries": (), "mirror": None, "data": "auto", "engine": "bench", "synthetic": False,
-        "resume": None, "replay": None, "case_timeout": 0.0, "workers": 1,
+        "probes": (), "lm_eval": (), "resume": None, "replay": None, "case_timeout": 0.0, "workers": 1,
     }  # fmt: skip
     return Options(**{**defaults, **more})
 

@@ -108,4 +108,4 @@ def checked_items(items: Iterable[Item], family: Family) -> tuple[Item, ...]:
 
 PROBES: Registry[Family] = Registry("probe")
 
-from bench.probes import decimals, sequences, source003  # noqa: E402, F401  (they register themselves)
+from bench.probes import decimals, facts, forgetting, guardrails, sequences, source003  # noqa: E402, F401  (register)
