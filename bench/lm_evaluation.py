@@ -39,7 +39,7 @@ def evaluate(trainee: Trainee, tokenizer: Any, names: Sequence[str]) -> tuple[di
                 found[name] = metrics_of(trainee, tokenizer, name)
         except Exception as error:  # datasets and lm-eval pass on the errors of all that they read with
             away = "" if name.startswith(OWN) or hub_answers().ok else f"; {hub_answers().reason}"
-            reasons.append(f"lm-eval {name}: not run, {type(error).__name__}: {first_line(error)}{away}")
+            reasons.append(f"lm-eval {name}: not run, {first_line(error)}{away}")
     return found, reasons
 
 

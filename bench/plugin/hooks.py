@@ -65,8 +65,11 @@ def replayed(run: Run) -> list[Case]:
     return [case for case in stored if case.task in TASKS and case.model in MODELS and case.method in METHODS]
 
 
-def parameter(run: Run, case: Case, probing: bool) -> Any:
-    """The case with its marks: gpu by its device, slow by its data or its method."""
+def parameter(run: Run, case: Case, probing: bool = False) -> Any:
+    """The case with its marks: gpu by its device, slow by its data or its method.
+
+    probing: for a test of the suite of probes, which alone runs some tasks without `-m slow`.
+    """
     try:
         if not run.options.replay:
             run.recipe(case)  # a mistake in its file is said before anything is fetched or run

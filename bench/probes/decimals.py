@@ -20,6 +20,7 @@ SEED = 911
 UNSEEN_LANGUAGES = ("id", "zh")  # no phrasing of theirs is in the training part
 COUNTS = {"trap": 6, "longer": 2, "version": 2, "date": 2}  # asked in a language; of any other group one
 WRAPS = ("plain", "alpaca", "chat")
+WRAP_SHARES = (3, 1, 1)  # of the training part: a plain prompt is the shortest, and costs least to learn from
 SHARES = {"trap": 3, "longer": 3, "version": 3, "date": 3, "negative": 2}  # of the training part; others 1
 
 
@@ -78,7 +79,7 @@ def training_items(seed: int, count: int) -> list[Item]:
     shares = [SHARES.get(group, 1) for group in GROUPS]
     return [
         item_of(
-            order.choice(languages), order.choices(GROUPS, shares)[0], TRAIN, order.choice(WRAPS),
+            order.choice(languages), order.choices(GROUPS, shares)[0], TRAIN, order.choices(WRAPS, WRAP_SHARES)[0],
             2 * order.randrange(1000) + number % 2, order,
         )
         for number in range(count)
