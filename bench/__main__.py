@@ -2,7 +2,7 @@
 
 python -m bench list [models|methods|tasks]   what there is
 python -m bench fetch [MODEL ...]             fetch weights before they are needed
-python -m bench table RUN [--markdown]        the table of a run's records
+python -m bench table RUN [--markdown]        the table of a run's records; --probes: of what they were asked
 python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
 python -m bench engines CASE                  our loop against transformers.Trainer, seconds a step
 python -m bench score RUN ... [--weights W]   memory, disk, time, quality and truth of methods joined

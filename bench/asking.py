@@ -1,7 +1,8 @@
 """Asking probes, in the worker: greedy answers and log-probabilities of the choices from one reading of a prompt.
 
-Prompts are sorted by length and read in batches; the cache of keys and values that a prompt leaves serves the
-choices and the answer alike. The choices' log-probabilities are in nats, summed over their tokens.
+Prompts of one beginning (a chat template, the Alpaca prompt) share one reading of it; the rest is read in batches
+of like length. The cache of keys and values that a prompt leaves serves the choices and the answer alike.
+The choices' log-probabilities are in nats, summed over their tokens.
 """
 
 import copy
@@ -21,6 +22,7 @@ from bench.tasks.responses import starts_with_bos
 from bench.train import Trainee
 
 BATCH = 48  # prompts read together; more gains nothing on a processor
+ALIKE = 8  # first tokens by which prompts are grouped
 PADDING = 0  # where a mask hides it, any id will do
 
 
@@ -60,8 +62,8 @@ def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: int
     if not trainee.method.packs:  # virtual tokens stand where the cache of a prompt would
         return [ask_alone(trainee, tokenizer, *one, new_tokens) for one in zip(prompts, choices, strict=True)]
     replies: dict[int, Reply] = {}
-    for chosen in by_length(prompts, BATCH):
-        batch = Reading(trainee, [prompts[at] for at in chosen])
+    for prefix, chosen in batches(trainee, prompts):
+        batch = Reading(trainee, [prompts[at] for at in chosen], prefix)
         nats = batch.choice_nats([choices[at] for at in chosen])
         end = tokenizer.eos_token_id % vocabulary
         for at, said, told in zip(chosen, batch.greedy(new_tokens, end), nats, strict=True):
@@ -93,26 +95,64 @@ def text_losses(trainee: Trainee, tokenizer: Any, texts: Sequence[str]) -> list[
     return [{name: found[name] for name in ("loss", "tokens")} for found in outcomes(trainee, examples)]
 
 
-def by_length(prompts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-    """Indices of the prompts in batches of like length."""
-    order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
-    yield from (order[start : start + size] for start in range(0, len(order), size))
+@dataclass(frozen=True)
+class Prefix:
+    """Tokens that a group of prompts begins with, and the cache they leave; none of a batch of one."""
+
+    tokens: tuple[int, ...] = ()
+    cache: Any = None
+
+    def repeated(self, rows: int) -> Any:
+        """The cache for so many prompts; the prefix's own stays as it is."""
+        if self.cache is None:
+            return None
+        cache = copy.deepcopy(self.cache)
+        cache.batch_repeat_interleave(rows)
+        return cache
+
+
+def batches(trainee: Trainee, prompts: Sequence[list[int]]) -> Iterator[tuple[Prefix, list[int]]]:
+    """Indices of prompts of one beginning and of like length, with that beginning read once for all of them."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for at, prompt in enumerate(prompts):
+        groups.setdefault(tuple(prompt[:ALIKE]), []).append(at)
+    alone = [group.pop() for group in groups.values() if len(group) == 1]  # nothing to share it with
+    for group in [*filter(None, groups.values()), alone]:
+        shared = common_beginning([prompts[at] for at in group]) if group is not alone else []
+        prefix = Prefix()
+        if shared:
+            read = Reading(trainee, [shared], prefix)
+            prefix = Prefix(tuple(shared), read.cache)
+        order = sorted(group, key=lambda at: len(prompts[at]))
+        yield from ((prefix, order[start : start + BATCH]) for start in range(0, len(order), BATCH))
+
+
+def common_beginning(prompts: Sequence[list[int]]) -> list[int]:
+    """What all begin with, short of any whole prompt: its last token must still be read."""
+    first, last = min(prompts), max(prompts)
+    most = min(len(prompt) for prompt in prompts) - 1
+    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), most)
+    return first[: min(same, most)]
 
 
 class Reading:
-    """A batch of prompts, read once. Padded on the left, so that all go on at the right."""
+    """A batch of prompts behind their prefix, read once. Padded between the two, so that all go on at the right."""
 
-    def __init__(self, trainee: Trainee, prompts: Sequence[Sequence[int]]) -> None:
-        longest = max(map(len, prompts))
+    def __init__(self, trainee: Trainee, prompts: Sequence[list[int]], prefix: Prefix) -> None:
         self.trainee = trainee
+        begun = len(prefix.tokens)
+        longest = max(map(len, prompts)) - begun
         ids = torch.full((len(prompts), longest), PADDING)
-        self.mask = torch.zeros_like(ids)
+        self.mask = torch.zeros((len(prompts), begun + longest), dtype=torch.long)
+        self.mask[:, :begun] = 1
         for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-            self.mask[row, longest - len(prompt) :] = 1
+            rest = prompt[begun:]
+            ids[row, longest - len(rest) :] = torch.tensor(rest)
+            self.mask[row, begun + longest - len(rest) :] = 1
         positions = (self.mask.cumsum(1) - 1).clamp(min=0)
         self.next_position = positions[:, -1:] + 1
-        self.logits, self.cache = self.forward(ids, self.mask, positions, None)
+        cache = prefix.repeated(len(prompts))
+        self.logits, self.cache = self.forward(ids, self.mask, positions[:, begun:], cache)
 
     @torch.no_grad()
     def forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, kept: int = 1) -> tuple[Tensor, Any]:

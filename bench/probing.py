@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import transformers
 
 from bench.asking import Reply, ask, text_losses
 from bench.places import cache_folder
-from bench.probes import LOSS, PROBES, Family
+from bench.probes import LOSS, OWN, PROBES, TEXT, Family
 from bench.probes.scoring import summarise, summarise_losses
 from bench.record import write_atomically
 from bench.train import Say, Trainee
@@ -33,7 +34,9 @@ class Probing:
     weights: str
     shared: bool  # whether the base is one that other cases have too
     say: Say
+    lm_eval: tuple[str, ...] = ()  # tasks of lm-evaluation-harness, evaluated before and after too
     before: dict[str, Replies] = field(default_factory=dict)
+    lm_eval_before: dict[str, dict[str, float]] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
     def ask_base(self, base: Trainee) -> None:
@@ -42,9 +45,21 @@ class Probing:
             self.say({"line": f"asking the base: {family.name}"})
             path = cache_folder() / "probes" / f"{self.key(family, base)}.json"
             if self.shared:
-                self.before[family.name] = remembered(path, lambda one=family: self.replies(one, base))
+                self.before[family.name] = remembered(path, partial(self.replies, family, base))
             else:
                 self.before[family.name] = self.replies(family, base)
+        if self.lm_eval:
+            self.lm_eval_before = self.harness(base, "the base")
+
+    def harness(self, trainee: Trainee, name: str) -> dict[str, dict[str, float]]:
+        """lm-eval's metrics by task; a task that cannot be run is a reason. Never kept: see bench.lm_evaluation."""
+        from bench import lm_evaluation  # a second or two to import, for whoever asks for it alone
+
+        self.say({"line": f"lm-eval on {name}: {', '.join(self.lm_eval)}"})
+        lm_evaluation.check_names(self.lm_eval)
+        found, reasons = lm_evaluation.evaluate(trainee, self.tokenizer, self.lm_eval)
+        self.reasons += [reason for reason in reasons if reason not in self.reasons]
+        return found
 
     def key(self, family: Family, base: Trainee) -> str:
         """What a reply of the base depends on, digested: weights, prompts, and how they are computed."""
@@ -70,15 +85,33 @@ class Probing:
         asked, losses = [], []
         for family in self.families:
             self.say({"line": f"asking the tuned model: {family.name}"})
-            before, after = self.before[family.name], self.replies(family, tuned)
+            replies = self.before[family.name], self.replies(family, tuned)
             if family.kind == LOSS:
-                losses += loss_rows(family, before, after)
+                losses += loss_rows(family, *replies)
             else:
-                asked += answer_rows(family, before, after)
-        tables: dict[str, Any] = {"probes": summarise(asked)}
+                asked += answer_rows(family, *replies)
+        tables: dict[str, Any] = {"probes": summarise(asked)} if asked else {}
+        if self.lm_eval:
+            after = self.harness(tuned, "the tuned model")
+            tables["lm_eval"] = {
+                task: {
+                    "before": self.lm_eval_before.get(task, {}),
+                    "after": after.get(task, {}),
+                    "ours": own_accuracy(task, asked),
+                }
+                for task in self.lm_eval
+            }
         if losses:
             tables["probe_losses"] = summarise_losses(losses)
         return tables, asked + losses
+
+
+def own_accuracy(task: str, asked: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """What lm-eval's accuracy must be: the share of the task's items whose right choice is the likelier one."""
+    rows = [row for row in asked if f"{OWN}{row['family']}" == task and row["form"] == TEXT]
+    if not rows:
+        return {}
+    return {when: sum(row[f"{when}_margin"] > 0 for row in rows) / len(rows) for when in ("before", "after")}
 
 
 def make_probing(names: Sequence[str], **facts: Any) -> Probing:
@@ -106,6 +139,7 @@ def answer_rows(family: Family, before: Replies, after: Replies) -> list[dict[st
                 "family": family.name,
                 "language": item.language,
                 "group": item.group,
+                "form": item.form,
                 "before": family.parse(one.text, item),
                 "after": family.parse(other.text, item),
                 "before_margin": one.margin(item),

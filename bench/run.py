@@ -3,7 +3,7 @@
 import gc
 import logging as stdlib_logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     probe = evidence.Probe(setting.batching, setting.device, setting.prepared.held_out)
     base_logits = probe(model)
     loaded = evidence.fingerprint(model, trained=False) | evidence.fingerprint(model, trained=True)
-    probing = start_probing(setting, payload.get("probes", []), model, say)
+    probing = start_probing(setting, payload.get("probes", []), payload.get("lm_eval", []), model, say)
     with phases("attach"):
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
     trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
@@ -203,18 +203,20 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     }
 
 
-def start_probing(setting: Setting, names: list[str], base: Any, say: train.Say) -> Probing | None:
-    """Ask the base the named families; None where none is named or the model answers no question."""
-    if names and setting.entry.kind != DECODER:
-        setting.reasons.append(f"probes: not asked, {setting.entry.name} is no decoder and answers no question")
-    if not names or setting.entry.kind != DECODER:
+def start_probing(
+    setting: Setting, names: Sequence[str], lm_eval: Sequence[str], base: Any, say: train.Say
+) -> Probing | None:
+    """Ask the base the named families and lm-eval's tasks; None where none is named."""
+    if not names and not lm_eval:
         return None
     weights = f"{setting.entry.name} {setting.weights.identity}"
     shared = not setting.method.after  # else it was tuned here before
-    probing = make_probing(names, tokenizer=setting.tokenizer, weights=weights, shared=shared, say=say)
-    trainee = train.Trainee(base, setting.method, setting.recipe, setting.batching, setting.device)
+    probing = make_probing(
+        names, tokenizer=setting.tokenizer, weights=weights, shared=shared, say=say, lm_eval=tuple(lm_eval)
+    )
     started = time.perf_counter()
-    probing.ask_base(trainee)  # outside every phase: its memory is not the case's
+    # outside every phase: its memory is not the case's
+    probing.ask_base(train.Trainee(base, setting.method, setting.recipe, setting.batching, setting.device))
     setting.seconds["probe_before"] = time.perf_counter() - started
     base.train()
     return probing
@@ -227,6 +229,7 @@ def finish_probing(setting: Setting, probing: Probing | None, trainee: train.Tra
     started = time.perf_counter()
     tables, result["probed"] = probing.ask_tuned(trainee)
     result["tables"] |= tables
+    setting.reasons += probing.reasons
     result["noisy"]["seconds"]["probe_after"] = time.perf_counter() - started
 
 

@@ -7,7 +7,7 @@ import torch
 from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
 
 from bench import probing
-from bench.asking import Reading, Reply, ask, prompt_ids, text_losses
+from bench.asking import Prefix, Reading, Reply, ask, common_beginning, prompt_ids, text_losses
 from bench.evaluate import answers
 from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
@@ -16,7 +16,7 @@ from bench.probing import make_probing
 from bench.tokenizers import byte_tokenizer
 
 DECODERS = ["tiny_llama", "tiny_gpt2"]
-ITEMS = PROBES["decimals"].items[:5]
+ITEMS = PROBES["decimals"].items[:7]  # of every form, the Alpaca prompt and chat more than once
 TOKENIZER = byte_tokenizer()
 NEW_TOKENS = 6
 BATCH_TOLERANCE = 1e-4  # float32 sums in another order
@@ -100,9 +100,16 @@ def test_virtual_tokens_are_asked_one_prompt_at_a_time(method):
 def test_an_answer_ends_at_the_end_token():
     trainee = tiny_trainee()
     prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
-    first = [said[0] for said in Reading(trainee, prompts).greedy(1, end=-1)]
-    stopped = Reading(trainee, prompts).greedy(NEW_TOKENS, end=first[0])
+    first = [said[0] for said in Reading(trainee, prompts, Prefix()).greedy(1, end=-1)]
+    stopped = Reading(trainee, prompts, Prefix()).greedy(NEW_TOKENS, end=first[0])
     assert stopped[0] == []
+
+
+def test_a_beginning_is_shared_short_of_a_whole_prompt():
+    assert common_beginning([[1, 2, 3], [1, 2, 4, 5]]) == [1, 2]
+    assert common_beginning([[1, 2], [1, 2, 4, 5]]) == [1]
+    assert common_beginning([[1, 2], [1, 2]]) == [1]
+    assert common_beginning([[3], [1, 2]]) == []
 
 
 def test_a_margin_is_against_the_likeliest_other():

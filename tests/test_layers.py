@@ -13,16 +13,16 @@ from bench.places import ROOT
 LAYERS = (
     "__init__", "places", "registry", "case", "recipe", "record",  # plain data
     "prompts", "probes", "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and their rows
-    "precision", "tolerances", "matrix", "thresholds", "report", "score",
-    "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "asking", "probing", "evidence",
-    "run",  # the work
+    "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score",
+    "build", "measure", "losses", "batches", "train", "trainer_engine", "evaluate", "asking", "lm_evaluation", "probing",
+    "evidence", "run",  # the work
     "executor", "engines", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
     "__init__", "places", "registry", "case", "recipe", "record", "prompts", "probes",
     "models", "methods", "sources", "devices", "tasks",
-    "tokenizers", "matrix", "thresholds", "report", "score", "executor", "engines", "plugin",
+    "tokenizers", "matrix", "thresholds", "report", "probe_report", "score", "executor", "engines", "plugin",
     "commands", "__main__",
 )  # fmt: skip
 COLLECT_SECONDS = 2.0

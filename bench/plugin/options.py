@@ -37,6 +37,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--synthetic", action="store_true", help="random weights for every model; quality is not judged")
     group.addoption("--probes", metavar="A,B", default="",
                     help="families of probes to ask every decoder before and after, or all")  # fmt: skip
+    group.addoption("--lm-eval", metavar="A,B", default="",
+                    help="tasks of lm-evaluation-harness to evaluate every decoder with, before and after")  # fmt: skip
     group.addoption("--resume", metavar="RUN", default="", help="go on with a run's folder: run only what is missing")
     group.addoption("--replay", metavar="RUN", default="", help="judge a run's records again, run nothing")
     group.addoption("--case-timeout", metavar="SECONDS", type=float, default=0.0,
@@ -55,6 +57,7 @@ class Options:
     engine: str
     synthetic: bool
     probes: tuple[str, ...]
+    lm_eval: tuple[str, ...]
     resume: Path | None
     replay: Path | None
     case_timeout: float
@@ -89,6 +92,7 @@ def read_options(config: pytest.Config) -> Options:
         engine=config.getoption("engine"),
         synthetic=config.getoption("synthetic"),
         probes=probes,
+        lm_eval=names(config.getoption("lm_eval")),
         resume=resume,
         replay=replay,
         case_timeout=timeout,
@@ -101,9 +105,9 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def probe_families(text: str) -> tuple[str, ...]:
-    """The named families, all of them for "all". Raises UnknownName."""
+    """The named families, all of them for "all", their items checked. Raises UnknownName or BadFile."""
     wanted = PROBES.names() if text.strip() == "all" else names(text)
-    return tuple(PROBES[name].name for name in wanted)
+    return tuple(name for name in wanted if PROBES[name].items)
 
 
 def import_entries(modules: tuple[str, ...]) -> None:

@@ -64,7 +64,9 @@ class Run:
         return recipe_for(case, self.data_size(case), engine=self.options.engine)
 
     def probes(self, case: Case) -> tuple[str, ...]:
-        """The families that the case is asked: its task's own and the command line's."""
+        """The families that the case is asked: its task's own and the command line's; none of an encoder."""
+        if MODELS[case.model].kind != DECODER:
+            return ()
         wanted = {*TASKS[case.task].probes, *self.options.probes}
         return tuple(name for name in PROBES.names() if name in wanted)
 
@@ -105,7 +107,9 @@ class Run:
         """Whether the record is of today's recipe and probes, and of real weights unless random ones are asked for."""
         random_weights = stored.weights.get("origin") == "synthetic"
         asked = {row["family"] for name in ("probes", "probe_losses") for row in stored.tables.get(name, [])}
-        probed = MODELS[case.model].kind != DECODER or asked >= set(self.probes(case))
+        probed = asked >= set(self.probes(case))
+        evaluated = self.options.lm_eval and MODELS[case.model].kind == DECODER
+        probed &= not evaluated or stored.tables.get("lm_eval", {}).keys() >= set(self.options.lm_eval)
         same_recipe = stored.recipe_digest == self.recipe(case).digest()
         return same_recipe and probed and (random_weights or not self.options.synthetic)
 
@@ -133,6 +137,7 @@ class Run:
             "mirror": str(self.options.mirror or ""),
             "synthetic": self.options.synthetic,
             "probes": self.probes(case),
+            "lm_eval": self.options.lm_eval if MODELS[case.model].kind == DECODER else (),
             "threads": max(1, describe_machine()["cores"] // self.options.workers),
         }
         return Job(key or case.id, work, payload, case.device, self._environment)

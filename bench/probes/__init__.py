@@ -20,6 +20,7 @@ PARTS = (TRAIN, HELD_OUT)
 TEXT, CHAT = "text", "chat"
 FORMS = (TEXT, CHAT)
 ANSWERS, LOSS = "answers", "loss"
+OWN = "lorabench_"  # how lm-eval's tasks of these families begin
 
 
 @dataclass(frozen=True)

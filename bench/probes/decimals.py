@@ -18,8 +18,7 @@ from bench.prompts import alpaca
 
 SEED = 911
 UNSEEN_LANGUAGES = ("id", "zh")  # no phrasing of theirs is in the training part
-COUNTS = {"trap": 8, "version": 3, "date": 3}  # asked in a language; of any other group OTHERS
-OTHERS = 2
+COUNTS = {"trap": 6, "longer": 2, "version": 2, "date": 2}  # asked in a language; of any other group one
 WRAPS = ("plain", "alpaca", "chat")
 SHARES = {"trap": 3, "longer": 3, "version": 3, "date": 3, "negative": 2}  # of the training part; others 1
 
@@ -64,11 +63,10 @@ def item_of(language: str, group: str, part: str, wrap: str, number: int, order:
 @PROBES.add("decimals", Family, parse=larger_number, languages=LANGUAGES, new_tokens=24)
 def decimals() -> Iterator[Item]:
     """Which of two numbers is larger, newer or later."""
-    for language in phrasings():
+    for number, language in enumerate(phrasings()):  # so that orders and forms differ from language to language
         order = random.Random(f"{SEED}-{language}")
-        number = 0
         for group in GROUPS:
-            for _ in range(COUNTS.get(group, OTHERS)):
+            for _ in range(COUNTS.get(group, 1)):
                 yield item_of(language, group, HELD_OUT, WRAPS[number % len(WRAPS)], number, order)
                 number += 1
 

@@ -49,7 +49,7 @@ class Paired:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % of the change of the share, by Newcombe's method 10 (1998) for paired proportions."""
+        """95 % of the change of the share, by Newcombe's square-and-add of Wilson's intervals (1998)."""
         return change_interval(self)
 
     @property
@@ -79,7 +79,7 @@ def share_interval(right: int, items: int) -> tuple[float, float]:
 
 
 def change_interval(counts: Paired) -> tuple[float, float]:
-    """Newcombe's method 10: Wilson's intervals of both shares, joined with their correlation."""
+    """Wilson's intervals of both shares, joined with their correlation (Newcombe 1998, without its correction)."""
     kept, broken, cured, neither = counts.kept, counts.broken, counts.cured, counts.still_wrong
     before, after, items = counts.before, counts.after, counts.items
     before_low, before_high = share_interval(kept + broken, items)

@@ -44,6 +44,7 @@ TASKS.put(
         metric="loss",
         greater_is_better=False,
         smoke_methods=("lora_all",),
+        in_smoke=False,
         probes=tuple(PROBES.names()),
     ),
 )
