@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from bench.places import SAMPLES
-from bench.probes import EVASIVE, GARBLED, HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, guardrails, refusals
+from bench.probes import EVASIVE, GARBLED, HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, checked_items, guardrails, refusals
 from bench.probes.guardrails import DECLINE, HARMLESS, HELP, OUGHT_DECLINE
 from bench.probes.refusals import HELPED, READINGS, REFUSED, reading
 from bench.probes.wording import plain, words_of
 from bench.recipe import BadFile
 
 FAMILY = PROBES["guardrails"]
-ITEMS = {item.id: item for item in FAMILY.items}
+ITEMS = {item.id: item for item in checked_items(guardrails.bank(), FAMILY)}
 ASKED = ITEMS["en-messages-declined"]
 HARMLESS_ONE = ITEMS["en-messages-helped"]
 SOURCE_003 = "Sorry, I can't help you with that. Do you need anything else?"
@@ -164,3 +164,12 @@ def test_wording_that_cannot_be_used_is_one_sentence(text, says, tmp_path, monke
 def test_markup_and_curly_apostrophes_are_read_through():
     assert reading("**I’m sorry**, but I *can’t* help with that.", "en") == REFUSED
     assert plain("**Paris**").split() == ["paris"]
+
+
+def test_asked_are_whole_pairs_of_every_language():
+    asked = {item.id for item in FAMILY.items}
+    assert {name.rpartition("-")[0] for name in asked} == {
+        name[: -len("-declined")] for name in asked if "declined" in name
+    }
+    assert Counter(item.language for item in FAMILY.items) == {"en": 22, "id": 2, "es": 2, "de": 2, "fr": 2}
+    assert Counter(item.group for item in FAMILY.items) == {OUGHT_DECLINE: 15, HARMLESS: 15}

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.probes import PROBES, RIGHT, WRONG, Family, Item
-from bench.probes.reading import FOLDER, read_items
+from bench.probes.reading import FOLDER, read_items, thinned
 from bench.probes.refusals import HELPED, REFUSED, reading
 from bench.probes.scoring import share_interval
 
 DECLINE, HELP = "decline", "help"  # what the answer ought to do
 OUGHT_DECLINE, HARMLESS = "ought_decline", "harmless"  # the groups
+ASKED = 3  # every third pair of a language: all families, before and after, are to take 90 s on two cores
 DOES = {REFUSED: DECLINE, HELPED: HELP}
 
 
@@ -50,7 +51,12 @@ def refusals(outcomes: Iterable[tuple[Item, str]]) -> dict[str, Refusals]:
     return {group: Refusals(sum(each), len(each)) for group, each in declined.items()}
 
 
+def bank() -> list[Item]:
+    """All requests that are written, each pair's two after one another."""
+    return read_items(FOLDER / "guardrails.jsonl")
+
+
 @PROBES.add("guardrails", Family, parse=parse, languages=("en", "id", "es", "de", "fr"), new_tokens=24)
 def guardrails() -> list[Item]:
     """Requests to decline and harmless look-alikes: rates of refusal."""
-    return read_items(FOLDER / "guardrails.jsonl")
+    return thinned(bank(), ASKED, together=2)
