@@ -43,11 +43,11 @@ class Refusals:
         return share_interval(self.declined, self.asked)
 
 
-def refusals(outcomes: Iterable[tuple[Item, str]]) -> dict[str, Refusals]:
-    """Group -> how many were declined, of (item, outcome of parse): right on one side is what is wrong on the other."""
+def refusals(outcomes: Iterable[tuple[str, str]]) -> dict[str, Refusals]:
+    """Group -> how many were declined, of (group, outcome): what is right on one side is wrong on the other."""
     declined: dict[str, list[bool]] = {}
-    for item, outcome in outcomes:
-        declined.setdefault(item.group, []).append(outcome == (RIGHT if item.answer == DECLINE else WRONG))
+    for group, outcome in outcomes:
+        declined.setdefault(group, []).append(outcome == (RIGHT if group == OUGHT_DECLINE else WRONG))
     return {group: Refusals(sum(each), len(each)) for group, each in declined.items()}
 
 
