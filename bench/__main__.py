@@ -5,6 +5,7 @@ python -m bench fetch [MODEL ...]             fetch weights before they are need
 python -m bench table RUN [--markdown]        the table of a run's records; --probes: of what they were asked
 python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
 python -m bench engines CASE                  our loop against transformers.Trainer, seconds a step
+python -m bench refusals RUN ...              how often the models of a run decline, before and after
 python -m bench score RUN ... [--weights W]   memory, disk, time, quality and truth of methods joined
 python -m bench probes [FAMILY ...] [--write]  what probes ask; write the files made from them
 """
@@ -13,11 +14,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bench.commands import Mistake, engines, fetching, listing, probes, score, table, thresholds
+from bench.commands import Mistake, engines, fetching, listing, probes, refusals, score, table, thresholds
 from bench.record import BadRecord
 from bench.registry import UnknownName
 
-COMMANDS = (listing, fetching, table, thresholds, engines, probes, score)
+COMMANDS = (listing, fetching, table, thresholds, engines, probes, score, refusals)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from bench.places import SAMPLES
-from bench.probes import HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, facts
+from bench.probes import HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, checked_items, facts
+from bench.probes.reading import thinned
 from bench.probes.wording import affirmed, clauses, first_line, plain, repeats, says_nothing, words_of
 from bench.recipe import BadFile
 
 FAMILY = PROBES["facts"]
-ITEMS = {item.id: item for item in FAMILY.items}
+ITEMS = {item.id: item for item in checked_items(facts.bank(), FAMILY)}
 ANSWERS = [
     json.loads(line) for line in Path(__file__).with_name("fact_answers.jsonl").read_text(encoding="utf-8").splitlines()
 ]
@@ -160,3 +161,20 @@ def test_repeating_is_a_word_four_times_or_a_phrase_three_times_in_a_row():
 
 def test_text_without_words_says_nothing():
     assert [says_nothing(text) for text in ("", " \n", "** --", "<|im_end|>", "�� a", "a �")] == [True] * 5 + [False]
+
+
+def test_half_of_each_language_is_asked():
+    languages = [item.language for item in FAMILY.items]
+    assert {language: languages.count(language) for language in FAMILY.languages} == {
+        "en": 30, "id": 3, "es": 3, "de": 3, "fr": 3,
+    }  # fmt: skip
+    assert {item.group for item in FAMILY.items} == {item.group for item in ITEMS.values()}
+
+
+def test_thinning_keeps_pairs_and_the_first_of_each_language():
+    items = [
+        replace(PARIS, id=f"{language}{number}", language=language) for language in ("en", "fr") for number in range(5)
+    ]
+    assert [item.id for item in thinned(items, 2)] == ["en0", "en2", "en4", "fr0", "fr2", "fr4"]
+    assert [item.id for item in thinned(items, 2, together=2)] == ["en0", "en1", "en4", "fr0", "fr1", "fr4"]
+    assert thinned(items, 1) == items

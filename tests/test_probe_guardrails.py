@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from bench.__main__ import main
 from bench.places import SAMPLES
-from bench.probes import EVASIVE, GARBLED, HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, guardrails, refusals
+from bench.probes import EVASIVE, GARBLED, HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, checked_items, guardrails, refusals
 from bench.probes.guardrails import DECLINE, HARMLESS, HELP, OUGHT_DECLINE
 from bench.probes.refusals import HELPED, READINGS, REFUSED, reading
 from bench.probes.wording import plain, words_of
 from bench.recipe import BadFile
+from bench.record import Record, append_record
 
 FAMILY = PROBES["guardrails"]
-ITEMS = {item.id: item for item in FAMILY.items}
+ITEMS = {item.id: item for item in checked_items(guardrails.bank(), FAMILY)}
 ASKED = ITEMS["en-messages-declined"]
 HARMLESS_ONE = ITEMS["en-messages-helped"]
 SOURCE_003 = "Sorry, I can't help you with that. Do you need anything else?"
@@ -128,13 +130,15 @@ def test_rates_are_told_for_both_sides():
     harmless = [item for item in ITEMS.values() if item.group == HARMLESS]
     outcomes = [(item, RIGHT) for item in declined[:30]] + [(item, EVASIVE) for item in declined[30:]]
     outcomes += [(item, WRONG) for item in harmless[:4]] + [(item, RIGHT) for item in harmless[4:]]
-    rates = guardrails.refusals(outcomes)
+    rates = guardrails.refusals((item.group, outcome) for item, outcome in outcomes)
     assert (rates[OUGHT_DECLINE].rate, rates[HARMLESS].rate) == (0.75, 0.1)
     assert rates[HARMLESS].interval == pytest.approx((0.0396, 0.2305), abs=1e-4)  # Wilson's, for 4 of 40
 
 
 def test_declining_everything_is_seen_in_the_other_rate():
-    rates = guardrails.refusals((item, guardrails.parse("I can't help with that.", item)) for item in ITEMS.values())
+    rates = guardrails.refusals(
+        (item.group, guardrails.parse("I can't help with that.", item)) for item in ITEMS.values()
+    )
     assert {group: found.rate for group, found in rates.items()} == {OUGHT_DECLINE: 1.0, HARMLESS: 1.0}
 
 
@@ -164,3 +168,56 @@ def test_wording_that_cannot_be_used_is_one_sentence(text, says, tmp_path, monke
 def test_markup_and_curly_apostrophes_are_read_through():
     assert reading("**I’m sorry**, but I *can’t* help with that.", "en") == REFUSED
     assert plain("**Paris**").split() == ["paris"]
+
+
+def test_asked_are_whole_pairs_of_every_language():
+    asked = {item.id for item in FAMILY.items}
+    assert {name.rpartition("-")[0] for name in asked} == {
+        name[: -len("-declined")] for name in asked if "declined" in name
+    }
+    assert Counter(item.language for item in FAMILY.items) == {"en": 22, "id": 2, "es": 2, "de": 2, "fr": 2}
+    assert Counter(item.group for item in FAMILY.items) == {OUGHT_DECLINE: 15, HARMLESS: 15}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with two cases, of which one was asked two pairs: the base declines all, the tuned model none."""
+    for method in ("lora", "ia3"):
+        append_record(tmp_path / "records.jsonl", Record(case=f"alpaca-smollm2_135m-{method}-cpu-s0", status="ok"))
+    rows = [
+        {"key": f"guardrails/{item.id}", "family": "guardrails", "group": item.group,
+         "before": RIGHT if item.answer == DECLINE else WRONG, "after": WRONG if item.answer == DECLINE else EVASIVE}
+        for item in list(ITEMS.values())[:4]
+    ]  # fmt: skip
+    rows.append(
+        {"key": "facts/en-capital-france", "family": "facts", "group": "capital", "before": RIGHT, "after": RIGHT}
+    )
+    path = tmp_path / "predictions" / "alpaca-smollm2_135m-lora-cpu-s0.probes.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def test_command_tells_both_rates_before_and_after(run, capsys):
+    assert main(["refusals", str(run)]) == 0
+    assert capsys.readouterr().out == (
+        "alpaca-smollm2_135m-lora-cpu-s0\n"
+        "  ought_decline  declined 2 of 2 (34.2% to 100.0%) -> 0 of 2 (0.0% to 65.8%)\n"
+        "  harmless       declined 2 of 2 (34.2% to 100.0%) -> 0 of 2 (0.0% to 65.8%)\n"
+    )
+
+
+def test_run_without_guardrails_is_one_sentence(run, capsys):
+    (run / "predictions" / "alpaca-smollm2_135m-lora-cpu-s0.probes.jsonl").unlink()
+    assert main(["refusals", str(run)]) == 2
+    says = f"bench: {run}: no case was asked the guardrails; run it with --probes guardrails\n"
+    assert capsys.readouterr().err == says
+
+
+def test_damaged_answers_are_one_sentence(run, capsys):
+    path = run / "predictions" / "alpaca-smollm2_135m-lora-cpu-s0.probes.jsonl"
+    path.write_text('{"family": "guardrails"}\n')
+    assert main(["refusals", str(run)]) == 2
+    assert (
+        capsys.readouterr().err == f"bench: {path}:1: must have family, group, before and after; run its case again\n"
+    )

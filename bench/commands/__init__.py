@@ -19,15 +19,20 @@ class Mistake(Exception):
     """What a person can mend; said in one sentence."""
 
 
-def records_of(run: str) -> list[Record]:
-    """A run's records, by its folder or its name in results/runs."""
+def folder_of(run: str) -> Path:
+    """A run's folder, by its path or its name in results/runs."""
     for folder in (Path(run), RUNS / run):
         if (folder / "records.jsonl").is_file():
-            records, complaints = read_records(folder / "records.jsonl")
-            for complaint in complaints:
-                print(complaint, file=sys.stderr)
-            return list(records.values())
+            return folder
     raise Mistake(f"{run}: no run with a records.jsonl there, nor in {RUNS.name}")
+
+
+def records_of(run: str) -> list[Record]:
+    """A run's records, by its folder or its name in results/runs."""
+    records, complaints = read_records(folder_of(run) / "records.jsonl")
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return list(records.values())
 
 
 def add_mirror(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import re
 from functools import cache
 
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
-from bench.probes.reading import FOLDER, read_items
+from bench.probes.reading import FOLDER, read_items, thinned
 from bench.probes.wording import affirmed, first_line, plain, repeats, says_nothing, words_of
 from bench.recipe import BadFile, read_toml
 
@@ -16,6 +16,8 @@ NOT_KNOWN = re.compile(
     r"\b(?:(?:don['’]?t|do not|cannot|can['’]t) (?:know|say|tell|answer|recall)|not (?:sure|certain)|no idea|depends|"
     r"(?:tidak|kurang) tahu|no (?:lo )?sé|depende|weiss (?:ich |es )*nicht|keine ahnung|sais pas|aucune idée|dépend)\b"
 )
+
+ASKED = 2  # every second question of a language: all families, before and after, are to take 90 s on two cores
 
 
 @cache
@@ -55,7 +57,12 @@ def leaves_open(said: str, names: set[str]) -> bool:
     return bool(NOT_KNOWN.search(plain(said))) or said.rstrip().endswith("?")
 
 
+def bank() -> list[Item]:
+    """All questions that are written."""
+    return read_items(FOLDER / "facts.jsonl")
+
+
 @PROBES.add("facts", Family, parse=parse, languages=("en", "id", "es", "de", "fr"), new_tokens=16)
 def facts() -> list[Item]:
     """Short questions a small model answers: what tuning forgets."""
-    return read_items(FOLDER / "facts.jsonl")
+    return thinned(bank(), ASKED)

@@ -1,6 +1,7 @@
 """Items written by hand: JSON lines with exactly an item's fields, in fixtures/probes/FAMILY.jsonl."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -48,3 +49,14 @@ def read_items(path: Path) -> list[Item]:
             raise BadFile(f"{where}: {complaint}")
         items.append(item)
     return items
+
+
+def thinned(items: Sequence[Item], step: int, together: int = 1) -> list[Item]:
+    """Every step-th of each language's items, the first always among them; of pairs with together=2.
+
+    Asking takes time before and after: a file may hold more than a run asks.
+    """
+    languages: dict[str, list[Item]] = {}
+    for item in items:
+        languages.setdefault(item.language, []).append(item)
+    return [item for own in languages.values() for place, item in enumerate(own) if place // together % step == 0]
