@@ -2,23 +2,39 @@
 
 python -m bench list [models|methods|tasks]   what there is
 python -m bench fetch [MODEL ...]             fetch weights before they are needed
-python -m bench table RUN [--markdown]        the table of a run's records
+python -m bench table RUN [--markdown]        the table of a run's records; --probes: of what they were asked
 python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
 python -m bench engines CASE                  our loop against transformers.Trainer, seconds a step
 python -m bench predict --model M --method N  the memory of a training step, without a card
 python -m bench claims [RUN ...]              what papers claim, with verdicts
 python -m bench census                        count the full data sets that claims speak of
+python -m bench refusals RUN ...              how often the models of a run decline, before and after
+python -m bench score RUN ... [--weights W]   memory, disk, time, quality and truth of methods joined
+python -m bench probes [FAMILY ...] [--write]  what probes ask; write the files made from them
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from bench.commands import Mistake, census, claims, engines, fetching, listing, predicting, table, thresholds
+from bench.commands import (
+    Mistake,
+    census,
+    claims,
+    engines,
+    fetching,
+    listing,
+    predicting,
+    probes,
+    refusals,
+    score,
+    table,
+    thresholds,
+)
 from bench.record import BadRecord
 from bench.registry import UnknownName
 
-COMMANDS = (listing, fetching, table, thresholds, engines, predicting, claims, census)
+COMMANDS = (listing, fetching, table, thresholds, engines, predicting, claims, census, probes, refusals, score)
 
 
 def parser() -> argparse.ArgumentParser:

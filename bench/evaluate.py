@@ -65,7 +65,7 @@ def generate(trainee: Trainee, tokenizer: Any, examples: Sequence[Example], kind
     return [answer for group in groups for answer in answers(trainee, tokenizer, group)]
 
 
-def answers(trainee: Trainee, tokenizer: Any, prompts: Sequence[list[int]]) -> list[str]:
+def answers(trainee: Trainee, tokenizer: Any, prompts: Sequence[list[int]], new_tokens: int = NEW_TOKENS) -> list[str]:
     """The continuation of each prompt, all in one batch."""
     longest = max(map(len, prompts))
     pad = trainee.batching.pad % trainee.batching.vocabulary
@@ -78,7 +78,7 @@ def answers(trainee: Trainee, tokenizer: Any, prompts: Sequence[list[int]]) -> l
         answered = trainee.model.generate(
             input_ids=ids.to(trainee.device),
             attention_mask=mask.to(trainee.device),
-            max_new_tokens=NEW_TOKENS,
+            max_new_tokens=new_tokens,
             do_sample=False,
             use_cache=True,
             pad_token_id=pad,

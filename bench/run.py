@@ -3,7 +3,7 @@
 import gc
 import logging as stdlib_logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from bench.measure.environment import describe_worker
 from bench.measure.memory import LiveStorages, Phases, quantisation_tensors
 from bench.methods import METHODS, Method
 from bench.models import DECODER, MODELS, ModelEntry
+from bench.probing import Probing, make_probing
 from bench.recipe import Recipe, recipe_for
 from bench.sources import Weights, find_weights, load_rows
 from bench.tasks import TASKS, Prepared, Score, Task
@@ -155,7 +156,7 @@ def score(setting: Setting, trainee: train.Trainee) -> Score:
 
 
 def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
-    """A record's fields, and `examples`: one row for each held-out example."""
+    """A record's fields, and `examples`: one row for each held-out example; with probes `probed`, one for each item."""
     setting = set_up(payload, say)
     phases = setting.phases
     make_base = base_maker(setting, say)
@@ -168,6 +169,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     probe = evidence.Probe(setting.batching, setting.device, setting.prepared.held_out)
     base_logits = probe(model)
     loaded = evidence.fingerprint(model, trained=False) | evidence.fingerprint(model, trained=True)
+    probing = start_probing(setting, payload.get("probes", []), payload.get("lm_eval", []), model, say)
     with phases("attach"):
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
     trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
@@ -181,6 +183,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     say({"line": "evaluating the untrained model"})
     before = setting.before or score(setting, trainee).quality
     result = train_and_score(setting, trainee, steps, say)
+    finish_probing(setting, probing, trainee, result)
     seen["base"] = evidence.changes(frozen, model, trained=False)
     seen["trained"] = evidence.changes(trained, model, trained=True)
     if setting.method.report:
@@ -214,6 +217,36 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
         "reasons": setting.reasons,
         **result,
     }
+
+
+def start_probing(
+    setting: Setting, names: Sequence[str], lm_eval: Sequence[str], base: Any, say: train.Say
+) -> Probing | None:
+    """Ask the base the named families and lm-eval's tasks; None where none is named."""
+    if not names and not lm_eval:
+        return None
+    weights = f"{setting.entry.name} {setting.weights.identity}"
+    shared = not setting.method.after  # else it was tuned here before
+    probing = make_probing(
+        names, tokenizer=setting.tokenizer, weights=weights, shared=shared, say=say, lm_eval=tuple(lm_eval)
+    )
+    started = time.perf_counter()
+    # outside every phase: its memory is not the case's
+    probing.ask_base(train.Trainee(base, setting.method, setting.recipe, setting.batching, setting.device))
+    setting.seconds["probe_before"] = time.perf_counter() - started
+    base.train()
+    return probing
+
+
+def finish_probing(setting: Setting, probing: Probing | None, trainee: train.Trainee, result: dict[str, Any]) -> None:
+    """Ask the tuned model; the summary goes into the result's tables, the items' rows beside its examples."""
+    if probing is None:
+        return
+    started = time.perf_counter()
+    tables, result["probed"] = probing.ask_tuned(trainee)
+    result["tables"] |= tables
+    setting.reasons += probing.reasons
+    result["noisy"]["seconds"]["probe_after"] = time.perf_counter() - started
 
 
 def changed_base(loaded: dict[str, int], attached: dict[str, int]) -> int:

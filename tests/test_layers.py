@@ -12,17 +12,18 @@ from bench.places import ROOT
 
 LAYERS = (
     "__init__", "places", "registry", "case", "recipe", "cards", "record",  # plain data
-    "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and where their weights and rows are
-    "precision", "tolerances", "matrix", "thresholds", "report",
+    "prompts", "probes", "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and their rows
+    "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score",
     "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
-    "evaluate", "evidence", "run",  # the work
+    "evaluate", "asking", "lm_evaluation", "probing", "evidence", "run",  # the work
     "predict",  # its cost without a card
     "structure", "executor", "engines", "claims", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
-    "__init__", "places", "registry", "case", "recipe", "cards", "record", "models", "methods", "sources", "devices",
-    "tasks", "tokenizers", "matrix", "thresholds", "report", "predict", "executor", "engines", "claims", "plugin",
+    "__init__", "places", "registry", "case", "recipe", "cards", "record", "prompts", "probes", "models", "methods",
+    "sources", "devices", "tasks", "tokenizers", "matrix", "thresholds", "report", "probe_report", "score", "predict",
+    "executor", "engines", "claims", "plugin",
     "commands", "__main__",
 )  # fmt: skip
 IN_A_WORKER = {"predict/trace.py", "predict/fake.py", "predict/as_cuda.py"}  # the heavy part of a light layer

@@ -24,6 +24,7 @@ from bench.plugin import hooks, session
 from bench.plugin.options import Options
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
+from bench.probes import PROBES
 from bench.recipe import BadFile, recipe_for
 from bench.record import OK, Record, append_record, read_records
 
@@ -141,6 +142,7 @@ def no_workers(tmp_path):
         (["--workers", "0"], "--workers 0 must be at least 1"),
         (["--case-timeout", "-3"], "--case-timeout -3 must be above 0 seconds"),
         (["--case-timeout", "nan"], "--case-timeout nan must be above 0 seconds"),
+        (["--probes", "decimal"], "no probe named 'decimal'; did you mean decimals"),
         (["--entries", "no_such_module"], "--entries no_such_module: ModuleNotFoundError: No module named"),
     ],
 )
@@ -435,7 +437,7 @@ class Recorder:
 def options(**more):
     defaults = {
         "selection": Selection(), "entries": (), "mirror": None, "data": "auto", "engine": "bench", "synthetic": False,
-        "resume": None, "replay": None, "case_timeout": 0.0, "workers": 1,
+        "probes": (), "lm_eval": (), "resume": None, "replay": None, "case_timeout": 0.0, "workers": 1,
     }  # fmt: skip
     return Options(**{**defaults, **more})
 
@@ -512,3 +514,21 @@ def test_broken_recipe_is_a_usage_error_before_anything_runs(quiet, monkeypatch)
     monkeypatch.setattr(session, "recipe_for", broken)
     with pytest.raises(pytest.UsageError, match=r"pos\.toml \[task\]: rank = 0"):
         hooks.parameter(Run(options(), quiet), CASE)
+
+
+def test_a_decoder_is_asked_its_tasks_probes_and_the_command_lines(quiet):
+    run = Run(options(probes=("source003",)), quiet)
+    assert run.probes(parse_case("support-tiny_llama-lora-cpu-s0")) == ("source003",)
+    assert set(run.probes(parse_case("numbers-tiny_llama-lora-cpu-s0"))) == set(PROBES.names())
+    assert run.probes(CASE) == ()  # an encoder answers no question
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(["decimals", "facts"], True), (["decimals"], False), ([], False)])
+def test_resuming_asks_what_was_not_asked(quiet, runs, asked, taken):
+    case = parse_case("support-tiny_llama-lora-cpu-s0")
+    rows = [{"family": family} for family in asked]
+    stored = Record(case=case.id, status=OK, recipe_digest=recipe_for(case).digest(), tables={"probes": rows})
+    append_record(runs / "old" / "records.jsonl", stored)
+    run = Run(options(probes=("decimals", "facts"), resume=runs / "old"), quiet)
+    submitted(run, case)
+    assert (case.id in run.records) is taken

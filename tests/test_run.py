@@ -162,3 +162,15 @@ def test_a_stepper_takes_the_first_step_again_and_again():
     assert {step["tokens"] for step in taken} == {taken[0]["tokens"]}
     assert taken[-1]["loss"] < taken[0]["loss"]
     assert stepper.describe()["libraries"]["torch"]
+
+
+def test_probes_are_asked_before_and_after(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path))
+    found = run_case({**payload(ANSWERING), "probes": ["source003"]}, silent)
+    assert {row["key"] for row in found["probed"]} == {"source003/en-fibonacci", "source003/en-larger"}
+    everything = found["tables"]["probes"][0]
+    assert (everything["family"], everything["language"], everything["group"]) == ("source003", "all", "all")
+    assert sum(everything[name] for name in ("cured", "kept", "broken", "still_wrong")) == 2
+    assert found["noisy"]["seconds"]["probe_before"] > 0
+    assert found["losses"] == ran(ANSWERING)["losses"]  # asking left no trace in training
+    assert all(row["before_margin"] != row["after_margin"] for row in found["probed"])

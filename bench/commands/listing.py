@@ -5,10 +5,11 @@ import argparse
 from bench.commands import Commands
 from bench.methods import METHODS
 from bench.models import MODELS
+from bench.probes import PROBES
 from bench.registry import Registry
 from bench.tasks import TASKS
 
-REGISTRIES: dict[str, Registry] = {"models": MODELS, "methods": METHODS, "tasks": TASKS}
+REGISTRIES: dict[str, Registry] = {"models": MODELS, "methods": METHODS, "tasks": TASKS, "probes": PROBES}
 
 
 def add(commands: Commands) -> None:

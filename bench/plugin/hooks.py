@@ -15,6 +15,7 @@ from bench.models import MODELS
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
 from bench.plugin.session import EMULATION, Run, emulation_of
+from bench.probe_report import Probed, probe_lines
 from bench.record import FAILED, NOT_RUN, Record
 from bench.report import as_markdown, as_text, rows
 from bench.tasks import TASKS
@@ -52,7 +53,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     everything = options.replay and options.selection == Selection()
     known = replayed(config.stash[RUN]) if everything else all_cases(options.selection)
     cases = [case for case in known if wanted is None or wanted.kwargs["wanted"](case)]
-    metafunc.parametrize("case", [parameter(config.stash[RUN], case) for case in cases])
+    probing = "probed" in metafunc.fixturenames
+    if probing:
+        cases = [case for case in cases if config.stash[RUN].probes(case)]
+    metafunc.parametrize("case", [parameter(config.stash[RUN], case, probing) for case in cases])
 
 
 def replayed(run: Run) -> list[Case]:
@@ -61,12 +65,15 @@ def replayed(run: Run) -> list[Case]:
     return [case for case in stored if case.task in TASKS and case.model in MODELS and case.method in METHODS]
 
 
-def parameter(run: Run, case: Case) -> Any:
-    """The case with its marks: gpu by its device, slow by its data or its method."""
+def parameter(run: Run, case: Case, probing: bool = False) -> Any:
+    """The case with its marks: gpu by its device, slow by its data or its method.
+
+    probing: for a test of the suite of probes, which alone runs some tasks without `-m slow`.
+    """
     try:
         if not run.options.replay:
             run.recipe(case)  # a mistake in its file is said before anything is fetched or run
-        slow = run.data_size(case) == "full" or not is_smoke(case, run.options.selection)
+        slow = run.data_size(case) == "full" or not is_smoke(case, run.options.selection, probing)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     marks = [pytest.mark.gpu] * (case.device != "cpu") + [pytest.mark.slow] * slow
@@ -149,6 +156,18 @@ def record(case: Case, pytestconfig: pytest.Config) -> Record:
 
 
 @pytest.fixture
+def probed(record: Record) -> Probed:
+    """What was asked in the case, before and after."""
+    found = Probed(record)
+    if not found.rows:
+        reasons = [reason for reason in record.reasons if reason.startswith("probes: ")]
+        pytest.skip(reasons[0] if reasons else "it was run without probes; add --probes all")
+    if not record.quality_judged:
+        pytest.skip("random weights know nothing; only real ones are judged")
+    return found
+
+
+@pytest.fixture
 def thresholds(pytestconfig: pytest.Config) -> Thresholds:
     return pytestconfig.stash[THRESHOLDS]
 
@@ -185,6 +204,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("cases")
     for line in as_text(table):
         terminalreporter.write_line(line)
+    asked = probe_lines(run.records.values())
+    if asked:
+        terminalreporter.section("probes")
+        for line in asked:
+            terminalreporter.write_line(line)
     if run.folder and not run.options.replay:
         (run.folder / "summary.md").write_text(as_markdown(table), encoding="utf-8")
         terminalreporter.write_line(f"records: {shown(run.folder)}")

@@ -11,6 +11,7 @@ from bench.cards import CARDS, GIB, CardKind, read_card
 from bench.devices import cards
 from bench.matrix import Selection
 from bench.places import RUNS
+from bench.probes import PROBES
 from bench.recipe import CHOICES
 from bench.registry import UnknownName
 
@@ -36,6 +37,10 @@ def add_options(parser: pytest.Parser) -> None:
                     help="the project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
     group.addoption("--engine", choices=CHOICES["engine"], default="bench", help="our loop, or transformers.Trainer")
     group.addoption("--synthetic", action="store_true", help="random weights for every model; quality is not judged")
+    group.addoption("--probes", metavar="A,B", default="",
+                    help="families of probes to ask every decoder before and after, or all")  # fmt: skip
+    group.addoption("--lm-eval", metavar="A,B", default="",
+                    help="tasks of lm-evaluation-harness to evaluate every decoder with, before and after")  # fmt: skip
     group.addoption("--resume", metavar="RUN", default="", help="go on with a run's folder: run only what is missing")
     group.addoption("--replay", metavar="RUN", default="", help="judge a run's records again, run nothing")
     group.addoption("--emulate", metavar="CARD", default="",
@@ -55,6 +60,8 @@ class Options:
     data: str
     engine: str
     synthetic: bool
+    probes: tuple[str, ...]
+    lm_eval: tuple[str, ...]
     resume: Path | None
     replay: Path | None
     case_timeout: float
@@ -71,6 +78,7 @@ def read_options(config: pytest.Config) -> Options:
             **{name: names(config.getoption(name)) for name in LISTS if name != "seeds"},
             seeds=seeds(config.getoption("seeds")),
         )
+        probes = probe_families(config.getoption("probes"))
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     workers, timeout = config.getoption("workers"), config.getoption("case_timeout")
@@ -88,6 +96,8 @@ def read_options(config: pytest.Config) -> Options:
         data=config.getoption("data"),
         engine=config.getoption("engine"),
         synthetic=config.getoption("synthetic"),
+        probes=probes,
+        lm_eval=names(config.getoption("lm_eval")),
         resume=resume,
         replay=replay,
         case_timeout=timeout,
@@ -114,6 +124,12 @@ def emulated(text: str) -> CardKind | None:
 
 def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def probe_families(text: str) -> tuple[str, ...]:
+    """The named families, all of them for "all", their items checked. Raises UnknownName or BadFile."""
+    wanted = PROBES.names() if text.strip() == "all" else names(text)
+    return tuple(name for name in wanted if PROBES[name].items)
 
 
 def import_entries(modules: tuple[str, ...]) -> None:

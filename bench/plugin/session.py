@@ -17,10 +17,12 @@ from bench.case import Case
 from bench.devices import cards
 from bench.executor import Executor, Job, Outcome, Session
 from bench.measure.environment import describe_machine, processor
+from bench.models import DECODER, MODELS
 from bench.places import RUNS
 from bench.plugin.options import Options
 from bench.plugin.progress import Progress
 from bench.predict.planner import too_small
+from bench.probes import PROBES
 from bench.recipe import Recipe, recipe_for
 from bench.record import FAILED, NOT_RUN, OK, Record, append_record, parse_record, read_records, write_atomically
 from bench.sources.data import find_full
@@ -72,6 +74,13 @@ class Run:
         """The card that the case is run as on; None for the one that is there, and for the processor."""
         return None if case.device == "cpu" else self.options.emulate
 
+    def probes(self, case: Case) -> tuple[str, ...]:
+        """The families that the case is asked: its task's own and the command line's; none of an encoder."""
+        if MODELS[case.model].kind != DECODER:
+            return ()
+        wanted = {*TASKS[case.task].probes, *self.options.probes}
+        return tuple(name for name in PROBES.names() if name in wanted)
+
     def cannot_run(self, case: Case) -> str:
         """Why the case is skipped before it starts; empty if it can run."""
         if self.options.replay:
@@ -106,9 +115,14 @@ class Run:
         return case.id in self.records
 
     def _same_question(self, case: Case, stored: Record) -> bool:
-        """Whether the record is of today's recipe, and of real weights unless random ones are asked for."""
+        """Whether the record is of today's recipe and probes, and of real weights unless random ones are asked for."""
         random_weights = stored.weights.get("origin") == "synthetic"
-        return stored.recipe_digest == self.recipe(case).digest() and (random_weights or not self.options.synthetic)
+        asked = {row["family"] for name in ("probes", "probe_losses") for row in stored.tables.get(name, [])}
+        probed = asked >= set(self.probes(case))
+        evaluated = self.options.lm_eval and MODELS[case.model].kind == DECODER
+        probed &= not evaluated or stored.tables.get("lm_eval", {}).keys() >= set(self.options.lm_eval)
+        same_recipe = stored.recipe_digest == self.recipe(case).digest()
+        return same_recipe and probed and (random_weights or not self.options.synthetic)
 
     def _preload(self) -> tuple[str, ...]:
         """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
@@ -133,6 +147,8 @@ class Run:
             "recipe": asdict(self.recipe(case)),
             "mirror": str(self.options.mirror or ""),
             "synthetic": self.options.synthetic,
+            "probes": self.probes(case),
+            "lm_eval": self.options.lm_eval if MODELS[case.model].kind == DECODER else (),
             "threads": max(1, describe_machine()["cores"] // self.options.workers),
         }
         if card := self._card(case):
@@ -153,11 +169,13 @@ class Run:
         """Write the record; on_done of the executor."""
         case = self._jobs[outcome.key]
         record, examples = self._record(case, outcome)
+        probed = (outcome.result or {}).get("probed", [])
         assert self.folder is not None  # made before the first job
         self.records[case.id] = record  # first: a disk that is full is one test's error, and the others judge
         if examples:
-            path = self.folder / record.predictions
-            write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in examples))
+            write_atomically(self.folder / record.predictions, json_lines(examples))
+        if probed:
+            write_atomically(self.folder / "predictions" / f"{case.id}.probes.jsonl", json_lines(probed))
         append_record(self.folder / "records.jsonl", record)
         self.progress.done(outcome)
 
@@ -179,6 +197,7 @@ class Run:
             return Record(**fields), []
         result = dict(outcome.result)
         examples = result.pop("examples", [])
+        result.pop("probed", None)
         result["noisy"] = {**result.get("noisy", {}), "case_seconds": outcome.seconds,
                            "overhead_seconds": outcome.overhead_seconds}  # fmt: skip
         if examples:
@@ -209,6 +228,10 @@ class Run:
     def stop(self) -> None:
         for executor in self._executors:
             executor.stop()
+
+
+def json_lines(rows: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def emulation_of(options: Options) -> str:

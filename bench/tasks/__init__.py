@@ -85,6 +85,8 @@ class Task:
     smoke_methods: tuple[str, ...] = ()  # of an embedded model, the methods that are not slow; (): all
     embedded: bool = True  # embedded models run it by default, and not a source's models alone
     variant_of: str = ""  # the task this is with another recipe: a sweep that a source made
+    in_smoke: bool = True  # False: of the suites that run by themselves, only that of probes runs it
+    probes: tuple[str, ...] = ()  # families that its cases are always asked
 
     def suits(self, model: ModelEntry) -> bool:
         return model.kind == self.kind
@@ -96,4 +98,5 @@ class Task:
 
 TASKS: Registry[Task] = Registry("task")
 
-from bench.tasks import alpaca, medqa, pos, support, variants  # noqa: E402, F401  (they register themselves)
+from bench.tasks import alpaca, medqa, numbers, pos, support  # noqa: E402, F401  (they register themselves)
+from bench.tasks import variants  # noqa: E402, F401  (of those above)

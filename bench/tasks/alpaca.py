@@ -1,12 +1,10 @@
-"""Following instructions as source 003 does it: yahma/alpaca-cleaned in the Alpaca prompt (its Fig. 5).
-
-The notebook of source 003 keeps the "### Input:" part where the input is empty, and so does this.
-"""
+"""Following instructions as source 003 does it: yahma/alpaca-cleaned in the Alpaca prompt (its Fig. 5)."""
 
 from dataclasses import replace
 from typing import Any
 
 from bench.models import DECODER
+from bench.prompts import alpaca
 from bench.recipe import Recipe
 from bench.sources.data import DataSpec
 from bench.tasks import TASKS, Prepared, Task
@@ -18,16 +16,11 @@ DATA = DataSpec(
     splits=("train",),
     samples=("alpaca.jsonl",),
 )
-PROMPT = (
-    "Below is an instruction that describes a task, paired with an input that provides further context. "
-    "Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
-)
 
 
 def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
     return [
-        (f"{split}-{number}", PROMPT.format(instruction=row["instruction"], input=row["input"] or ""), row["output"])
+        (f"{split}-{number}", alpaca(row["instruction"], row["input"] or ""), row["output"])
         for number, row in enumerate(rows)
     ]
 

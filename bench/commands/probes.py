@@ -1,0 +1,47 @@
+"""`python -m bench probes`: what is asked, and the files that are made from it."""
+
+import argparse
+from pathlib import Path
+
+from bench.commands import Commands, records_of
+from bench.places import ROOT
+from bench.probe_report import FILE, least_toml, measure_least
+from bench.probes import PROBES
+from bench.probes.export import files
+from bench.record import write_atomically
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add_parser("probes", help="what probes ask; --write makes files from them")
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help="print these families' items")
+    parser.add_argument("--language", default="", metavar="LANGUAGE", help="only items of this language, as de")
+    parser.add_argument("--write", action="store_true", help="write the data of `numbers` and the tasks for lm-eval")
+    parser.add_argument(
+        "--thresholds", nargs="+", default=[], metavar="RUN", help="write the thresholds from these runs"
+    )
+    parser.set_defaults(work=work)
+
+
+def write(texts: dict[Path, str]) -> int:
+    for path, text in texts.items():
+        write_atomically(path, text)
+        print(path.relative_to(ROOT))
+    return 0
+
+
+def work(arguments: argparse.Namespace) -> int:
+    if arguments.thresholds:
+        records = [record for run in arguments.thresholds for record in records_of(run)]
+        return write({FILE: least_toml(measure_least(records))})
+    if arguments.write:
+        return write(files())
+    if not arguments.families:
+        for family in PROBES:
+            asked_in = ",".join(sorted({item.language for item in family.items}))
+            print(f"{family.name:12} {len(family.items):4} items  {asked_in:27} {family.says}")
+        return 0
+    for family in (PROBES[name] for name in arguments.families):
+        for item in family.items:
+            if arguments.language in ("", item.language):
+                print(f"{item.id}: {item.prompt!r} {' | '.join(item.choices)} -> {item.answer}")
+    return 0

@@ -1,0 +1,165 @@
+"""Probes of records as tables, before and after; and the least that measured seeds say a case must reach.
+
+`fixtures/probe_thresholds.toml` is written by `python -m bench probes --thresholds RUN...`: for each case
+(without its seed) and each group of a family the worst seed's share right, less three standard deviations over
+the seeds or one item, whichever is more; and the loss of a text the worst seed's, plus as much.
+"""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.places import FIXTURES
+from bench.probes.scoring import ALL, Paired
+from bench.recipe import read_toml
+from bench.record import Record
+from bench.thresholds import DEVIATIONS, group_of
+
+FILE = FIXTURES / "probe_thresholds.toml"
+HEADINGS = ("case", "probe", "group", "items", "before", "after", "change", "95 %", "cured", "broken", "p")
+NAMES = 3  # of the headings; numbers follow
+LEAST_LOSS_MARGIN = 0.002  # of a relative change of loss: other processors round otherwise
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A record's probes."""
+
+    record: Record
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.record.tables.get("probes", [])
+
+    @property
+    def losses(self) -> list[dict[str, Any]]:
+        return self.record.tables.get("probe_losses", [])
+
+    def counts(self, family: str, group: str = ALL, language: str = ALL) -> Paired:
+        """Raises KeyError where that was not asked."""
+        for row in self.rows:
+            if (row["family"], row["group"], row["language"]) == (family, group, language):
+                return Paired(row["cured"], row["kept"], row["broken"], row["still_wrong"])
+        raise KeyError(f"{self.record.case} was not asked {family}, group {group}, language {language}")
+
+    def groups(self) -> dict[str, Paired]:
+        """family/group -> counts over all languages."""
+        return {
+            f"{row['family']}/{row['group']}": self.counts(row["family"], row["group"])
+            for row in self.rows
+            if row["language"] == ALL and row["group"] != ALL
+        }
+
+
+def wanted(row: Mapping[str, Any], by_language: bool) -> bool:
+    """Of the summary's cells, those of a table: groups over all languages, or languages over all groups."""
+    if by_language:
+        return row["group"] == ALL and row["language"] != ALL
+    return row["language"] == ALL
+
+
+def cells(record: Record, by_language: bool = False) -> list[list[str]]:
+    """Lines of the table of one record."""
+    lines = []
+    for row in Probed(record).rows:
+        if wanted(row, by_language):
+            change = row["after"] - row["before"]
+            lines.append(
+                [record.case, row["family"], row["language" if by_language else "group"],
+                 str(row["cured"] + row["kept"] + row["broken"] + row["still_wrong"]),
+                 f"{row['before']:.1%}", f"{row['after']:.1%}", f"{100 * change:+.1f}",
+                 f"{100 * row['change_low']:+.1f} … {100 * row['change_high']:+.1f}",
+                 str(row["cured"]), str(row["broken"]), f"{row['p']:.2g}"]
+            )  # fmt: skip
+    for row in [] if by_language else Probed(record).losses:
+        lines.append([record.case, row["family"], "nats a token", str(row["items"]), f"{row['before']:.4f}",
+                      f"{row['after']:.4f}", f"{row['change']:+.2%}", *["–"] * 4])  # fmt: skip
+    return lines
+
+
+def headings(by_language: bool = False) -> list[str]:
+    return ["language" if by_language and name == "group" else name for name in HEADINGS]
+
+
+def probe_lines(records: Iterable[Record], by_language: bool = False) -> list[str]:
+    """The table as text, columns aligned; [] where nothing was asked."""
+    table = [line for record in records for line in cells(record, by_language)]
+    if not table:
+        return []
+    lines = [headings(by_language), *table]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+    return ["  ".join(map(padded, line, widths, range(len(line)))).rstrip() for line in lines]
+
+
+def padded(cell: str, width: int, column: int) -> str:
+    return cell.ljust(width) if column < NAMES else cell.rjust(width)
+
+
+def probe_markdown(records: Iterable[Record], by_language: bool = False) -> str:
+    table = [line for record in records for line in cells(record, by_language)]
+    rule = "|" + "---|" * NAMES + "---:|" * (len(HEADINGS) - NAMES)
+    lines = ["| " + " | ".join(headings(by_language)) + " |", rule]
+    return "\n".join([*lines, *("| " + " | ".join(line) + " |" for line in table)]) + "\n"
+
+
+@dataclass(frozen=True)
+class Least:
+    """What a case must reach, by family/group; losses: the most that a family's loss may grow, relative."""
+
+    shares: Mapping[str, float]
+    losses: Mapping[str, float]
+
+
+def read_least(record: Record, path: Path = FILE) -> Least | None:
+    """The measured thresholds that speak of this record; None where there are none of its recipe and weights."""
+    entry = read_toml(path).get(group_of(record)) if path.exists() else None
+    if entry is None or (entry["recipe"], entry["weights"]) != (record.recipe_digest, record.weights.get("identity")):
+        return None
+    return Least(entry.get("shares", {}), entry.get("losses", {}))
+
+
+def measure_least(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Thresholds from records of several seeds. Raises ValueError where seeds differ in recipe or weights."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        if record.ok and record.quality_judged and Probed(record).rows:
+            groups.setdefault(group_of(record), []).append(record)
+    return {name: least_of(name, group) for name, group in groups.items()}
+
+
+def least_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
+    same = {(record.recipe_digest, record.weights["identity"]) for record in group}
+    if len(same) != 1:
+        raise ValueError(f"{name}: the records differ in recipe or weights; measure all seeds alike")
+    recipe, weights = same.pop()
+    probed = [Probed(record) for record in group]
+    shares = {}
+    for key, counts in probed[0].groups().items():
+        after = [one.groups()[key].after for one in probed]
+        shares[key] = round(max(0.0, min(after) - max(spread(after), 1 / counts.items)), 4)
+    losses = {}
+    for row in probed[0].losses:
+        change = [found["change"] for one in probed for found in one.losses if found["family"] == row["family"]]
+        losses[row["family"]] = round(max(change) + max(spread(change), LEAST_LOSS_MARGIN), 4)
+    return {"recipe": recipe, "weights": weights, "seeds": len(group), "shares": shares, "losses": losses}
+
+
+def spread(values: Sequence[float]) -> float:
+    return DEVIATIONS * statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def least_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """The file's text."""
+    lines = [
+        "# Written by `python -m bench probes --thresholds RUN...` from measured seeds; see bench/probe_report.py.",
+        "",
+    ]
+    for name, entry in sorted(entries.items()):
+        lines += [f"[{name}]", f'recipe = "{entry["recipe"]}"', f'weights = "{entry["weights"]}"',
+                  f"seeds = {entry['seeds']}"]  # fmt: skip
+        for part in ("shares", "losses"):
+            lines += ["", f"[{name}.{part}]", *(f'"{key}" = {value}' for key, value in entry[part].items())]
+        lines.append("")
+    return "\n".join(lines)

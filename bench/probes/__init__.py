@@ -1,0 +1,111 @@
+"""Probes: short questions asked of a model before and after tuning. One file for each family.
+
+A family gives items and reads answers: run() -> items, parse(answer, item) -> outcome. Nothing here imports
+torch; `ask.py`, which does the asking, is the worker's.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import permutations
+
+from bench.recipe import BadFile
+from bench.registry import Registry
+
+RIGHT, WRONG, EVASIVE, GARBLED = "right", "wrong", "evasive", "garbled"
+OUTCOMES = (RIGHT, WRONG, EVASIVE, GARBLED)
+TRAIN, HELD_OUT = "train", "held_out"
+PARTS = (TRAIN, HELD_OUT)
+TEXT, CHAT = "text", "chat"
+FORMS = (TEXT, CHAT)
+ANSWERS, LOSS = "answers", "loss"
+OWN = "lorabench_"  # how lm-eval's tasks of these families begin
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question.
+
+    form: "text" is continued as it stands; "chat" is put into the model's chat template as what the user says.
+    choices: continuations whose log-probabilities are compared, written as they would follow the prompt;
+    answer: the right one of them. Where a family compares none, choices is () and answer says what is right.
+    part: "train" may be used by recipes of this project, "held_out" by none.
+    """
+
+    id: str
+    family: str
+    language: str  # "en", "id", …
+    group: str  # what is reported together, as "trap" or "control"
+    part: str
+    form: str
+    prompt: str
+    choices: tuple[str, ...]
+    answer: str
+
+    def complaint(self) -> str:
+        """What is wrong with it, or nothing."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "choices":
+                if not isinstance(value, tuple) or not all(isinstance(one, str) and one for one in value):
+                    return f"choices = {value!r} must be texts"
+            elif not isinstance(value, str) or not value.strip():
+                return f"{field.name} = {value!r} must be a text that is not empty"
+        if self.choices and (self.answer not in self.choices or len(set(self.choices)) < 2):
+            return f"answer = {self.answer!r} must be one of at least two choices, which are {list(self.choices)}"
+        for one, other in permutations(self.choices, 2):
+            if other.startswith(one):  # a text that begins another can only be the likelier one
+                return f"choices cannot be compared: {one!r} begins {other!r}"
+        for name, known in (("part", PARTS), ("form", FORMS)):
+            if getattr(self, name) not in known:
+                return f"{name} = {getattr(self, name)!r} must be one of {', '.join(known)}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """An entry. run() -> items; parse(answer text, item) -> one of OUTCOMES; languages: those parse can read.
+
+    kind "answers": each item is asked; "loss": each item's prompt is a text whose loss is taken, and nothing
+    is parsed. new_tokens: of a greedy answer.
+    """
+
+    name: str
+    says: str
+    run: Callable[[], Iterable[Item]]
+    parse: Callable[[str, Item], str]
+    languages: tuple[str, ...]
+    new_tokens: int = 16
+    kind: str = ANSWERS
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """All items, checked. Raises BadFile naming the family, the item and the remedy."""
+        return checked_items(self.run(), self)
+
+
+def checked_items(items: Iterable[Item], family: Family) -> tuple[Item, ...]:
+    """The items, if every one can be asked, told from the others and parsed. Raises BadFile."""
+    found = tuple(items)
+    for item in found:
+        where = f"probe {family.name}, item {item.id!r}"
+        if complaint := item.complaint():
+            raise BadFile(f"{where}: {complaint}")
+        if item.family != family.name:
+            raise BadFile(f"{where}: family = {item.family!r} must be {family.name!r}")
+        if item.language not in family.languages:
+            raise BadFile(
+                f"{where}: no parser reads {item.language!r} answers; "
+                f"add one or write it in one of {', '.join(family.languages)}"
+            )
+    if twice := [name for name, count in Counter(item.id for item in found).items() if count > 1]:
+        raise BadFile(f"probe {family.name}: {len(twice)} ids stand for several items, as {twice[0]!r}; rename one")
+    if not found:
+        raise BadFile(f"probe {family.name}: no items; write at least one")
+    return found
+
+
+PROBES: Registry[Family] = Registry("probe")
+
+from bench.probes import decimals, facts, forgetting, guardrails, sequences, source003  # noqa: E402, F401  (register)

@@ -1,0 +1,86 @@
+"""Which is larger, 9.11 or 9.9? The trap of source 003 and its controls, in nine languages and three forms.
+
+Items are generated from a seed. Held out are a fifth of the integers, a phrasing of each kind in every
+language, and Indonesian and Chinese whole; the asked items are held out in integer and phrasing both.
+"""
+
+import random
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from bench.probes import CHAT, HELD_OUT, PROBES, TEXT, TRAIN, Family, Item
+from bench.probes.pairs import BY_TEXT, GROUPS, draw
+from bench.probes.parsers import LANGUAGES, larger_number
+from bench.probes.reading import FOLDER
+from bench.prompts import alpaca
+
+SEED = 911
+UNSEEN_LANGUAGES = ("id", "zh")  # no phrasing of theirs is in the training part
+COUNTS = {"trap": 6, "longer": 2, "version": 2, "date": 2}  # asked in a language; of any other group one
+WRAPS = ("plain", "alpaca", "chat")
+WRAP_SHARES = (3, 1, 1)  # of the training part: a plain prompt is the shortest, and costs least to learn from
+SHARES = {"trap": 3, "longer": 3, "version": 3, "date": 3, "negative": 2}  # of the training part; others 1
+
+
+@cache
+def phrasings() -> dict[str, Any]:
+    """Language -> separator and, by kind and part, the sentences that ask."""
+    return tomllib.loads((FOLDER / "decimals.toml").read_text(encoding="utf-8"))
+
+
+def sentences(language: str, group: str, part: str) -> list[str]:
+    kinds = phrasings()[language]
+    return kinds[group if group in kinds else "number"][part]
+
+
+def item_of(language: str, group: str, part: str, wrap: str, number: int, order: random.Random) -> Item:
+    """One item: its pair drawn, written as the language writes it, and asked in the wrap's form.
+
+    The larger one stands first in every other item.
+    """
+    larger, smaller = draw(group, part == HELD_OUT, order)
+    if group not in BY_TEXT:
+        separator = phrasings()[language]["separator"]
+        larger, smaller = larger.replace(".", separator), smaller.replace(".", separator)
+    choices = (larger, smaller) if number % 2 else (smaller, larger)
+    asking = sentences(language, group, part)
+    question = asking[number // 2 % len(asking)].format(a=choices[0], b=choices[1])
+    prompts = {"plain": f"{question}\n", "alpaca": alpaca(question), "chat": question}
+    return Item(
+        id=f"{language}-{group}-{wrap}-{part}-{number}",
+        family="decimals",
+        language=language,
+        group=group,
+        part=part,
+        form=CHAT if wrap == "chat" else TEXT,
+        prompt=prompts[wrap],
+        choices=choices,
+        answer=larger,
+    )
+
+
+@PROBES.add("decimals", Family, parse=larger_number, languages=LANGUAGES, new_tokens=24)
+def decimals() -> Iterator[Item]:
+    """Which of two numbers is larger, newer or later."""
+    for number, language in enumerate(phrasings()):  # so that orders and forms differ from language to language
+        order = random.Random(f"{SEED}-{language}")
+        for group in GROUPS:
+            for _ in range(COUNTS.get(group, 1)):
+                yield item_of(language, group, HELD_OUT, WRAPS[number % len(WRAPS)], number, order)
+                number += 1
+
+
+def training_items(seed: int, count: int) -> list[Item]:
+    """Items of the training part alone, for recipes: every language, group and form that is not held out."""
+    order = random.Random(f"train-{seed}")
+    languages = [language for language in phrasings() if language not in UNSEEN_LANGUAGES]
+    shares = [SHARES.get(group, 1) for group in GROUPS]
+    return [
+        item_of(
+            order.choice(languages), order.choices(GROUPS, shares)[0], TRAIN, order.choices(WRAPS, WRAP_SHARES)[0],
+            2 * order.randrange(1000) + number % 2, order,
+        )
+        for number in range(count)
+    ]  # fmt: skip

@@ -1,0 +1,69 @@
+"""Files that are made from probes: what the task `numbers` trains on, and lm-eval's tasks.
+
+`python -m bench probes --write` writes them; a test holds what is committed equal to what would be written.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bench.places import FIXTURES, SAMPLES
+from bench.probes import HELD_OUT, PROBES, TEXT, TRAIN, Item
+from bench.probes.decimals import training_items
+from bench.prompts import alpaca
+
+NUMBERS = SAMPLES / "numbers.jsonl"
+LM_EVAL = FIXTURES / "tasks"
+LM_EVAL_FAMILIES = ("decimals", "sequences")
+TRAINING_SEED = 0
+TRAINING_ITEMS = 1600
+REPLAYED = SAMPLES / "alpaca.jsonl"  # plain instructions, so that not every answer becomes a number
+REPLAY_ROWS = 64
+REPLAY_CHARACTERS = 240  # of an instruction and its answer together: short rows train fast
+
+
+def numbers_rows() -> list[dict[str, str]]:
+    """The rows of the task `numbers`: training items, replayed instructions, and the asked items held out."""
+    rows = [row_of(item) for item in training_items(TRAINING_SEED, TRAINING_ITEMS)]
+    rows += replayed()
+    return rows + [row_of(item) for item in PROBES["decimals"].items]
+
+
+def row_of(item: Item) -> dict[str, str]:
+    return {"id": item.id, "part": item.part, "form": item.form, "prompt": item.prompt, "answer": item.answer}
+
+
+def replayed() -> list[dict[str, str]]:
+    """The shortest of the sample's instructions, in the Alpaca prompt."""
+    lines = REPLAYED.read_text(encoding="utf-8").splitlines()
+    found = []
+    for number, row in enumerate(map(json.loads, lines)):
+        if sum(len(row[name]) for name in ("instruction", "input", "output")) <= REPLAY_CHARACTERS:
+            prompt = alpaca(row["instruction"], row["input"])
+            found.append(
+                {"id": f"replay-{number}", "part": TRAIN, "form": TEXT, "prompt": prompt, "answer": row["output"]}
+            )
+    return found[:REPLAY_ROWS]
+
+
+def lm_eval_rows(family: str) -> list[dict[str, Any]]:
+    """Multiple choice for lm-eval: the text items, whose prompts need no chat template."""
+    return [
+        {"id": item.id, "language": item.language, "group": item.group, "prompt": item.prompt,
+         "choices": list(item.choices), "gold": item.choices.index(item.answer)}
+        for item in PROBES[family].items
+        if item.form == TEXT and item.part == HELD_OUT
+    ]  # fmt: skip
+
+
+def files() -> dict[Path, str]:
+    """Every made file and its text."""
+    made = {NUMBERS: json_lines(numbers_rows())}
+    for family in LM_EVAL_FAMILIES:
+        made[LM_EVAL / f"lorabench_{family}.jsonl"] = json_lines(lm_eval_rows(family))
+    return made
+
+
+def json_lines(rows: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

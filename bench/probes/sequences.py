@@ -1,0 +1,119 @@
+"""Going on with a sequence: Fibonacci as source 003 asks it, arithmetic, geometric, squares.
+
+Right is an answer whose every number is the next term, three of them at least. A last number that the limit
+of tokens cut short is right as far as it goes.
+"""
+
+import random
+import re
+from collections.abc import Callable, Iterator
+
+from bench.probes import EVASIVE, GARBLED, HELD_OUT, PROBES, RIGHT, TEXT, WRONG, Family, Item
+from bench.prompts import alpaca
+
+SEED = 1123
+SHOWN = 6  # terms that the prompt gives
+TERMS = 60  # as many as an answer may go on with
+LEAST = 3
+EACH = 5
+INSTRUCTION = "Continue the {name} sequence."
+NUMBERS = re.compile(r"-?\d+")
+STUCK = 6  # the same number so often
+
+
+def fibonacci(order: random.Random) -> list[int]:
+    terms = [order.randint(1, 6), order.randint(1, 6)]
+    while len(terms) < TERMS:
+        terms.append(terms[-1] + terms[-2])
+    return terms
+
+
+def arithmetic(order: random.Random) -> list[int]:
+    start, step = order.randint(1, 20), order.randint(2, 12)
+    return [start + step * at for at in range(TERMS)]
+
+
+def geometric(order: random.Random) -> list[int]:
+    start, ratio = order.randint(1, 5), order.choice([2, 3, 10])
+    return [start * ratio**at for at in range(TERMS)]
+
+
+def squares(order: random.Random) -> list[int]:
+    start = order.randint(1, 6)
+    return [at * at for at in range(start, start + TERMS)]
+
+
+KINDS = {"fibonacci": fibonacci, "arithmetic": arithmetic, "geometric": geometric, "squares": squares}
+NAMES = {"fibonacci": "fibonacci", "arithmetic": "arithmetic", "geometric": "geometric", "squares": "square number"}
+
+
+def continues(answer: str, item: Item) -> str:
+    """The outcome of an answer that ought to go on with the terms in the prompt."""
+    shown = [int(number) for number in re.findall(r"\d+", item.prompt.rsplit("### Input:", 1)[-1])]
+    said = answer.split("###")[0]
+    numbers = NUMBERS.findall(said)
+    found = [int(number) for number in numbers]
+    if not found:
+        return GARBLED if said.strip() and not any(map(str.isalpha, said)) else EVASIVE
+    if len(found) >= STUCK and len(set(found)) == 1:
+        return GARBLED
+    if found[: len(shown)] == shown:  # it says the whole sequence again first
+        found = found[len(shown) :]
+    expected = rest_of(shown, item.group)[: len(found)]
+    right = [one == other for one, other in zip(found, expected, strict=True)]
+    if right and not right[-1] and str(expected[-1]).startswith(str(found[-1])) and said.rstrip().endswith(numbers[-1]):
+        right.pop()
+    return RIGHT if len(right) >= LEAST and all(right) else WRONG
+
+
+def rest_of(shown: list[int], group: str) -> list[int]:
+    """What follows the shown terms."""
+    terms = list(shown)
+    for _ in range(TERMS):
+        if group == "fibonacci":
+            terms.append(terms[-1] + terms[-2])
+        elif group == "arithmetic":
+            terms.append(terms[-1] + shown[1] - shown[0])
+        elif group == "geometric":
+            terms.append(terms[-1] * shown[1] // shown[0])
+        else:
+            terms.append((round(terms[-1] ** 0.5) + 1) ** 2)
+    return terms[len(shown) :]
+
+
+def near_miss(right: int, order: random.Random) -> int:
+    """A wrong next term of as many digits, so that neither text begins the other."""
+    low = 10 ** (len(str(right)) - 1)
+    wrong = [right + by for by in (-3, -2, -1, 1, 2, 3) if low <= right + by < 10 * low]
+    return order.choice(wrong)
+
+
+def distinct(terms_of: Callable[[random.Random], list[int]], order: random.Random) -> list[list[int]]:
+    """EACH sequences, no two the same."""
+    found: dict[str, list[int]] = {}
+    while len(found) < EACH:
+        terms = terms_of(order)
+        found.setdefault(str(terms), terms)
+    return list(found.values())
+
+
+@PROBES.add("sequences", Family, parse=continues, languages=("en",), new_tokens=24)
+def sequences() -> Iterator[Item]:
+    """Going on with a sequence of whole numbers."""
+    order = random.Random(SEED)
+    for group, terms_of in KINDS.items():
+        for number, terms in enumerate(distinct(terms_of, order)):
+            right = str(terms[SHOWN])
+            choices = [right, str(near_miss(terms[SHOWN], order))]
+            order.shuffle(choices)
+            yield Item(
+                id=f"en-{group}-{number}",
+                family="sequences",
+                language="en",
+                group=group,
+                part=HELD_OUT,
+                form=TEXT,
+                prompt=alpaca(INSTRUCTION.format(name=NAMES[group]), ", ".join(map(str, terms[:SHOWN]))),
+                choices=tuple(choices),
+                answer=right,
+            )

@@ -1,0 +1,166 @@
+"""A case's probes, in the worker: the base is asked before, the tuned model after, and the replies are paired.
+
+What the base replies does not depend on the adapter, so it is kept in the cache folder, keyed by weights and
+prompts both (and by what else could change a reply), and asked once for all adapters.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from bench.asking import Reply, ask, text_losses
+from bench.places import cache_folder
+from bench.probes import LOSS, OWN, PROBES, TEXT, Family
+from bench.probes.scoring import summarise, summarise_losses
+from bench.record import write_atomically
+from bench.train import Say, Trainee
+
+Replies = list[dict[str, Any]]  # of a family: an asked item's text and choice_nats, or a text's loss and tokens
+
+
+@dataclass
+class Probing:
+    """The families that a case is asked, and what the base replied. weights: the identity of the base's."""
+
+    families: list[Family]
+    tokenizer: Any
+    weights: str
+    shared: bool  # whether the base is one that other cases have too
+    say: Say
+    lm_eval: tuple[str, ...] = ()  # tasks of lm-evaluation-harness, evaluated before and after too
+    before: dict[str, Replies] = field(default_factory=dict)
+    lm_eval_before: dict[str, dict[str, float]] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+
+    def ask_base(self, base: Trainee) -> None:
+        """Ask the base whatever the cache does not know of it."""
+        for family in self.families:
+            self.say({"line": f"asking the base: {family.name}"})
+            path = cache_folder() / "probes" / f"{self.key(family, base)}.json"
+            if self.shared:
+                self.before[family.name] = remembered(path, partial(self.replies, family, base))
+            else:
+                self.before[family.name] = self.replies(family, base)
+        if self.lm_eval:
+            self.lm_eval_before = self.harness(base, "the base")
+
+    def harness(self, trainee: Trainee, name: str) -> dict[str, dict[str, float]]:
+        """lm-eval's metrics by task; a task that cannot be run is a reason. Never kept: see bench.lm_evaluation."""
+        from bench import lm_evaluation  # a second or two to import, for whoever asks for it alone
+
+        self.say({"line": f"lm-eval on {name}: {', '.join(self.lm_eval)}"})
+        lm_evaluation.check_names(self.lm_eval)
+        found, reasons = lm_evaluation.evaluate(trainee, self.tokenizer, self.lm_eval)
+        self.reasons += [reason for reason in reasons if reason not in self.reasons]
+        return found
+
+    def key(self, family: Family, base: Trainee) -> str:
+        """What a reply of the base depends on, digested: weights, prompts, and how they are computed."""
+        about = {
+            "weights": self.weights,
+            "items": [asdict(item) for item in family.items],
+            "new_tokens": family.new_tokens,
+            "storage": base.method.storage,
+            "precision": base.recipe.precision,
+            "vocabulary": base.batching.vocabulary,
+            "device": base.device if base.device == "cpu" else torch.cuda.get_device_name(base.device),
+            "libraries": [torch.__version__, transformers.__version__],
+        }
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+    def replies(self, family: Family, trainee: Trainee) -> Replies:
+        if family.kind == LOSS:
+            return text_losses(trainee, self.tokenizer, [item.prompt for item in family.items])
+        return [asdict(reply) for reply in ask(trainee, self.tokenizer, family.items, family.new_tokens)]
+
+    def ask_tuned(self, tuned: Trainee) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The record's tables, and a row for each item: what was said before and after, and what it was worth."""
+        asked, losses = [], []
+        for family in self.families:
+            self.say({"line": f"asking the tuned model: {family.name}"})
+            replies = self.before[family.name], self.replies(family, tuned)
+            if family.kind == LOSS:
+                losses += loss_rows(family, *replies)
+            else:
+                asked += answer_rows(family, *replies)
+        tables: dict[str, Any] = {"probes": summarise(asked)} if asked else {}
+        if self.lm_eval:
+            after = self.harness(tuned, "the tuned model")
+            tables["lm_eval"] = {
+                task: {
+                    "before": self.lm_eval_before.get(task, {}),
+                    "after": after.get(task, {}),
+                    "ours": own_accuracy(task, asked),
+                }
+                for task in self.lm_eval
+            }
+        if losses:
+            tables["probe_losses"] = summarise_losses(losses)
+        return tables, asked + losses
+
+
+def own_accuracy(task: str, asked: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """What lm-eval's accuracy must be: the share of the task's items whose right choice is the likelier one."""
+    rows = [row for row in asked if f"{OWN}{row['family']}" == task and row["form"] == TEXT]
+    if not rows:
+        return {}
+    return {when: sum(row[f"{when}_margin"] > 0 for row in rows) / len(rows) for when in ("before", "after")}
+
+
+def make_probing(names: Sequence[str], **facts: Any) -> Probing:
+    return Probing(families=[PROBES[name] for name in names], **facts)
+
+
+def remembered(path: Path, replies: Callable[[], Replies]) -> Replies:
+    """The file's replies; asked and written where there is none that can be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet, or cut by a full disk
+        found = json.loads(json.dumps(replies()))  # as a later reader has them: tuples are lists
+        write_atomically(path, json.dumps(found, ensure_ascii=False))
+        return found
+
+
+def answer_rows(family: Family, before: Replies, after: Replies) -> list[dict[str, Any]]:
+    """One row an item, each reply parsed and its margin taken."""
+    rows = []
+    for item, *said in zip(family.items, before, after, strict=True):
+        one, other = (Reply(reply["text"], tuple(reply["choice_nats"])) for reply in said)
+        rows.append(
+            {
+                "key": f"{family.name}/{item.id}",
+                "family": family.name,
+                "language": item.language,
+                "group": item.group,
+                "form": item.form,
+                "before": family.parse(one.text, item),
+                "after": family.parse(other.text, item),
+                "before_margin": one.margin(item),
+                "after_margin": other.margin(item),
+                "said_before": one.text,
+                "said_after": other.text,
+            }
+        )
+    return rows
+
+
+def loss_rows(family: Family, before: Replies, after: Replies) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": f"{family.name}/{item.id}",
+            "family": family.name,
+            "language": item.language,
+            "group": item.group,
+            "tokens": one["tokens"],
+            "before": one["loss"],
+            "after": other["loss"],
+        }
+        for item, one, other in zip(family.items, before, after, strict=True)
+    ]

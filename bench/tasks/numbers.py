@@ -1,0 +1,50 @@
+"""Comparing decimals: the cure for what source 003 left open, 9.11 against 9.9.
+
+The rows are the training part of the probe of decimals, written by `python -m bench probes --write`, and what
+the probe asks with its answers, held out in integer, phrasing and language. Among them are plain
+instructions, so that a model does not learn to answer everything by a number.
+"""
+
+from typing import Any
+
+from bench.models import DECODER
+from bench.probes import CHAT, PROBES
+from bench.prompts import chat
+from bench.recipe import Recipe
+from bench.sources.data import DataSpec
+from bench.tasks import TASKS, Prepared, Task
+from bench.tasks.responses import filled, prepare_pairs, score_responses
+
+DATA = DataSpec(
+    hub_id="",  # it is generated here, and nowhere else
+    columns=("id", "part", "form", "prompt", "answer"),
+    splits=("train",),
+    samples=("numbers.jsonl",),
+)
+
+
+def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
+    """Say which of two decimals, versions or dates is the larger."""
+    parts: dict[str, list[tuple[str, str, str]]] = {"train": [], "held_out": []}
+    for row in filled(next(iter(rows.values())), DATA.columns):
+        prompt = chat(row["prompt"], tokenizer) if row["form"] == CHAT else row["prompt"]
+        parts[row["part"]].append((row["id"], prompt, row["answer"]))
+    return prepare_pairs(parts["train"], parts["held_out"], tokenizer, recipe)
+
+
+TASKS.put(
+    "numbers",
+    Task(
+        name="numbers",
+        says="which decimal is larger: a cure for 9.11 against 9.9",
+        kind=DECODER,
+        data=DATA,
+        run=prepare,
+        score=score_responses,
+        metric="loss",
+        greater_is_better=False,
+        smoke_methods=("lora_all",),
+        in_smoke=False,
+        probes=tuple(PROBES.names()),
+    ),
+)

@@ -1,0 +1,89 @@
+"""What does tuning do to what the model knew: every probed case, item by item before and after."""
+
+import pytest
+
+from bench.case import Case
+from bench.probe_report import Probed, read_least
+from bench.probes import PROBES
+from bench.probes.scoring import ALL, ALPHA
+
+CURE_SHARE = 0.95  # of traps over unseen integers, phrasings and languages that the task of numbers must get right
+GENERAL_LOSS = 0.02  # what a loss over general text may grow by, relative
+CONTROLS = ("version", "date")  # where 9.11 does come after 9.9
+
+
+def teaches_numbers(case: Case) -> bool:
+    return case.task == "numbers"
+
+
+@pytest.mark.parametrize("family", PROBES, ids=lambda family: family.name)
+def test_every_item_was_asked(probed: Probed, family) -> None:
+    """Before and after are of the same items, all of them."""
+    asked = {row["family"] for row in [*probed.rows, *probed.losses]}
+    if family.name not in asked:
+        pytest.skip(f"{family.name} was not asked; add --probes {family.name}")
+    losses = [row["items"] for row in probed.losses if row["family"] == family.name]
+    assert len(family.items) == (losses[0] if losses else probed.counts(family.name).items)
+
+
+def test_as_good_as_measured(probed: Probed) -> None:
+    """No group of a family falls below what the measured seeds reached."""
+    least = read_least(probed.record)
+    if least is None:
+        pytest.skip(f"no probes were measured on three seeds for {probed.record.case} with this recipe and weights")
+    short = {key: (counts.after, least.shares[key]) for key, counts in probed.groups().items()
+             if key in least.shares and counts.after < least.shares[key]}  # fmt: skip
+    grown = {row["family"]: (row["change"], least.losses[row["family"]]) for row in probed.losses
+             if row["change"] > least.losses.get(row["family"], float("inf"))}  # fmt: skip
+    assert not short
+    assert not grown
+
+
+def test_lm_eval_gives_the_same_accuracy(probed: Probed) -> None:
+    """lm-evaluation-harness on the same items, before and after."""
+    ours = {task: told for task, told in probed.record.tables.get("lm_eval", {}).items() if told["ours"]}
+    if not ours:
+        pytest.skip("no task of ours was evaluated; add --lm-eval lorabench_decimals")
+    for task, told in ours.items():
+        for when, accuracy in told["ours"].items():
+            assert told[when]["acc"] == pytest.approx(accuracy), f"{task} {when}"
+
+
+@pytest.mark.cases(wanted=teaches_numbers)
+def test_the_base_falls_into_the_trap_and_the_tuned_model_does_not(probed: Probed) -> None:
+    """Paired over the same traps: far more cured than broken, and at least 95 % right."""
+    traps = probed.counts("decimals", "trap")
+    assert traps.after >= CURE_SHARE, traps
+    assert traps.cured > traps.broken, traps
+    assert traps.p < ALPHA, traps
+
+
+@pytest.mark.cases(wanted=teaches_numbers)
+@pytest.mark.parametrize("group", CONTROLS)
+def test_versions_and_dates_are_not_damaged(probed: Probed, group: str) -> None:
+    counts = probed.counts("decimals", group)
+    assert not counts.significant_loss, counts
+
+
+@pytest.mark.cases(wanted=teaches_numbers)
+def test_source_003s_question_is_answered(probed: Probed) -> None:
+    """The source's prompt word for word, which its 8B model failed after 60 steps and after 500."""
+    assert probed.counts("source003", "larger").after == 1
+
+
+@pytest.mark.cases(wanted=teaches_numbers)
+@pytest.mark.parametrize("family", ["facts", "guardrails", "sequences"])
+def test_what_was_known_is_kept(probed: Probed, family: str) -> None:
+    """Paired, no significant loss over the family."""
+    if family not in {row["family"] for row in probed.rows}:
+        pytest.skip(f"{family} was not asked")
+    counts = probed.counts(family, ALL)
+    assert not counts.significant_loss, counts
+
+
+@pytest.mark.cases(wanted=teaches_numbers)
+def test_general_text_is_not_forgotten(probed: Probed) -> None:
+    """Loss over held-out general text stays within 2 % of the base's."""
+    if not probed.losses:
+        pytest.skip("no family of texts was asked")
+    assert max(row["change"] for row in probed.losses) <= GENERAL_LOSS, probed.losses

@@ -1,0 +1,204 @@
+"""Asking a tiny model: batches give what single prompts give, and choices what a whole reading gives."""
+
+import json
+
+import pytest
+import torch
+from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
+
+from bench import probing
+from bench.asking import Prefix, Reading, Reply, ask, common_beginning, prompt_ids, text_losses
+from bench.evaluate import answers
+from bench.methods import METHODS
+from bench.probes import CHAT, LOSS, PROBES, Family, Item
+from bench.probes.parsers import larger_number
+from bench.probing import make_probing
+from bench.tokenizers import byte_tokenizer
+
+DECODERS = ["tiny_llama", "tiny_gpt2"]
+ITEMS = PROBES["decimals"].items[:7]  # of every form, the Alpaca prompt and chat more than once
+TOKENIZER = byte_tokenizer()
+NEW_TOKENS = 6
+BATCH_TOLERANCE = 1e-4  # float32 sums in another order
+
+
+def toy_item(number, prompt="Is it 1 or 2? ", choices=("1", "2")):
+    return Item(f"i{number}", "toy", "en", "trap", "held_out", "text", prompt * (number + 1), choices, choices[0])
+
+
+def items_of_toy():
+    return [toy_item(number) for number in range(4)]
+
+
+def texts_of_toy():
+    return [Item(f"t{n}", "toy_texts", "en", "text", "held_out", "text", "Rain fell. " * n, (), "-") for n in (1, 2, 3)]
+
+
+def never(says, item):
+    raise AssertionError("a text is not parsed")
+
+
+TOY = Family("toy", "", items_of_toy, larger_number, ("en",), new_tokens=3)
+TEXTS = Family("toy_texts", "", texts_of_toy, never, ("en",), kind=LOSS)
+
+
+@pytest.fixture
+def toy_families():
+    for family in (TOY, TEXTS):
+        PROBES.put(family.name, family)
+    yield ["toy", "toy_texts"]
+    for family in (TOY, TEXTS):
+        PROBES.remove(family.name)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path))
+    return tmp_path / "probes"
+
+
+@pytest.mark.parametrize("model", DECODERS)
+def test_a_batch_replies_as_single_prompts_do(model):
+    trainee = tiny_trainee(model)
+    together = ask(trainee, TOKENIZER, ITEMS, NEW_TOKENS)
+    for item, reply in zip(ITEMS, together, strict=True):
+        alone = ask(trainee, TOKENIZER, [item], NEW_TOKENS)[0]
+        assert alone.text == reply.text
+        assert reply.choice_nats == pytest.approx(alone.choice_nats, abs=BATCH_TOLERANCE)
+
+
+@pytest.mark.parametrize("model", DECODERS)
+def test_choices_get_what_a_whole_reading_gives(model):
+    trainee = tiny_trainee(model)
+    replies = ask(trainee, TOKENIZER, ITEMS, NEW_TOKENS)
+    for item, reply in zip(ITEMS, replies, strict=True):
+        prompt = prompt_ids(item, TOKENIZER)
+        for choice, nats in zip(item.choices, reply.choice_nats, strict=True):
+            ids = TOKENIZER(choice, add_special_tokens=False)["input_ids"]
+            with torch.no_grad():
+                told = trainee.model(input_ids=torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
+            expected = sum(float(told[len(prompt) - 1 + at, token]) for at, token in enumerate(ids))
+            assert nats == pytest.approx(expected, abs=BATCH_TOLERANCE)
+
+
+@pytest.mark.parametrize("model", DECODERS)
+def test_greedy_answers_are_transformers_own(model):
+    trainee = tiny_trainee(model)
+    prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
+    ours = [reply.text for reply in ask(trainee, TOKENIZER, ITEMS, NEW_TOKENS)]
+    assert ours == answers(trainee, TOKENIZER, prompts, NEW_TOKENS)
+
+
+@pytest.mark.parametrize("method", ["prompt", "prefix"])
+def test_virtual_tokens_are_asked_one_prompt_at_a_time(method):
+    trainee = tiny_trainee(method=method)
+    replies = ask(trainee, TOKENIZER, ITEMS[:2], NEW_TOKENS)
+    assert [len(reply.choice_nats) for reply in replies] == [2, 2]
+    assert all(nats < 0 for reply in replies for nats in reply.choice_nats)
+
+
+def test_an_answer_ends_at_the_end_token():
+    trainee = tiny_trainee()
+    prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
+    first = [said[0] for said in Reading(trainee, prompts, Prefix()).greedy(1, end=-1)]
+    stopped = Reading(trainee, prompts, Prefix()).greedy(NEW_TOKENS, end=first[0])
+    assert stopped[0] == []
+
+
+def test_a_beginning_is_shared_short_of_a_whole_prompt():
+    assert common_beginning([[1, 2, 3], [1, 2, 4, 5]]) == [1, 2]
+    assert common_beginning([[1, 2], [1, 2, 4, 5]]) == [1]
+    assert common_beginning([[1, 2], [1, 2]]) == [1]
+    assert common_beginning([[3], [1, 2]]) == []
+
+
+def test_a_margin_is_against_the_likeliest_other():
+    item = toy_item(0, choices=("1", "2", "3"))
+    assert Reply("", (-1.0, -3.0, -2.0)).margin(item) == 1.0
+
+
+def test_where_nothing_is_compared_there_is_no_margin():
+    item = Item("i", "toy", "en", "trap", "held_out", "text", "?", (), "decline")
+    assert Reply("", ()).margin(item) is None
+
+
+def test_a_chat_item_is_put_into_the_models_template():
+    tokenizer = byte_tokenizer()
+    item = next(item for item in PROBES["decimals"].items if item.form == CHAT)
+    bare = prompt_ids(item, tokenizer)
+    tokenizer.chat_template = (
+        "{% for m in messages %}[{{ m.content }}]{% endfor %}{% if add_generation_prompt %}:{% endif %}"
+    )
+    assert tokenizer.decode(bare) == item.prompt
+    assert tokenizer.decode(prompt_ids(item, tokenizer)) == f"[{item.prompt}]:"
+
+
+def test_losses_of_texts_are_over_all_their_tokens_but_the_first():
+    trainee = tiny_trainee()
+    found = text_losses(trainee, TOKENIZER, ["Rain fell.", "It rained for a long time."])
+    assert [one["tokens"] for one in found] == [9, 25]
+    assert text_losses(trainee, TOKENIZER, ["Rain fell."])[0]["loss"] == pytest.approx(found[0]["loss"], rel=1e-5)
+
+
+def probing_of(families, weights="w"):
+    return make_probing(families, tokenizer=TOKENIZER, weights=weights, shared=True, say=silent)
+
+
+def base_of(method="lora", **overrides):
+    return bare_trainee("tiny_llama", method, tiny_recipe("tiny_llama", method, **overrides))
+
+
+def test_the_base_is_asked_once_for_all_adapters(toy_families, cache, monkeypatch):
+    first = probing_of(toy_families)
+    first.ask_base(base_of("lora"))
+    monkeypatch.setattr(probing, "ask", never)
+    monkeypatch.setattr(probing, "text_losses", never)
+    again = probing_of(toy_families)
+    again.ask_base(base_of("dora"))
+    assert again.before == first.before
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("weights", "method", "overrides"),
+    [("other", "lora", {}), ("w", "lora", {"precision": "bfloat16"}), ("w", "qlora", {})],
+)
+def test_other_weights_storage_or_precision_are_asked_anew(toy_families, cache, weights, method, overrides):
+    keys = {
+        probing_of(["toy"]).key(TOY, base_of()),
+        probing_of(["toy"], weights).key(TOY, base_of(method, **overrides)),
+    }
+    assert len(keys) == 2
+
+
+def test_other_prompts_are_asked_anew(cache):
+    other = Family("toy", "", lambda: [toy_item(7)], larger_number, ("en",), new_tokens=3)
+    assert probing_of([]).key(TOY, base_of()) != probing_of([]).key(other, base_of())
+
+
+def test_a_damaged_cache_is_asked_again(toy_families, cache):
+    first = probing_of(["toy"])
+    first.ask_base(base_of())
+    path = next(cache.iterdir())
+    path.write_text("[{", encoding="utf-8")
+    again = probing_of(["toy"])
+    again.ask_base(base_of())
+    assert again.before == first.before
+    assert json.loads(path.read_text(encoding="utf-8")) == first.before["toy"]
+
+
+def test_a_base_that_was_tuned_here_is_not_shared(toy_families, cache):
+    alone = make_probing(["toy"], tokenizer=TOKENIZER, weights="w", shared=False, say=silent)
+    alone.ask_base(base_of())
+    assert not cache.exists()
+
+
+def test_an_untrained_adapter_changes_nothing(toy_families, cache):
+    """Every item is as it was: nothing cured, nothing broken, no loss moved."""
+    asked = probing_of(toy_families)
+    asked.ask_base(base_of())
+    tables, rows = asked.ask_tuned(tiny_trainee())
+    assert {(row["cured"], row["broken"], row["p"]) for row in tables["probes"]} == {(0, 0, 1.0)}
+    assert [row["change"] for row in tables["probe_losses"]] == [0.0]
+    assert len(rows) == len(TOY.items) + len(TEXTS.items)
+    assert METHODS["lora"].identity_at_start

@@ -1,0 +1,156 @@
+"""Paired counts, McNemar's exact test, intervals, and the tables and thresholds made of them."""
+
+from dataclasses import replace
+from math import comb
+
+import numpy as np
+import pytest
+
+from bench.__main__ import main
+from bench.case import Case
+from bench.probe_report import Probed, cells, least_toml, measure_least, probe_lines, probe_markdown, read_least
+from bench.probes.scoring import Paired, paired, summarise, summarise_losses
+from bench.record import Record, append_record
+
+CASE = Case("numbers", "smollm2_135m", "lora_all", "cpu")
+
+
+def exact_p(cured, broken):
+    """Twice the smaller tail of a fair coin, by hand."""
+    tail = sum(comb(cured + broken, k) for k in range(min(cured, broken) + 1)) / 2 ** (cured + broken)
+    return min(1.0, 2 * tail)
+
+
+def test_items_fall_into_four():
+    found = paired([False, True, True, False, True], [True, True, False, False, True])
+    assert found == Paired(cured=1, kept=2, broken=1, still_wrong=1)
+    assert (found.items, found.before, found.after) == (5, 0.6, 0.6)
+
+
+@pytest.mark.parametrize(("cured", "broken"), [(0, 5), (5, 0), (1, 8), (10, 2), (3, 3), (40, 1)])
+def test_p_is_mcnemars_exact(cured, broken):
+    assert Paired(cured, 7, broken, 3).p == pytest.approx(exact_p(cured, broken))
+
+
+def test_nothing_changed_is_no_evidence():
+    assert Paired(0, 4, 0, 6).p == 1.0
+    assert Paired(0, 4, 0, 6).interval[0] < 0 < Paired(0, 4, 0, 6).interval[1]
+
+
+@pytest.mark.parametrize("shares", [(0.4, 0.3, 0.1, 0.2), (0.05, 0.9, 0.02, 0.03), (0.25, 0.25, 0.25, 0.25)])
+def test_interval_covers_the_true_change_as_often_as_it_says(shares):
+    """2,000 draws of 40 items: 95 %, give or take what a discrete count allows."""
+    draws = np.random.default_rng(0).multinomial(40, shares, size=2000)
+    true = shares[0] - shares[2]
+    counts, times = np.unique(draws, axis=0, return_counts=True)
+    intervals = [Paired(*map(int, row)).interval for row in counts]
+    covered = [low <= true <= high for low, high in intervals]
+    assert 0.93 <= np.average(covered, weights=times) <= 0.99
+
+
+@pytest.mark.parametrize("counts", [Paired(10, 0, 0, 0), Paired(0, 0, 10, 0), Paired(0, 10, 0, 0), Paired(1, 0, 0, 0)])
+def test_interval_holds_the_change_and_stays_within_one(counts):
+    low, high = counts.interval
+    assert -1 <= low <= counts.after - counts.before <= high <= 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "lost"), [(Paired(0, 20, 6, 0), True), (Paired(0, 20, 5, 0), False), (Paired(9, 0, 0, 0), False)]
+)
+def test_a_loss_is_significant_from_six_items_broken_and_none_cured(counts, lost):
+    assert counts.significant_loss is lost
+
+
+@pytest.mark.parametrize(("before", "after"), [([], []), ([True], [True, False])])
+def test_what_cannot_be_paired_is_refused(before, after):
+    with pytest.raises(ValueError, match="cannot be paired"):
+        paired(before, after)
+
+
+def row(before, after, group="trap", language="en", margins=None):
+    found = {"family": "decimals", "language": language, "group": group, "before": before, "after": after}
+    found["before_margin"], found["after_margin"] = margins or (None, None)
+    return found
+
+
+ROWS = [
+    row("wrong", "right", margins=(-1.0, 2.0)),
+    row("garbled", "right", margins=(0.5, 2.0)),
+    row("right", "evasive", group="date", language="de"),
+    row("right", "right", group="date", language="en"),
+]
+
+
+def test_a_summary_for_each_language_and_group_and_all():
+    found = {(one["language"], one["group"]): one for one in summarise(ROWS)}
+    languages_and_groups = {("all", "all"), ("en", "all"), ("de", "all"), ("all", "trap"), ("all", "date")}
+    assert found.keys() == languages_and_groups | {("en", "trap"), ("de", "date"), ("en", "date")}
+    everything = found["all", "all"]
+    assert [everything[name] for name in ("cured", "kept", "broken", "still_wrong")] == [2, 1, 1, 0]
+    assert found["en", "trap"]["by_margin"] == {"before": 0.5, "after": 1.0, "p": 1.0}
+    assert "by_margin" not in found["de", "date"]
+
+
+def test_losses_are_means_over_tokens():
+    texts = [
+        {"family": "forgetting", "tokens": 10, "before": 20.0, "after": 21.0},
+        {"family": "forgetting", "tokens": 30, "before": 60.0, "after": 63.0},
+    ]
+    found = summarise_losses(texts)[0]
+    assert (found["before"], found["after"], found["change"], found["items"]) == (2.0, 2.1, 0.05, 2)
+
+
+def record(seed=0, traps=20, loss=0.01, digest="d"):
+    """A case's record with so many of 20 traps right after."""
+    rows = [row("wrong", "right" if number < traps else "wrong") for number in range(20)]
+    losses = [{"family": "forgetting", "language": "all", "group": "all", "items": 3, "tokens": 90, "before": 3.0,
+               "after": 3.0 * (1 + loss), "change": loss}]  # fmt: skip
+    return Record(
+        case=replace(CASE, seed=seed).id, status="ok", quality_judged=True, recipe={"data": "sample"},
+        recipe_digest=digest, weights={"identity": "w"}, tables={"probes": summarise(rows), "probe_losses": losses},
+    )  # fmt: skip
+
+
+def test_thresholds_lie_below_the_worst_seed(tmp_path):
+    records = [record(0, 20), record(1, 19), record(2, 20)]
+    entry = measure_least(records)["numbers-smollm2_135m-lora_all-cpu-sample"]
+    assert entry["seeds"] == 3
+    assert 0.8 < entry["shares"]["decimals/trap"] < 0.95
+    assert 0.01 < entry["losses"]["forgetting"] < 0.02
+    path = tmp_path / "least.toml"
+    path.write_text(least_toml(measure_least(records)), encoding="utf-8")
+    least = read_least(records[0], path)
+    assert least.shares == entry["shares"]
+    assert least.losses == entry["losses"]
+    assert read_least(record(digest="other"), path) is None
+
+
+def test_seeds_of_different_recipes_give_no_threshold():
+    with pytest.raises(ValueError, match="differ in recipe or weights"):
+        measure_least([record(0), record(1, digest="e")])
+
+
+def test_tables_show_before_and_after():
+    lines = probe_lines([record(traps=19)])
+    assert lines[0].split() == ["case", "probe", "group", "items", "before", "after", "change", "95", "%", "cured",
+                                "broken", "p"]  # fmt: skip
+    trap = next(line.split() for line in lines if " trap " in line)
+    assert trap[3:7] == ["20", "0.0%", "95.0%", "+95.0"]
+    assert any("forgetting" in line and "+1.00%" in line for line in lines)
+    assert [cell[2] for cell in cells(record(), by_language=True)] == ["en"]
+    assert probe_markdown([record()]).count("\n") == len(lines) + 1
+    assert probe_lines([]) == []
+
+
+def test_counts_are_found_by_family_group_and_language():
+    probed = Probed(record(traps=18))
+    assert probed.counts("decimals", "trap").cured == 18
+    assert probed.groups().keys() == {"decimals/trap"}
+    with pytest.raises(KeyError, match="was not asked facts"):
+        probed.counts("facts")
+
+
+def test_the_table_command_prints_probes(tmp_path, capsys):
+    append_record(tmp_path / "records.jsonl", record())
+    assert main(["table", str(tmp_path), "--probes", "language", "--markdown"]) == 0
+    assert "| case | probe | language |" in capsys.readouterr().out
