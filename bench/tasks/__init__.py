@@ -98,5 +98,4 @@ class Task:
 
 TASKS: Registry[Task] = Registry("task")
 
-from bench.tasks import alpaca, medqa, numbers, pos, support  # noqa: E402, F401  (they register themselves)
-from bench.tasks import variants  # noqa: E402, F401  (of those above)
+from bench.tasks import alpaca, medqa, numbers, pos, support, variants  # noqa: E402, F401  (they register themselves)
