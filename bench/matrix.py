@@ -53,15 +53,12 @@ def chosen(names: tuple[str, ...], registry: Registry) -> list[str]:
 
 def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelEntry]:
     """Named models; by default the embedded ones, and on a GPU those that a source ran with this task."""
+    name = task.variant_of or task.name
     for model in MODELS:
-        by_default = (model.embedded and task.embedded) or (origin(task) in model.source_cases and device != "cpu")
+        by_default = (model.embedded and task.embedded) or (name in model.source_cases and device != "cpu")
         wanted = model.name in selection.models if selection.models else by_default
         if wanted and task.suits(model):
             yield model
-
-
-def origin(task: Task) -> str:
-    return task.variant_of or task.name
 
 
 def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str]:

@@ -1,5 +1,6 @@
 """Records feed claims: what fits is judged, what does not is refused by name, and a worse model turns the verdict."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -204,6 +205,19 @@ def answering(said, folder):
     return replace(record, record=replace(record.record, tables={"generated": rows}, recipe_digest=digest))
 
 
+def test_answer_to_a_probe_is_that_of_the_tuned_model(tmp_path):
+    """The untrained model's answer, the wrong one here, does not speak."""
+    stored = answering([], tmp_path)
+    rows = [
+        {"key": "source003/en-larger", "said_before": "9.9 is larger", "said_after": "9.11 is larger"},
+        {"key": "source003/en-fibonacci", "said_before": "", "said_after": "9.9"},
+    ]
+    path = tmp_path / "predictions" / f"{stored.record.case}.probes.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert list(probe.answers(stored, "9.11 or 9.9?", "source003/en-larger")) == ["9.11 is larger"]
+    assert list(probe.answers(stored, "9.11 or 9.9?")) == []
+
+
 def test_answer_must_or_must_not_appear(tmp_path):
     protocol = {"task": "alpaca", "model": "smollm2_135m", "method": "qlora", "data": "unstated", "recipe": "unstated",
                 "device": "unstated", "seeds": "unstated"}  # fmt: skip
@@ -219,6 +233,7 @@ def test_answer_must_or_must_not_appear(tmp_path):
         "inconclusive",
     ]
     assert probe.judge(claim_of(table, comparator="lacks"), right).state == "confirmed"
+    assert "pytest suites/test_quality.py" in probe.judge(claim_of(table), evidence_of()).says
     unasked = probe.judge(claim_of(table, by={**by, "asked": "fibonacci"}), right)
     assert unasked.state == "not_run"
     assert "no record answers 'fibonacci'" in unasked.says

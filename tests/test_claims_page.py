@@ -13,6 +13,7 @@ from bench.claims import scorecard
 from bench.claims.book import read_claims
 from bench.claims.gathering import committed_runs, gather
 from bench.claims.judge import judge_all, questions_of
+from bench.commands import claims as claims_command
 from bench.places import RESULTS, ROOT
 
 CLAIMS = read_claims()
@@ -26,10 +27,15 @@ def children_seconds():
 
 
 @pytest.fixture(scope="module")
-def verdicts():
-    evidence, complaints = gather(CLAIMS, committed_runs())
+def evidence():
+    found, complaints = gather(CLAIMS, committed_runs())
     assert complaints == []
-    assert evidence.unanswered == ""
+    assert found.unanswered == ""
+    return found
+
+
+@pytest.fixture(scope="module")
+def verdicts(evidence):
     return judge_all(CLAIMS.values(), evidence)
 
 
@@ -109,7 +115,7 @@ def test_arithmetic_and_structure_take_less_than_twenty_seconds():
         "import sys, time; from bench.claims.book import read_claims; from bench.claims.gathering import gather; "
         "from bench.claims.judge import judge_all; claims = read_claims(); "
         "own = {n: c for n, c in claims.items() if c.kind in ('arithmetic', 'structural')}; "
-        "evidence = gather(own, [])[0]; judge_all(own.values(), evidence); "
+        "evidence = gather(claims, [])[0]; judge_all(own.values(), evidence); "
         "print(evidence.unanswered, 'torch' in sys.modules, 'transformers' in sys.modules)"
     )
     before = children_seconds()
@@ -118,12 +124,25 @@ def test_arithmetic_and_structure_take_less_than_twenty_seconds():
     assert children_seconds() - before <= SECONDS
 
 
-def test_command_filters_and_prints_json(capsys):
+def test_command_filters_and_prints_json(capsys, monkeypatch, evidence):
+    monkeypatch.setattr(claims_command, "gather", lambda claims, runs: (evidence, []))
     assert main(["claims", "--source", "004", "--kind", "structural", "--verdict", "refuted", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {entry["source"] for entry in found} == {"004"}
     assert {entry["verdict"] for entry in found} == {"refuted"}
     assert "s004-qlora-rank-adapts" in [entry["id"] for entry in found]
+
+
+def test_command_prints_the_page(capsys, monkeypatch, evidence):
+    monkeypatch.setattr(claims_command, "gather", lambda claims, runs: (evidence, []))
+    assert main(["claims", "--markdown"]) == 0
+    assert capsys.readouterr().out == PAGE.read_text(encoding="utf-8")
+
+
+def test_command_says_that_no_claim_is_left(capsys, monkeypatch, evidence):
+    monkeypatch.setattr(claims_command, "gather", lambda claims, runs: (evidence, []))
+    assert main(["claims", "--source", "009"]) == 2
+    assert capsys.readouterr().err == "bench: no claim is left by these options\n"
 
 
 def test_command_says_what_is_wrong(capsys):

@@ -42,7 +42,7 @@ def test_variants_run_lora_and_only_when_asked_for():
     cases = [case for case in all_cases(Selection()) if TASKS[case.task].variant_of]
     assert {case.method for case in cases} == {"lora"}
     assert not any(is_smoke(case, Selection()) for case in cases)
-    named = Selection(tasks=("support_1x8",), devices=("cpu",))
+    named = Selection(tasks=("support_1x8",), devices=("cpu",), models=("smollm2_135m", "gpt2"))
     assert [case.id for case in all_cases(named)] == [
         "support_1x8-smollm2_135m-lora-cpu-s0",
         "support_1x8-gpt2-lora-cpu-s0",

@@ -28,8 +28,15 @@ class Stored:
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
         """What was predicted for each held-out example; [] where it was not kept. Raises ValueError if damaged."""
-        path = self.folder / self.record.predictions
-        if not self.record.predictions or not path.is_file():
+        return self.rows(self.folder / self.record.predictions) if self.record.predictions else []
+
+    @cached_property
+    def probed(self) -> list[dict[str, Any]]:
+        """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
+        return self.rows(self.folder / "predictions" / f"{self.record.case}.probes.jsonl")
+
+    def rows(self, path: Path) -> list[dict[str, Any]]:
+        if not path.is_file():
             return []
         try:
             return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

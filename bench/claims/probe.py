@@ -1,8 +1,9 @@
 """Claims about an answer: it must, or must not, contain something.
 
-    by = { case = "alpaca-llama31_8b-qlora-cuda", data = "full", asked = "9.11 or 9.9?" }
+    by = { case = "alpaca-llama31_8b-qlora-cuda", data = "full", asked = "9.11 or 9.9?", probe = "source003/en-larger" }
 
-`asked` is a part of the prompt. The answers are those a record keeps, in its table `generated` or `probes`.
+`asked` is a part of the prompt, `probe` the item's key where it is one of the probes. The answers are those of the
+tuned model: in the record's table `generated`, and in RUN/predictions/CASE.probes.jsonl (said_after).
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,35 +19,39 @@ from bench.claims.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verd
 from bench.claims.vocabulary import CONTAINS
 from bench.claims.wording import missing, prefix
 
-TABLES = ("generated", "probes")
 SOMETHING = Figure("answers", "text", lambda record: 1.0, quality=True)
 
 
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     """Raises BadFile naming file, id and key."""
-    check_keys(claim, {"case": (str,), "data": (str,), "asked": (str,)}, {"seeds": (int,)})
+    check_keys(claim, {"case": (str,), "data": (str,), "asked": (str,)}, {"seeds": (int,), "probe": (str,)})
     where = f"{claim.file} [{claim.id}]"
     check_models(claim, [case_of(claim.by["case"], where, "by.case")], where)
 
 
-def answers(stored: Stored, asked: str) -> Iterator[str]:
-    """What the model said wherever the prompt holds `asked`."""
-    for name in TABLES:
-        for row in stored.record.tables.get(name, []):
-            if asked in row.get("prompt", "") and isinstance(row.get("generated"), str):
-                yield row["generated"]
+def answers(stored: Stored, asked: str, probe: str = "") -> Iterator[str]:
+    """What the tuned model said wherever the prompt holds `asked`, and to the probe of this key."""
+    for row in stored.record.tables.get("generated", []):
+        if asked in row["prompt"]:
+            yield row["generated"]
+    for row in stored.probed:
+        if probe and row.get("key") == probe:
+            yield row["said_after"]
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:
     admitted = admit(parse_case(f"{claim.by['case']}-s0"), claim.by["data"], SOMETHING, evidence)
     refused = f"; refused {'; '.join(admitted.refused)}" if admitted.refused else ""
-    said = {
-        stored.name: list(answers(stored, claim.by["asked"]))
+    found = {
+        stored.name: list(answers(stored, claim.by["asked"], claim.by.get("probe", "")))
         for stored in admitted.by_seed.values()
-        if any(answers(stored, claim.by["asked"]))
     }
+    said = {name: told for name, told in found.items() if told}
     if not said:
-        says = f"{prefix(claim)}{claim.place}: no record answers {claim.by['asked']!r}{refused}; {missing(claim)}"
+        suite = "suites/test_probes.py" if "probe" in claim.by else "suites/test_quality.py"
+        says = (
+            f"{prefix(claim)}{claim.place}: no record answers {claim.by['asked']!r}{refused}; {missing(claim, suite)}"
+        )
         return Verdict(claim.id, NOT_RUN, says)
     told = [answer for each in said.values() for answer in each]
     held = sum((claim.text in answer) == (claim.comparator == CONTAINS) for answer in told)

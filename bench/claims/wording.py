@@ -63,7 +63,7 @@ def enough(claim: Claim, estimate: Estimate) -> str:
     return f"; about {needed:,} examples or steps would decide" if needed else "; more seeds are needed"
 
 
-def missing(claim: Claim) -> str:
+def missing(claim: Claim, suite: str = "suites/test_quality.py") -> str:
     """What is missing, and the command that would settle it."""
     cases = [parse_case(f"{claim.by[key]}-s0") for key in ("case", "against") if key in claim.by]
     first = cases[0]
@@ -76,7 +76,7 @@ def missing(claim: Claim) -> str:
         needs.append("the full data")
     methods = ",".join(dict.fromkeys(case.method for case in cases))
     tasks = ",".join(dict.fromkeys(case.task for case in cases))
-    words = ["pytest suites/test_quality.py", f"--tasks {tasks} --models {first.model} --methods {methods}"]
+    words = [f"pytest {suite}", f"--tasks {tasks} --models {first.model} --methods {methods}"]
     seeds = ",".join(map(str, range(claim.by.get("seeds", 1))))
     words += [f"--devices {first.device} --seeds {seeds} --data {claim.by['data']}"]
     if claim.by["data"] == "full":
