@@ -155,7 +155,8 @@ class LiveStorages(TorchDispatchMode):
 
     A storage counts from the operation that returns it until its last reference goes, rounded up to 512
     bytes. What an operation allocates and frees inside itself is not seen. Repeats exactly, on real
-    tensors and on fake ones.
+    tensors and on fake ones. With a device ("cuda:0") only storages of its kind count, and not what was
+    moved to the host.
 
     phase_of() names the phase that is on, term_of(tensor, phase) what a new storage is of (None: it does not
     count), and peaks[phase] are the bytes by term when that phase held most. run(operation, arguments, keywords)
@@ -164,6 +165,7 @@ class LiveStorages(TorchDispatchMode):
 
     def __init__(
         self,
+        device: str = "",
         phase_of: Callable[[], str] = one_phase,
         term_of: Callable[[torch.Tensor, str], str | None] = one_term,
         run: Callable[..., Any] = plainly,
@@ -183,7 +185,8 @@ class LiveStorages(TorchDispatchMode):
 
     def add(self, tensor: torch.Tensor, term: str | None = None) -> None:
         """Count the tensor's storage, once; of this term, or as term_of says."""
-        if tensor.device.type == "meta":
+        kind = tensor.device.type
+        if kind == "meta" or (self.kind and kind != self.kind):
             return
         storage = tensor.untyped_storage()
         key = storage._cdata

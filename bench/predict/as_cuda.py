@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
@@ -101,13 +102,27 @@ def additive(mask: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
         mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(mask.logical_not(), float("-inf"))
     keys = mask.shape[-1]
     if missing := -keys % MASK_ALIGNMENT:
-        mask = torch.nn.functional.pad(mask, (0, missing))[..., :keys]
+        mask = functional.pad(mask, (0, missing))[..., :keys]
     return mask.to(query.dtype).expand(query.shape[0], query.shape[1], -1, -1)
 
 
 def backward(loss: torch.Tensor) -> None:
     """Tensor.backward, past the function modes: one is off inside its own answer, and checkpoints compute in there."""
     torch.autograd.graph._engine_run_backward((loss,), (torch.ones_like(loss),), False, False, (), True, True)
+
+
+@contextlib.contextmanager
+def without_fused_loss() -> Iterator[None]:
+    """Within: torch has no linear_cross_entropy, so that a loss in chunks is this project's own.
+
+    torch asks the tensors' device and copies the whole head in float32 on a processor, as it does not on a card.
+    """
+    fused = vars(functional).pop("linear_cross_entropy", None)
+    try:
+        yield
+    finally:
+        if fused:
+            functional.linear_cross_entropy = fused
 
 
 @contextlib.contextmanager
@@ -119,6 +134,7 @@ def as_cuda() -> Iterator[None]:
         return autocast(on_processor(device_type), *args, **more)
 
     with (
+        without_fused_loss(),
         patch.object(torch.Tensor, "backward", backward),
         patch.object(torch, "autocast", cast),
         patch.object(torch.amp, "autocast", cast),

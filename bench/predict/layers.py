@@ -110,10 +110,13 @@ def cast_weights(question: Question) -> int:
 
 
 def working_set(question: Question) -> int:
-    """Bytes of one layer's backward: what it keeps if that is computed again, gradients on the way, a whole weight."""
+    """Bytes of one layer's backward: what it keeps if that is computed again, gradients on the way, a whole weight.
+
+    The gradients on the way are those of the feed-forward product and of two hidden states.
+    """
     entry = question.entry
     again = kept_by_layer(question) if question.recipe.gradient_checkpointing else 0
-    flowing = tokens(question) * computed(question) * (3 * feedforward_size(entry) + 2 * hidden_size(entry))
+    flowing = tokens(question) * computed(question) * (feedforward_size(entry) + 2 * hidden_size(entry))
     largest = max(layer.inputs * layer.outputs for layer in linear_layers(entry))
     unpacked = largest * computed(question) if question.method.storage == NF4 else 0
     return again + flowing + unpacked
