@@ -160,7 +160,7 @@ class LiveStorages(TorchDispatchMode):
 
     phase_of() names the phase that is on, term_of(tensor, phase) what a new storage is of (None: it does not
     count), and peaks[phase] are the bytes by term when that phase held most. run(operation, arguments, keywords)
-    does the operation. With a device ("cuda:0") only storages of its kind count, and not what was moved to the host.
+    does the operation.
     """
 
     def __init__(
@@ -169,7 +169,6 @@ class LiveStorages(TorchDispatchMode):
         phase_of: Callable[[], str] = one_phase,
         term_of: Callable[[torch.Tensor, str], str | None] = one_term,
         run: Callable[..., Any] = plainly,
-        device: str = "",
     ) -> None:
         super().__init__()
         self.kind = device.split(":")[0]
@@ -190,7 +189,7 @@ class LiveStorages(TorchDispatchMode):
             return
         storage = tensor.untyped_storage()
         key = storage._cdata
-        if key in self._seen or (self.kind and storage.device.type != self.kind):
+        if key in self._seen:
             return
         phase = self._phase_of()
         term = self._term_of(tensor, phase) if term is None else term
