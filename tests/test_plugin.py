@@ -197,7 +197,7 @@ def test_case_for_a_card_is_skipped_with_what_it_needs(runs):
     assert done.code == 0
     assert "1 skipped" in done.text
     assert re.search(
-        r"needs a CUDA device with \d+\.\d MB free \(predicted \d+\.\d MB\); this machine has none", done.text
+        r"needs a CUDA device with 0\.6 GB free \(predicted \d+\.\d MB\); this machine has none", done.text
     )
     assert not runs.exists()
 
