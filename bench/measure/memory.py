@@ -193,10 +193,8 @@ class LiveStorages(TorchDispatchMode):
             return
         phase = self._phase_of()
         term = self._term_of(tensor, phase) if term is None else term
-        if term is None:
-            return
-        size = -(-storage.nbytes() // ROUNDING) * ROUNDING
-        about: list[Any] = [term, size]
+        size = 0 if term is None else -(-storage.nbytes() // ROUNDING) * ROUNDING
+        about: list[Any] = [term or "", size]
 
         def freed(_: Any) -> None:
             self._seen.pop(key, None)

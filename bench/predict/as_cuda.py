@@ -7,7 +7,7 @@ sdp_utils.cpp.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -51,8 +51,6 @@ class CudaLike(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name in FACTORIES and "device" not in kwargs:
-            return made_on_host(func, args, kwargs)
         if "device" in kwargs:
             kwargs = {**kwargs, "device": on_processor(kwargs["device"])}
         if name == "to":
@@ -61,19 +59,34 @@ class CudaLike(TorchFunctionMode):
             return attention(*args, **kwargs)
         if name in IN_FLOAT32 and kwargs.get("dtype") is None and torch.is_autocast_enabled("cpu"):
             args, kwargs = tree_map_only(torch.Tensor, widened, (args, kwargs))
-        result = func(*args, **kwargs)
-        return result.clone() if name == "to" and result is args[0] and hasattr(result, "on_host") else result
+        return func(*args, **kwargs)
 
 
-def made_on_host(func: Any, args: Any, kwargs: Any) -> Any:
-    """What the factory gives, marked as the host's."""
-    CudaLike.making_for_host = True
-    try:
-        made = func(*args, **kwargs)
-    finally:
-        CudaLike.making_for_host = False
-    made.on_host = True
-    return made
+def for_host(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """The factory, which marks as the host's what it makes without a device; hooks of autograd call it past modes."""
+
+    def make(*args: Any, **more: Any) -> Any:
+        if "device" in more:
+            return factory(*args, **more)
+        CudaLike.making_for_host = True
+        try:
+            made = factory(*args, **more)
+        finally:
+            CudaLike.making_for_host = False
+        made.on_host = True
+        return made
+
+    return make
+
+
+def moved(move: Callable[..., Any]) -> Callable[..., Any]:
+    """Tensor.to, which copies what is the host's: it goes to the card."""
+
+    def to(tensor: Any, *args: Any, **more: Any) -> Any:
+        result = move(tensor, *args, **more)
+        return result.clone() if result is tensor and hasattr(tensor, "on_host") else result
+
+    return to
 
 
 def attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
@@ -134,6 +147,8 @@ def as_cuda() -> Iterator[None]:
         return autocast(on_processor(device_type), *args, **more)
 
     with (
+        patch.dict(vars(torch), {name: for_host(getattr(torch, name)) for name in FACTORIES}),
+        patch.object(torch.Tensor, "to", moved(torch.Tensor.to)),
         without_fused_loss(),
         patch.object(torch.Tensor, "backward", backward),
         patch.object(torch, "autocast", cast),

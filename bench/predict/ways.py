@@ -29,10 +29,11 @@ def traced_peak(question: Question) -> int:
 
 def trace_of(question: Question) -> Any:
     """The trace of the question's step on a card; loads torch, transformers and peft."""
-    from bench.predict.trace import trace
     from bench.run import quiet
 
-    quiet()
+    quiet()  # first: bitsandbytes says on loading what it lacks
+    from bench.predict.trace import trace
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
         return trace(question.entry, question.method, question.recipe, question.labels)
