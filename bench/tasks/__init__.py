@@ -67,7 +67,7 @@ class Task:
     metric: str  # the headline
     greater_is_better: bool
     smoke_methods: tuple[str, ...] = ()  # of an embedded model, the methods that are not slow; (): all
-    in_smoke: bool = True  # False: of the suites that run by themselves, only that of probes runs it
+    in_smoke: bool = True  # False: slow whatever the method, until it is named
     probes: tuple[str, ...] = ()  # families that its cases are always asked
 
     def suits(self, model: ModelEntry) -> bool:
