@@ -68,14 +68,11 @@ def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str
     return [name for name in METHODS.names() if name in names and METHODS[name].suits(model)]
 
 
-def is_smoke(case: Case, selection: Selection, probing: bool = False) -> bool:
-    """Whether the case is quick enough, or asked for by its method, to run without `-m slow`.
-
-    probing: whether it is the suite of probes that asks, which alone runs some tasks.
-    """
+def is_smoke(case: Case, selection: Selection) -> bool:
+    """Whether the case is quick enough, or asked for by its method, to run without `-m slow`."""
     task = TASKS[case.task]
     if task.variant_of:
         return case.task in selection.tasks
     if case.method in selection.methods or not MODELS[case.model].embedded:
         return True
-    return (task.in_smoke or probing) and (not task.smoke_methods or case.method in task.smoke_methods)
+    return task.in_smoke and (not task.smoke_methods or case.method in task.smoke_methods)

@@ -61,8 +61,10 @@ def wanted(row: Mapping[str, Any], by_language: bool) -> bool:
 
 
 def cells(record: Record, by_language: bool = False) -> list[list[str]]:
-    """Lines of the table of one record."""
-    lines = []
+    """Lines of the table of one record; random weights know nothing that could be shown."""
+    lines: list[list[str]] = []
+    if not record.quality_judged:
+        return lines
     for row in Probed(record).rows:
         if wanted(row, by_language):
             change = row["after"] - row["before"]

@@ -58,7 +58,7 @@ def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> di
 
 
 def recipe_of(rank: int) -> Recipe:
-    return replace(read_defaults(RECIPES), rank=rank, initial_rank=2 * rank, precision="float32", max_length=32)
+    return replace(read_defaults(RECIPES)[0], rank=rank, initial_rank=2 * rank, precision="float32", max_length=32)
 
 
 @look

@@ -140,6 +140,7 @@ def test_tables_show_before_and_after():
     assert [cell[2] for cell in cells(record(), by_language=True)] == ["en"]
     assert probe_markdown([record()]).count("\n") == len(lines) + 1
     assert probe_lines([]) == []
+    assert probe_lines([replace(record(), quality_judged=False)]) == []
 
 
 def test_counts_are_found_by_family_group_and_language():

@@ -161,7 +161,7 @@ def judge_parameters(claim: Claim, evidence: Evidence) -> Verdict:
 def by_formula(by: Mapping[str, Any]) -> dict[str, int]:
     """trainable and total parameters from the architecture's numbers."""
     entry, method, labels = MODELS[by["model"]], METHODS[by["method"]], by.get("labels", 0)
-    recipe = replace(read_defaults(RECIPES), rank=by["rank"])
+    recipe = replace(read_defaults(RECIPES)[0], rank=by["rank"])
     if by.get("targets"):
         method = replace(method, targets=lambda model: tuple(by["targets"]))
     trainable = formula(entry, method, recipe, labels)

@@ -53,10 +53,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     everything = options.replay and options.selection == Selection()
     known = replayed(config.stash[RUN]) if everything else all_cases(options.selection)
     cases = [case for case in known if wanted is None or wanted.kwargs["wanted"](case)]
-    probing = "probed" in metafunc.fixturenames
-    if probing:
+    if "probed" in metafunc.fixturenames:
         cases = [case for case in cases if config.stash[RUN].probes(case)]
-    metafunc.parametrize("case", [parameter(config.stash[RUN], case, probing) for case in cases])
+    metafunc.parametrize("case", [parameter(config.stash[RUN], case) for case in cases])
 
 
 def replayed(run: Run) -> list[Case]:
@@ -65,15 +64,12 @@ def replayed(run: Run) -> list[Case]:
     return [case for case in stored if case.task in TASKS and case.model in MODELS and case.method in METHODS]
 
 
-def parameter(run: Run, case: Case, probing: bool = False) -> Any:
-    """The case with its marks: gpu by its device, slow by its data or its method.
-
-    probing: for a test of the suite of probes, which alone runs some tasks without `-m slow`.
-    """
+def parameter(run: Run, case: Case) -> Any:
+    """The case with its marks: gpu by its device, slow by its data or its method."""
     try:
         if not run.options.replay:
             run.recipe(case)  # a mistake in its file is said before anything is fetched or run
-        slow = run.data_size(case) == "full" or not is_smoke(case, run.options.selection, probing)
+        slow = run.data_size(case) == "full" or not is_smoke(case, run.options.selection)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     marks = [pytest.mark.gpu] * (case.device != "cpu") + [pytest.mark.slow] * slow

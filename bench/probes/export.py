@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.places import FIXTURES, SAMPLES
-from bench.probes import HELD_OUT, PROBES, TEXT, TRAIN, Item
+from bench.probes import HELD_OUT, PROBES, TEXT, TRAIN, Item, sequences
 from bench.probes.decimals import training_items
 from bench.prompts import alpaca
 
@@ -18,6 +18,8 @@ LM_EVAL = FIXTURES / "tasks"
 LM_EVAL_FAMILIES = ("decimals", "sequences")
 TRAINING_SEED = 0
 TRAINING_ITEMS = 1600
+SEQUENCES = 40
+CONTINUED = 8  # terms of an answer
 REPLAYED = SAMPLES / "alpaca.jsonl"  # plain instructions, so that not every answer becomes a number
 REPLAY_ROWS = 64
 REPLAY_CHARACTERS = 240  # of an instruction and its answer together: short rows train fast
@@ -26,8 +28,15 @@ REPLAY_CHARACTERS = 240  # of an instruction and its answer together: short rows
 def numbers_rows() -> list[dict[str, str]]:
     """The rows of the task `numbers`: training items, replayed instructions, and the asked items held out."""
     rows = [row_of(item) for item in training_items(TRAINING_SEED, TRAINING_ITEMS)]
+    rows += [{**row_of(item), "answer": continued(item)} for item in sequences.training_items(TRAINING_SEED, SEQUENCES)]
     rows += replayed()
     return rows + [row_of(item) for item in PROBES["decimals"].items]
+
+
+def continued(item: Item) -> str:
+    """The next terms of a sequence, as source 003's model answered."""
+    shown = [int(number) for number in item.prompt.split("### Input:")[1].split("###")[0].split(",")]
+    return ", ".join(map(str, sequences.rest_of(shown, item.group)[:CONTINUED]))
 
 
 def row_of(item: Item) -> dict[str, str]:

@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from bench.probes import EVASIVE, GARBLED, HELD_OUT, PROBES, RIGHT, TEXT, WRONG, Family, Item
+from bench.probes import EVASIVE, GARBLED, HELD_OUT, PROBES, RIGHT, TEXT, TRAIN, WRONG, Family, Item
 from bench.prompts import alpaca
 
 SEED = 1123
@@ -88,6 +88,37 @@ def near_miss(right: int, order: random.Random) -> int:
     return order.choice(wrong)
 
 
+def window(order: random.Random) -> list[int]:
+    """The Fibonacci numbers from their third on or later: source 003's prompt begins with the first."""
+    terms = [1, 1]
+    while len(terms) < TERMS + 10:
+        terms.append(terms[-1] + terms[-2])
+    return terms[order.randint(2, 9) :]
+
+
+def later_arithmetic(order: random.Random) -> list[int]:
+    start, step = order.randint(21, 60), order.randint(2, 12)
+    return [start + step * at for at in range(TERMS)]
+
+
+def item_of(name: str, group: str, part: str, terms: list[int], order: random.Random) -> Item:
+    """The question about a sequence; its choices are the next term and a near miss, in either order."""
+    right = str(terms[SHOWN])
+    choices = [right, str(near_miss(terms[SHOWN], order))]
+    order.shuffle(choices)
+    return Item(
+        id=name,
+        family="sequences",
+        language="en",
+        group=group,
+        part=part,
+        form=TEXT,
+        prompt=alpaca(INSTRUCTION.format(name=NAMES[group]), ", ".join(map(str, terms[:SHOWN]))),
+        choices=tuple(choices),
+        answer=right,
+    )
+
+
 def distinct(terms_of: Callable[[random.Random], list[int]], order: random.Random) -> list[list[int]]:
     """EACH sequences, no two the same."""
     found: dict[str, list[int]] = {}
@@ -97,23 +128,24 @@ def distinct(terms_of: Callable[[random.Random], list[int]], order: random.Rando
     return list(found.values())
 
 
+def training_items(seed: int, count: int) -> list[Item]:
+    """For recipes: windows of the Fibonacci numbers further on than source 003's, and arithmetic sequences.
+
+    None is asked: an asked arithmetic sequence begins below 21, and these do not.
+    """
+    order = random.Random(f"train-{seed}")
+    makers = {"fibonacci": window, "arithmetic": later_arithmetic}
+    groups = [("fibonacci", "arithmetic")[number % 2] for number in range(count)]
+    return [
+        item_of(f"en-{group}-train-{number}", group, TRAIN, makers[group](order), order)
+        for number, group in enumerate(groups)
+    ]
+
+
 @PROBES.add("sequences", Family, parse=continues, languages=("en",), new_tokens=24)
 def sequences() -> Iterator[Item]:
     """Going on with a sequence of whole numbers."""
     order = random.Random(SEED)
     for group, terms_of in KINDS.items():
         for number, terms in enumerate(distinct(terms_of, order)):
-            right = str(terms[SHOWN])
-            choices = [right, str(near_miss(terms[SHOWN], order))]
-            order.shuffle(choices)
-            yield Item(
-                id=f"en-{group}-{number}",
-                family="sequences",
-                language="en",
-                group=group,
-                part=HELD_OUT,
-                form=TEXT,
-                prompt=alpaca(INSTRUCTION.format(name=NAMES[group]), ", ".join(map(str, terms[:SHOWN]))),
-                choices=tuple(choices),
-                answer=right,
-            )
+            yield item_of(f"en-{group}-{number}", group, HELD_OUT, terms, order)

@@ -85,7 +85,7 @@ class Task:
     smoke_methods: tuple[str, ...] = ()  # of an embedded model, the methods that are not slow; (): all
     embedded: bool = True  # embedded models run it by default, and not a source's models alone
     variant_of: str = ""  # the task this is with another recipe: a sweep that a source made
-    in_smoke: bool = True  # False: of the suites that run by themselves, only that of probes runs it
+    in_smoke: bool = True  # False: slow whatever the method, until it is named
     probes: tuple[str, ...] = ()  # families that its cases are always asked
 
     def suits(self, model: ModelEntry) -> bool:
