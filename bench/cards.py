@@ -1,8 +1,9 @@
-"""Cards that are not there: what `--emulate` knows of each, as plain data.
+"""Cards: what each has and can do, for predictions of what fits and for `--emulate`, as plain data.
 
-Totals are what torch says such a card has (its out-of-memory messages name it; source 003's T4 has 14.748 GiB);
-drivers differ by about one part in a hundred. A CUDA context's share is an estimate that no card here has
-measured: it depends on the driver and on which kernels are loaded.
+A total is what torch says such a card has (its out-of-memory messages name it; source 003's T4 has 14.748 GiB),
+not the number on the box; drivers differ by up to a hundredth. Of it a CUDA context with its loaded kernels takes
+CONTEXT_BYTES, and the allocator cannot hand out all of the rest in one piece: LOST_SHARE is set aside for that.
+Both are set by experience and measured on no card here; a record of a real card has its own figures.
 """
 
 import re
@@ -13,7 +14,10 @@ from bench.recipe import Recipe
 from bench.registry import Registry, unknown
 
 GIB = 2**30
-CONTEXT_BYTES = 400 * 2**20
+MIB = 2**20
+CONTEXT_BYTES = 600 * MIB
+LOST_SHARE = 0.03
+DRIVERS_DIFFER = 0.01
 SIZE = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -37,15 +41,40 @@ class CardKind:
         """What is left for torch's allocator."""
         return self.total_bytes - self.context_bytes
 
+    @property
+    def room_bytes(self) -> int:
+        """What tensors can take of that."""
+        return int(self.usable_bytes * (1 - LOST_SHARE))
+
+    def larger_than(self, total_bytes: int) -> bool:
+        """Whether a card of so many bytes is too small to stand in for this one."""
+        return self.total_bytes > total_bytes * (1 + DRIVERS_DIFFER)
+
+    def cannot(self, precision: str) -> str:
+        """Why a step in this precision is another one there; empty if it is not."""
+        if precision == "bfloat16" and not self.supports_bfloat16:
+            return "no bfloat16: precision = float16 there, and other attention kernels"
+        return ""
+
 
 CARDS: Registry[CardKind] = Registry("card")
-for kind in (
-    CardKind("t4", "NVIDIA T4, source 003's", 14.748, supports_bfloat16=False, supports_flash_attention=False),
-    CardKind("rtx4060_8gb", "NVIDIA RTX 4060", 7.75),
-    CardKind("rtx3090", "NVIDIA RTX 3090", 23.69),
-    CardKind("a100_40gb", "NVIDIA A100 40 GB", 39.39),
-):
-    CARDS.put(kind.name, kind)
+
+
+def add(name: str, says: str, total_gib: float, since_ampere: bool = True) -> None:
+    CARDS.put(name, CardKind(name, says, total_gib, since_ampere, since_ampere))
+
+
+add("rtx4060_8gb", "GeForce RTX 4060, 8 GB", 7.75)
+add("rtx3060_12gb", "GeForce RTX 3060, 12 GB", 11.76)
+add("t4", "Tesla T4, 16 GB, source 003's", 14.748, since_ampere=False)
+add("rtx4080_16gb", "GeForce RTX 4080, 16 GB", 15.70)
+add("l4", "L4, 24 GB", 22.17)
+add("rtx3090", "GeForce RTX 3090, 24 GB", 23.69)
+add("a100_40gb", "A100, 40 GB", 39.39)
+add("l40s", "L40S, 48 GB", 44.39)
+add("h100_80gb", "H100, 80 GB", 79.11)
+add("a100_80gb", "A100, 80 GB", 79.15)
+add("h200", "H200, 141 GB", 139.72)
 
 
 def read_card(text: str) -> CardKind:

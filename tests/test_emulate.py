@@ -56,7 +56,7 @@ def told(monkeypatch):
 def settled(card, **more):
     """Options of a session that emulates the card."""
     return Options(selection=Selection(), entries=(), mirror=None, data="sample", engine="bench", synthetic=False,
-                   resume=None, replay=None, case_timeout=0.0, workers=1, emulate=card, **more)  # fmt: skip
+                   probes=(), lm_eval=(), resume=None, replay=None, case_timeout=0.0, workers=1, emulate=card, **more)  # fmt: skip
 
 
 def run_of(card):
@@ -83,7 +83,7 @@ def test_own_card_has_its_size_and_can_do_all():
         ("laptop=-8", "expected NAME=GiB"),
         ("Lap Top=8", "expected NAME=GiB"),
         ("=8", "expected NAME=GiB"),
-        ("laptop=0.1", "a CUDA context alone takes 0.39 GiB"),
+        ("laptop=0.1", "a CUDA context alone takes 0.59 GiB"),
         ("t4=8", "t4 is a card of 14.748 GiB; give one of another size another name"),
     ],
 )
@@ -115,7 +115,7 @@ def test_process_is_capped_at_what_the_card_leaves(told):
     said = emulate(CARDS["rtx3090"], "cuda:0")
     assert told.fraction == pytest.approx(CARDS["rtx3090"].usable_bytes / (80 * GIB))
     assert (told.flash, told.cudnn) == (True, True)
-    assert said == "emulates rtx3090: at most 23.30 GiB of 80.00 for tensors"
+    assert said == "emulates rtx3090: at most 23.10 GiB of 80.00 for tensors"
 
 
 def test_t4_computes_in_float16_without_flash_attention(told):
@@ -218,9 +218,16 @@ def test_emulated_run_is_judged_again_without_naming_its_card(stored):
     assert ON_CARD.id in Run(replace(settled(None), replay=stored("t4")), Progress()).records
 
 
+def test_case_that_the_emulated_card_cannot_hold_is_skipped(monkeypatch):
+    monkeypatch.setattr(session, "cards", lambda: (BIG,))
+    large = Case("alpaca_worst", "llama31_8b", "lora", "cuda")
+    assert run_of(None).cannot_run(large) == ""
+    assert run_of(CARDS["t4"]).cannot_run(large).endswith("; t4 (emulated) has 15.8 GB free")
+
+
 def test_machine_without_a_card_skips_as_ever(monkeypatch):
-    monkeypatch.setattr(session, "missing", lambda device: "" if device == "cpu" else "needs a CUDA device")
+    monkeypatch.setattr(session, "cards", lambda: ())
     run = run_of(CARDS["t4"])
-    assert run.cannot_run(ON_CARD) == "needs a CUDA device"
+    assert run.cannot_run(ON_CARD).endswith("this machine has none")
     assert run.cannot_run(ON_PROCESSOR) == ""
     assert hooks.parameter(run, ON_CARD).marks

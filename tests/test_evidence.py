@@ -317,9 +317,10 @@ def test_saved_bytes_count_weights_alone(tmp_path):
     assert evidence.saved_bytes(tmp_path) == 100
 
 
-def test_probe_batches_as_the_case_does():
-    probe = evidence.Probe(tiny_batching("tiny_llama", tiny_recipe(padding="max_length")), "cpu", tiny_examples())
-    assert probe.batch.input_ids.shape == (evidence.EXAMPLES, 32)
+@pytest.mark.parametrize("padding", ["longest", "max_length"])
+def test_probe_is_as_short_as_its_examples_whatever_training_pads_to(padding):
+    probe = evidence.Probe(tiny_batching("tiny_llama", tiny_recipe(padding=padding)), "cpu", tiny_examples())
+    assert probe.batch.input_ids.shape == (evidence.EXAMPLES, 24)
 
 
 def test_bytes_dequantised_are_those_of_the_plain_base():

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from bench.__main__ import main
+from bench.cards import CARDS
 from bench.methods import METHODS
 from bench.predict import ways
-from bench.predict.cards import KNOWN_CARDS, budget_bytes
+from bench.predict.budget import budget_bytes
 from bench.predict.closed_form import closed_form
 from bench.predict.question import ask
 from bench.predict.report import Prediction, as_text
@@ -37,8 +38,8 @@ def test_quick_answer_has_terms_phases_and_cards(capsys):
     assert code == 0
     for said in ("batch 2 × 2048 tokens, rank 16", "weights, quantised codes", "logits and loss", "GiB by phase"):
         assert said in out
-    assert [line.split()[0] for line in out.splitlines() if " GiB  " in line] == KNOWN_CARDS.names()
-    assert "  rtx4060_8gb       8.0     7.2 GiB  lacks " in out
+    assert [line.split()[0] for line in out.splitlines() if " GiB  " in line] == CARDS.names()
+    assert "  rtx4060_8gb       7.8     6.9 GiB  lacks " in out
     assert "  h200            140.4   135.6 GiB  fits, " in out
 
 
@@ -55,7 +56,7 @@ def test_json_has_all_of_it(capsys):
     assert (found["model"], found["rank"], found["length"]) == ("llama31_8b", 32, 2048)
     assert found["closed_form"] == found["trace"]
     assert found["peak_bytes"] == max(sum(phase.values()) for phase in found["trace"].values())
-    assert found["fits"].keys() == set(KNOWN_CARDS.names())
+    assert found["fits"].keys() == set(CARDS.names())
 
 
 def test_a_method_without_closed_form_says_so_beside_its_trace():
@@ -106,10 +107,10 @@ def test_budget_has_a_unit(text, amount):
 
 
 def test_a_card_is_a_budget_of_what_is_usable():
-    card = KNOWN_CARDS["t4"]
-    assert budget_bytes("t4") == card.usable_bytes < card.total_bytes
+    card = CARDS["t4"]
+    assert budget_bytes("t4") == card.room_bytes < card.usable_bytes < card.total_bytes
     assert card.cannot("bfloat16").startswith("no bfloat16")
-    assert KNOWN_CARDS["a100_40gb"].cannot("bfloat16") == ""
+    assert CARDS["a100_40gb"].cannot("bfloat16") == ""
 
 
 @pytest.mark.parametrize(("words", "sentence"), [

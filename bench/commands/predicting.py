@@ -4,7 +4,7 @@ import argparse
 
 from bench.commands import Commands, Mistake
 from bench.predict import alarm, published
-from bench.predict.cards import budget_bytes
+from bench.predict.budget import budget_bytes
 from bench.predict.closed_form import NoClosedForm
 from bench.predict.question import Question, ask
 from bench.predict.report import as_text

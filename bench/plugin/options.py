@@ -114,7 +114,7 @@ def emulated(text: str) -> CardKind | None:
         card = read_card(text)
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(f"--emulate: {error}") from None
-    if cards() and card.total_bytes > cards()[0].total_bytes:
+    if cards() and card.larger_than(cards()[0].total_bytes):
         raise pytest.UsageError(
             f"--emulate {text}: {card.name} has {card.total_gib:.2f} GiB and this machine's {cards()[0].name} "
             f"{cards()[0].total_bytes / GIB:.2f}; a card can stand in for a smaller one only"

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 
 from bench.cards import CardKind, recipe_on
 from bench.case import Case
-from bench.devices import cards
+from bench.devices import Card, cards
 from bench.executor import Executor, Job, Outcome, Session
 from bench.measure.environment import describe_machine, processor
 from bench.models import DECODER, MODELS
@@ -85,7 +85,17 @@ class Run:
         """Why the case is skipped before it starts; empty if it can run."""
         if self.options.replay:
             return "" if case.id in self.records else f"{case.id} is not in the run {self.options.replay.name}"
-        return "" if case.device == "cpu" else too_small(case, self.recipe(case), cards())
+        return "" if case.device == "cpu" else too_small(case, self.recipe(case), self._cards())
+
+    def _cards(self) -> tuple[Card, ...]:
+        """The cards that are there, with no more room than the emulated one has."""
+        kind = self.options.emulate
+        if kind is None:
+            return cards()
+        return tuple(
+            replace(card, name=f"{kind.name} (emulated)", free_bytes=min(card.free_bytes, kind.total_bytes))
+            for card in cards()
+        )
 
     def submit(self, cases: Iterable[Case]) -> None:
         """Queue the cases that no stored record answers, weights first."""

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.cards import MIB
 from bench.measure.environment import library_versions
 from bench.places import RESULTS
-from bench.predict.cards import MIB
 from bench.predict.question import Question, ask
 from bench.predict.report import peak, peak_phase
 from bench.predict.ways import trace_of

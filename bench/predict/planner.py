@@ -2,12 +2,12 @@
 
 from functools import cache
 
+from bench.cards import CONTEXT_BYTES, LOST_SHARE
 from bench.case import Case
 from bench.devices import Card, missing
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
 from bench.predict import terms
-from bench.predict.cards import CONTEXT, LOST_SHARE
 from bench.predict.closed_form import NoClosedForm, closed_form
 from bench.predict.question import TAGS, Question
 from bench.predict.report import total
@@ -34,7 +34,7 @@ def too_small(case: Case, recipe: Recipe, cards: tuple[Card, ...]) -> str:
     needed = needed_bytes(case.model, case.method, recipe)
     if needed is None:
         return "" if cards else missing(case.device)
-    free = needed / (1 - LOST_SHARE) + CONTEXT
+    free = needed / (1 - LOST_SHARE) + CONTEXT_BYTES
     wanted = f"needs a CUDA device with {gigabytes(free)} free (predicted {gigabytes(needed)})"
     if not cards:
         return f"{wanted}; this machine has none"

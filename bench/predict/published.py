@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from bench.cards import GIB, MIB
 from bench.places import FIXTURES, RESULTS
 from bench.predict.alarm import versions
-from bench.predict.cards import GIB, MIB
 from bench.predict.closed_form import closed_form
 from bench.predict.question import Question, ask
 from bench.predict.ways import trace_of

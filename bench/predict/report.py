@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bench.cards import CARDS, GIB, MIB
 from bench.predict import terms
-from bench.predict.cards import GIB, KNOWN_CARDS, MIB
 from bench.predict.question import Question
 
 Phases = Mapping[str, Mapping[str, int]]
@@ -39,7 +39,7 @@ class Prediction:
             "peak_bytes": self.peak_bytes,
             "closed_form": self.closed,
             "trace": self.traced,
-            "fits": {card.name: self.peak_bytes <= card.usable_bytes for card in KNOWN_CARDS},
+            "fits": {card.name: self.peak_bytes <= card.room_bytes for card in CARDS},
             "reasons": self.reasons,
         }
         return json.dumps(said, indent=1)
@@ -94,12 +94,12 @@ def row(name: str, cells: list[str]) -> str:
 def cards_table(prediction: Prediction) -> list[str]:
     """Each card: what it has, what of it is usable, whether the peak is within that."""
     lines = ["cards: total, usable (less 600 MiB of CUDA's own and 3 % that the allocator cannot hand out)"]
-    for card in KNOWN_CARDS:
-        left = card.usable_bytes - prediction.peak_bytes
+    for card in CARDS:
+        left = card.room_bytes - prediction.peak_bytes
         verdict = f"fits, {left / GIB:.1f} GiB free" if left >= 0 else f"lacks {-left / GIB:.1f} GiB"
         hint = card.cannot(prediction.question.recipe.precision)
         lines.append(
-            f"  {card.name:14}{card.total_bytes / GIB:7.1f}{card.usable_bytes / GIB:8.1f} GiB  {verdict}"
+            f"  {card.name:14}{card.total_bytes / GIB:7.1f}{card.room_bytes / GIB:8.1f} GiB  {verdict}"
             + (f" ({hint})" if hint else "")
         )
     return lines
