@@ -61,6 +61,7 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
         with init_empty_weights(include_buffers=False) if device == "meta" else torch.device(device):
             model = auto.from_config(config, dtype=dtype, attn_implementation=attention)
         if device == "meta":
+            model.tie_weights()  # parameters made without storage are new ones, and a tied head is one no longer
             return model.train()
     return model.to(device).train()
 

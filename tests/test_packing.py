@@ -126,3 +126,9 @@ def test_building_never_holds_the_model_unpacked():
     assert seen["weights"] == 8 * (4 * 1024**2 + 3 * 1024 * 4096)
     codes, largest = seen["weights"] / 2, 1024 * 4096
     assert codes <= seen["grown"] < codes + BYTES_A_WEIGHT * largest
+
+
+@pytest.mark.parametrize(("name", "tied"), [("tiny_gpt2", True), ("tiny_llama", False)])
+def test_model_without_storage_keeps_its_head_tied(name, tied):
+    model = build_base(MODELS[name], SYNTHETIC_WEIGHTS, 0, 0, torch.float32, "meta")
+    assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) is tied
