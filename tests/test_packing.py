@@ -13,10 +13,11 @@ from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 from tiny_trainees import TINY, tiny_base, tiny_recipe
 from torch import nn
 
-from bench.build import is_head
+from bench.build import build_base, is_head
 from bench.methods import METHODS, NF4
 from bench.models import MODELS
 from bench.packing import INITIAL_DEVIATION, packed_embedding, packed_linear
+from bench.sources import Weights
 
 PAIRS = [(model, method.name) for model in TINY for method in METHODS
          if method.quantised and method.suits(MODELS[model])]  # fmt: skip
@@ -130,5 +131,6 @@ def test_building_never_holds_the_model_unpacked():
 
 @pytest.mark.parametrize(("name", "tied"), [("tiny_gpt2", True), ("tiny_llama", False)])
 def test_model_without_storage_keeps_its_head_tied(name, tied):
-    model = build_base(MODELS[name], SYNTHETIC_WEIGHTS, 0, 0, torch.float32, "meta")
+    weights = Weights(None, "synthetic", "made for this test", "synthetic")
+    model = build_base(MODELS[name], weights, 0, 0, torch.float32, "meta")
     assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) is tied
