@@ -40,7 +40,7 @@ def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> di
 
     {"answers": one for each in their order, None where there is none; "failures": why}.
     """
-    from bench.run import quiet
+    from bench.setting import quiet
 
     quiet()
     torch.set_num_threads(payload.get("threads") or torch.get_num_threads())

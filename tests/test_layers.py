@@ -15,7 +15,8 @@ LAYERS = (
     "prompts", "probes", "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and their rows
     "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score",
     "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
-    "evaluate", "asking", "lm_evaluation", "probing", "evidence", "run",  # the work
+    "evaluate", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",
+    "run", "stepper",  # the work
     "predict",  # its cost without a card
     "structure", "executor", "engines", "claims", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip

@@ -28,11 +28,12 @@ from bench.chunks import CHUNKS, TORCH, chunked_loss, chunked_token_losses, rout
 from bench.evaluate import outcomes
 from bench.lean import HostEmbedding, bare_head, checkpoints_on_host, is_tied, move_embeddings_to_host
 from bench.losses import summed_loss, token_losses
-from bench.measure.memory import LiveStorages
+from bench.measure.memory import LiveStorages, quantisation_tensors
 from bench.methods import METHODS, Unsupported
 from bench.models import MODELS
 from bench.recipe import recipe_for
-from bench.run import ENGINES, base_maker, quantisation_tensors, run_case, score, set_up
+from bench.run import run_case
+from bench.setting import ENGINES, base_maker, score, set_up
 from bench.tasks import IGNORE, Example
 from bench.tolerances import ADAPTER_FILE_OVERHEAD, merge_tolerance
 from bench.train import Trainee, backward, make_optimizer, plan_steps, train

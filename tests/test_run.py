@@ -13,7 +13,8 @@ from bench.methods import METHODS
 from bench.models import MODELS
 from bench.recipe import recipe_for
 from bench.record import Record, parse_record
-from bench.run import Stepper, run_case
+from bench.run import run_case
+from bench.stepper import Stepper
 from bench.tasks import TASKS
 from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
 

@@ -8,7 +8,7 @@ import torch
 from tiny_trainees import TINY, TINY_DECODERS, silent, tiny_batching, tiny_examples, tiny_recipe, tiny_trainee
 
 from bench.methods import METHODS
-from bench.run import ENGINES
+from bench.setting import ENGINES
 from bench.train import Trainee, backward, make_optimizer, make_schedule, plan_steps, progress, train
 
 SUM_CLOSE = 1e-5  # relative: the same sums in another order, in float32

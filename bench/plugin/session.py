@@ -29,7 +29,7 @@ from bench.sources.data import find_full
 from bench.sources.hub import UNREACHABLE
 from bench.tasks import TASKS
 
-PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run")
+PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run", "bench.stepper")
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
@@ -233,7 +233,7 @@ class Run:
         if not self._executors:
             self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])
             self._prepare([case.model])
-        return self._executors[0].open_session(self._job(case, "bench.run:Stepper", key=f"steps of {case.id}"))
+        return self._executors[0].open_session(self._job(case, "bench.stepper:Stepper", key=f"steps of {case.id}"))
 
     def stop(self) -> None:
         for executor in self._executors:

@@ -29,7 +29,7 @@ def traced_peak(question: Question) -> int:
 
 def trace_of(question: Question) -> Any:
     """The trace of the question's step on a card; loads torch, transformers and peft."""
-    from bench.run import quiet
+    from bench.setting import quiet
 
     quiet()  # first: bitsandbytes says on loading what it lacks
     from bench.predict.trace import trace

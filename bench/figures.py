@@ -1,0 +1,63 @@
+"""A case's figures that are counted and not trained for: FLOPs, parameters, bytes, and the speed of inference."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from bench import evidence, train
+from bench.measure import flops, inference, parameters
+from bench.measure.energy import utilisation
+from bench.measure.memory import LiveStorages, quantisation_tensors
+from bench.models import DECODER
+from bench.setting import Setting
+
+
+def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
+    """FLOPs of the base's forward pass."""
+    found, reasons = flops.forward_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
+    setting.reasons += reasons
+    return found
+
+
+def exact_figures(
+    setting: Setting, trainee: train.Trainee, found: dict[str, Any], seen: dict[str, Any]
+) -> dict[str, Any]:
+    """Parameters, FLOPs, and on CPU the bytes tensors hold at the peak of a training step."""
+    model = trainee.model
+    model.train()  # generating left it in evaluation
+    found |= parameters.figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
+    found |= flops.step_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
+    found["optimizer_steps"] = len(train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed))
+    batch = setting.batching.one(setting.prepared.train[: setting.recipe.batch_size])
+    with LiveStorages(device=setting.device) as storages:
+        for tensor in (*model.parameters(), *model.buffers(), *quantisation_tensors(model)):
+            storages.add(tensor.detach())
+        found["resting_allocated_bytes"] = storages.live_bytes
+        optimizer = train.make_optimizer(trainee)
+        for group in optimizer.param_groups:
+            group["lr"] = 0.0  # a whole step that leaves the weights as they are
+        train.backward(trainee, [batch.to(setting.device)])
+        seen |= evidence.gradient_evidence(model)
+        optimizer.step()
+    found["step_allocated_bytes"] = storages.peak_bytes
+    found["step_shape"] = list(batch.input_ids.shape)
+    model.zero_grad(set_to_none=True)
+    return found
+
+
+def achieved(setting: Setting, exact: dict[str, Any], noisy: dict[str, Any]) -> dict[str, Any]:
+    """FLOP/s of training, from the counted step and the padded tokens a second, and the share of the peak."""
+    rows, length = exact["flops_shape"]
+    rate = exact["step_flops"] / (rows * length) * noisy["padded_tokens_per_second"]
+    return {"flops_per_second": rate, "utilisation": utilisation(rate, setting.device)}
+
+
+def inference_figures(setting: Setting, model: Any, make_base: Callable[[], Any]) -> dict[str, Any]:
+    """Seconds per generated token with and without the adapter: of a variant alone, for it takes three models."""
+    method = setting.method
+    if not setting.task.variant_of or setting.entry.kind != DECODER or not method.mergeable or method.quantised:
+        return {}
+    prompt = setting.prepared.held_out[0].input_ids[: inference.PROMPT_TOKENS]
+    ids = torch.tensor([prompt], device=setting.device) % setting.batching.vocabulary
+    return {"inference": inference.timings(model, make_base, ids, setting.recipe, setting.device)}

@@ -1,0 +1,146 @@
+"""What a case needs before it is run, in the worker: device, model, task, method, weights, examples; and its base."""
+
+import logging as stdlib_logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import train
+from bench.batches import Batching
+from bench.build import attach, prepare_base
+from bench.cards import CardKind
+from bench.case import Case, parse_case
+from bench.devices import DEVICES
+from bench.emulation import emulate
+from bench.evaluate import outcomes
+from bench.lean import thrift_reasons
+from bench.measure.memory import Phases
+from bench.methods import METHODS, Method
+from bench.models import DECODER, MODELS, ModelEntry
+from bench.recipe import Recipe, recipe_for
+from bench.sources import Weights, find_weights, load_rows
+from bench.tasks import TASKS, Prepared, Score, Task
+from bench.tokenizers import tokenizer_for
+from bench.trainer_engine import train_with_trainer
+
+ENGINES = {"bench": train.train, "trainer": train_with_trainer}
+
+
+@dataclass
+class Setting:
+    """A case with everything it needs, before its model is built."""
+
+    case: Case
+    recipe: Recipe
+    task: Task
+    entry: ModelEntry
+    method: Method
+    weights: Weights
+    tokenizer: Any
+    prepared: Prepared
+    batching: Batching
+    device: str
+    data: dict[str, Any]
+    reasons: list[str]
+    phases: Phases
+    emulation: dict[str, str]  # of the record's environment; empty where the card is itself
+    seconds: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] = field(default_factory=dict)  # quality before a first method was trained
+
+    @property
+    def labels(self) -> int:
+        return len(self.prepared.labels)
+
+
+def quiet() -> None:
+    """No progress bars and tables of transformers: a worker's last lines are kept for what went wrong."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    stdlib_logging.getLogger("bitsandbytes").setLevel(stdlib_logging.ERROR)  # it says at every product that it casts
+
+
+def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
+    """Find weights and data, and prepare the examples.
+
+    payload: case (id), recipe (fields), mirror (path or empty), synthetic (whether weights must be random),
+    threads (of the processor, or 0 for torch's own choice), emulate (a card's fields, where there is one).
+    """
+    quiet()
+    if payload.get("threads"):
+        torch.set_num_threads(payload["threads"])
+    case, recipe = parse_case(payload["case"]), Recipe(**payload["recipe"])
+    task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
+    device = DEVICES[case.device].torch_name
+    mirror = Path(payload["mirror"]) if payload.get("mirror") else None
+    say({"line": "looking for weights and data"})
+    weights = find_weights(entry, mirror, synthetic=payload.get("synthetic", False))
+    tokenizer, reasons = tokenizer_for(entry, weights, mirror)
+    rows = load_rows(task.data, recipe.data, mirror)
+    prepared = task.run(rows.splits, tokenizer, recipe)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    batching = Batching(recipe, pad, entry.config["vocab_size"], shifted=entry.kind == DECODER)
+    data = {
+        "origin": rows.origin,
+        "rows": rows.identity,
+        "identity": prepared.identity(),
+        "reason": rows.reason,
+        "train_examples": len(prepared.train),
+        "held_out_examples": len(prepared.held_out),
+        "truncated_share": prepared.truncated_share,
+    }
+    reasons = [f"weights: {weights.reason}", f"data: {rows.reason}", *reasons, *prepared.reasons]
+    reasons += thrift_reasons(recipe, device)
+    emulation = {}
+    if payload.get("emulate"):
+        card = CardKind(**payload["emulate"])
+        emulation["emulation"] = card.name
+        reasons.append(emulate(card, device))
+    return Setting(case, recipe, task, entry, method, weights, tokenizer, prepared, batching, device, data, reasons,
+                   Phases(device), emulation)  # fmt: skip
+
+
+def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
+    """A function that gives the method's base, the same each time it is called.
+
+    For a method that starts from another's result, that one is trained here first and its weights kept.
+    """
+    arguments = (setting.entry, setting.weights, setting.labels)
+
+    def fresh() -> Any:
+        return prepare_base(*arguments, setting.method, setting.recipe, setting.case.seed, setting.device)
+
+    if not setting.method.after:
+        return fresh
+    first = METHODS[setting.method.after]
+    case = replace(setting.case, method=first.name)
+    recipe = recipe_for(case, setting.recipe.data, engine=setting.recipe.engine)
+    say({"line": f"training {first.name} first"})
+    model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
+    model = attach(model, setting.entry, first, recipe, 0, case.seed)
+    trainee = train.Trainee(model, first, recipe, replace(setting.batching, recipe=recipe), setting.device)
+    setting.before = score(setting, trainee).quality
+    steps = train.plan_steps(trainee.batching, setting.prepared.train, case.seed)
+    done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)
+    reached = score(setting, trainee).quality[setting.task.metric]
+    setting.reasons.append(
+        f"started from {first.name}: {len(steps)} steps of recipe {recipe.digest()}, last loss {done.losses[-1]:.4f}, "
+        f"{setting.task.metric} {reached:.4f}; the quality before is that of the model before {first.name}"
+    )
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+    def tuned() -> Any:
+        base = fresh()
+        base.load_state_dict(weights)
+        return base
+
+    return tuned
+
+
+def score(setting: Setting, trainee: train.Trainee) -> Score:
+    """The held-out examples' outcomes as metrics."""
+    return setting.task.score(setting.prepared, outcomes(trainee, setting.prepared.held_out))

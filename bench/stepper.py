@@ -1,0 +1,34 @@
+"""A case's optimizer steps one by one, in the worker, for pytest-benchmark."""
+
+from dataclasses import replace
+from typing import Any
+
+from bench import train
+from bench.build import attach
+from bench.measure.environment import describe_worker
+from bench.setting import base_maker, set_up
+
+MOST_TIMED_STEPS = 10_000  # of a stepper; more than any benchmark asks for
+
+
+class Stepper:
+    """A case made ready, whose optimizer steps are driven one by one from outside, for timing."""
+
+    def __init__(self, payload: dict[str, Any], say: train.Say) -> None:
+        setting = set_up(payload, say)
+        model = base_maker(setting, say)()
+        steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
+        model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
+        recipe = replace(setting.recipe, schedule="constant", warmup_fraction=0.0)
+        trainee = train.Trainee(model, setting.method, recipe, setting.batching, setting.device)
+        self.environment = {**describe_worker(setting.device), **setting.emulation}
+        self._run = train.each_step(trainee, steps[:1] * MOST_TIMED_STEPS)  # one shape again and again
+
+    def describe(self) -> dict[str, Any]:
+        """The worker's environment, for pytest-benchmark's extra_info."""
+        return self.environment
+
+    def step(self) -> dict[str, float]:
+        """One optimizer step of the first batch: its loss, its seconds by the worker's clock, its tokens."""
+        _, _, loss, seconds, batches = next(self._run)
+        return {"loss": loss, "seconds": seconds, "tokens": sum(batch.tokens for batch in batches)}
