@@ -323,7 +323,7 @@ def test_command_prints_json_that_parses(run, capsys):
 
 
 def test_weight_on_what_is_left_out_says_so(capsys):
-    assert main(["score", "seeds-minilm", "--weights", "truth=1"]) == 0
+    assert main(["score", "seeds-smoke", "--weights", "truth=1"]) == 0
     said = capsys.readouterr().out
     assert "no score: whatever has a weight is left out" in said
     assert "truth is left out: no record has it" in said
@@ -337,7 +337,7 @@ def test_nothing_to_score_is_one_sentence(tmp_path, capsys):
 
 def test_committed_seeds_tell_full_fine_tuning_is_dominated(capsys):
     """full's F1 overlaps rslora's, and rslora takes less memory, disk and time beyond the noise."""
-    assert main(["score", "seeds-minilm", "--json"]) == 0
+    assert main(["score", "seeds-smoke", "--json"]) == 0
     standings = {one["method"]: one for one in json.loads(capsys.readouterr().out)["groups"][0]["standings"]}
     assert len(standings) == 16
     assert "rslora" in standings["full"]["dominated_by"]
