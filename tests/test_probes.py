@@ -284,6 +284,11 @@ def test_an_unknown_family_says_what_is_near():
         PROBES["decimal"]
 
 
+def test_a_language_without_items_is_refused(capsys):
+    assert main(["probes", "facts", "--language", "sw"]) == 2
+    assert "--language sw: no item in it; the items are in de, en, es, fr, id" in capsys.readouterr().err
+
+
 def test_probes_are_listed(capsys):
     assert main(["probes"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == PROBES.names()
