@@ -30,7 +30,8 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def evaluate(trainee: Trainee, tokenizer: Any, names: Sequence[str]) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Metrics of each task, and a sentence for each that could not be run."""
+    """Metrics of each task, and a sentence for each foreign one that could not be run. One of ours needs nothing from
+    elsewhere, so what goes wrong with it is raised."""
     found, reasons = {}, []
     for name in names:
         try:
@@ -38,7 +39,9 @@ def evaluate(trainee: Trainee, tokenizer: Any, names: Sequence[str]) -> tuple[di
             with contextlib.chdir(ROOT), offline_unless_answered(name):
                 found[name] = metrics_of(trainee, tokenizer, name)
         except Exception as error:  # datasets and lm-eval pass on the errors of all that they read with
-            away = "" if name.startswith(OWN) or hub_answers().ok else f"; {hub_answers().reason}"
+            if name.startswith(OWN):
+                raise
+            away = "" if hub_answers().ok else f"; {hub_answers().reason}"
             reasons.append(f"lm-eval {name}: not run, {first_line(error)}{away}")
     return found, reasons
 

@@ -69,10 +69,13 @@ def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str
 
 
 def is_smoke(case: Case, selection: Selection) -> bool:
-    """Whether the case is quick enough, or asked for by its method, to run without `-m slow`."""
+    """Whether the case is quick enough, or asked for by name, to run without `-m slow`."""
     task = TASKS[case.task]
     if task.variant_of:
         return case.task in selection.tasks
+    quick = not task.smoke_methods or case.method in task.smoke_methods
+    if not task.in_smoke:
+        return case.task in selection.tasks and (quick or case.method in selection.methods)
     if case.method in selection.methods or not MODELS[case.model].embedded:
         return True
-    return task.in_smoke and (not task.smoke_methods or case.method in task.smoke_methods)
+    return quick

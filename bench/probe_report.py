@@ -20,6 +20,7 @@ from bench.thresholds import DEVIATIONS, group_of
 FILE = FIXTURES / "probe_thresholds.toml"
 HEADINGS = ("case", "probe", "group", "items", "before", "after", "change", "95 %", "cured", "broken", "p")
 NAMES = 3  # of the headings; numbers follow
+LEAST_SEEDS = 2  # one value has no spread
 LEAST_LOSS_MARGIN = 0.002  # of a relative change of loss: other processors round otherwise
 
 
@@ -43,6 +44,11 @@ class Probed:
             if (row["family"], row["group"], row["language"]) == (family, group, language):
                 return Paired(row["cured"], row["kept"], row["broken"], row["still_wrong"])
         raise KeyError(f"{self.record.case} was not asked {family}, group {group}, language {language}")
+
+    def asked(self) -> frozenset[tuple[Any, ...]]:
+        """Every group and family of texts that was asked, with its items."""
+        counts = {(*key.split("/", 1), found.items) for key, found in self.groups().items()}
+        return frozenset(counts | {(row["family"], ALL, row["items"]) for row in self.losses})
 
     def groups(self) -> dict[str, Paired]:
         """family/group -> counts over all languages."""
@@ -123,10 +129,10 @@ def read_least(record: Record, path: Path = FILE) -> Least | None:
 
 
 def measure_least(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
-    """Thresholds from records of several seeds. Raises ValueError where seeds differ in recipe or weights."""
+    """Thresholds from records of several seeds. Raises ValueError for one seed, and where seeds differ."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        if record.ok and record.quality_judged and Probed(record).rows:
+        if record.ok and record.quality_judged and (Probed(record).rows or Probed(record).losses):
             groups.setdefault(group_of(record), []).append(record)
     return {name: least_of(name, group) for name, group in groups.items()}
 
@@ -135,8 +141,12 @@ def least_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
     same = {(record.recipe_digest, record.weights["identity"]) for record in group}
     if len(same) != 1:
         raise ValueError(f"{name}: the records differ in recipe or weights; measure all seeds alike")
+    if len(group) < LEAST_SEEDS:
+        raise ValueError(f"{name}: one seed tells nothing of its noise; give the runs of at least {LEAST_SEEDS} seeds")
     recipe, weights = same.pop()
     probed = [Probed(record) for record in group]
+    if len({one.asked() for one in probed}) != 1:
+        raise ValueError(f"{name}: the seeds were asked different probes; ask all seeds alike, as with --probes all")
     shares = {}
     for key, counts in probed[0].groups().items():
         after = [one.groups()[key].after for one in probed]
@@ -149,7 +159,7 @@ def least_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> float:
-    return DEVIATIONS * statistics.stdev(values) if len(values) > 1 else 0.0
+    return DEVIATIONS * statistics.stdev(values)
 
 
 def least_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:

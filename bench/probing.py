@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import transformers
 
-from bench.asking import Reply, ask, text_losses
+from bench.asking import Reply, ask, prompt_ids, text_losses
 from bench.places import cache_folder
 from bench.probes import LOSS, OWN, PROBES, TEXT, Family
 from bench.probes.scoring import summarise, summarise_losses
@@ -56,7 +56,6 @@ class Probing:
         from bench import lm_evaluation  # a second or two to import, for whoever asks for it alone
 
         self.say({"line": f"lm-eval on {name}: {', '.join(self.lm_eval)}"})
-        lm_evaluation.check_names(self.lm_eval)
         found, reasons = lm_evaluation.evaluate(trainee, self.tokenizer, self.lm_eval)
         self.reasons += [reason for reason in reasons if reason not in self.reasons]
         return found
@@ -66,8 +65,10 @@ class Probing:
         about = {
             "weights": self.weights,
             "items": [asdict(item) for item in family.items],
+            "prompts": [prompt_ids(item, self.tokenizer) for item in family.items],
             "new_tokens": family.new_tokens,
             "storage": base.method.storage,
+            "quantise_head": base.recipe.quantise_head,
             "precision": base.recipe.precision,
             "vocabulary": base.batching.vocabulary,
             "device": base.device if base.device == "cpu" else torch.cuda.get_device_name(base.device),

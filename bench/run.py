@@ -87,9 +87,13 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
 def start_probing(
     setting: Setting, names: Sequence[str], lm_eval: Sequence[str], base: Any, say: train.Say
 ) -> Probing | None:
-    """Ask the base the named families and lm-eval's tasks; None where none is named."""
+    """Ask the base the named families and lm-eval's tasks; None where none is named. Raises UnknownName."""
     if not names and not lm_eval:
         return None
+    if lm_eval:
+        from bench import lm_evaluation  # a second or two to import, for whoever asks for it alone
+
+        lm_evaluation.check_names(lm_eval)
     weights = f"{setting.entry.name} {setting.weights.identity}"
     shared = not setting.method.after  # else it was tuned here before
     probing = make_probing(

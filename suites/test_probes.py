@@ -6,14 +6,17 @@ from bench.case import Case
 from bench.probe_report import Probed, read_least
 from bench.probes import PROBES
 from bench.probes.scoring import ALL, ALPHA
+from bench.tasks import TASKS
 
 CURE_SHARE = 0.95  # of traps over unseen integers, phrasings and languages that the task of numbers must get right
 GENERAL_LOSS = 0.02  # what a loss over general text may grow by, relative
+FACTS_LOST = 0.02  # what the share of facts that are known may fall by
 CONTROLS = ("version", "date")  # where 9.11 does come after 9.9
 
 
 def teaches_numbers(case: Case) -> bool:
-    return case.task == "numbers"
+    """The cure is promised of the methods that the task was made with; what others reach is measured and shown."""
+    return case.task == "numbers" and case.method in TASKS["numbers"].smoke_methods
 
 
 @pytest.mark.parametrize("family", PROBES, ids=lambda family: family.name)
@@ -74,11 +77,13 @@ def test_source_003s_question_is_answered(probed: Probed) -> None:
 @pytest.mark.cases(wanted=teaches_numbers)
 @pytest.mark.parametrize("family", ["facts", "guardrails", "sequences"])
 def test_what_was_known_is_kept(probed: Probed, family: str) -> None:
-    """Paired, no significant loss over the family."""
+    """Paired, no significant loss over the family; of facts no more than 2 % of the items besides."""
     if family not in {row["family"] for row in probed.rows}:
         pytest.skip(f"{family} was not asked")
     counts = probed.counts(family, ALL)
     assert not counts.significant_loss, counts
+    if family == "facts":
+        assert counts.after >= counts.before - FACTS_LOST, counts
 
 
 @pytest.mark.cases(wanted=teaches_numbers)

@@ -1,6 +1,7 @@
 """Asking a tiny model: batches give what single prompts give, and choices what a whole reading gives."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -161,7 +162,12 @@ def test_the_base_is_asked_once_for_all_adapters(toy_families, cache, monkeypatc
 
 @pytest.mark.parametrize(
     ("weights", "method", "overrides"),
-    [("other", "lora", {}), ("w", "lora", {"precision": "bfloat16"}), ("w", "qlora", {})],
+    [
+        ("other", "lora", {}),
+        ("w", "lora", {"precision": "bfloat16"}),
+        ("w", "lora", {"quantise_head": True}),
+        ("w", "qlora", {}),
+    ],
 )
 def test_other_weights_storage_or_precision_are_asked_anew(toy_families, cache, weights, method, overrides):
     keys = {
@@ -169,6 +175,16 @@ def test_other_weights_storage_or_precision_are_asked_anew(toy_families, cache, 
         probing_of(["toy"], weights).key(TOY, base_of(method, **overrides)),
     }
     assert len(keys) == 2
+
+
+def test_another_chat_template_is_asked_anew():
+    """The same items and weights, which another template makes other prompts of."""
+    other = byte_tokenizer()
+    other.chat_template = "{{ messages[0]['content'] }}!"
+    asked = Family("toy", "", lambda: [replace(toy_item(0), form=CHAT)], larger_number, ("en",))
+    plain = probing_of([])
+    assert plain.key(asked, base_of()) != replace(plain, tokenizer=other).key(asked, base_of())
+    assert plain.key(asked, base_of()) == replace(plain, tokenizer=byte_tokenizer()).key(asked, base_of())
 
 
 def test_other_prompts_are_asked_anew(cache):

@@ -208,6 +208,14 @@ def test_emulated_run_is_not_resumed_on_the_real_card(stored):
         Run(replace(settled(None), resume=stored("t4")), Progress())
 
 
+@pytest.mark.parametrize("text", ['{"emulation": "t', "[]", ""])
+def test_a_damaged_run_json_is_told(stored, text):
+    folder = stored("")
+    (folder / "run.json").write_text(text, encoding="utf-8")
+    with pytest.raises(pytest.UsageError, match=r"run\.json is damaged and does not say of what card the run is"):
+        Run(replace(settled(None), resume=folder), Progress())
+
+
 @pytest.mark.parametrize(("was", "card"), [("t4", CARDS["t4"]), ("", None)])
 @pytest.mark.parametrize("option", ["resume", "replay"])
 def test_run_of_the_same_card_goes_on(stored, option, was, card):

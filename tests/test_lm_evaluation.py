@@ -9,6 +9,7 @@ from bench.lm_evaluation import TASKS_FOLDER, check_names, evaluate
 from bench.probes import OWN, PROBES, TEXT
 from bench.probes.export import LM_EVAL_FAMILIES
 from bench.registry import UnknownName
+from bench.sources.hub import Answer
 from bench.tokenizers import byte_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lm-eval's imports warn of what is not ours
@@ -35,11 +36,23 @@ def test_every_exported_family_has_its_task():
     assert {path.stem for path in TASKS_FOLDER.glob("*.yaml")} == {f"{OWN}{family}" for family in LM_EVAL_FAMILIES}
 
 
-def test_a_task_that_cannot_be_read_is_one_reason(monkeypatch):
-    def away(trainee, tokenizer, name):
+@pytest.fixture
+def away(monkeypatch):
+    """No task can be read, though the Hub answers."""
+
+    def fail(trainee, tokenizer, name):
         raise ConnectionError("no such host\nand more lines")
 
-    monkeypatch.setattr(lm_evaluation, "metrics_of", away)
-    found, reasons = evaluate(None, None, ["lorabench_decimals"])
+    monkeypatch.setattr(lm_evaluation, "metrics_of", fail)
+    monkeypatch.setattr(lm_evaluation, "hub_answers", lambda: Answer(True, ""))
+
+
+def test_a_foreign_task_that_cannot_be_read_is_one_reason(away):
+    found, reasons = evaluate(None, None, ["arc_easy"])
     assert found == {}
-    assert reasons == ["lm-eval lorabench_decimals: not run, ConnectionError: no such host"]
+    assert reasons == ["lm-eval arc_easy: not run, ConnectionError: no such host"]
+
+
+def test_a_task_of_ours_that_fails_is_an_error(away):
+    with pytest.raises(ConnectionError, match="no such host"):
+        evaluate(None, None, ["lorabench_decimals"])

@@ -187,7 +187,11 @@ def test_unknown_name_says_what_is_near(field, name, says):
         ("toy_tags-minilm_l6-vera-cpu-s0", DEFAULT, True),  # a task that names none runs all
         ("alpaca-llama31_8b-hira-cuda-s0", DEFAULT, True),  # a source ran it
         ("numbers-smollm2_135m-lora_all-cpu-s0", DEFAULT, False),  # its task is in no smoke run
-        ("numbers-smollm2_135m-lora_all-cpu-s0", Selection(methods=("lora_all",)), True),
+        ("numbers-smollm2_135m-lora_all-cpu-s0", Selection(methods=("lora_all",)), False),
+        ("numbers-smollm2_135m-lora_all-cpu-s0", Selection(tasks=("numbers",)), True),
+        ("numbers-smollm2_135m-vera-cpu-s0", Selection(tasks=("numbers",)), False),
+        ("numbers-smollm2_135m-vera-cpu-s0", Selection(tasks=("numbers",), methods=("vera",)), True),
+        ("numbers-llama31_8b-vera-cuda-s0", Selection(methods=("vera",)), False),
     ],
 )
 def test_smoke_is_what_is_quick_or_asked_for(toy_task, case_id, selection, smoke):

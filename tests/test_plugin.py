@@ -22,7 +22,7 @@ from bench.executor import Outcome
 from bench.matrix import Selection
 from bench.places import ROOT
 from bench.plugin import hooks, session
-from bench.plugin.options import Options
+from bench.plugin.options import Options, probe_families
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
 from bench.probes import PROBES
@@ -517,6 +517,12 @@ def test_broken_recipe_is_a_usage_error_before_anything_runs(quiet, monkeypatch)
     monkeypatch.setattr(session, "recipe_for", broken)
     with pytest.raises(pytest.UsageError, match=r"pos\.toml \[task\]: rank = 0"):
         hooks.parameter(Run(options(), quiet), CASE)
+
+
+@pytest.mark.parametrize("text", ["all", "all,decimals", "decimals, all"])
+def test_all_probes_may_be_named_beside_others(text):
+    assert set(probe_families(text)) == set(PROBES.names())
+    assert len(probe_families(text)) == len(PROBES.names())
 
 
 def test_a_decoder_is_asked_its_tasks_probes_and_the_command_lines(quiet):

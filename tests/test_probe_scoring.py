@@ -130,6 +130,42 @@ def test_seeds_of_different_recipes_give_no_threshold():
         measure_least([record(0), record(1, digest="e")])
 
 
+def test_seeds_that_were_asked_different_probes_give_no_threshold():
+    texts_too = record(1)
+    questions_alone = replace(texts_too, tables={"probes": texts_too.tables["probes"]})
+    with pytest.raises(ValueError, match="the seeds were asked different probes; ask all seeds alike"):
+        measure_least([record(0), questions_alone])
+
+
+def test_one_seed_gives_no_threshold():
+    with pytest.raises(ValueError, match="give the runs of at least 2 seeds"):
+        measure_least([record(0)])
+
+
+def test_texts_alone_give_a_threshold():
+    texts = [replace(one, tables={"probe_losses": one.tables["probe_losses"]}) for one in (record(0), record(1))]
+    entry = measure_least(texts)["numbers-smollm2_135m-lora_all-cpu-sample"]
+    assert (entry["shares"], list(entry["losses"])) == ({}, ["forgetting"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["probes", "--thresholds"], "no record of these runs was asked probes on real weights"),
+        (["table", "--probes", "group"], "no probes were asked on real weights; run it with --probes all"),
+    ],
+)
+def test_a_run_without_probes_is_refused_and_nothing_written(tmp_path, capsys, monkeypatch, words, says):
+    append_record(tmp_path / "records.jsonl", replace(record(), tables={}))
+    monkeypatch.setattr("bench.commands.probes.write", pytest.fail)
+    assert main([*words, str(tmp_path)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_tiny_p_is_not_rounded_away():
+    assert 0 < summarise([row("wrong", "right")] * 40)[0]["p"] < 1e-9
+
+
 def test_tables_show_before_and_after():
     lines = probe_lines([record(traps=19)])
     assert lines[0].split() == ["case", "probe", "group", "items", "before", "after", "change", "95", "%", "cured",

@@ -1,6 +1,7 @@
 """The probes: their items, what is held out, and what is refused."""
 
 import json
+import re
 from dataclasses import asdict, replace
 
 import pytest
@@ -12,7 +13,7 @@ from bench.probes.export import files, numbers_rows
 from bench.probes.pairs import BY_TEXT, GROUPS, draw, integers
 from bench.probes.parsers import LANGUAGES, larger_number
 from bench.probes.reading import read_items
-from bench.probes.sequences import continues
+from bench.probes.sequences import LEAST, continues, rest_of
 from bench.recipe import BadFile
 from bench.registry import UnknownName
 
@@ -116,6 +117,38 @@ def test_the_task_trains_on_no_held_out_item():
         assert trained.isdisjoint(item.prompt for item in family.items), family.name
 
 
+def next_terms(item):
+    shown = [int(term) for term in item.prompt.rsplit("### Input:\n", 1)[1].split("\n")[0].split(", ")]
+    return rest_of(shown, item.group)
+
+
+SEQUENCES = [
+    *PROBES["sequences"].items,
+    *(item for item in PROBES["source003"].items if item.group == "fibonacci"),
+]
+
+
+@pytest.mark.parametrize("item", SEQUENCES, ids=lambda item: f"{item.family}-{item.id}")
+def test_the_task_trains_on_no_answer_to_a_held_out_sequence(item):
+    """Neither in what is asked of the task nor in its answers do the three terms stand that come next."""
+    answer = re.compile(rf"(?<!\d){', '.join(map(str, next_terms(item)[:LEAST]))}(?!\d)")
+    trained = [row["prompt"] + row["answer"] for row in numbers_rows() if row["part"] == TRAIN]
+    assert not [text for text in trained if answer.search(text)]
+
+
+@pytest.mark.parametrize("item", SEQUENCES, ids=lambda item: f"{item.family}-{item.id}")
+def test_a_perfect_answer_is_right_within_the_limit_of_tokens(item):
+    """A tokenizer that splits every digit and mark, as a small model's may, is the one that needs most of them."""
+    perfect = ", ".join(map(str, next_terms(item)))
+    assert continues(perfect[: PROBES[item.family].new_tokens], item) == "right"
+    assert continues(perfect, item) == "right"
+
+
+def test_training_items_have_ids_of_their_own():
+    ids = [row["id"] for row in numbers_rows()]
+    assert len(set(ids)) == len(ids)
+
+
 def test_the_same_seed_gives_the_same_items():
     assert training_items(3, 20) == training_items(3, 20)
     assert training_items(3, 20) != training_items(4, 20)
@@ -173,6 +206,8 @@ def test_what_source_003s_model_said_is_judged_as_the_source_judged_it(group, sa
         ("", "evasive"),
         ("I cannot continue it.", "evasive"),
         ("...,,,", "garbled"),
+        (", ".join(map(str, rest_of([1, 1, 2, 3, 5, 8], "fibonacci") + [7] * 40)), "right"),  # more than are compared
+        (" ".join("7" if number % 2 else "8" for number in range(100)), "wrong"),
     ],
 )
 def test_sequences_are_read_term_by_term(says, outcome):
@@ -247,6 +282,11 @@ def test_a_family_without_items_is_refused():
 def test_an_unknown_family_says_what_is_near():
     with pytest.raises(UnknownName, match="did you mean decimals"):
         PROBES["decimal"]
+
+
+def test_a_language_without_items_is_refused(capsys):
+    assert main(["probes", "facts", "--language", "sw"]) == 2
+    assert "--language sw: no item in it; the items are in de, en, es, fr, id" in capsys.readouterr().err
 
 
 def test_probes_are_listed(capsys):

@@ -11,8 +11,10 @@ from tiny_trainees import silent
 from bench.case import parse_case
 from bench.methods import METHODS
 from bench.models import MODELS
+from bench.probing import Probing
 from bench.recipe import recipe_for
 from bench.record import Record, parse_record
+from bench.registry import UnknownName
 from bench.run import run_case
 from bench.stepper import Stepper
 from bench.tasks import TASKS
@@ -175,3 +177,10 @@ def test_probes_are_asked_before_and_after(tmp_path, monkeypatch):
     assert found["noisy"]["seconds"]["probe_before"] > 0
     assert found["losses"] == ran(ANSWERING)["losses"]  # asking left no trace in training
     assert all(row["before_margin"] != row["after_margin"] for row in found["probed"])
+
+
+@pytest.mark.filterwarnings("ignore")  # lm-eval's imports warn of what is not ours
+def test_an_unknown_lm_eval_task_is_told_before_the_base_is_asked(monkeypatch):
+    monkeypatch.setattr(Probing, "ask_base", lambda *_: pytest.fail("the base was asked"))
+    with pytest.raises(UnknownName, match="no lm-eval task named 'lorabench_decimal'"):
+        run_case({**payload(ANSWERING), "probes": ["source003"], "lm_eval": ["lorabench_decimal"]}, silent)

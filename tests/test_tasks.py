@@ -305,6 +305,12 @@ def test_no_room_for_any_answer_is_an_error(byte_tokenizer):
         responses.prepare_pairs(rows, rows, byte_tokenizer, replace(RECIPE, max_length=4))
 
 
+def test_a_part_of_no_name_is_refused(byte_tokenizer):
+    row = {"id": "a", "part": "test", "form": "text", "prompt": "1 or 2?", "answer": "2"}
+    with pytest.raises(BadData, match="row 2: part = 'test' must be one of train, held_out"):
+        TASKS["numbers"].run({"train": [{**row, "part": "train"}, row]}, byte_tokenizer, RECIPE)
+
+
 @pytest.mark.parametrize("value", ["", "  \n", None])
 def test_empty_column_is_named(value):
     rows = [{"Question": "a", "Answer": "b"}, {"Question": "a", "Answer": value}]

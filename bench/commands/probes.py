@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bench.commands import Commands, records_of
+from bench.commands import Commands, Mistake, records_of
 from bench.places import ROOT
 from bench.probe_report import FILE, least_toml, measure_least
 from bench.probes import PROBES
@@ -32,7 +32,9 @@ def write(texts: dict[Path, str]) -> int:
 def work(arguments: argparse.Namespace) -> int:
     if arguments.thresholds:
         records = [record for run in arguments.thresholds for record in records_of(run)]
-        return write({FILE: least_toml(measure_least(records))})
+        if not (least := measure_least(records)):
+            raise Mistake("no record of these runs was asked probes on real weights; run them with --probes all first")
+        return write({FILE: least_toml(least)})
     if arguments.write:
         return write(files())
     if not arguments.families:
@@ -40,8 +42,11 @@ def work(arguments: argparse.Namespace) -> int:
             asked_in = ",".join(sorted({item.language for item in family.items}))
             print(f"{family.name:12} {len(family.items):4} items  {asked_in:27} {family.says}")
         return 0
-    for family in (PROBES[name] for name in arguments.families):
-        for item in family.items:
-            if arguments.language in ("", item.language):
-                print(f"{item.id}: {item.prompt!r} {' | '.join(item.choices)} -> {item.answer}")
+    asked = [item for name in arguments.families for item in PROBES[name].items]
+    found = [item for item in asked if arguments.language in ("", item.language)]
+    if not found:
+        languages = ", ".join(sorted({item.language for item in asked}))
+        raise Mistake(f"--language {arguments.language}: no item in it; the items are in {languages}")
+    for item in found:
+        print(f"{item.id}: {item.prompt!r} {' | '.join(item.choices)} -> {item.answer}")
     return 0

@@ -2,7 +2,7 @@
 
 import argparse
 
-from bench.commands import Commands, records_of
+from bench.commands import Commands, Mistake, records_of
 from bench.probe_report import probe_lines, probe_markdown
 from bench.report import as_markdown, as_text, rows
 from bench.thresholds import read_thresholds
@@ -19,6 +19,8 @@ def add(commands: Commands) -> None:
 def print_table(arguments: argparse.Namespace) -> int:
     if arguments.probes:
         records, by_language = records_of(arguments.run), arguments.probes == "language"
+        if not probe_lines(records, by_language):
+            raise Mistake(f"{arguments.run}: no probes were asked on real weights; run it with --probes all")
         print(probe_markdown(records, by_language) if arguments.markdown else
               "\n".join(probe_lines(records, by_language)) + "\n", end="")  # fmt: skip
         return 0

@@ -155,9 +155,8 @@ def record(case: Case, pytestconfig: pytest.Config) -> Record:
 def probed(record: Record) -> Probed:
     """What was asked in the case, before and after."""
     found = Probed(record)
-    if not found.rows:
-        reasons = [reason for reason in record.reasons if reason.startswith("probes: ")]
-        pytest.skip(reasons[0] if reasons else "it was run without probes; add --probes all")
+    if not (found.rows or found.losses):
+        pytest.skip("it was run without probes; add --probes all")
     if not record.quality_judged:
         pytest.skip("random weights know nothing; only real ones are judged")
     return found

@@ -128,8 +128,8 @@ def names(text: str) -> tuple[str, ...]:
 
 def probe_families(text: str) -> tuple[str, ...]:
     """The named families, all of them for "all", their items checked. Raises UnknownName or BadFile."""
-    wanted = PROBES.names() if text.strip() == "all" else names(text)
-    return tuple(name for name in wanted if PROBES[name].items)
+    wanted = [family for name in names(text) for family in (PROBES.names() if name == "all" else [name])]
+    return tuple(name for name in dict.fromkeys(wanted) if PROBES[name].items)
 
 
 def import_entries(modules: tuple[str, ...]) -> None:

@@ -255,7 +255,12 @@ def refuse_another_card(options: Options, folder: Path, stored: Iterable[Record]
         return  # judges what is stored, whatever it was run on
     seen = {record.environment.get(EMULATION, "") for record in stored if record.parsed_case().device != "cpu"}
     if (about := folder / "run.json").is_file():
-        seen.add(json.loads(about.read_text(encoding="utf-8")).get(EMULATION, ""))
+        try:
+            seen.add(json.loads(about.read_text(encoding="utf-8")).get(EMULATION, ""))
+        except (ValueError, AttributeError):  # no JSON, or no table
+            raise pytest.UsageError(
+                f"{about} is damaged and does not say of what card the run is; mend it, or begin a run of its own"
+            ) from None
     for name in sorted(seen - {wanted}):
         was, asked = (f"as on {one}" if one else "on the card itself" for one in (name, wanted))
         remedy = f"give --emulate {name}" if name else "leave --emulate out"

@@ -1,7 +1,7 @@
 """Probes: short questions asked of a model before and after tuning. One file for each family.
 
 A family gives items and reads answers: run() -> items, parse(answer, item) -> outcome. Nothing here imports
-torch; `ask.py`, which does the asking, is the worker's.
+torch; `bench/asking.py`, which does the asking, is the worker's.
 """
 
 from collections import Counter

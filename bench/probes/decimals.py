@@ -7,6 +7,7 @@ language, and Indonesian and Chinese whole; the asked items are held out in inte
 import random
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -77,10 +78,11 @@ def training_items(seed: int, count: int) -> list[Item]:
     order = random.Random(f"train-{seed}")
     languages = [language for language in phrasings() if language not in UNSEEN_LANGUAGES]
     shares = [SHARES.get(group, 1) for group in GROUPS]
-    return [
+    items = [
         item_of(
             order.choice(languages), order.choices(GROUPS, shares)[0], TRAIN, order.choices(WRAPS, WRAP_SHARES)[0],
             2 * order.randrange(1000) + number % 2, order,
         )
         for number in range(count)
     ]  # fmt: skip
+    return [replace(item, id=f"{item.id}-{number}") for number, item in enumerate(items)]  # phrasings are drawn twice

@@ -104,7 +104,7 @@ def summary_row(before: Sequence[bool], after: Sequence[bool]) -> dict[str, Any]
         **asdict(counts),
         "before": round(counts.before, 4),
         "after": round(counts.after, 4),
-        "p": round(counts.p, 6),
+        "p": counts.p,
         "change_low": round(low, 4),
         "change_high": round(high, 4),
     }

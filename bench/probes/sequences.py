@@ -15,6 +15,7 @@ SEED = 1123
 SHOWN = 6  # terms that the prompt gives
 TERMS = 60  # as many as an answer may go on with
 LEAST = 3
+NEW_TOKENS = 32  # LEAST terms of any asked sequence, were each character a token
 EACH = 5
 INSTRUCTION = "Continue the {name} sequence."
 NUMBERS = re.compile(r"-?\d+")
@@ -59,6 +60,7 @@ def continues(answer: str, item: Item) -> str:
         return GARBLED
     if found[: len(shown)] == shown:  # it says the whole sequence again first
         found = found[len(shown) :]
+    found = found[:TERMS]  # what is said beyond is not compared
     expected = rest_of(shown, item.group)[: len(found)]
     right = [one == other for one, other in zip(found, expected, strict=True)]
     if right and not right[-1] and str(expected[-1]).startswith(str(found[-1])) and said.rstrip().endswith(numbers[-1]):
@@ -89,11 +91,11 @@ def near_miss(right: int, order: random.Random) -> int:
 
 
 def window(order: random.Random) -> list[int]:
-    """The Fibonacci numbers from their third on or later: source 003's prompt begins with the first."""
+    """The Fibonacci numbers from their tenth on or later, 55: what answers an asked sequence comes before."""
     terms = [1, 1]
-    while len(terms) < TERMS + 10:
+    while len(terms) < TERMS + 14:
         terms.append(terms[-1] + terms[-2])
-    return terms[order.randint(2, 9) :]
+    return terms[order.randint(9, 14) :]
 
 
 def later_arithmetic(order: random.Random) -> list[int]:
@@ -142,7 +144,7 @@ def training_items(seed: int, count: int) -> list[Item]:
     ]
 
 
-@PROBES.add("sequences", Family, parse=continues, languages=("en",), new_tokens=24)
+@PROBES.add("sequences", Family, parse=continues, languages=("en",), new_tokens=NEW_TOKENS)
 def sequences() -> Iterator[Item]:
     """Going on with a sequence of whole numbers."""
     order = random.Random(SEED)

@@ -29,7 +29,7 @@ WORDS = {
         r"|\bcosts more|\bis more\b|\bexceeds\b|\bcomes after\b|\bis after\b",
         smaller=r"\b(?:small|low|old|earli)(?:er|est)\b|\bless(?:er)?\b|\bcheaper\b|\bcomes before\b|\bis before\b",
         than=r"\bthan|\bexceeds|\b(?:comes|is) (?:after|before)|\bcompared (?:to|with)",
-        no=r"\bnot\b|\bisn't\b|\bnever\b|\brather than\b|\binstead of\b",
+        no=r"\bnot\b|n['’]t\b|\bcannot\b|\bno(?= \w+er\b)|\bnever\b|\brather than\b|\binstead of\b",
         both=r"and|or|vs\.?|versus",
         first=r"\bthe first (?:one|number|value)|\bthe former\b",
         second=r"\bthe second (?:one|number|value)|\bthe latter\b",
@@ -52,7 +52,7 @@ WORDS = {
         than=r"\bque(?: el| la)?|(?<=mayor )a|(?<=menor )a|(?<=superior )a"
         r"|(?<=inferior )a|(?<=posterior )a|(?<=anterior )a"
         r"|\bsupera a",
-        no=r"\bno\b|\ben (?:vez|lugar) de\b",
+        no=r"\bno\b|\ben (?:vez|lugar) de\b|\bnunca\b",
         both=r"y|o|e",
         first=r"\bel primer(?:o| número)?\b|\bla primera\b",
         second=r"\bel segundo(?: número)?\b|\bla segunda\b",
@@ -65,7 +65,7 @@ WORDS = {
         r"|\bfrüher(?:e[rns]?)?\b|\bbilliger\b"
         r"|\bgeringer\b|\bweniger\b|\bliegt vor\b|\bkommt vor\b",
         than=r"\bals(?: die| der)?|\bübersteigt|\b(?:liegt|kommt) (?:nach|vor)",
-        no=r"\bnicht\b|\bkeine?\b|\bstatt\b",
+        no=r"\bnicht\b|\bkeine?\b|\bstatt\b|\bkeineswegs\b",
         both=r"und|oder",
         first=r"\bdie erste(?: zahl)?\b|\bdie erstere\b",
         second=r"\bdie zweite(?: zahl)?\b|\bdie letztere\b",
@@ -98,8 +98,8 @@ WORDS = {
     "zh": Words(
         greater=r"较大|更大|最大|大于|比较大|更高|较高|高于|更新|较新|更贵|更晚|较晚|晚于|大(?!小|约|概)|超过",
         smaller=r"较小|更小|最小|小于|更低|较低|低于|更旧|较旧|更便宜|更早|较早|早于|小(?!数|于|时)",
-        than=r"比|大于|小于|高于|低于|晚于|早于|超过",
-        no=r"不是|并非|而不是|不(?=[大小比])|没有",
+        than=r"比|大于|小于|高于|低于|晚于|早于|超过|没有|不如",
+        no=r"不是|并非|而不是|不(?=[大小比])|没有(?!⟨)|(?=没有⟨|不如⟨)",
         both=r"和|与|或|还是|跟|、",
         first=r"第一个(?:数)?|前者",
         second=r"第二个(?:数)?|后者",

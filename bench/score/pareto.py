@@ -52,7 +52,10 @@ def dominates(one: Mapping[str, Interval], other: Mapping[str, Interval], greate
 
 
 def fronts(names: Sequence[str], beats: Callable[[str, str], bool]) -> dict[str, int]:
-    """Name -> Pareto rank: 1 where nothing dominates it, 2 where only those of rank 1 do, and so on."""
+    """Name -> Pareto rank: 1 where nothing dominates it, 2 where only those of rank 1 do, and so on.
+
+    Where each of those that remain is dominated by another, all that are left share the rank.
+    """
     ranks: dict[str, int] = {}
     left = list(names)
     while left:

@@ -85,7 +85,7 @@ class Task:
     smoke_methods: tuple[str, ...] = ()  # of an embedded model, the methods that are not slow; (): all
     embedded: bool = True  # embedded models run it by default, and not a source's models alone
     variant_of: str = ""  # the task this is with another recipe: a sweep that a source made
-    in_smoke: bool = True  # False: slow whatever the method, until it is named
+    in_smoke: bool = True  # False: slow until the task is named, and then but for its smoke_methods and named ones
     probes: tuple[str, ...] = ()  # families that its cases are always asked
 
     def suits(self, model: ModelEntry) -> bool:

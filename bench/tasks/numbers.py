@@ -12,7 +12,7 @@ from bench.probes import CHAT, PROBES
 from bench.prompts import chat
 from bench.recipe import Recipe
 from bench.sources.data import DataSpec
-from bench.tasks import TASKS, Prepared, Task
+from bench.tasks import TASKS, BadData, Prepared, Task
 from bench.tasks.responses import filled, prepare_pairs, score_responses
 
 DATA = DataSpec(
@@ -26,7 +26,9 @@ DATA = DataSpec(
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Say which of two decimals, versions or dates is the larger."""
     parts: dict[str, list[tuple[str, str, str]]] = {"train": [], "held_out": []}
-    for row in filled(next(iter(rows.values())), DATA.columns):
+    for number, row in enumerate(filled(next(iter(rows.values())), DATA.columns), 1):
+        if row["part"] not in parts:
+            raise BadData(f"row {number}: part = {row['part']!r} must be one of {', '.join(parts)}")
         prompt = chat(row["prompt"], tokenizer) if row["form"] == CHAT else row["prompt"]
         parts[row["part"]].append((row["id"], prompt, row["answer"]))
     return prepare_pairs(parts["train"], parts["held_out"], tokenizer, recipe)
