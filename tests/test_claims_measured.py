@@ -81,6 +81,7 @@ def test_nothing_is_not_run_with_the_command_that_settles_it():
         ({"data": {"identity": "sha256:other", "held_out_examples": 60}}, "other data, sha256:other where sha256:"),
         ({"quality_judged": False}, "random weights, whose quality is not judged"),
         ({"quality": {}}, "it has no f1"),
+        ({"environment": {"accelerator": "H", "emulation": "T4"}}, "an emulated T4"),
     ],
 )
 def test_record_that_does_not_fit_is_refused_by_name_and_not_averaged_in(tmp_path, changes, says):
@@ -104,6 +105,17 @@ def test_record_with_missing_examples_is_refused_by_name(tmp_path):
     path.write_text('{"key": "te', encoding="utf-8")
     cut = replace(other, folder=tmp_path)
     assert "its predictions are cut or damaged" in measured.judge(claim_of(MEASURED), evidence_of(one, cut)).says
+
+
+def test_damaged_predictions_do_not_end_the_judging_of_figures_that_need_none(tmp_path):
+    """Two records of one seed, whose predictions would tell which of them speaks."""
+    one = tagged_record(f"{LORA}-s0", 20, tmp_path, exact={"trainable_parameters": 5})
+    (tmp_path / one.record.predictions).write_text('{"key": "te', encoding="utf-8")
+    by = {"case": LORA, "figure": "trainable_parameters", "data": "sample", "seeds": 1}
+    claim = claim_of(
+        MEASURED, quantity="trainable_parameters", unit="parameters", value=5, comparator="equal", by=by
+    )
+    assert measured.judge(claim, evidence_of(one, replace(one))).state == "confirmed"
 
 
 def test_equivalence_holds_within_the_margin_and_fails_beyond(tmp_path):
@@ -182,6 +194,25 @@ def test_trend_by_the_course_of_the_losses(tmp_path):
     ):
         record = tagged_record(f"{LORA}-s0", 0, tmp_path, losses=[float(loss) for loss in losses])
         assert measured.judge(claim, evidence_of(record)).state == state
+
+
+def test_trend_is_refuted_only_if_the_losses_of_every_seed_rise(tmp_path):
+    by = {"case": LORA, "figure": "loss_change", "data": "sample", "seeds": 2, "course": True}
+    claim = claim_of(MEASURED, kind="trend", quantity="loss_change", unit="nats", value=0, comparator="below", by=by)
+    rising = [float(step) for step in range(6)]
+    for other, state in ((rising[::-1], "inconclusive"), (rising, "refuted")):
+        records = [
+            tagged_record(f"{LORA}-s{seed}", 0, tmp_path, losses=losses) for seed, losses in enumerate((rising, other))
+        ]
+        assert measured.judge(claim, evidence_of(*records)).state == state
+
+
+def test_test_that_decides_nothing_counts_in_holms_correction(tmp_path):
+    open_one = measured.judge(claim_of(MEASURED, value=0.97), evidence_of(*seeds(LORA, 20, tmp_path, sentences=20)))
+    assert open_one.state == "inconclusive"
+    assert open_one.p_value >= 0.05
+    decided = Verdict("x900-two", "confirmed", "seen", (), 0.03)
+    assert corrected({"x900-one": open_one, "x900-two": decided})["x900-two"].state == "inconclusive"
 
 
 def test_holm_makes_a_lone_small_p_value_of_many_inconclusive():

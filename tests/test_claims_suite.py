@@ -35,9 +35,17 @@ def test_fails_the_day_it_no_longer_holds(suite):
         suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "confirmed", "seen")}, replayed=False)
 
 
-def test_not_run_skips_with_its_reason(suite):
+@pytest.mark.parametrize(("expected", "replayed"), [("not_run", False), ("refuted", True)])
+def test_not_run_skips_with_its_reason(suite, expected, replayed):
+    claim = replace(CLAIM, expected=expected)
     with pytest.raises(pytest.skip.Exception, match="needs a card"):
-        suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "not_run", "needs a card")}, replayed=False)
+        suite.test_claim(claim, {CLAIM.id: Verdict(CLAIM.id, "not_run", "needs a card")}, replayed=replayed)
+
+
+def test_verdict_that_is_lost_fails(suite):
+    """The project stands behind a refutation, and nothing that is committed speaks of it any more."""
+    with pytest.raises(AssertionError, match="not_run, expected refuted: no record"):
+        suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "not_run", "no record")}, replayed=False)
 
 
 def test_run_with_too_few_seeds_fails_nothing_when_it_is_replayed(suite):

@@ -205,17 +205,18 @@ def decided(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
         return CONFIRMED, inside
     if outside < ALPHA:
         return REFUTED, outside
-    return INCONCLUSIVE, None
+    return INCONCLUSIVE, min(inside, outside)
 
 
 def judge_course(claim: Claim, sides: Sides, names: tuple[str, ...], refused: str) -> Verdict:
-    """Whether the losses of the steps fall, by Kendall's tau; of several seeds the weakest counts."""
+    """Whether the losses of the steps fall, by Kendall's tau: confirmed by the weakest seed, refuted if all rise."""
     found = [statistics.falls(stored.record.losses) for stored in sides.own.by_seed.values()]
     tau, p_value = max(found, key=lambda pair: pair[1])
-    state = CONFIRMED if p_value < ALPHA else REFUTED if p_value > 1 - ALPHA else INCONCLUSIVE
+    rises = 1 - min(p for _, p in found)  # against "some seed does not rise", by the one that rises least
+    state = CONFIRMED if p_value < ALPHA else REFUTED if rises < ALPHA else INCONCLUSIVE
     steps = [len(stored.record.losses) for stored in sides.own.by_seed.values()]
     says = (
         f"{prefix(claim)}{claim.place} says the loss falls; over {min(steps)} steps and {len(found)} seeds the weakest "
         f"Kendall's tau is {tau:.2f}, p = {p_value:.2g}; records {', '.join(names)}{refused}"
     )
-    return Verdict(claim.id, state, says, names, p_value if state == CONFIRMED else None)
+    return Verdict(claim.id, state, says, names, min(p_value, rises))
