@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from claim_records import TABLE, claim_of
 
+from bench.claims import gathering
 from bench.claims.verdict import Verdict
 from bench.places import ROOT
 from bench.plugin import claiming
@@ -60,6 +61,14 @@ def test_outcome_that_nobody_stands_behind_yet_is_told(suite):
     open_claim = replace(CLAIM, expected="not_run")
     with pytest.raises(pytest.skip.Exception, match="confirmed, and paper.toml stands behind no outcome yet: seen"):
         suite.test_claim(open_claim, {CLAIM.id: Verdict(CLAIM.id, "confirmed", "seen")}, replayed=False)
+
+
+def test_run_that_is_named_by_its_time_is_not_among_the_committed(monkeypatch, tmp_path):
+    for name in ("smoke", "20261126-003552"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "records.jsonl").write_text("", encoding="utf-8")
+    monkeypatch.setattr(gathering, "COMMITTED", tmp_path)
+    assert gathering.committed_runs() == [tmp_path / "smoke"]
 
 
 def test_mistake_in_a_file_is_one_sentence(monkeypatch):
