@@ -75,11 +75,11 @@ def test_pairing_takes_out_what_both_sides_share():
 
 @pytest.mark.parametrize("seeds", [2, 3])
 def test_interval_over_seeds_covers_what_it_says(seeds):
-    """Of 2,000 draws of so few seeds, 95 % of the intervals hold the true mean: within 4 standard errors of a share."""
-    draws = np.random.default_rng(seeds).normal(0.9, 0.01, size=(2000, seeds))
+    """Of 500 draws of so few seeds, 95 % of the intervals hold the true mean: within 4 standard errors of a share."""
+    draws = np.random.default_rng(seeds).normal(0.9, 0.01, size=(500, seeds))
     intervals = [statistics.over_seeds(list(values)) for values in draws]
     covered = np.mean([found.low <= 0.9 <= found.high for found in intervals])
-    assert covered == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 2000))
+    assert covered == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 500))
 
 
 def test_sides_of_unlike_shape_are_refused():
