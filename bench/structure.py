@@ -43,7 +43,6 @@ def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> di
     from bench.setting import quiet
 
     quiet()
-    torch.set_num_threads(payload.get("threads") or torch.get_num_threads())
     answers: list[Any] = []
     failures = []
     for question in payload["questions"]:

@@ -12,7 +12,7 @@ from bench.claims.verdict import INCONCLUSIVE, NOT_RUN, Verdict
 
 def test_claim(claim: Claim, verdicts: dict[str, Verdict], replayed: bool) -> None:
     verdict = verdicts[claim.id]
-    if verdict.state == NOT_RUN:
+    if verdict.state == NOT_RUN and (replayed or claim.expected == NOT_RUN):
         pytest.skip(verdict.says)
     if claim.expected == NOT_RUN:
         pytest.skip(f"{verdict.state}, and {claim.file} stands behind no outcome yet: {verdict.says}")

@@ -7,6 +7,7 @@ from bench.case import parse_case
 from bench.claims.admission import sample_identity
 from bench.claims.entry import parse_claim
 from bench.claims.evidence import Evidence, Stored
+from bench.claims.figures import span_counts, span_f1
 from bench.recipe import recipe_for
 from bench.record import Record
 
@@ -54,7 +55,7 @@ def claim_of(table, claim_id="x900-one", **changes):
     return parse_claim(claim_id, {**table, **changes}, BOOK, "paper.toml")
 
 
-def tagged_record(case, wrong_every, folder, sentences=60, **changes):
+def tagged_record(case, wrong_every, folder, sentences=61, **changes):
     """A record whose predictions take a wrong tag in every so many sentences; 0: never."""
     parsed = parse_case(case)
     examples = []
@@ -72,7 +73,6 @@ def tagged_record(case, wrong_every, folder, sentences=60, **changes):
         status="ok",
         recipe={"data": "sample", "epochs": 4},
         recipe_digest=recipe_for(parsed, "sample").digest(),
-        quality={"f1": 0.5, "loss": 1.0},
         quality_before={"f1": 0.0, "loss": 2.0},
         quality_judged=True,
         losses=[4.0, 3.0, 2.0, 1.0],
@@ -83,7 +83,8 @@ def tagged_record(case, wrong_every, folder, sentences=60, **changes):
         tables={"confusion": {"labels": TAGS}},
         predictions=f"predictions/{case}.jsonl",
     )
-    return Stored("run", folder, replace(record, **changes))
+    f1 = float(span_f1(span_counts(Stored("run", folder, record)).sum(axis=0)))
+    return Stored("run", folder, replace(record, **{"quality": {"f1": f1, "loss": 1.0}, **changes}))
 
 
 def evidence_of(*stored, claims=(), **more):

@@ -88,7 +88,8 @@ def test_mistake_in_a_claim_is_refused_with_file_id_and_key(changes, says):
         ({"case": "pos-minilm_l6-lora"}, "paper.toml [x900-one]: by.case: 'pos-minilm_l6-lora' is no case id"),
         ({"case": "pos-bert_base-lora-cuda"}, "paper.toml [x900-one]: by.case: runs bert_base, but the protocol's"),
         ({"data": "all"}, "paper.toml [x900-one]: by.data: 'all' is unknown; did you mean full?"),
-        ({"seeds": 0}, "paper.toml [x900-one]: by.seeds: must be at least 1"),
+        ({"seeds": 1}, "paper.toml [x900-one]: by.seeds: must be at least 2, for quality differs between seeds"),
+        ({"seeds": 0, "one_seed": True}, "paper.toml [x900-one]: by.seeds: must be at least 1"),
         ({"seeds": "3"}, "paper.toml [x900-one]: by.seeds: '3' must be int, not str"),
     ],
 )

@@ -1,17 +1,15 @@
 """Records feed claims: what fits is judged, what does not is refused by name, and a worse model turns the verdict."""
 
-import json
+import re
 from dataclasses import replace
 
 import pytest
 from claim_records import MEASURED, claim_of, evidence_of, tagged_record
 
-from bench.case import parse_case
-from bench.claims import measured, probe
+from bench.claims import measured, statistics
 from bench.claims.admission import matches
 from bench.claims.judge import corrected, judge_all
 from bench.claims.verdict import Verdict
-from bench.recipe import recipe_for
 
 LORA, FULL = "pos-minilm_l6-lora-cpu", "pos-minilm_l6-full-cpu"
 EQUIVALENT = {
@@ -21,6 +19,7 @@ EQUIVALENT = {
     "comparator": "within",
     "by": {"case": LORA, "against": FULL, "figure": "f1", "data": "sample", "seeds": 2},
 }
+ONE = {**MEASURED["by"], "seeds": 1, "one_seed": True}
 FASTER = {
     "kind": "direction",
     "quantity": "speedup",
@@ -47,16 +46,29 @@ def test_good_model_reaches_the_threshold_and_a_worse_one_does_not(tmp_path):
 
 def test_sentence_has_observed_expected_place_seeds_and_smallest_difference(tmp_path):
     says = measured.judge(claim_of(MEASURED, tolerance=0.01), evidence_of(*seeds(LORA, 20, tmp_path))).says
-    assert says.startswith("stand-in minilm_l6 for bert_base: f1 of pos-minilm_l6-lora-cpu is 0.978")
-    for part in ("2 seeds, 60 examples", "could have seen 0.0", "source 900, Table 1, row 2 says at least 0.9",
+    assert says.startswith("stand-in minilm_l6 for bert_base: f1 of pos-minilm_l6-lora-cpu is 0.975")
+    for part in ("; 2 seeds; could have seen 0.0", "source 900, Table 1, row 2 says at least 0.9",
                  "tolerance 0.01", "p = ", "records run/pos-minilm_l6-lora-cpu-s0"):  # fmt: skip
         assert part in says
 
 
 def test_too_few_examples_are_inconclusive_and_say_how_many_would_do(tmp_path):
-    found = measured.judge(claim_of(MEASURED, value=0.97), evidence_of(*seeds(LORA, 20, tmp_path, sentences=20)))
+    found = measured.judge(
+        claim_of(MEASURED, value=0.97, by=ONE), evidence_of(*seeds(LORA, 20, tmp_path, 1, sentences=20))
+    )
     assert found.state == "inconclusive"
-    assert "examples or steps would decide" in found.says
+    assert re.search(r"; at least [\d,]+ examples or steps would decide", found.says)
+    two = measured.judge(claim_of(MEASURED, value=0.975), evidence_of(*seeds(LORA, 20, tmp_path)))
+    assert two.state == "inconclusive"
+    assert "; more seeds are needed; records" in two.says
+
+
+def test_several_seeds_count_as_so_many_however_many_their_examples(tmp_path):
+    """Two seeds of 0.98 and 0.74, of 61 sentences each, do not tell that the method is above 0.8."""
+    unlike = [tagged_record(f"{LORA}-s{seed}", every, tmp_path) for seed, every in enumerate((20, 2))]
+    found = measured.judge(claim_of(MEASURED, value=0.7), evidence_of(*unlike))
+    assert found.state == "inconclusive"
+    assert f"p = {statistics.over_seeds([one.record.quality['f1'] for one in unlike]).p_above(0.7):.2g}" in found.says
 
 
 def test_too_few_seeds_are_inconclusive(tmp_path):
@@ -81,6 +93,7 @@ def test_nothing_is_not_run_with_the_command_that_settles_it():
         ({"data": {"identity": "sha256:other", "held_out_examples": 60}}, "other data, sha256:other where sha256:"),
         ({"quality_judged": False}, "random weights, whose quality is not judged"),
         ({"quality": {}}, "it has no f1"),
+        ({"environment": {"accelerator": "H", "emulation": "T4"}}, "an emulated T4"),
     ],
 )
 def test_record_that_does_not_fit_is_refused_by_name_and_not_averaged_in(tmp_path, changes, says):
@@ -99,11 +112,20 @@ def test_record_with_missing_examples_is_refused_by_name(tmp_path):
     path = tmp_path / other.record.predictions
     path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:50]), encoding="utf-8")
     found = measured.judge(claim_of(MEASURED), evidence_of(one, other))
-    assert "s1: missing examples, 50 of 60 are there" in found.says
+    assert "s1: missing examples, 50 of 61 are there" in found.says
     assert found.state == "inconclusive"
     path.write_text('{"key": "te', encoding="utf-8")
     cut = replace(other, folder=tmp_path)
     assert "its predictions are cut or damaged" in measured.judge(claim_of(MEASURED), evidence_of(one, cut)).says
+
+
+def test_damaged_predictions_do_not_end_the_judging_of_figures_that_need_none(tmp_path):
+    """Two records of one seed, whose predictions would tell which of them speaks."""
+    one = tagged_record(f"{LORA}-s0", 20, tmp_path, exact={"trainable_parameters": 5})
+    (tmp_path / one.record.predictions).write_text('{"key": "te', encoding="utf-8")
+    by = {"case": LORA, "figure": "trainable_parameters", "data": "sample", "seeds": 1}
+    claim = claim_of(MEASURED, quantity="trainable_parameters", unit="parameters", value=5, comparator="equal", by=by)
+    assert measured.judge(claim, evidence_of(one, replace(one))).state == "confirmed"
 
 
 def test_equivalence_holds_within_the_margin_and_fails_beyond(tmp_path):
@@ -111,7 +133,8 @@ def test_equivalence_holds_within_the_margin_and_fails_beyond(tmp_path):
     full = seeds(FULL, 20, tmp_path)
     near = measured.judge(claim, evidence_of(*seeds(LORA, 20, tmp_path), *full))
     far = measured.judge(claim, evidence_of(*seeds(LORA, 2, tmp_path), *full))
-    narrow = measured.judge(replace(claim, value=(0.0001,)), evidence_of(*seeds(LORA, 15, tmp_path), *full))
+    unlike = [tagged_record(f"{LORA}-s{seed}", every, tmp_path) for seed, every in enumerate((15, 20))]
+    narrow = measured.judge(replace(claim, value=(0.0001,)), evidence_of(*unlike, *full))
     assert (near.state, far.state, narrow.state) == ("confirmed", "refuted", "inconclusive")
 
 
@@ -184,6 +207,25 @@ def test_trend_by_the_course_of_the_losses(tmp_path):
         assert measured.judge(claim, evidence_of(record)).state == state
 
 
+def test_trend_is_refuted_only_if_the_losses_of_every_seed_rise(tmp_path):
+    by = {"case": LORA, "figure": "loss_change", "data": "sample", "seeds": 2, "course": True}
+    claim = claim_of(MEASURED, kind="trend", quantity="loss_change", unit="nats", value=0, comparator="below", by=by)
+    rising = [float(step) for step in range(6)]
+    for other, state in ((rising[::-1], "inconclusive"), (rising, "refuted")):
+        records = [
+            tagged_record(f"{LORA}-s{seed}", 0, tmp_path, losses=losses) for seed, losses in enumerate((rising, other))
+        ]
+        assert measured.judge(claim, evidence_of(*records)).state == state
+
+
+def test_test_that_decides_nothing_counts_in_holms_correction(tmp_path):
+    open_one = measured.judge(claim_of(MEASURED, value=0.975), evidence_of(*seeds(LORA, 20, tmp_path)))
+    assert open_one.state == "inconclusive"
+    assert open_one.p_value >= 0.05
+    decided = Verdict("x900-two", "confirmed", "seen", (), 0.03)
+    assert corrected({"x900-one": open_one, "x900-two": decided})["x900-two"].state == "inconclusive"
+
+
 def test_holm_makes_a_lone_small_p_value_of_many_inconclusive():
     many = {f"x900-{n}": Verdict(f"x900-{n}", "confirmed", "seen", (), 0.02) for n in range(5)}
     assert {verdict.state for verdict in corrected(many).values()} == {"inconclusive"}
@@ -195,45 +237,3 @@ def test_judge_all_gives_every_claim_a_verdict(tmp_path):
     claims = [claim_of(MEASURED), claim_of(MEASURED, "x900-two", value=0.99)]
     found = judge_all(claims, evidence_of(*seeds(LORA, 2, tmp_path), claims=claims))
     assert {name: verdict.state for name, verdict in found.items()} == {"x900-one": "refuted", "x900-two": "refuted"}
-
-
-def answering(said, folder):
-    case = "alpaca-smollm2_135m-qlora-cpu-s0"
-    record = tagged_record(case, 0, folder, sentences=1)
-    rows = [{"prompt": "Which one is larger?\n9.11 or 9.9?", "actual": "9.9", "generated": answer} for answer in said]
-    digest = recipe_for(parse_case(case), "sample").digest()
-    return replace(record, record=replace(record.record, tables={"generated": rows}, recipe_digest=digest))
-
-
-def test_answer_to_a_probe_is_that_of_the_tuned_model(tmp_path):
-    """The untrained model's answer, the wrong one here, does not speak."""
-    stored = answering([], tmp_path)
-    rows = [
-        {"key": "source003/en-larger", "said_before": "9.9 is larger", "said_after": "9.11 is larger"},
-        {"key": "source003/en-fibonacci", "said_before": "", "said_after": "9.9"},
-    ]
-    path = tmp_path / "predictions" / f"{stored.record.case}.probes.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert list(probe.answers(stored, "9.11 or 9.9?", "source003/en-larger")) == ["9.11 is larger"]
-    assert list(probe.answers(stored, "9.11 or 9.9?")) == []
-
-
-def test_answer_must_or_must_not_appear(tmp_path):
-    protocol = {"task": "alpaca", "model": "smollm2_135m", "method": "qlora", "data": "unstated", "recipe": "unstated",
-                "device": "unstated", "seeds": "unstated"}  # fmt: skip
-    by = {"case": "alpaca-smollm2_135m-qlora-cpu", "data": "sample", "asked": "9.11 or 9.9?"}
-    table = {**MEASURED, "kind": "probe", "quantity": "answer", "unit": "text", "value": "9.11 is larger",
-             "comparator": "contains", "protocol": protocol, "by": by, "stand_in_for": "llama31_8b"}  # fmt: skip
-    wrong = evidence_of(answering(["9.11 is larger than 9.9."], tmp_path))
-    right = evidence_of(answering(["9.9 is larger."], tmp_path))
-    mixed = evidence_of(answering(["9.9 is larger.", "9.11 is larger"], tmp_path))
-    assert [probe.judge(claim_of(table), seen).state for seen in (wrong, right, mixed)] == [
-        "confirmed",
-        "refuted",
-        "inconclusive",
-    ]
-    assert probe.judge(claim_of(table, comparator="lacks"), right).state == "confirmed"
-    assert "pytest suites/test_quality.py" in probe.judge(claim_of(table), evidence_of()).says
-    unasked = probe.judge(claim_of(table, by={**by, "asked": "fibonacci"}), right)
-    assert unasked.state == "not_run"
-    assert "no record answers 'fibonacci'" in unasked.says

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from claim_records import TABLE, claim_of
 
+from bench.claims import gathering
 from bench.claims.verdict import Verdict
 from bench.places import ROOT
 from bench.plugin import claiming
@@ -35,9 +36,17 @@ def test_fails_the_day_it_no_longer_holds(suite):
         suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "confirmed", "seen")}, replayed=False)
 
 
-def test_not_run_skips_with_its_reason(suite):
+@pytest.mark.parametrize(("expected", "replayed"), [("not_run", False), ("refuted", True)])
+def test_not_run_skips_with_its_reason(suite, expected, replayed):
+    claim = replace(CLAIM, expected=expected)
     with pytest.raises(pytest.skip.Exception, match="needs a card"):
-        suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "not_run", "needs a card")}, replayed=False)
+        suite.test_claim(claim, {CLAIM.id: Verdict(CLAIM.id, "not_run", "needs a card")}, replayed=replayed)
+
+
+def test_verdict_that_is_lost_fails(suite):
+    """The project stands behind a refutation, and nothing that is committed speaks of it any more."""
+    with pytest.raises(AssertionError, match="not_run, expected refuted: no record"):
+        suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "not_run", "no record")}, replayed=False)
 
 
 def test_run_with_too_few_seeds_fails_nothing_when_it_is_replayed(suite):
@@ -52,6 +61,14 @@ def test_outcome_that_nobody_stands_behind_yet_is_told(suite):
     open_claim = replace(CLAIM, expected="not_run")
     with pytest.raises(pytest.skip.Exception, match="confirmed, and paper.toml stands behind no outcome yet: seen"):
         suite.test_claim(open_claim, {CLAIM.id: Verdict(CLAIM.id, "confirmed", "seen")}, replayed=False)
+
+
+def test_run_that_is_named_by_its_time_is_not_among_the_committed(monkeypatch, tmp_path):
+    for name in ("smoke", "20261126-003552"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "records.jsonl").write_text("", encoding="utf-8")
+    monkeypatch.setattr(gathering, "COMMITTED", tmp_path)
+    assert gathering.committed_runs() == [tmp_path / "smoke"]
 
 
 def test_mistake_in_a_file_is_one_sentence(monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,17 @@ def test_at_least_eight_figures_of_several_sources():
     assert len(FIGURES) >= 8
     assert len({one.url for one in FIGURES}) >= 4
     assert len({one.id for one in FIGURES}) == len(FIGURES)
+
+
+def test_each_figure_names_an_address_or_a_document():
+    """A document without an address is one of the sources, by its title."""
+    assert [one.id for one in FIGURES if not one.url.startswith("https://")] == ["source_003"]
+
+
+def test_summary_has_the_median_of_an_even_number_of_errors():
+    one = replace(FIGURES[0], fitcheck_mib=0.9 * FIGURES[0].published_bytes / MIB)
+    cases = [Compared(one, int(one.published_bytes * share), None) for share in (1.1, 1.3)]
+    assert "The median of the absolute errors is 20% here and 10% by fitcheck-llm." in published.summary(cases)[0]
 
 
 def test_page_is_what_the_command_prints(capsys):

@@ -106,7 +106,7 @@ def test_answers_come_in_the_order_of_the_questions():
 
 
 def asked(questions):
-    return structure.answer({"questions": questions, "threads": 1}, lambda said: None)
+    return structure.answer({"questions": questions}, lambda said: None)
 
 
 def test_question_that_fails_loses_no_other_answer():

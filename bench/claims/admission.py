@@ -55,7 +55,7 @@ def admit(case: Case, size: str, figure: Figure, evidence: Evidence) -> Admitted
             refused.append(f"{stored.name}: {reason}")
             continue
         before = by_seed.get(own.seed)
-        if before is None or stored.examples or not before.examples:
+        if before is None or not figure.counts or stored.examples or not before.examples:
             by_seed[own.seed] = stored
     return one_data(by_seed, refused)
 
@@ -77,6 +77,8 @@ def complaint(stored: Stored, case: Case, size: str, figure: Figure, identity: s
     record = stored.record
     if not record.ok:
         return f"it {record.status.replace('_', ' ')}" + (f" ({record.reason})" if record.reason else "")
+    if card := record.environment.get("emulation"):
+        return f"an emulated {card}"
     wanted = recipe_for(case, size).digest()
     if record.recipe_digest != wanted:
         return f"of another recipe, digest {record.recipe_digest} where today's is {wanted}"

@@ -127,15 +127,6 @@ def least_flops(model: str, rows: Operand, tokens_per_row: Operand, checkpointin
     return Result(each * weights * rows.value * tokens_per_row.value, how)
 
 
-@CALCULATIONS.add("least_seconds", Calculation, fails_as=IMPLAUSIBLE)
-def least_seconds(
-    model: str, rows: Operand, tokens_per_row: Operand, peak: Operand, checkpointing: bool = False
-) -> Result:
-    """Seconds those FLOPs take at a device's peak (FLOP/s)."""
-    work = least_flops(model, rows, tokens_per_row, checkpointing)
-    return Result(work.value / peak.value, f"{work.how} at the peak of {peak.value / 1e12:g} TFLOP/s")
-
-
 @CALCULATIONS.add("weight_bytes", Calculation, fails_as=IMPLAUSIBLE)
 def weight_bytes(model: str, bits: int, embedding_bits: int = 16) -> Result:
     """Bytes of the weights alone: linear layers in `bits`, embeddings and head in embedding_bits."""

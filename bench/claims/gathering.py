@@ -18,8 +18,8 @@ WORK = "models looked into"
 
 
 def committed_runs() -> list[Path]:
-    """The folders of results/runs in the order of their names."""
-    return sorted(path.parent for path in COMMITTED.glob("*/records.jsonl"))
+    """The folders of results/runs in the order of their names, but for those named by a time: a person's own."""
+    return sorted(path.parent for path in COMMITTED.glob("[!0-9]*/records.jsonl"))
 
 
 def ask(questions: Sequence[Question], entries: tuple[str, ...] = ()) -> tuple[dict[str, Any], str]:

@@ -7,7 +7,8 @@ case and against are case ids without their seed. With `against` the figure is c
 the claim's unit is ×, else as a difference. against_figure names another figure of the other side. times
 multiplies the figure: an epoch's seconds are those of a step times its steps. on names the device that the
 source used, a card's name or "8 cores"; records of others are refused. A trend may say course = true: the
-losses of every step are tested for falling.
+losses of every step are tested for falling. one_seed = true: a quality of a single run is meant, not that of the
+method, which takes two seeds or more.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,9 @@ from bench.registry import UnknownName
 from bench.tasks import TASKS
 
 REQUIRED = {"case": (str,), "figure": (str,), "data": (str,), "seeds": (int,)}
-OPTIONAL = {"against": (str,), "against_figure": (str,), "course": (bool,), "times": (int,), "on": (str,)}
+OPTIONAL = {"against": (str,), "against_figure": (str,), "course": (bool,), "times": (int,), "on": (str,),
+            "one_seed": (bool,)}  # fmt: skip
+SEEDS_DIFFER = ", for quality differs between seeds; a claim of a single run says one_seed = true"
 NEEDS_AGAINST = ("equivalence", "direction")
 
 
@@ -67,8 +70,9 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
         if key in claim.by:
             known(where, f"by.{key}", claim.by[key], FIGURES)
     known(where, "by.data", claim.by["data"], ("sample", "full"))
-    if claim.by["seeds"] < 1:
-        raise refuse(where, "by.seeds", "must be at least 1")
+    least = 2 if FIGURES[claim.by["figure"]].quality and not claim.by.get("one_seed") else 1
+    if claim.by["seeds"] < least:
+        raise refuse(where, "by.seeds", f"must be at least {least}" + SEEDS_DIFFER * (least - 1))
     if claim.kind in NEEDS_AGAINST and not {"against", "against_figure"} & claim.by.keys():
         raise refuse(where, "by", f"lacks against or against_figure, which a claim of {claim.kind} needs")
     cases = [case_of(claim.by[key], where, f"by.{key}") for key in ("case", "against") if key in claim.by]
@@ -149,8 +153,8 @@ def paired_seeds(sides: Sides) -> list[int]:
 
 
 def estimated(claim: Claim, sides: Sides, seeds: list[int]) -> Estimate:
-    """The figure, or its quotient or difference, with its interval: by resampling examples and seeds where there
-    are examples, by the spread over steps for seconds, over seeds otherwise."""
+    """The figure, or its quotient or difference, with its interval: by the spread over steps for seconds, over seeds
+    where there are several, by resampling the examples of one."""
     figure = FIGURES[claim.by["figure"]]
     other_figure = FIGURES[claim.by.get("against_figure", figure.name)]
     own = [sides.own.by_seed[seed] for seed in seeds]
@@ -158,7 +162,7 @@ def estimated(claim: Claim, sides: Sides, seeds: list[int]) -> Estimate:
     others = [(sides.other or sides.own).by_seed[seed] for seed in seeds] if compared else []
     if claim.unit == "x":
         return quotient(figure, other_figure, own, others)
-    if figure.counts and figure.metric and all(stored.examples for stored in (*own, *others)):
+    if len(seeds) == 1 and figure.counts and all(stored.examples for stored in (*own, *others)):
         return resampled(figure, own, others)
     values = [number(figure, stored) for stored in own]
     if compared:
@@ -186,11 +190,11 @@ def quotient(figure: Figure, other_figure: Figure, own: list[Stored], others: li
 
 
 def resampled(figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
+    """Of one seed on each side."""
     assert figure.counts is not None
     assert figure.metric is not None
-    counts = np.stack([figure.counts(stored) for stored in own])
-    paired = np.stack([figure.counts(stored) for stored in others]) if others else None
-    return statistics.bootstrap(counts, figure.metric, paired)
+    paired = figure.counts(others[0]) if others else None
+    return statistics.bootstrap(figure.counts(own[0]), figure.metric, paired)
 
 
 def decided(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
@@ -198,6 +202,8 @@ def decided(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
     if estimate.error == 0:
         holds = satisfied(estimate.value, claim.value, claim.comparator, claim.tolerance)
         return (CONFIRMED if holds else REFUTED), None
+    if np.isinf(estimate.error):
+        return INCONCLUSIVE, None  # seen once: no test can be made
     low, high = bounds(claim)
     inside = max(estimate.p_above(low), estimate.p_below(high))
     outside = min(1.0, min(estimate.p_below(low), estimate.p_above(high)) * (1 if np.isinf([low, high]).any() else 2))
@@ -205,17 +211,18 @@ def decided(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
         return CONFIRMED, inside
     if outside < ALPHA:
         return REFUTED, outside
-    return INCONCLUSIVE, None
+    return INCONCLUSIVE, min(inside, outside)
 
 
 def judge_course(claim: Claim, sides: Sides, names: tuple[str, ...], refused: str) -> Verdict:
-    """Whether the losses of the steps fall, by Kendall's tau; of several seeds the weakest counts."""
+    """Whether the losses of the steps fall, by Kendall's tau: confirmed by the weakest seed, refuted if all rise."""
     found = [statistics.falls(stored.record.losses) for stored in sides.own.by_seed.values()]
     tau, p_value = max(found, key=lambda pair: pair[1])
-    state = CONFIRMED if p_value < ALPHA else REFUTED if p_value > 1 - ALPHA else INCONCLUSIVE
+    rises = 1 - min(p for _, p in found)  # against "some seed does not rise", by the one that rises least
+    state = CONFIRMED if p_value < ALPHA else REFUTED if rises < ALPHA else INCONCLUSIVE
     steps = [len(stored.record.losses) for stored in sides.own.by_seed.values()]
     says = (
         f"{prefix(claim)}{claim.place} says the loss falls; over {min(steps)} steps and {len(found)} seeds the weakest "
         f"Kendall's tau is {tau:.2f}, p = {p_value:.2g}; records {', '.join(names)}{refused}"
     )
-    return Verdict(claim.id, state, says, names, p_value if state == CONFIRMED else None)
+    return Verdict(claim.id, state, says, names, min(p_value, rises))

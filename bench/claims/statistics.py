@@ -1,6 +1,6 @@
 """Intervals and tests, each a few lines on scipy and numpy.
 
-Counts of examples are arrays (seeds, examples, columns); a metric is a function of the columns' sums.
+Counts of examples are arrays (examples, columns); a metric is a function of the columns' sums.
 """
 
 import math
@@ -117,39 +117,27 @@ def relative_error(median: float, iqr: float, count: int) -> float:
 
 
 def bootstrap(counts: np.ndarray, metric: Metric, paired_with: np.ndarray | None = None) -> Estimate:
-    """metric of counts (seeds, examples, columns), or its difference from paired_with's, over examples and seeds.
+    """metric of one seed's counts (examples, columns), or its difference from paired_with's, over examples.
 
-    Each resample draws seeds, and examples that are the same for every seed and for both sides: a sentence
-    that is hard for one method is hard for the other. Raises ValueError where the two sides differ in shape.
+    Each resample draws examples that are the same for both sides: a sentence that is hard for one method is hard
+    for the other. Seeds are not resampled: of two or three such an interval is far too narrow, and over_seeds has
+    Student's. Raises ValueError where the two sides differ in shape.
     """
     if paired_with is not None and paired_with.shape != counts.shape:
         raise ValueError(f"paired counts differ in shape: {counts.shape} and {paired_with.shape}")
     sides = [counts] if paired_with is None else [counts, paired_with]
-    seeds, examples, _ = counts.shape
+    examples = len(counts)
     random = np.random.default_rng(RESAMPLING_SEED)
     samples: list[float] = []
     while len(samples) < RESAMPLES:
-        weights = random.multinomial(examples, np.full(examples, 1 / examples), size=CHUNK)
-        drawn = random.integers(seeds, size=(CHUNK, seeds))
-        parts = [mean_over_drawn(side, weights, drawn, metric) for side in sides]
+        weights = random.multinomial(examples, np.full(examples, 1 / examples), size=CHUNK).astype(float)
+        parts = [metric(weights @ side) for side in sides]
         samples += list(parts[0] if len(parts) == 1 else parts[0] - parts[1])
-    seen = [float(metric(side.sum(axis=1)).mean()) for side in sides]
+    seen = [float(metric(side.sum(axis=0))) for side in sides]
     value = seen[0] if len(seen) == 1 else seen[0] - seen[1]
     low, high = np.quantile(samples, [ALPHA / 2, 1 - ALPHA / 2])
     error = float(np.std(samples, ddof=1))
-    return Estimate(value, float(low), float(high), error, seeds, examples, tuple(samples))
-
-
-def mean_over_drawn(side: np.ndarray, weights: np.ndarray, drawn: np.ndarray, metric: Metric) -> np.ndarray:
-    """(resamples,) the metric of each seed's weighted sums, averaged over the seeds drawn."""
-    sums = np.tensordot(weights.astype(float), side, axes=(1, 1))  # (resamples, seeds, columns)
-    each = metric(sums)  # (resamples, seeds)
-    return np.take_along_axis(each, drawn, axis=1).mean(axis=1)
-
-
-def equivalence_p(estimate: Estimate, margin: float) -> float:
-    """Two one-sided tests: the larger p-value against "at most -margin" and "at least margin"."""
-    return max(estimate.p_above(-margin), estimate.p_below(margin))
+    return Estimate(value, float(low), float(high), error, 1, examples, tuple(samples))
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

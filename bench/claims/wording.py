@@ -57,10 +57,12 @@ def sentence(claim: Claim, estimate: Estimate, state: str, p_value: float | None
 
 
 def enough(claim: Claim, estimate: Estimate) -> str:
-    """How many examples, or seeds, would decide."""
+    """How many examples of a single seed would decide at the least; spread over seeds says nothing of how many."""
+    if estimate.seeds > 1:
+        return "; more seeds are needed"
     distance = min(abs(estimate.value - bound) for bound in bounds(claim))
     needed = examples_needed(estimate, distance)
-    return f"; about {needed:,} examples or steps would decide" if needed else "; more seeds are needed"
+    return f"; at least {needed:,} examples or steps would decide" if needed else "; more seeds are needed"
 
 
 def missing(claim: Claim, suite: str = "suites/test_quality.py") -> str:

@@ -8,6 +8,7 @@ and of what an allocator reserved, where a prediction is of what tensors hold.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from statistics import median
 from typing import Any
 
 from bench.cards import GIB, MIB
@@ -168,12 +169,12 @@ def page(cases: Iterable[Compared]) -> list[str]:
 
 
 def summary(found: list[Compared]) -> list[str]:
-    """How many agree, and the middle of the absolute errors of each predictor."""
+    """How many agree, and the median of the absolute errors of each predictor."""
     agree = sum(case.judgement == "agrees" for case in found)
     unexplained = sum(case.judgement == "**unexplained**" for case in found)
-    ours = sorted(abs(case.error(case.traced_bytes or case.closed_bytes)) for case in found)
-    theirs = sorted(abs(case.error(case.published.fitcheck_mib * MIB)) for case in found)
+    ours = median(abs(case.error(case.traced_bytes or case.closed_bytes)) for case in found)
+    theirs = median(abs(case.error(case.published.fitcheck_mib * MIB)) for case in found)
     return [
-        f"{agree} of {len(found)} agree within {AGREES:.0%}, {unexplained} are unexplained. The middle of the absolute "
-        f"errors is {ours[len(ours) // 2]:.0%} here and {theirs[len(theirs) // 2]:.0%} by fitcheck-llm.",
+        f"{agree} of {len(found)} agree within {AGREES:.0%}, {unexplained} are unexplained. The median of the absolute "
+        f"errors is {ours:.0%} here and {theirs:.0%} by fitcheck-llm.",
     ]

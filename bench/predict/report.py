@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.cards import CARDS, GIB, MIB
+from bench.cards import CARDS, CONTEXT_BYTES, GIB, LOST_SHARE, MIB
 from bench.predict import terms
 from bench.predict.question import Question
 
@@ -93,7 +93,10 @@ def row(name: str, cells: list[str]) -> str:
 
 def cards_table(prediction: Prediction) -> list[str]:
     """Each card: what it has, what of it is usable, whether the peak is within that."""
-    lines = ["cards: total, usable (less 600 MiB of CUDA's own and 3 % that the allocator cannot hand out)"]
+    lines = [
+        f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own and {100 * LOST_SHARE:.0f} % that the "
+        "allocator cannot hand out)"
+    ]
     for card in CARDS:
         left = card.room_bytes - prediction.peak_bytes
         verdict = f"fits, {left / GIB:.1f} GiB free" if left >= 0 else f"lacks {-left / GIB:.1f} GiB"
