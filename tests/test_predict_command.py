@@ -13,7 +13,7 @@ from bench.predict.closed_form import closed_form
 from bench.predict.question import ask
 from bench.predict.report import Prediction, as_text
 from bench.predict.search import DoesNotFit, largest, largest_that_fits
-from bench.predict.trace import Traced
+from bench.predict.terms import Peaks
 from bench.registry import unknown
 
 QUICK = ("predict", "--model", "llama31_8b", "--method", "qlora", "--quick")
@@ -30,7 +30,7 @@ def told(capsys, *words):
 @pytest.fixture
 def no_trace(monkeypatch):
     """The closed form in the trace's place: what the command does with it is the same, and takes no time."""
-    monkeypatch.setattr(ways, "trace_of", lambda question: Traced(closed_form(question).phases, {}))
+    monkeypatch.setattr(ways, "trace_of", lambda question: Peaks(closed_form(question).phases))
 
 
 def test_quick_answer_has_terms_phases_and_cards(capsys):

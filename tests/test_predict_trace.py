@@ -13,7 +13,8 @@ from bench.models import MODELS
 from bench.predict import terms
 from bench.predict.as_cuda import as_cuda
 from bench.predict.fake import Answers, fake_tensors
-from bench.predict.trace import Traced, follow, full_batch, trace
+from bench.predict.terms import Peaks
+from bench.predict.trace import follow, full_batch, trace
 
 PAIRS = [(model, method.name) for model in TINY for method in METHODS if method.suits(MODELS[model])]
 CHECKPOINTED = [(model, method) for model in TINY for method in ("lora", "qlora", "full")]
@@ -51,8 +52,8 @@ def test_second_step_holds_the_optimizers_states():
 
 
 def test_peak_is_of_the_highest_phase():
-    found = Traced({"forward": {"a": 1}, "backward": {"a": 2, "b": 3}}, {})
-    assert (found.peak_phase, found.peak_bytes, found.terms) == ("backward", 5, {"a": 2, "b": 3})
+    found = Peaks({"forward": {"a": 1}, "backward": {"a": 2, "b": 3}})
+    assert (found.peak_bytes, found.terms) == (5, {"a": 2, "b": 3})
 
 
 def test_a_card_keeps_less_of_attention_than_a_processor():

@@ -14,7 +14,7 @@ from bench.cards import MIB
 from bench.measure.environment import library_versions
 from bench.places import RESULTS
 from bench.predict.question import Question, ask
-from bench.predict.report import peak, peak_phase
+from bench.predict.terms import peak, peak_phase
 from bench.predict.ways import trace_of
 from bench.record import BadRecord, write_atomically
 

@@ -5,14 +5,13 @@ trains and its AdamW states in float32. The second step, when the states exist. 
 down in `layers`; what trains is counted by the method's own formula.
 """
 
-from dataclasses import dataclass
-
 from bench.measure.parameters import formula
 from bench.methods import ADAPTER, ALL, INT8, NF4
 from bench.models import ENCODER
 from bench.models.shapes import head_parameters, linear_layers, stack_parameters, total_parameters
 from bench.predict import layers, savings, terms
 from bench.predict.question import Question
+from bench.predict.terms import Peaks
 
 SINGLE = 4  # bytes of a float32
 IDS = 8  # bytes of an int64
@@ -35,26 +34,7 @@ class NoClosedForm(ValueError):
     """The method has none; the trace has a figure for it."""
 
 
-@dataclass(frozen=True)
-class Closed:
-    """Bytes by term for each phase, at the highest moment of the phase."""
-
-    phases: dict[str, dict[str, int]]
-
-    @property
-    def peak_phase(self) -> str:
-        return max(self.phases, key=lambda phase: sum(self.phases[phase].values()))
-
-    @property
-    def terms(self) -> dict[str, int]:
-        return self.phases[self.peak_phase]
-
-    @property
-    def peak_bytes(self) -> int:
-        return sum(self.terms.values())
-
-
-def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Closed:
+def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peaks:
     """The bytes of the question's step. Raises NoClosedForm for a method whose update is not two thin products.
 
     chunk: positions whose logits exist at once, 0 for all (or as the recipe says); double: NF4's scales quantised.
@@ -77,7 +57,7 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Clos
     bottom = {terms.KEPT: kept // count_of_layers, terms.WORKING: working,
               terms.GRADIENTS: trains - last_gradient(question)}  # fmt: skip
     backward = max(loss, top, bottom, key=lambda moment: sum(moment.values()))
-    return Closed({
+    return Peaks({
         terms.FORWARD: tidy(resting, {terms.KEPT: in_forward, terms.LOGITS: half + 2 * single}),
         terms.BACKWARD: tidy(resting, backward),
         terms.OPTIMIZER: tidy(resting, {terms.GRADIENTS: trains}),

@@ -10,7 +10,7 @@ from bench.models import ENCODER, MODELS
 from bench.predict import terms
 from bench.predict.closed_form import NoClosedForm, closed_form
 from bench.predict.question import TAGS, Question
-from bench.predict.report import total
+from bench.predict.terms import total
 from bench.recipe import Recipe
 
 

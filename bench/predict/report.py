@@ -1,14 +1,12 @@
 """A prediction as text for a person, and as plain data for a program."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.cards import CARDS, CONTEXT_BYTES, GIB, LOST_SHARE, MIB
 from bench.predict import terms
 from bench.predict.question import Question
-
-Phases = Mapping[str, Mapping[str, int]]
+from bench.predict.terms import Phases, peak, peak_phase, total
 
 
 @dataclass(frozen=True)
@@ -43,18 +41,6 @@ class Prediction:
             "reasons": self.reasons,
         }
         return json.dumps(said, indent=1)
-
-
-def total(amounts: Mapping[str, int]) -> int:
-    return sum(amounts.values())
-
-
-def peak(phases: Phases) -> int:
-    return max(map(total, phases.values()), default=0)
-
-
-def peak_phase(phases: Phases) -> str:
-    return max(phases, key=lambda phase: total(phases[phase]))
 
 
 def as_text(prediction: Prediction) -> list[str]:

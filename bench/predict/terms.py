@@ -1,5 +1,8 @@
 """What the bytes of a training step are of, and its phases: the words that both predictions use."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 LINEAR = "weights, not quantised"
 PACKED = "weights, quantised codes"
 SCALES = "scales of the quantised"
@@ -20,3 +23,33 @@ FORWARD = "forward"
 BACKWARD = "backward"
 OPTIMIZER = "optimizer"
 PHASES = (FORWARD, BACKWARD, OPTIMIZER)
+
+Phases = Mapping[str, Mapping[str, int]]
+
+
+def total(amounts: Mapping[str, int]) -> int:
+    return sum(amounts.values())
+
+
+def peak(phases: Phases) -> int:
+    return max(map(total, phases.values()), default=0)
+
+
+def peak_phase(phases: Phases) -> str:
+    return max(phases, key=lambda phase: total(phases[phase]))
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Bytes by term at the highest moment of each phase; a phase's bytes are the sum of its terms."""
+
+    phases: dict[str, dict[str, int]]
+
+    @property
+    def terms(self) -> dict[str, int]:
+        """The bytes of each term when all together are most."""
+        return self.phases[peak_phase(self.phases)]
+
+    @property
+    def peak_bytes(self) -> int:
+        return peak(self.phases)

@@ -8,7 +8,6 @@ nothing is held, so 70 B parameters need no more memory here than two layers do.
 import contextlib
 import gc
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,33 +22,13 @@ from bench.models import DECODER, ModelEntry
 from bench.predict import savings, terms
 from bench.predict.as_cuda import CudaLike, as_cuda
 from bench.predict.fake import Answers, answered, fake_tensors
+from bench.predict.terms import Peaks
 from bench.recipe import Recipe
 from bench.sources.weights import SYNTHETIC, Weights
 
 STEPS = 2  # the second one has the optimizer's states from the start
 PLANNED_STEPS = 1000  # what schedules are told; AdaLoRA prunes by it
 RANDOM_WEIGHTS = Weights(None, SYNTHETIC, "a prediction needs no weights", SYNTHETIC)
-
-
-@dataclass(frozen=True)
-class Traced:
-    """Bytes by term at the highest moment of each phase; a phase's bytes are the sum of its terms."""
-
-    phases: dict[str, dict[str, int]]
-    resting: dict[str, int]
-
-    @property
-    def peak_phase(self) -> str:
-        return max(self.phases, key=lambda phase: sum(self.phases[phase].values()))
-
-    @property
-    def terms(self) -> dict[str, int]:
-        """The bytes of each term when all together are most."""
-        return self.phases[self.peak_phase]
-
-    @property
-    def peak_bytes(self) -> int:
-        return sum(self.terms.values())
 
 
 def full_batch(entry: ModelEntry, recipe: Recipe, device: str = "cpu") -> Batch:
@@ -70,7 +49,7 @@ def build(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device
     return train.Trainee(model, method, recipe, batching, device)
 
 
-def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, device: str = "cuda:0") -> Traced:
+def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, device: str = "cuda:0") -> Peaks:
     """The bytes of training steps on the device. Raises Unsupported for a method that does not suit the model."""
     method.check(entry, recipe)
     with fake_tensors(), as_cuda() if device != "cpu" else contextlib.nullcontext():
@@ -80,7 +59,7 @@ def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, de
         return follow(trainee, batch, answered)
 
 
-def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plainly) -> Traced:
+def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plainly) -> Peaks:
     """STEPS training steps of the batch, on whatever tensors the trainee is made of; run does the operations."""
     vocabulary = trainee.batching.vocabulary
     phase = [terms.FORWARD]
@@ -102,12 +81,11 @@ def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plain
         for tensor, term in model_tensors(trainee.model):
             if tensor is not table_on_host(trainee):
                 storages.add(tensor, term)
-        resting = dict(storages.terms)
         for tensor in (batch.input_ids, batch.labels, batch.attention_mask):
             storages.add(tensor, terms.BATCH)
         with gradients_named(trainee.model, storages):
             take_steps(trainee, batch, storages, phase)
-    return Traced({name: {k: v for k, v in peak.items() if v} for name, peak in storages.peaks.items()}, resting)
+    return Peaks({name: {k: v for k, v in held.items() if v} for name, held in storages.peaks.items()})
 
 
 def table_on_host(trainee: train.Trainee) -> torch.Tensor | None:
