@@ -467,7 +467,8 @@ def test_stop_does_not_wait_for_the_preload(tmp_path, monkeypatch):
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
 sys.path[:0] = {path!r}
 from bench.executor import Executor, Job
 def show(*said):
