@@ -335,10 +335,12 @@ def test_nothing_to_score_is_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err == f"bench: nothing to score: {RECORD.case}: crashed, signal 9\n"
 
 
-def test_committed_seeds_tell_full_fine_tuning_is_dominated(capsys):
-    """full's F1 overlaps rslora's, and rslora takes less memory, disk and time beyond the noise."""
+def test_committed_seeds_tell_what_is_dominated(capsys):
+    """dora's F1 overlaps lora_all's, which takes less memory, disk and time; full's F1 is above all beyond the noise."""
     assert main(["score", "seeds-smoke", "--json"]) == 0
-    standings = {one["method"]: one for one in json.loads(capsys.readouterr().out)["groups"][0]["standings"]}
-    assert len(standings) == 16
-    assert "rslora" in standings["full"]["dominated_by"]
-    assert standings["prompt"]["place"] == 1
+    groups = {one["name"]: one for one in json.loads(capsys.readouterr().out)["groups"]}
+    standings = {one["method"]: one for one in groups["pos-minilm_l6-cpu-sample"]["standings"]}
+    assert len(standings) == 11
+    assert "lora_all" in standings["dora"]["dominated_by"]
+    assert standings["full"]["dominated_by"] == []
+    assert standings["full"]["place"] == 11
