@@ -1,7 +1,7 @@
 """Which records may speak of a claim. Every other one of the same case is refused by name, never averaged in."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -112,31 +112,31 @@ def of_one_run(sides: list[Admitted]) -> tuple[list[Admitted], list[str]]:
     first = next((stored for side in sides for stored in side.by_seed.values()), None)
     if first is None:
         return sides, []
-    refused: list[str] = []
-    kept = []
-    for side in sides:
-        own = {seed: stored for seed, stored in side.by_seed.items() if setting(stored) == setting(first)}
-        refused += [
-            f"{stored.name}: another run or machine than {first.name}"
-            for seed, stored in side.by_seed.items()
-            if seed not in own
-        ]
-        kept.append(replace(side, by_seed=own))
-    return kept, refused
+    return only(
+        sides,
+        lambda stored: setting(stored) == setting(first),
+        lambda stored: f"{stored.name}: another run or machine than {first.name}",
+    )
 
 
 def on_device(sides: list[Admitted], name: str) -> tuple[list[Admitted], list[str]]:
     """Only records of this accelerator, or of a processor with "8 cores": a source's seconds are its device's."""
-    refused: list[str] = []
-    kept = []
-    for side in sides:
-        own = {seed: stored for seed, stored in side.by_seed.items() if matches(stored, name)}
-        refused += [
-            f"{stored.name}: on {device_of(stored)}, not on {name}"
-            for seed, stored in side.by_seed.items()
-            if seed not in own
-        ]
-        kept.append(replace(side, by_seed=own))
+    return only(
+        sides,
+        lambda stored: matches(stored, name),
+        lambda stored: f"{stored.name}: on {device_of(stored)}, not on {name}",
+    )
+
+
+def only(
+    sides: list[Admitted], belongs: Callable[[Stored], bool], why_not: Callable[[Stored], str]
+) -> tuple[list[Admitted], list[str]]:
+    """Each side's records that belong, and a sentence for each that does not."""
+    refused = [why_not(stored) for side in sides for stored in side.by_seed.values() if not belongs(stored)]
+    kept = [
+        replace(side, by_seed={seed: stored for seed, stored in side.by_seed.items() if belongs(stored)})
+        for side in sides
+    ]
     return kept, refused
 
 

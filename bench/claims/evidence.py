@@ -1,7 +1,7 @@
 """What claims are judged by: the claims themselves, stored records, counts of data sets, answers about models."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -75,9 +75,6 @@ def stored_records(folders: Iterable[Path]) -> tuple[list[Stored], list[str]]:
         complaints += told
         stored += [Stored(folder.name, folder, record) for record in records.values()]
     return stored, complaints
-
-
-Asker = Callable[[list[Question]], tuple[dict[str, Any], str]]
 
 
 def check_keys(claim: Claim, required: Mapping[str, Any], optional: Mapping[str, Any]) -> None:
