@@ -15,6 +15,23 @@ BUCKET_BATCHES = 32  # examples of this many batches are sorted together, so ord
 MULTIPLE = 8  # lengths are padded to a multiple; matrix units like it
 
 
+@dataclass(frozen=True)
+class Extent:
+    """What of a batch decides the bytes that its step holds: rows x length tokens, of which scored have a label.
+
+    whole: neither a token is padding nor a row holds several examples, and attention needs no mask.
+    """
+
+    rows: int
+    length: int
+    scored: int
+    whole: bool
+
+    @property
+    def positions(self) -> int:
+        return self.rows * self.length
+
+
 @dataclass
 class Batch:
     """One forward pass. input_ids, labels, attention_mask: (batch, length); labels IGNORE where none counts.
@@ -54,10 +71,15 @@ def scored_labels(labels: Sequence[int], shifted: bool) -> int:
     return sum(label != IGNORE for label in (labels[1:] if shifted else labels))
 
 
+def padded_length(examples: Sequence[Example], fixed_length: int) -> int:
+    """Tokens of a row: fixed_length, or where that is 0 the longest example's, rounded up to a multiple of 8."""
+    longest = max(len(example) for example in examples)
+    return fixed_length or -(-longest // MULTIPLE) * MULTIPLE
+
+
 def collate(examples: Sequence[Example], pad: int, vocabulary: int, fixed_length: int, shifted: bool) -> Batch:
     """Pad to the longest (a multiple of 8), or to fixed_length where it is not 0."""
-    longest = max(len(example) for example in examples)
-    length = fixed_length or -(-longest // MULTIPLE) * MULTIPLE
+    length = padded_length(examples, fixed_length)
     ids = torch.full((len(examples), length), pad % vocabulary)
     labels = torch.full((len(examples), length), IGNORE)
     mask = torch.zeros((len(examples), length), dtype=torch.long)
@@ -140,6 +162,16 @@ class Batching:
         if self.recipe.packing:
             return collate_packed(items, self.pad, self.vocabulary, self.recipe.max_length)
         return self.one(items)
+
+    def extent(self, items: Sequence[Any]) -> Extent:
+        """The collated batch's, without making it."""
+        if self.recipe.packing:
+            scored = sum(scored_labels(example.labels, shifted=True) for row in items for example in row)
+            whole = all(len(row) == 1 and len(row[0]) == self.recipe.max_length for row in items)
+            return Extent(len(items), self.recipe.max_length, scored, whole)
+        length = padded_length(items, self.recipe.max_length if self.recipe.padding == "max_length" else 0)
+        scored = sum(scored_labels(example.labels, self.shifted) for example in items)
+        return Extent(len(items), length, scored, all(len(example) == length for example in items))
 
     def evaluation(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], Batch]]:
         """(indices, batch) over all examples, sorted by length so that little is padding."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from bench.registry import Registry
 
@@ -21,6 +22,23 @@ class Device:
 DEVICES: Registry[Device] = Registry("device")
 DEVICES.put("cpu", Device("cpu", "the processor", "cpu"))
 DEVICES.put("cuda", Device("cuda", "the first visible CUDA card", "cuda:0"))
+
+
+PROCESSOR = Path("/proc/cpuinfo")
+BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86 and Arm
+
+
+@cache
+def computes_bfloat16(device: str) -> bool:
+    """Whether the device has units for products in bfloat16; without, a processor takes many times float32's time.
+
+    A card's kind may say that it has none after all (bench.cards). Of a processor that does not say what it has,
+    none is assumed.
+    """
+    if device != "cpu":
+        return True
+    words = PROCESSOR.read_text(encoding="utf-8", errors="replace").split() if PROCESSOR.exists() else []
+    return not BFLOAT16_UNITS.isdisjoint(words)
 
 
 @dataclass(frozen=True)

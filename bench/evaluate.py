@@ -15,7 +15,7 @@ from bench.precision import autocast
 from bench.tasks import Example
 from bench.train import Trainee
 
-NEW_TOKENS = 48  # of a generated answer
+NEW_TOKENS = 32  # of a generated answer
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def batch_outcomes(trainee: Trainee, batch: Batch) -> tuple[Tensor, Tensor, Tens
 
 @torch.no_grad()
 def generate(trainee: Trainee, tokenizer: Any, examples: Sequence[Example], kind: str) -> list[str]:
-    """Greedy answers to the examples' prompts, at most 48 tokens each; [] for an encoder."""
+    """Greedy answers to the examples' prompts, at most NEW_TOKENS each; [] for an encoder."""
     if kind != DECODER or not examples:
         return []
     trainee.model.eval()

@@ -1,6 +1,7 @@
 """A case's figures that are counted and not trained for: FLOPs, parameters, bytes, and the speed of inference."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -28,7 +29,10 @@ def exact_figures(
     model.train()  # generating left it in evaluation
     found |= parameters.figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
     found |= flops.step_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
-    found["optimizer_steps"] = len(train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed))
+    steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
+    found["optimizer_steps"] = len(steps)
+    found["heaviest_batches"] = [asdict(extent) for extent in train.heaviest(setting.batching, steps)]
+    found["labels"] = setting.labels
     batch = setting.batching.one(setting.prepared.train[: setting.recipe.batch_size])
     with LiveStorages(device=setting.device) as storages:
         for tensor in (*model.parameters(), *model.buffers(), *quantisation_tensors(model)):

@@ -26,10 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.case import Case
+from bench.devices import computes_bfloat16
 from bench.places import RECIPES
 from bench.registry import nearest
 
 SIZES = ("sample", "full")
+NATIVE = "native"  # a file's word for bfloat16 where the device has units for it, and float32 elsewhere
+PORTABLE = "portable"  # a file's word for bfloat16 on a card and float32 on a processor: the same on every machine
 
 
 class BadFile(ValueError):
@@ -51,7 +54,7 @@ class Recipe:
     warmup_fraction: float
     weight_decay: float
     max_gradient_norm: float
-    precision: str  # "float32", "bfloat16" or "float16": what matrix products are computed in
+    precision: str  # "float32", "bfloat16" or "float16": what matrix products are computed in; see `settled`
     max_length: int  # an example longer than this is cut at its end
     padding: str  # "longest": to the batch's longest; "max_length": to a fixed shape
     packing: bool  # several examples in one row, kept apart by position ids
@@ -99,7 +102,7 @@ CHOICES = {
     "data": SIZES,
     "engine": ("bench", "trainer"),
     "schedule": ("linear", "cosine", "constant"),
-    "precision": ("float32", "bfloat16", "float16"),
+    "precision": ("float32", "bfloat16", "float16", NATIVE, PORTABLE),
     "padding": ("longest", "max_length"),
     "loss": ("logits", "chunked"),
     "optimizer": ("adamw", "paged_adamw_8bit"),
@@ -205,10 +208,22 @@ def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]
     return {}, {}
 
 
-def recipe_for(case: Case, data: str = "sample", folder: Path = RECIPES, **overrides: Any) -> Recipe:
+def settled(precision: str, device: str, bfloat16: bool) -> str:
+    """A number format for a file's word; bfloat16 says whether the device has units for it."""
+    if precision == NATIVE:
+        return "bfloat16" if bfloat16 else "float32"
+    if precision == PORTABLE:
+        return "float32" if device == "cpu" else "bfloat16"
+    return precision
+
+
+def recipe_for(
+    case: Case, data: str = "sample", folder: Path = RECIPES, bfloat16: bool | None = None, **overrides: Any
+) -> Recipe:
     """The case's recipe on this size of data; overrides are the command line's.
 
-    Raises BadFile for a wrong field in a file.
+    bfloat16: whether the case's device has units for it; None: as this machine's has. Raises BadFile for a wrong
+    field in a file.
     """
     tables, variant = task_tables(case.task, folder)
     sized = tables.get(data, {})
@@ -226,4 +241,6 @@ def recipe_for(case: Case, data: str = "sample", folder: Path = RECIPES, **overr
     changes: dict[str, Any] = {"data": data}
     for layer in layers:
         changes |= {key: value for key, value in layer.items() if key != "methods"}
-    return replace(defaults, **changes)
+    recipe = replace(defaults, **changes)
+    native = computes_bfloat16(case.device) if bfloat16 is None else bfloat16
+    return replace(recipe, precision=settled(recipe.precision, case.device, native))

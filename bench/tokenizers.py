@@ -33,20 +33,35 @@ def byte_tokenizer() -> Any:
 def tokenizer_for(entry: ModelEntry, weights: Weights, mirror: Path | None) -> tuple[Any, list[str]]:
     """The tokenizer, and reasons where it is not the model's own.
 
-    A synthetic model takes its stand-in's, whose ids must fit: a larger id is taken modulo the vocabulary.
+    A synthetic model takes its own from a mirror that has no more of it, or its stand-in's, whose ids must fit: a
+    larger id is taken modulo the vocabulary.
     """
     if weights.folder:
         return load(weights.folder), []
+    if folder := mirrored(entry, mirror):
+        return load(folder), []
     if entry.tokenizer_stand_in:
         stand_in = MODELS[entry.tokenizer_stand_in]
+        if folder := mirrored(stand_in, mirror):
+            return load(folder), [said_of(stand_in)]
         try:
             found = find_weights(stand_in, mirror)
         except SourceError as error:
             return byte_tokenizer(), [f"text is split into bytes: {error}"]
         if found.folder:
-            return load(found.folder), [f"text is split by the tokenizer of {stand_in.name}, ids modulo the vocabulary"]
+            return load(found.folder), [said_of(stand_in)]
     reasons = [] if entry.tiny else ["text is split into bytes: no tokenizer was found"]
     return byte_tokenizer(), reasons
+
+
+def mirrored(entry: ModelEntry, mirror: Path | None) -> Path | None:
+    """The mirror's folder of the model where it has a tokenizer, with or without weights."""
+    folder = mirror / "models" / entry.hub_id if mirror and entry.hub_id else None
+    return folder if folder and (folder / "tokenizer.json").is_file() else None
+
+
+def said_of(stand_in: ModelEntry) -> str:
+    return f"text is split by the tokenizer of {stand_in.name}, ids modulo the vocabulary"
 
 
 def load(folder: Path) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.batches import Batch, Batching
+from bench.batches import Batch, Batching, Extent
 from bench.chunks import chunked_loss, route
 from bench.lean import bare_head, checkpoints_on_host
 from bench.losses import summed_loss
@@ -70,6 +70,14 @@ def plan_steps(batching: Batching, examples: Sequence[Example], seed: int) -> li
         if recipe.max_steps and len(steps) >= recipe.max_steps:
             return steps[: recipe.max_steps]
     return steps
+
+
+def heaviest(batching: Batching, steps: Sequence[Step]) -> list[Extent]:
+    """The micro-batches that can hold most: of most positions, and of most labels; one where both are the same."""
+    extents = {batching.extent(items) for step in steps for items in step.micro_batches}
+    longest = max(extents, key=lambda extent: (extent.positions, extent.scored, not extent.whole))
+    fullest = max(extents, key=lambda extent: (extent.scored, extent.positions, not extent.whole))
+    return list(dict.fromkeys([longest, fullest]))
 
 
 def make_optimizer(trainee: Trainee) -> torch.optim.Optimizer:

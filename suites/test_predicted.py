@@ -1,4 +1,4 @@
-"""What would it cost on a card: predicted peaks against the baseline, without one.
+"""What would it cost on a card: predicted peaks against the baseline, without one; and against a card's, with one.
 
     python -m bench predict --baseline     write the baseline anew
 
@@ -10,9 +10,12 @@ from operator import attrgetter
 
 import pytest
 
+from bench.cards import MIB
+from bench.case import Case
 from bench.executor import Executor, Job
 from bench.predict.alarm import WATCHED, Watched, judge
-from bench.record import OK
+from bench.predict.measured import AGREES, Compared, measured_bytes, not_traced, payload_of
+from bench.record import OK, Record
 
 PRELOAD = ("torch", "transformers", "peft", "bench.predict.trace")
 SECONDS = 600.0
@@ -36,3 +39,29 @@ def test_predicted_peak(watched: Watched, tracing: Executor) -> None:
     assert outcome.status == OK, outcome.reason
     grown = judge(watched, (outcome.result or {})["phases"])
     assert not grown, grown
+
+
+def on_card(case: Case) -> bool:
+    return case.device != "cpu"
+
+
+@pytest.fixture(scope="module")
+def tracer() -> Iterator[Executor]:
+    """A worker for traces of records; there is nothing to replay in a prediction."""
+    with Executor(PRELOAD, SECONDS) as executor:
+        yield executor
+
+
+@pytest.mark.cases(wanted=on_card)
+def test_card_held_what_is_predicted(case: Case, record: Record, tracer: Executor) -> None:
+    """The allocated peak of training is the trace's of the heaviest batch, within two percent."""
+    if reason := not_traced(record):
+        pytest.skip(reason)
+    tracer.submit(Job(case.id, "bench.predict.measured:traced", payload_of(record)))
+    outcome = tracer.outcome(case.id)
+    assert outcome.status == OK, outcome.reason
+    seen = Compared(measured_bytes(record) or 0, (outcome.result or {})["bytes"])
+    assert seen.agrees, (
+        f"training held {seen.measured_bytes / MIB:,.1f} MiB, predicted {seen.traced_bytes / MIB:,.1f} MiB "
+        f"({seen.error:+.1%}); allowed are {AGREES:.0%}"
+    )

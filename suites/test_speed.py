@@ -12,8 +12,8 @@ import pytest
 
 from bench.case import Case
 
-ROUNDS = 8
-WARM_UP_ROUNDS = 2
+ROUNDS = 6
+WARM_UP_ROUNDS = 1
 
 
 def timed(case: Case) -> bool:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.devices import DEVICES, visible
+from bench import devices
+from bench.devices import DEVICES, computes_bfloat16, visible
 
 CARDS = ["GPU-11aa", "GPU-11bb", "GPU-22cc"]
 
@@ -23,6 +24,21 @@ CARDS = ["GPU-11aa", "GPU-11bb", "GPU-22cc"]
 )
 def test_cards_are_those_that_cuda_shows(setting, indices):
     assert visible(CARDS, setting) == indices
+
+
+@pytest.mark.parametrize(
+    ("flags", "units"),
+    [("flags : fpu avx2 fma", False), ("flags : avx512f avx512_bf16", True), ("flags : amx_bf16 amx_tile", True),
+     ("Features : asimd bf16 i8mm", True), (None, False)],
+)  # fmt: skip
+def test_processor_says_whether_it_has_units_for_bfloat16(monkeypatch, tmp_path, flags, units):
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
+    monkeypatch.setattr(devices, "PROCESSOR", tmp_path / "cpuinfo")
+    computes_bfloat16.cache_clear()
+    assert computes_bfloat16("cpu") is units
+    assert computes_bfloat16("cuda")
+    computes_bfloat16.cache_clear()
 
 
 def test_there_is_a_processor():

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from bench import devices
 from bench.cards import CARDS, GIB, CardKind, read_card, recipe_on
 from bench.case import Case
 from bench.devices import Card
@@ -231,6 +232,12 @@ def test_case_that_the_emulated_card_cannot_hold_is_skipped(monkeypatch):
     large = Case("alpaca_worst", "llama31_8b", "lora", "cuda")
     assert run_of(None).cannot_run(large) == ""
     assert run_of(CARDS["t4"]).cannot_run(large).endswith("; t4 (emulated) has 15.8 GB free")
+
+
+def test_case_that_is_predicted_not_to_fit_can_be_attempted(monkeypatch):
+    monkeypatch.setattr(devices, "cards", lambda: (BIG,))
+    run = Run(replace(settled(CARDS["t4"]), attempt=True), Progress())
+    assert run.cannot_run(Case("alpaca_worst", "llama31_70b", "qlora", "cuda")) == ""
 
 
 def test_machine_without_a_card_skips_as_ever(monkeypatch):

@@ -11,8 +11,8 @@ import pytest
 from bench.places import ROOT
 
 LAYERS = (
-    "__init__", "places", "registry", "case", "recipe", "cards", "record",  # plain data
-    "prompts", "probes", "models", "methods", "sources", "devices", "tasks", "tokenizers",  # entries, and their rows
+    "__init__", "places", "registry", "case", "devices", "recipe", "cards", "record",  # plain data
+    "prompts", "probes", "models", "methods", "sources", "tasks", "tokenizers",  # entries, and their rows
     "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score",
     "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
     "evaluate", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -476,6 +476,11 @@ def test_resume_takes_over_a_record_of_the_same_recipe(quiet, stored):
 
 def test_resume_runs_a_case_of_another_recipe_again(quiet, stored):
     assert submitted(Run(options(resume=stored, engine="trainer"), quiet), CASE) == [CASE.id]
+
+
+def test_max_steps_takes_the_place_of_the_recipes(quiet):
+    own, cut = Run(options(), quiet).recipe(CASE), Run(options(max_steps=7), quiet).recipe(CASE)
+    assert cut == replace(own, max_steps=7)
 
 
 def test_job_says_all_that_a_worker_needs(quiet):

@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_trainees import TINY, labels_of, tiny_recipe, tiny_trainee
+from tiny_trainees import TINY, labels_of, tiny_examples, tiny_recipe, tiny_trainee
 from torch._subclasses.fake_tensor import FakeTensor
 
+from bench.batches import pack
 from bench.measure.memory import LiveStorages
 from bench.methods import METHODS
-from bench.models import MODELS
+from bench.models import ENCODER, MODELS
 from bench.predict import terms
 from bench.predict.as_cuda import as_cuda
 from bench.predict.fake import Answers, fake_tensors
 from bench.predict.terms import Peaks
-from bench.predict.trace import follow, full_batch, trace
+from bench.predict.trace import batch_of, follow, full_extent, trace
 
 PAIRS = [(model, method.name) for model in TINY for method in METHODS if method.suits(MODELS[model])]
 CHECKPOINTED = [(model, method) for model in TINY for method in ("lora", "qlora", "full")]
@@ -28,7 +29,7 @@ def followed(model, method, recipe):
     """Real tensors, made by the same functions that every case is."""
     trainee = tiny_trainee(model, method, recipe)
     trainee.model.train()
-    return follow(trainee, full_batch(MODELS[model], recipe))
+    return follow(trainee, batch_of(full_extent(MODELS[model], recipe), recipe))
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
@@ -41,6 +42,21 @@ def test_fake_tensors_hold_the_bytes_of_real_ones(model, method):
 def test_and_so_in_half_precision_with_checkpoints(model, method):
     recipe = tiny_recipe(model, method, precision="bfloat16", gradient_checkpointing=True)
     assert traced(model, method, recipe) == followed(model, method, recipe)
+
+
+@pytest.mark.parametrize("packing", [False, True], ids=["padded", "packed"])
+@pytest.mark.parametrize("model", TINY)
+def test_and_so_of_batches_that_are_not_full(model, packing):
+    if packing and MODELS[model].kind == ENCODER:
+        pytest.skip("only a decoder's rows are packed")
+    recipe = tiny_recipe(model, "lora", packing=packing)
+    trainee, examples = tiny_trainee(model, "lora", recipe), tiny_examples(model, count=4)
+    items = list(pack(examples, recipe.max_length)) if packing else examples
+    extent = trainee.batching.extent(items)
+    assert not extent.whole
+    trainee.model.train()
+    seen = follow(trainee, trainee.batching.collated(items))
+    assert trace(MODELS[model], METHODS["lora"], recipe, labels_of(model), "cpu", extent) == seen
 
 
 def test_second_step_holds_the_optimizers_states():

@@ -35,7 +35,7 @@ OTHER_VALUES = {
     "data": "full",
     "engine": "trainer",
     "schedule": "cosine",
-    "precision": "float32",
+    "precision": "float16",
     "padding": "max_length",
     "loss": "chunked",
     "optimizer": "paged_adamw_8bit",
@@ -222,3 +222,25 @@ def test_project_recipes_name_models_and_methods_that_exist(task):
 def test_every_case_of_the_project_has_a_recipe(task, size):
     recipes = [recipe_for(Case(task, m, method, "cpu"), size) for m in MODELS.names() for method in METHODS.names()]
     assert {recipe.data for recipe in recipes} == {size}
+
+
+@pytest.mark.parametrize(
+    ("word", "device", "units", "precision"),
+    [
+        ("native", "cpu", True, "bfloat16"),
+        ("native", "cpu", False, "float32"),
+        ("portable", "cpu", True, "float32"),
+        ("portable", "cpu", False, "float32"),
+        ("portable", "cuda", True, "bfloat16"),
+        ("float16", "cuda", True, "float16"),
+    ],
+)
+def test_word_for_a_number_format_is_settled_by_the_device(folder, word, device, units, precision):
+    (folder / "toy.toml").write_text(f'[task]\nprecision = "{word}"\n', encoding="utf-8")
+    assert recipe_for(replace(CASE, device=device), folder=folder, bfloat16=units).precision == precision
+
+
+def test_samples_recipe_is_the_same_on_every_processor():
+    for task in TASKS:
+        kinds = {recipe_for(Case(task.name, "tiny_llama", "lora", "cpu"), bfloat16=units) for units in (True, False)}
+        assert len(kinds) == 1, task.name

@@ -57,16 +57,18 @@ def admit(case: Case, size: str, figure: Figure, evidence: Evidence) -> Admitted
         before = by_seed.get(own.seed)
         if before is None or not figure.counts or stored.examples or not before.examples:
             by_seed[own.seed] = stored
-    return one_data(by_seed, refused)
+    return of_one_kind(by_seed, refused)
 
 
-def one_data(by_seed: dict[int, Stored], refused: list[str]) -> Admitted:
-    """Where no hash is known, the first record's data is what the others must be of."""
+def of_one_kind(by_seed: dict[int, Stored], refused: list[str]) -> Admitted:
+    """The first record's recipe, and where no hash is known its data, is what the others must be of."""
     kept: dict[int, Stored] = {}
     for seed, stored in sorted(by_seed.items()):
         first = next(iter(kept.values()), stored)
         if stored.record.data.get("identity") != first.record.data.get("identity"):
             refused.append(f"{stored.name}: other data than {first.name}")
+        elif stored.record.recipe_digest != first.record.recipe_digest:
+            refused.append(f"{stored.name}: another recipe than {first.name}")
         else:
             kept[seed] = stored
     return Admitted(kept, tuple(refused))
@@ -79,9 +81,9 @@ def complaint(stored: Stored, case: Case, size: str, figure: Figure, identity: s
         return f"it {record.status.replace('_', ' ')}" + (f" ({record.reason})" if record.reason else "")
     if card := record.environment.get("emulation"):
         return f"an emulated {card}"
-    wanted = recipe_for(case, size).digest()
-    if record.recipe_digest != wanted:
-        return f"of another recipe, digest {record.recipe_digest} where today's is {wanted}"
+    wanted = {recipe_for(case, size, bfloat16=units).digest() for units in (True, False)}  # of either kind of machine
+    if record.recipe_digest not in wanted:
+        return f"of another recipe, digest {record.recipe_digest} where today's is {' or '.join(sorted(wanted))}"
     rows = record.data.get("rows", record.data.get("identity", "none"))
     if identity and rows != identity:
         return f"other data, {short(rows)} where {short(identity)} is expected"

@@ -13,6 +13,7 @@ LIBRARIES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors",
     "seqeval", "scikit-learn", "lm-eval", "fvcore", "numpy", "pytest-benchmark",
 )  # fmt: skip
+COMMIT = "LORABENCH_COMMIT"  # what says it where the code was copied without its .git
 
 
 @cache
@@ -62,7 +63,7 @@ def describe_machine() -> dict[str, Any]:
         "accelerator": cards()[0].name if cards() else None,
         "driver": cards()[0].driver if cards() else None,
         "libraries": library_versions(),
-        "commit": git("rev-parse", "HEAD"),
+        "commit": git("rev-parse", "HEAD") or os.environ.get(COMMIT),
         "dirty": bool(status) if status is not None else None,
     }
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from bench.thresholds import Thresholds, read_thresholds
 OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
 THRESHOLDS = pytest.StashKey[Thresholds]()
+PARAMETERS = pytest.StashKey[dict[Case, Any]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,7 +57,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cases = [case for case in known if wanted is None or wanted.kwargs["wanted"](case)]
     if "probed" in metafunc.fixturenames:
         cases = [case for case in cases if config.stash[RUN].probes(case)]
-    metafunc.parametrize("case", [parameter(config.stash[RUN], case) for case in cases])
+    known_parameters = config.stash.setdefault(PARAMETERS, {})
+    for case in cases:
+        if case not in known_parameters:
+            known_parameters[case] = parameter(config.stash[RUN], case)
+    metafunc.parametrize("case", [known_parameters[case] for case in cases])
 
 
 def replayed(run: Run) -> list[Case]:
@@ -81,9 +87,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Skip what cannot run here, and say what it needs."""
     run = config.stash[RUN]
     asked_slow = "slow" in config.option.markexpr or config.stash[OPTIONS].replay
+    cannot_run = cache(run.cannot_run)
     for item in items:
         case = case_of(item)
-        reason = run.cannot_run(case) if case else ""
+        reason = cannot_run(case) if case else ""
         if not reason and not asked_slow and item.get_closest_marker("slow"):
             reason = "a paper-size run, or beyond the smoke run; add -m slow"
         if reason:

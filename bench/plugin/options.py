@@ -45,6 +45,9 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--replay", metavar="RUN", default="", help="judge a run's records again, run nothing")
     group.addoption("--emulate", metavar="CARD", default="",
                     help=f"GPU cases as on a smaller card: {', '.join(CARDS.names())}, or NAME=GiB")  # fmt: skip
+    group.addoption("--attempt", action="store_true", help="run GPU cases that are predicted not to fit, too")
+    group.addoption("--max-steps", metavar="N", type=int, default=0,
+                    help="optimizer steps of every case, instead of its recipe's: cost in little time")  # fmt: skip
     group.addoption("--case-timeout", metavar="SECONDS", type=float, default=0.0,
                     help="a case that takes longer has failed (default 900; with full data 21600)")  # fmt: skip
     group.addoption("--workers", metavar="N", type=int, default=1, help="cases at a time on one device (default 1)")
@@ -67,6 +70,8 @@ class Options:
     case_timeout: float
     workers: int
     emulate: CardKind | None = None
+    attempt: bool = False
+    max_steps: int = 0  # 0: as the recipe says
 
 
 def read_options(config: pytest.Config) -> Options:
@@ -86,6 +91,8 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError(f"--workers {workers} must be at least 1")
     if not timeout >= 0:  # nor NaN, which would be no limit
         raise pytest.UsageError(f"--case-timeout {timeout:g} must be above 0 seconds")
+    if config.getoption("max_steps") < 0:
+        raise pytest.UsageError(f"--max-steps {config.getoption('max_steps')} must be at least 1")
     resume, replay = run_folder(config.getoption("resume")), run_folder(config.getoption("replay"))
     if resume and replay:
         raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
@@ -103,6 +110,8 @@ def read_options(config: pytest.Config) -> Options:
         case_timeout=timeout,
         workers=workers,
         emulate=emulated(config.getoption("emulate")),
+        attempt=config.getoption("attempt"),
+        max_steps=config.getoption("max_steps"),
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from bench.cards import CardKind, recipe_on
 from bench.case import Case
-from bench.devices import Card, cards
+from bench.devices import Card, cards, missing
 from bench.executor import Executor, Job, Outcome, Session
 from bench.measure.environment import describe_machine, processor
 from bench.models import DECODER, MODELS
@@ -52,6 +52,7 @@ class Run:
         self.folder = options.replay or options.resume
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
+        self._recipes: dict[Case, Recipe] = {}
         self._executors: list[Executor] = []
         self._environment: dict[str, str] = {}
         if self.folder:
@@ -67,7 +68,14 @@ class Run:
         return "full" if find_full(TASKS[case.task].data, self.options.mirror) else "sample"
 
     def recipe(self, case: Case) -> Recipe:
-        recipe = recipe_for(case, self.data_size(case), engine=self.options.engine)
+        """The case's recipe as the command line and the emulated card have it; asked for each of its many tests."""
+        if case not in self._recipes:
+            self._recipes[case] = self._recipe(case)
+        return self._recipes[case]
+
+    def _recipe(self, case: Case) -> Recipe:
+        given = {"max_steps": self.options.max_steps} if self.options.max_steps else {}
+        recipe = recipe_for(case, self.data_size(case), engine=self.options.engine, **given)
         return recipe_on(recipe, card) if (card := self._card(case)) else recipe
 
     def _card(self, case: Case) -> CardKind | None:
@@ -85,7 +93,9 @@ class Run:
         """Why the case is skipped before it starts; empty if it can run."""
         if self.options.replay:
             return "" if case.id in self.records else f"{case.id} is not in the run {self.options.replay.name}"
-        return "" if case.device == "cpu" else too_small(case, self.recipe(case), self._cards())
+        if case.device == "cpu":
+            return ""
+        return missing(case.device) if self.options.attempt else too_small(case, self.recipe(case), self._cards())
 
     def _cards(self) -> tuple[Card, ...]:
         """The cards that are there, with no more room than the emulated one has."""

@@ -1,6 +1,6 @@
 """Fake tensors: shapes and types without values, so that a model of any size is built and trained in no memory.
 
-What depends on values is answered as a batch without padding would: every label counts, every token is real.
+What depends on values is answered as the batch that is asked about would (`Values`).
 bitsandbytes' packed weights are tensor subclasses of their own, which fake tensors cannot become; stand-ins
 with the same storages take their place, under bitsandbytes' own layers and autograd functions.
 """
@@ -8,6 +8,7 @@ with the same storages take their place, under bitsandbytes' own layers and auto
 import contextlib
 import copy
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
@@ -19,33 +20,43 @@ from torch.utils._python_dispatch import TorchDispatchMode
 RANDOM = {"uniform_", "normal_", "random_", "bernoulli_", "trunc_normal_"}  # in place, and values do not matter
 
 
+@dataclass(frozen=True)
+class Values:
+    """What is said of values: the labels that count (0: all), and whether every token of every row is of one example.
+
+    The only mask that chooses is the labels' own, and the only truth that is asked for is whether attention can do
+    without a mask.
+    """
+
+    scored: int = 0
+    whole: bool = True
+
+    def answer(self, operation: Any, arguments: Any, keywords: Any) -> Any:
+        """The operation's result: a number is 1, nothing is an outlier."""
+        name = operation.overloadpacket.__name__
+        if name == "_local_scalar_dense":
+            dtype = arguments[0].dtype
+            return self.whole if dtype == torch.bool else 1.0 if dtype.is_floating_point else 1
+        if name in RANDOM:
+            return arguments[0]
+        if name == "index" and is_masked(arguments[1]):
+            mask = arguments[1][0]
+            return arguments[0].new_empty((self.scored or mask.numel(), *arguments[0].shape[mask.ndim :]))
+        if name == "int8_vectorwise_quant":
+            return in_int8(arguments[0])
+        return operation(*arguments, **keywords)
+
+
 class Answers(TorchDispatchMode):
     """Operations on fake tensors, with answers for what those cannot tell."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return answered(func, args, kwargs or {})
+        return Values().answer(func, args, kwargs or {})
 
 
-def answered(operation: Any, arguments: Any, keywords: Any) -> Any:
-    """The operation's result: a value is 1 (or true), a mask chooses everything, nothing is an outlier."""
-    name = operation.overloadpacket.__name__
-    if name == "_local_scalar_dense":
-        dtype = arguments[0].dtype
-        return True if dtype == torch.bool else 1.0 if dtype.is_floating_point else 1
-    if name in RANDOM:
-        return arguments[0]
-    if name == "index" and (chosen := masked_shape(arguments[0], arguments[1])) is not None:
-        return arguments[0].new_empty(chosen)
-    if name == "int8_vectorwise_quant":
-        return in_int8(arguments[0])
-    return operation(*arguments, **keywords)
-
-
-def masked_shape(tensor: torch.Tensor, indices: Any) -> tuple[int, ...] | None:
-    """The shape of tensor[mask] where the mask is all true; None where no mask leads the indices."""
-    if not indices or indices[0] is None or indices[0].dtype != torch.bool:
-        return None
-    return (indices[0].numel(), *tensor.shape[indices[0].ndim :])
+def is_masked(indices: Any) -> bool:
+    """Whether these are the indices of tensor[mask]."""
+    return bool(indices) and indices[0] is not None and indices[0].dtype == torch.bool
 
 
 def in_int8(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -129,7 +140,7 @@ def fake_tensors() -> Iterator[None]:
 
     transformers is told that none is, or it would keep masks that it can drop; bitsandbytes' table of maps is
     put aside, or a fake one would stay in it; accelerate's empty model is what a fake one is already. Operations
-    need `answered`: by Answers, or by a mode that calls it.
+    need `Values.answer`: by Answers, or by a mode that calls it.
     """
     import accelerate
     import bitsandbytes

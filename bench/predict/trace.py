@@ -14,14 +14,14 @@ import torch
 from torch import nn
 
 from bench import train
-from bench.batches import Batch, Batching
+from bench.batches import Batch, Batching, Extent
 from bench.build import attach, prepare_base
 from bench.measure.memory import LiveStorages, plainly, quantisation_tensors
 from bench.methods import Method
 from bench.models import DECODER, ModelEntry
 from bench.predict import savings, terms
 from bench.predict.as_cuda import CudaLike, as_cuda
-from bench.predict.fake import Answers, answered, fake_tensors
+from bench.predict.fake import Answers, Values, fake_tensors
 from bench.predict.terms import Peaks
 from bench.recipe import Recipe
 from bench.sources.weights import SYNTHETIC, Weights
@@ -31,11 +31,17 @@ PLANNED_STEPS = 1000  # what schedules are told; AdaLoRA prunes by it
 RANDOM_WEIGHTS = Weights(None, SYNTHETIC, "a prediction needs no weights", SYNTHETIC)
 
 
-def full_batch(entry: ModelEntry, recipe: Recipe, device: str = "cpu") -> Batch:
+def full_extent(entry: ModelEntry, recipe: Recipe) -> Extent:
     """A batch at the recipe's size and length without padding, every label counted: a step's worst case."""
-    ids = torch.ones((recipe.batch_size, recipe.max_length), dtype=torch.long, device=device)
     scored = recipe.batch_size * (recipe.max_length - (entry.kind == DECODER))
-    return Batch(ids, torch.ones_like(ids), torch.ones_like(ids), None, ids.numel(), scored)
+    return Extent(recipe.batch_size, recipe.max_length, scored, True)
+
+
+def batch_of(extent: Extent, recipe: Recipe, device: str = "cpu") -> Batch:
+    """A batch of this extent; only whole ones are true to it in their values too."""
+    ids = torch.ones((extent.rows, extent.length), dtype=torch.long, device=device)
+    positions = torch.ones_like(ids) if recipe.packing and not extent.whole else None
+    return Batch(ids, torch.ones_like(ids), torch.ones_like(ids), positions, ids.numel(), extent.scored)
 
 
 def build(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device: str) -> train.Trainee:
@@ -49,14 +55,19 @@ def build(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device
     return train.Trainee(model, method, recipe, batching, device)
 
 
-def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, device: str = "cuda:0") -> Peaks:
-    """The bytes of training steps on the device. Raises Unsupported for a method that does not suit the model."""
+def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, device: str = "cuda:0",
+          extent: Extent | None = None) -> Peaks:  # fmt: skip
+    """The bytes of training steps on the device, of batches of the extent (None: full ones).
+
+    Raises Unsupported for a method that does not suit the model.
+    """
     method.check(entry, recipe)
+    extent = extent or full_extent(entry, recipe)
     with fake_tensors(), as_cuda() if device != "cpu" else contextlib.nullcontext():
         with Answers():
             trainee = build(entry, method, recipe, labels, device)
-            batch = full_batch(entry, recipe, device)
-        return follow(trainee, batch, answered)
+            batch = batch_of(extent, recipe, device)
+        return follow(trainee, batch, Values(extent.scored, extent.whole).answer)
 
 
 def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plainly) -> Peaks:

@@ -45,6 +45,6 @@ TASKS.put(
         score=score_responses,
         metric="loss",
         greater_is_better=False,
-        smoke_methods=("lora", "qlora"),
+        smoke_methods=("lora",),
     ),
 )
