@@ -4,6 +4,8 @@ import pytest
 
 from bench import devices
 from bench.devices import DEVICES, computes_bfloat16, visible
+from bench.executor import pool
+from bench.executor.pool import before_forking
 
 CARDS = ["GPU-11aa", "GPU-11bb", "GPU-22cc"]
 
@@ -39,6 +41,13 @@ def test_processor_says_whether_it_has_units_for_bfloat16(monkeypatch, tmp_path,
     assert computes_bfloat16("cpu") is units
     assert computes_bfloat16("cuda")
     computes_bfloat16.cache_clear()
+
+
+def test_nothing_that_touches_cuda_is_imported_before_forking(monkeypatch):
+    preload = ("torch", "peft", "bench.run", "my_entries")
+    assert before_forking(preload) == list(preload)
+    monkeypatch.setattr(pool, "cards", lambda: ("a card",))
+    assert before_forking(preload) == ["torch", "my_entries"]
 
 
 def test_there_is_a_processor():

@@ -6,11 +6,23 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from bench.devices import cards
 from bench.executor.fork_server import ForkServer
 from bench.executor.job import Job, Outcome
 from bench.executor.process import INTERRUPTED, WorkerProcess
 from bench.executor.session import Session
 from bench.record import NOT_RUN
+
+TOUCHES_CUDA = {"transformers", "peft", "accelerate", "bitsandbytes", "bench"}  # packages
+
+
+def before_forking(preload: Sequence[str]) -> list[str]:
+    """What of it may be imported before workers are forked: beside a card, nothing that imports bitsandbytes.
+
+    bitsandbytes asks each card what it can do as soon as it is imported, and peft and transformers import it; no
+    forked process could use CUDA then. Workers import these themselves there, in about six seconds.
+    """
+    return [name for name in preload if not cards() or name.split(".")[0] not in TOUCHES_CUDA]
 
 
 def ignore(*_: Any) -> None:
@@ -35,7 +47,7 @@ class Executor:
     ) -> None:
         if workers < 1 or case_timeout <= 0:
             raise ValueError(f"workers={workers} and case_timeout={case_timeout} must be above 0")
-        self._server = ForkServer(preload)
+        self._server = ForkServer(before_forking(preload))
         self._timeout = case_timeout
         self._workers = workers
         self._on_progress = on_progress
