@@ -71,6 +71,12 @@ def scored_labels(labels: Sequence[int], shifted: bool) -> int:
     return sum(label != IGNORE for label in (labels[1:] if shifted else labels))
 
 
+def wrapped(labels: Sequence[int], vocabulary: int) -> Tensor:
+    """The labels modulo the vocabulary, as ids are where a tokenizer stands in that has more words; IGNORE stays."""
+    given = torch.tensor(labels, dtype=torch.long)
+    return torch.where(given == IGNORE, given, given % vocabulary)
+
+
 def padded_length(examples: Sequence[Example], fixed_length: int) -> int:
     """Tokens of a row: fixed_length, or where that is 0 the longest example's, rounded up to a multiple of 8."""
     longest = max(len(example) for example in examples)
@@ -86,7 +92,7 @@ def collate(examples: Sequence[Example], pad: int, vocabulary: int, fixed_length
     for row, example in enumerate(examples):
         size = len(example)
         ids[row, :size] = torch.tensor(example.input_ids) % vocabulary
-        labels[row, :size] = torch.tensor(example.labels)
+        labels[row, :size] = wrapped(example.labels, vocabulary)
         mask[row, :size] = 1
     tokens = sum(len(example) for example in examples)
     scored = sum(scored_labels(example.labels, shifted) for example in examples)
@@ -119,7 +125,7 @@ def collate_packed(rows: Sequence[Sequence[Example]], pad: int, vocabulary: int,
         for example in row:
             end = start + len(example)
             ids[number, start:end] = torch.tensor(example.input_ids) % vocabulary
-            labels[number, start + 1 : end] = torch.tensor(example.labels[1:], dtype=torch.long)
+            labels[number, start + 1 : end] = wrapped(example.labels[1:], vocabulary)
             positions[number, start:end] = torch.arange(end - start)
             mask[number, start:end] = 1
             scored += scored_labels(example.labels, shifted=True)

@@ -2,8 +2,8 @@
 
 A total is what torch says such a card has (its out-of-memory messages name it; source 003's T4 has 14.748 GiB),
 not the number on the box; drivers differ by up to a hundredth. Of it a CUDA context with its loaded kernels takes
-CONTEXT_BYTES, and the allocator cannot hand out all of the rest in one piece: LOST_SHARE is set aside for that.
-Both are set by experience and measured on no card here; a record of a real card has its own figures.
+CONTEXT_BYTES, and the allocator cannot hand out all of the rest in one piece: LOST_SHARE is set aside for that,
+by experience. A record of a real card has its own figures.
 """
 
 import re
@@ -15,9 +15,24 @@ from bench.registry import Registry, unknown
 
 GIB = 2**30
 MIB = 2**20
-CONTEXT_BYTES = 600 * MIB
+CONTEXT_BYTES = (
+    760 * MIB
+)  # driver's less reserved bytes when 8B had been trained on an H200, CUDA 13 (results/runs/h200)
 LOST_SHARE = 0.03
 DRIVERS_DIFFER = 0.01
+TURING, AMPERE, HOPPER = 7, 8, 9  # major compute capabilities; Ada is 8 too
+# cuBLAS's workspace as torch chooses it (CublasHandlePool.cpp, ":4096:2:16:8" but on Hopper), and how many there are:
+# one of the thread that runs the forward pass, one of autograd's
+BLAS_WORKSPACE = {HOPPER: 32 * MIB}
+BLAS_WORKSPACE_BEFORE = (2 * 4096 + 8 * 16) * 1024
+BLAS_WORKSPACES = 2
+
+
+def workspace_bytes(capability: int) -> int:
+    """What products of matrices hold beside all tensors, on a card of this major compute capability."""
+    return BLAS_WORKSPACES * BLAS_WORKSPACE.get(capability, BLAS_WORKSPACE_BEFORE)
+
+
 SIZE = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -31,6 +46,7 @@ class CardKind:
     supports_bfloat16: bool = True
     supports_flash_attention: bool = True
     context_bytes: int = CONTEXT_BYTES
+    workspace_bytes: int = workspace_bytes(AMPERE)
 
     @property
     def total_bytes(self) -> int:
@@ -44,7 +60,7 @@ class CardKind:
     @property
     def room_bytes(self) -> int:
         """What tensors can take of that."""
-        return int(self.usable_bytes * (1 - LOST_SHARE))
+        return int(self.usable_bytes * (1 - LOST_SHARE)) - self.workspace_bytes
 
     def larger_than(self, total_bytes: int) -> bool:
         """Whether a card of so many bytes is too small to stand in for this one."""
@@ -60,21 +76,23 @@ class CardKind:
 CARDS: Registry[CardKind] = Registry("card")
 
 
-def add(name: str, says: str, total_gib: float, since_ampere: bool = True) -> None:
-    CARDS.put(name, CardKind(name, says, total_gib, since_ampere, since_ampere))
+def add(name: str, says: str, total_gib: float, capability: int = AMPERE) -> None:
+    since_ampere = capability >= AMPERE
+    kind = CardKind(name, says, total_gib, since_ampere, since_ampere, workspace_bytes=workspace_bytes(capability))
+    CARDS.put(name, kind)
 
 
 add("rtx4060_8gb", "GeForce RTX 4060, 8 GB", 7.75)
 add("rtx3060_12gb", "GeForce RTX 3060, 12 GB", 11.76)
-add("t4", "Tesla T4, 16 GB, source 003's", 14.748, since_ampere=False)
+add("t4", "Tesla T4, 16 GB, source 003's", 14.748, TURING)
 add("rtx4080_16gb", "GeForce RTX 4080, 16 GB", 15.70)
 add("l4", "L4, 24 GB", 22.17)
 add("rtx3090", "GeForce RTX 3090, 24 GB", 23.69)
 add("a100_40gb", "A100, 40 GB", 39.39)
 add("l40s", "L40S, 48 GB", 44.39)
-add("h100_80gb", "H100, 80 GB", 79.11)
+add("h100_80gb", "H100, 80 GB", 79.11, HOPPER)
 add("a100_80gb", "A100, 80 GB", 79.15)
-add("h200", "H200, 141 GB", 139.72)
+add("h200", "H200, 141 GB", 139.72, HOPPER)
 
 
 def read_card(text: str) -> CardKind:

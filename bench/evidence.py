@@ -34,7 +34,10 @@ MIXER = -7046029254386353131  # 2^64 / golden ratio as a signed integer: spreads
 
 
 class Probe:
-    """Logits on the same few examples, whenever asked; (positions, classes), in float32."""
+    """Logits on the same few examples, whenever asked; (positions, classes), in float32, in host memory.
+
+    They are kept while the model trains, and on the card would count as its memory: 131 MB of 128,256 words.
+    """
 
     def __init__(self, batching: Batching, device: str, examples: Sequence[Example]) -> None:
         shortened = [Example(e.key, e.input_ids[:LENGTH], e.labels[:LENGTH]) for e in examples[:EXAMPLES]]
@@ -51,7 +54,7 @@ class Probe:
             logits = model(**self.batch.inputs()).logits
         model.train(was_training)
         logits = logits[:, logits.shape[1] - self.batch.input_ids.shape[1] :]  # without virtual tokens
-        return logits[self.batch.attention_mask.bool()].float()
+        return logits[self.batch.attention_mask.bool()].float().cpu()
 
 
 def distance(seen: Tensor, expected: Tensor) -> float:

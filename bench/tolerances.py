@@ -24,10 +24,13 @@ def rounding(model: ModelEntry, precision: str) -> float:
     return UNIT_ROUNDING[precision] * math.sqrt(PRODUCTS_IN_SEQUENCE * layer_count(model))
 
 
-def start_tolerance(method: Method, model: ModelEntry, precision: str) -> float:
-    """B = 0 adds nothing, to the bit; what moves a part of W into BA, or divides by a norm, rounds once."""
+def start_tolerance(method: Method, model: ModelEntry, precision: str, rounding_distance: float = 0.0) -> float:
+    """B = 0 adds nothing, to the bit; what moves a part of W into BA, or divides by a norm, rounds once.
+
+    rounding_distance is as in merge_tolerance.
+    """
     exact = method.keeps_base and not method.rounds_at_start
-    return 0.0 if exact or not method.is_adapter else rounding(model, precision)
+    return 0.0 if exact or not method.is_adapter else max(rounding(model, precision), rounding_distance)
 
 
 def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float:

@@ -87,6 +87,11 @@ class Method:
             raise Unsupported(f"{self.name} does not suit {model.name}: it is for {' and '.join(self.kinds)} models")
         if model.family_name in self.unsuited:
             raise Unsupported(f"{self.name} does not suit {model.name}: {self.unsuited[model.family_name]}")
+        if self.prunes and recipe.initial_rank < recipe.rank:
+            raise Unsupported(
+                f"{self.name} prunes from initial_rank = {recipe.initial_rank} to rank = {recipe.rank}; "
+                "initial_rank must not be below rank"
+            )
         if recipe.packing and not self.packs:
             raise Unsupported(
                 f"{self.name} cannot train packed rows: its virtual tokens come once a row; packing = false"

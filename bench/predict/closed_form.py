@@ -51,26 +51,34 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
     single, half = logits_bytes(question, chunk)
     kept, working = layers.kept_for_backward(question), layers.working_set(question)
     in_forward = kept + (layers.cast_weights(question) if question.recipe.gradient_checkpointing else 0)
-    loss = {terms.KEPT: kept, terms.LOGITS: 3 * single}
     count_of_layers = layers.layer_count(question.entry)
-    top = {terms.KEPT: kept, terms.WORKING: working, terms.GRADIENTS: trains // count_of_layers}
-    bottom = {terms.KEPT: kept // count_of_layers, terms.WORKING: working,
-              terms.GRADIENTS: trains - last_gradient(question)}  # fmt: skip
+    first, second, last = gradients(question, trains)
+    loss = {terms.KEPT: kept, terms.LOGITS: 3 * single, terms.GRADIENTS: first}
+    top = {terms.KEPT: kept, terms.WORKING: working, terms.GRADIENTS: second}
+    bottom = {terms.KEPT: kept // count_of_layers, terms.WORKING: working, terms.GRADIENTS: last}
     backward = max(loss, top, bottom, key=lambda moment: sum(moment.values()))
+    forward = {terms.KEPT: in_forward, terms.LOGITS: half + 2 * single, terms.GRADIENTS: first}
     return Peaks({
-        terms.FORWARD: tidy(resting, {terms.KEPT: in_forward, terms.LOGITS: half + 2 * single}),
+        terms.FORWARD: tidy(resting, forward),
         terms.BACKWARD: tidy(resting, backward),
         terms.OPTIMIZER: tidy(resting, {terms.GRADIENTS: trains}),
     })  # fmt: skip
 
 
-def last_gradient(question: Question) -> int:
-    """Bytes of the gradient that comes after all layers': the embeddings', where they train and are no head."""
+def gradients(question: Question, trains: int) -> tuple[int, int, int]:
+    """Bytes of gradients at the loss, when the last layer is through and when the first is; trains: of all.
+
+    A step that accumulates has all of them from its second micro-batch on, and each new one beside them until it is
+    added; the largest is the embeddings', where they train.
+    """
     entry = question.entry
     tied = total_parameters(entry, question.labels) == stack_parameters(entry)
-    if question.method.trains != ALL or tied:
-        return 0
-    return int(entry.config["vocab_size"]) * layers.hidden_size(entry) * SINGLE
+    embeddings = int(entry.config["vocab_size"]) * layers.hidden_size(entry) * SINGLE
+    if question.method.trains != ALL:
+        embeddings = 0
+    if question.recipe.gradient_accumulation_steps > 1:
+        return trains, trains, trains + embeddings
+    return 0, trains // layers.layer_count(entry), trains - (0 if tied else embeddings)
 
 
 def tidy(*parts: dict[str, int]) -> dict[str, int]:

@@ -1,12 +1,14 @@
 """What a card really held, beside the trace of the very batches that it was given.
 
 A record says which of its batches were the heaviest (`heaviest_batches`); their step is traced with today's
-libraries and set against the allocated peak of the record's training phase.
+libraries and set, with the workspaces of the card's matrix products, against the allocated peak of the record's
+training phase.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
+from bench.cards import workspace_bytes
 from bench.case import parse_case
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -15,7 +17,7 @@ from bench.predict.ways import trace_of
 from bench.recipe import Recipe
 from bench.record import Record
 
-AGREES = 0.02  # of the allocated peak: workspaces of kernels, which no tensor shows
+AGREES = 0.02  # of the allocated peak: what kernels take and free inside themselves
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def not_traced(record: Record) -> str:
 
 def payload_of(record: Record) -> dict[str, Any]:
     """What `traced` needs of a record."""
-    found = {"case": record.case, "recipe": record.recipe}
+    (capability, _) = record.environment["compute_capability"]
+    found = {"case": record.case, "recipe": record.recipe, "workspace_bytes": workspace_bytes(capability)}
     return found | {name: record.exact[name] for name in ("labels", "heaviest_batches")}
 
 
@@ -63,4 +66,5 @@ def traced(payload: dict[str, Any], say: Any) -> dict[str, Any]:
     """Work of a worker: the traced peak of the record's heaviest batch, whichever that is."""
     case = parse_case(payload["case"])
     question = Question(MODELS[case.model], METHODS[case.method], Recipe(**payload["recipe"]), payload["labels"])
-    return {"bytes": max(trace_of(question, extent).peak_bytes for extent in payload["heaviest_batches"])}
+    peak = max(trace_of(question, extent).peak_bytes for extent in payload["heaviest_batches"])
+    return {"bytes": peak + payload["workspace_bytes"]}

@@ -27,6 +27,7 @@ from bench.recipe import Recipe
 from bench.sources.weights import SYNTHETIC, Weights
 
 STEPS = 2  # the second one has the optimizer's states from the start
+MICRO_BATCHES = 2  # of a step that accumulates; from the second one on all gradients are there
 PLANNED_STEPS = 1000  # what schedules are told; AdaLoRA prunes by it
 RANDOM_WEIGHTS = Weights(None, SYNTHETIC, "a prediction needs no weights", SYNTHETIC)
 
@@ -114,7 +115,7 @@ def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, pha
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for number in range(STEPS):
         phase[0] = terms.FORWARD
-        train.backward(trainee, [batch])
+        train.backward(trainee, [batch] * min(MICRO_BATCHES, trainee.recipe.gradient_accumulation_steps))
         phase[0] = terms.OPTIMIZER
         train.apply_gradients(trainee.recipe, optimizer, trained, None)  # a scaler of fp16 holds a few numbers
         for state in optimizer.state.values():
