@@ -14,7 +14,7 @@ from bench.cards import MIB
 from bench.case import Case
 from bench.executor import Executor, Job
 from bench.predict.alarm import WATCHED, Watched, judge
-from bench.predict.measured import AGREES, Compared, measured_bytes, not_traced, payload_of
+from bench.predict.measured import AGREES, compared, not_traced, payload_of
 from bench.record import OK, Record
 
 PRELOAD = ("torch", "transformers", "peft", "bench.predict.trace")
@@ -60,7 +60,7 @@ def test_card_held_what_is_predicted(case: Case, record: Record, tracer: Executo
     tracer.submit(Job(case.id, "bench.predict.measured:traced", payload_of(record)))
     outcome = tracer.outcome(case.id)
     assert outcome.status == OK, outcome.reason
-    seen = Compared(measured_bytes(record) or 0, (outcome.result or {})["bytes"])
+    seen = compared(record, (outcome.result or {})["bytes"])
     assert seen.agrees, (
         f"training held {seen.measured_bytes / MIB:,.1f} MiB, predicted {seen.traced_bytes / MIB:,.1f} MiB "
         f"({seen.error:+.1%}); allowed are {AGREES:.0%}"

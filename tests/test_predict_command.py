@@ -135,5 +135,5 @@ def test_a_mistake_is_one_sentence(capsys, words, sentence):
 
 def test_nothing_asked_is_one_sentence(capsys):
     assert told(capsys, "predict") == (
-        2, "", "bench: predict needs --model and --method, or --published, or --baseline\n",
+        2, "", "bench: predict needs --model and --method, or --published, --measured or --baseline\n",
     )  # fmt: skip

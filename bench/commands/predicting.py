@@ -3,7 +3,7 @@
 import argparse
 
 from bench.commands import Commands, Mistake
-from bench.predict import alarm, published
+from bench.predict import alarm, measured, published
 from bench.predict.budget import budget_bytes
 from bench.predict.closed_form import NoClosedForm
 from bench.predict.question import Question, ask
@@ -26,8 +26,10 @@ def add(commands: Commands) -> None:
     parser.add_argument("--largest", choices=tuple(FIELDS), help="search the largest that fits --budget")
     parser.add_argument("--budget", metavar="8GB", help="an amount with its unit, or a card's name")
     parser.add_argument("--published", action="store_true", help="predictions beside published figures")
+    parser.add_argument("--measured", action="store_true", help="predictions beside what cards held in stored runs")
     parser.add_argument("--markdown", action="store_true", help="with --published: the page results/PREDICTIONS.md")
-    parser.add_argument("--measure", action="store_true", help="with --published: run the traces that are missing")
+    parser.add_argument("--measure", action="store_true",
+                        help="with --published or --measured: run the traces that are missing")  # fmt: skip
     parser.add_argument("--baseline", action="store_true", help="write the peaks that suites/test_predicted.py holds")
     parser.set_defaults(work=answer)
 
@@ -35,6 +37,11 @@ def add(commands: Commands) -> None:
 def answer(arguments: argparse.Namespace) -> int:
     if arguments.baseline:
         print(alarm.write_baseline())
+        return 0
+    if arguments.measured:
+        if arguments.measure:
+            measured.measure()
+        print("\n".join(measured.markdown()))
         return 0
     if arguments.published:
         cases = published.measure() if arguments.measure else published.read_cases()
@@ -52,7 +59,7 @@ def answer(arguments: argparse.Namespace) -> int:
 
 def question_of(arguments: argparse.Namespace) -> Question:
     if not (arguments.model and arguments.method):
-        raise Mistake("predict needs --model and --method, or --published, or --baseline")
+        raise Mistake("predict needs --model and --method, or --published, --measured or --baseline")
     checkpointing = None if arguments.checkpointing is None else arguments.checkpointing == "on"
     return ask(
         arguments.model,

@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.cards import GIB, MIB
 from bench.places import FIXTURES, RESULTS
+from bench.predict import measured
 from bench.predict.alarm import versions
 from bench.predict.closed_form import closed_form
 from bench.predict.question import Question, ask
@@ -154,7 +155,7 @@ def page(cases: Iterable[Compared]) -> list[str]:
         f"Written by `{COMMAND}`. GB are 10^9 bytes. The figures, their sources and settings stand in",
         "`fixtures/published.toml`; traces are of " + (used or "no run yet") + ". Predictions are of what tensors",
         "hold at a step's peak in this project's own training step, a full batch of the stated length; published are",
-        "other programs' figures, of whatever each measured. No row was measured by this project on a card.",
+        "other programs' figures, of whatever each measured. What this project measured is in the last table.",
         "",
         "| " + " | ".join(HEADS) + " |",
         "|" + "---|" * 3 + "---:|" * 6 + "---|",
@@ -165,6 +166,8 @@ def page(cases: Iterable[Compared]) -> list[str]:
         "## Sources",
         "",
         *(f"- `{one.id}`: {one.source} ({one.url}). {one.says}." for one in (case.published for case in found)),
+        "",
+        *measured.markdown(),
     ]  # fmt: skip
 
 

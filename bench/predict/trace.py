@@ -1,4 +1,4 @@
-"""The traced prediction: two training steps of the real code on fake tensors, their storages followed.
+"""The traced prediction: training steps of the real code on fake tensors, their storages followed.
 
 The model is transformers' own class from its configuration, the adapter peft's, the packed layers
 bitsandbytes', the optimizer, the loss and the order of things those of bench.train. Nothing is computed and
@@ -26,8 +26,6 @@ from bench.predict.terms import Peaks
 from bench.recipe import Recipe
 from bench.sources.weights import SYNTHETIC, Weights
 
-STEPS = 2  # the second one has the optimizer's states from the start
-MICRO_BATCHES = 2  # of a step that accumulates; from the second one on all gradients are there
 PLANNED_STEPS = 1000  # what schedules are told; AdaLoRA prunes by it
 RANDOM_WEIGHTS = Weights(None, SYNTHETIC, "a prediction needs no weights", SYNTHETIC)
 
@@ -72,7 +70,7 @@ def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, de
 
 
 def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plainly) -> Peaks:
-    """STEPS training steps of the batch, on whatever tensors the trainee is made of; run does the operations."""
+    """Training steps of the batch, on whatever tensors the trainee is made of; run does the operations."""
     vocabulary = trainee.batching.vocabulary
     phase = [terms.FORWARD]
 
@@ -110,21 +108,36 @@ def table_on_host(trainee: train.Trainee) -> torch.Tensor | None:
 
 
 def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, phase: list[str]) -> None:
-    """bench.train's step, with phase[0] saying where it is."""
+    """Two steps of bench.train, with phase[0] saying where they are.
+
+    Of the first the optimizer's part alone: it leaves the states that the second has from the start. Where a step
+    accumulates, the second's batch is not its first one, and finds all gradients there.
+    """
     optimizer = train.make_optimizer(trainee)
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for number in range(STEPS):
-        phase[0] = terms.FORWARD
-        train.backward(trainee, [batch] * min(MICRO_BATCHES, trainee.recipe.gradient_accumulation_steps))
-        phase[0] = terms.OPTIMIZER
-        train.apply_gradients(trainee.recipe, optimizer, trained, None)  # a scaler of fp16 holds a few numbers
-        for state in optimizer.state.values():
-            for tensor in state.values():
-                if isinstance(tensor, torch.Tensor):
-                    storages.relabel(tensor, terms.STATES)
-        if trainee.method.after_step:
-            trainee.method.after_step(trainee.model, number)
+    phase[0] = terms.OPTIMIZER
+    for parameter in trained:
+        parameter.grad = torch.zeros_like(parameter)
+        storages.relabel(parameter.grad, terms.GRADIENTS)
+    update(trainee, optimizer, trained, storages, 0)
+    if trainee.recipe.gradient_accumulation_steps == 1:
         optimizer.zero_grad(set_to_none=True)
+    phase[0] = terms.FORWARD
+    train.backward(trainee, [batch])
+    phase[0] = terms.OPTIMIZER
+    update(trainee, optimizer, trained, storages, 1)
+    optimizer.zero_grad(set_to_none=True)
+
+
+def update(trainee: train.Trainee, optimizer: Any, trained: list[Any], storages: LiveStorages, number: int) -> None:
+    """The optimizer's part of the step of this number."""
+    train.apply_gradients(trainee.recipe, optimizer, trained, None)  # a scaler of fp16 holds a few numbers
+    for state in optimizer.state.values():
+        for tensor in state.values():
+            if isinstance(tensor, torch.Tensor):
+                storages.relabel(tensor, terms.STATES)
+    if trainee.method.after_step:
+        trainee.method.after_step(trainee.model, number)
 
 
 def model_tensors(model: nn.Module) -> Iterator[tuple[torch.Tensor, str]]:

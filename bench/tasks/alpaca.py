@@ -43,7 +43,7 @@ ALPACA = TASKS.put(
         score=score_responses,
         metric="loss",
         greater_is_better=False,
-        smoke_methods=("qlora",),
+        smoke_methods=("lora",),
     ),
 )
 TASKS.put(
