@@ -25,8 +25,8 @@ from bench.tasks import Example
 from bench.tolerances import UNIT_ROUNDING
 from bench.train import Trainee
 
-EXAMPLES = 4
-LENGTH = 64
+EXAMPLES = 2
+LENGTH = 48
 WORD = 4  # bytes
 ROUNDED_ROWS = 1024  # of a weight at a time: a head over a vocabulary would take gigabytes in float32
 HASHED_WORDS = 1 << 20  # at a time, so that a hash of a large matrix takes little memory

@@ -12,7 +12,7 @@ import pytest
 
 from bench.case import Case
 
-ROUNDS = 6
+ROUNDS = 5
 WARM_UP_ROUNDS = 1
 
 
