@@ -1,5 +1,7 @@
 """Batches: every example once, padded or packed as the recipe says, and counted right."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_trainees import PAD, TINY, TINY_DECODERS, tiny_batching, tiny_examples, tiny_recipe, tiny_trainee
@@ -7,6 +9,7 @@ from tiny_trainees import PAD, TINY, TINY_DECODERS, tiny_batching, tiny_examples
 from bench.batches import MULTIPLE, collate, collate_packed, pack
 from bench.losses import summed_loss
 from bench.tasks import IGNORE, Example
+from bench.train import Step, heaviest
 
 SHORT = Example("short", [11, 12, 13], [IGNORE, 12, 13])
 LONG = Example("long", [21, 22, 23, 24, 25], [21, IGNORE, 23, 24, 25])
@@ -51,6 +54,44 @@ def test_fixed_shape_pads_to_the_longest_allowed():
 def test_ids_are_taken_modulo_the_vocabulary():
     batch = collate([Example("e", [263, 264, 600], [0, 0, 0])], 50_000, 264, 0, False)
     assert batch.input_ids.tolist() == [[263, 0, 72, *[50_000 % 264] * 5]]
+
+
+def test_labels_are_taken_modulo_the_vocabulary_and_ignored_ones_stay():
+    made = batching()
+    words = made.vocabulary
+    example = Example("far", [1, 2, words + 3], [IGNORE, words + 2, words + 3])
+    packed = replace(made, recipe=replace(made.recipe, packing=True))
+    for batch in (made.one([example]), packed.collated([[example]])):
+        assert batch.labels[0, :3].tolist() == [IGNORE, 2, 3]
+
+
+@pytest.mark.parametrize("overrides", [{}, {"padding": "max_length"}, {"packing": True}], ids=str)
+@pytest.mark.parametrize("model", TINY)
+def test_extent_is_that_of_the_collated_batch(model, overrides):
+    if overrides.get("packing") and model not in TINY_DECODERS:
+        pytest.skip("only a decoder's rows are packed")
+    made = batching(model, **overrides)
+    for items in made.epoch(tiny_examples(model), 0, 0):
+        batch, extent = made.collated(items), made.extent(items)
+        assert (extent.rows, extent.length) == tuple(batch.input_ids.shape)
+        assert extent.scored == batch.scored
+        assert extent.positions == batch.input_ids.numel()
+        assert extent.whole == bool(batch.attention_mask.all() and batch.position_ids is None)
+
+
+def test_row_of_one_full_example_is_whole():
+    made = batching(packing=True, max_length=3)
+    assert made.extent([[SHORT], [SHORT]]).whole
+    assert not made.extent([[SHORT], [replace(SHORT, input_ids=[11, 12], labels=[IGNORE, 12])]]).whole
+
+
+def test_heaviest_batches_are_the_longest_and_the_fullest():
+    wide = Example("wide", [9] * 20, [IGNORE] * 18 + [9, 9])
+    dense = Example("dense", [9] * 12, [9] * 12)
+    steps = [Step(1, [[wide], [SHORT]]), Step(1, [[dense]])]
+    made = batching()
+    assert heaviest(made, steps) == [made.extent([wide]), made.extent([dense])]
+    assert heaviest(made, steps[1:]) == [made.extent([dense])]
 
 
 @pytest.mark.parametrize(("model", "scored"), [("tiny_bert", 6), ("tiny_llama", 5)])

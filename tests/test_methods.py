@@ -29,11 +29,14 @@ from transformers.pytorch_utils import Conv1D
 
 from bench import evidence
 from bench.build import attach, dequantise, is_head, prepare_base, quantise
+from bench.case import Case
 from bench.measure.parameters import figures
 from bench.methods import INT8, METHODS, NF4, PLAIN, Unsupported
 from bench.models import MODELS
+from bench.recipe import SIZES, recipe_for
 from bench.run import changed_base
 from bench.sources import find_weights
+from bench.tasks import TASKS
 from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
 from bench.train import backward, plan_steps, train
 
@@ -288,3 +291,16 @@ def test_dequantised_base_gives_the_quantised_ones_logits(model, name):
 def test_a_plain_base_is_not_packed():
     assert METHODS["lora"].storage == PLAIN
     assert states(tiny_base("tiny_llama", "lora", tiny_recipe())) == {}
+
+
+def test_adalora_refuses_to_prune_upwards():
+    recipe = tiny_recipe("tiny_llama", "adalora", rank=16, initial_rank=12)
+    with pytest.raises(Unsupported, match="adalora prunes from initial_rank = 12 to rank = 16"):
+        METHODS["adalora"].check(MODELS["tiny_llama"], recipe)
+
+
+@pytest.mark.parametrize("task", TASKS.names())
+def test_adalora_begins_above_its_rank_in_every_recipe(task):
+    for size in SIZES:
+        recipe = recipe_for(Case(task, "llama31_8b", "adalora", "cuda"), size)
+        assert recipe.initial_rank > recipe.rank

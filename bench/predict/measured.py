@@ -133,9 +133,10 @@ def markdown() -> list[str]:
     return [
         "## Beside what a card held",
         "",
-        f"Traces of each record's heaviest batch, by `{COMMAND}` with {used or 'no library yet'}, and the workspaces of",
-        "matrix products; measured is torch's allocated peak of the training phase, beside it what the allocator kept",
-        f"reserved and what the driver counted, in GB of 10^9 bytes. {agree} of {len(found)} are within {AGREES:.0%}.",
+        f"Written by `{COMMAND}`. Predicted are the trace of each record's heaviest batch, with",
+        f"{used or 'no library yet'}, and the workspaces of matrix products;",
+        "measured is torch's allocated peak of the training phase, beside it what the allocator kept reserved and what",
+        f"the driver counted, in GB of 10^9 bytes. {agree} of {len(found)} are within {AGREES:.0%}.",
         "",
         "| " + " | ".join(HEADS) + " |",
         "|---|---|" + "---:|" * (len(HEADS) - 2),
