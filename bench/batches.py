@@ -72,7 +72,7 @@ def scored_labels(labels: Sequence[int], shifted: bool) -> int:
 
 
 def wrapped(labels: Sequence[int], vocabulary: int) -> Tensor:
-    """The labels modulo the vocabulary, as ids are where a tokenizer stands in that has more words; IGNORE stays."""
+    """Labels that are words, modulo the vocabulary as their ids are; IGNORE stays."""
     given = torch.tensor(labels, dtype=torch.long)
     return torch.where(given == IGNORE, given, given % vocabulary)
 
@@ -92,7 +92,7 @@ def collate(examples: Sequence[Example], pad: int, vocabulary: int, fixed_length
     for row, example in enumerate(examples):
         size = len(example)
         ids[row, :size] = torch.tensor(example.input_ids) % vocabulary
-        labels[row, :size] = wrapped(example.labels, vocabulary)
+        labels[row, :size] = wrapped(example.labels, vocabulary) if shifted else torch.tensor(example.labels)
         mask[row, :size] = 1
     tokens = sum(len(example) for example in examples)
     scored = sum(scored_labels(example.labels, shifted) for example in examples)

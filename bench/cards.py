@@ -3,7 +3,7 @@
 A total is what torch says such a card has (its out-of-memory messages name it; source 003's T4 has 14.748 GiB),
 not the number on the box; drivers differ by up to a hundredth. Of it a CUDA context with its loaded kernels takes
 CONTEXT_BYTES, and the allocator cannot hand out all of the rest in one piece: LOST_SHARE is set aside for that,
-by experience. A record of a real card has its own figures.
+by experience; smaller cards' contexts are smaller. A record of a real card has its own figures.
 """
 
 import re
@@ -20,17 +20,22 @@ CONTEXT_BYTES = (
 )  # driver's less reserved bytes when 8B had been trained on an H200, CUDA 13 (results/runs/h200)
 LOST_SHARE = 0.03
 DRIVERS_DIFFER = 0.01
-TURING, AMPERE, HOPPER = 7, 8, 9  # major compute capabilities; Ada is 8 too
-# cuBLAS's workspace as torch chooses it (CublasHandlePool.cpp, ":4096:2:16:8" but on Hopper), and how many there are:
-# one of the thread that runs the forward pass, one of autograd's
-BLAS_WORKSPACE = {HOPPER: 32 * MIB}
-BLAS_WORKSPACE_BEFORE = (2 * 4096 + 8 * 16) * 1024
+TURING, AMPERE, HOPPER, BLACKWELL = 7, 8, 9, (10, 12)  # major compute capabilities; Ada is 8 too
+# cuBLAS's workspace as torch chooses it (CublasHandlePool.cpp: 32 MiB on Hopper and Blackwell, else ":4096:2:16:8"),
+# and how many there are: one of the thread that runs the forward pass, one of autograd's
+LARGE_WORKSPACE = 32 * MIB
+SMALL_WORKSPACE = (2 * 4096 + 8 * 16) * 1024
 BLAS_WORKSPACES = 2
 
 
-def workspace_bytes(capability: int) -> int:
+def blas_bytes(capability: int) -> int:
     """What products of matrices hold beside all tensors, on a card of this major compute capability."""
-    return BLAS_WORKSPACES * BLAS_WORKSPACE.get(capability, BLAS_WORKSPACE_BEFORE)
+    return BLAS_WORKSPACES * (LARGE_WORKSPACE if capability in (HOPPER, *BLACKWELL) else SMALL_WORKSPACE)
+
+
+def needed_on_card(tensor_bytes: int) -> float:
+    """What a card must have free for tensors of so many bytes, whichever it is."""
+    return (tensor_bytes + blas_bytes(HOPPER)) / (1 - LOST_SHARE) + CONTEXT_BYTES
 
 
 SIZE = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -46,7 +51,7 @@ class CardKind:
     supports_bfloat16: bool = True
     supports_flash_attention: bool = True
     context_bytes: int = CONTEXT_BYTES
-    workspace_bytes: int = workspace_bytes(AMPERE)
+    workspace_bytes: int = blas_bytes(AMPERE)
 
     @property
     def total_bytes(self) -> int:
@@ -78,7 +83,7 @@ CARDS: Registry[CardKind] = Registry("card")
 
 def add(name: str, says: str, total_gib: float, capability: int = AMPERE) -> None:
     since_ampere = capability >= AMPERE
-    kind = CardKind(name, says, total_gib, since_ampere, since_ampere, workspace_bytes=workspace_bytes(capability))
+    kind = CardKind(name, says, total_gib, since_ampere, since_ampere, workspace_bytes=blas_bytes(capability))
     CARDS.put(name, kind)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.models import MODELS, ModelEntry
 from bench.sources import SourceError, Weights, find_weights
+from bench.sources.snapshot import read_json
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<cls>", "<sep>", "<mask>", "<extra>")
 
@@ -73,6 +74,4 @@ def load(folder: Path) -> Any:
 
 
 def is_roberta(folder: Path) -> bool:
-    import json
-
-    return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type") == "roberta"
+    return read_json(folder / "config.json").get("model_type") == "roberta"

@@ -27,7 +27,7 @@ def rounding(model: ModelEntry, precision: str) -> float:
 def start_tolerance(method: Method, model: ModelEntry, precision: str, rounding_distance: float = 0.0) -> float:
     """B = 0 adds nothing, to the bit; what moves a part of W into BA, or divides by a norm, rounds once.
 
-    rounding_distance is as in merge_tolerance.
+    rounding_distance is as in merge_tolerance: what such a rounding was seen to do to this very model.
     """
     exact = method.keeps_base and not method.rounds_at_start
     return 0.0 if exact or not method.is_adapter else max(rounding(model, precision), rounding_distance)

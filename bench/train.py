@@ -73,11 +73,15 @@ def plan_steps(batching: Batching, examples: Sequence[Example], seed: int) -> li
 
 
 def heaviest(batching: Batching, steps: Sequence[Step]) -> list[Extent]:
-    """The micro-batches that can hold most: of most positions, and of most labels; one where both are the same."""
+    """The micro-batches that can hold most: of most positions and of most labels, with and without a mask."""
     extents = {batching.extent(items) for step in steps for items in step.micro_batches}
-    longest = max(extents, key=lambda extent: (extent.positions, extent.scored, not extent.whole))
-    fullest = max(extents, key=lambda extent: (extent.scored, extent.positions, not extent.whole))
-    return list(dict.fromkeys([longest, fullest]))
+    found = []
+    for masked in (True, False):
+        own = [extent for extent in extents if extent.whole is not masked]
+        if own:
+            found.append(max(own, key=lambda extent: (extent.positions, extent.length, extent.scored)))
+            found.append(max(own, key=lambda extent: (extent.scored, extent.positions, extent.length)))
+    return list(dict.fromkeys(found))
 
 
 def make_optimizer(trainee: Trainee) -> torch.optim.Optimizer:

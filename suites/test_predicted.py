@@ -47,7 +47,7 @@ def on_card(case: Case) -> bool:
 
 @pytest.fixture(scope="module")
 def tracer() -> Iterator[Executor]:
-    """A worker for traces of records; there is nothing to replay in a prediction."""
+    """A worker for traces of records, also of those that --replay judges."""
     with Executor(PRELOAD, SECONDS) as executor:
         yield executor
 

@@ -88,10 +88,11 @@ def test_row_of_one_full_example_is_whole():
 def test_heaviest_batches_are_the_longest_and_the_fullest():
     wide = Example("wide", [9] * 20, [IGNORE] * 18 + [9, 9])
     dense = Example("dense", [9] * 12, [9] * 12)
-    steps = [Step(1, [[wide], [SHORT]]), Step(1, [[dense]])]
+    whole = Example("whole", [9] * 8, [9] * 8)
     made = batching()
-    assert heaviest(made, steps) == [made.extent([wide]), made.extent([dense])]
-    assert heaviest(made, steps[1:]) == [made.extent([dense])]
+    steps = [Step(1, [[wide], [SHORT]]), Step(1, [[dense], [whole]])]
+    assert heaviest(made, steps) == [made.extent([wide]), made.extent([dense]), made.extent([whole])]
+    assert heaviest(made, [Step(1, [[SHORT]])]) == [made.extent([SHORT])]
 
 
 @pytest.mark.parametrize(("model", "scored"), [("tiny_bert", 6), ("tiny_llama", 5)])

@@ -304,3 +304,11 @@ def test_adalora_begins_above_its_rank_in_every_recipe(task):
     for size in SIZES:
         recipe = recipe_for(Case(task, "llama31_8b", "adalora", "cuda"), size)
         assert recipe.initial_rank > recipe.rank
+
+
+def test_start_is_held_to_the_larger_of_reason_and_sight():
+    model, dora = MODELS["llama31_8b"], METHODS["dora"]
+    reasoned = start_tolerance(dora, model, "bfloat16")
+    assert start_tolerance(dora, model, "bfloat16", reasoned / 2) == reasoned
+    assert start_tolerance(dora, model, "bfloat16", 2 * reasoned) == 2 * reasoned
+    assert start_tolerance(METHODS["lora"], model, "bfloat16", 2 * reasoned) == 0

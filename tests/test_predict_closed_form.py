@@ -41,7 +41,7 @@ def test_optimizer_holds_two_states_and_a_gradient_of_what_trains(qlora_8b):
 
 
 def test_plain_qlora_of_8b_needs_more_than_9_gb(qlora_8b):
-    assert closed_form(qlora_8b).peak_bytes / 1e9 == pytest.approx(13.65, abs=0.05)
+    assert closed_form(qlora_8b).peak_bytes / 1e9 == pytest.approx(13.82, abs=0.05)
 
 
 def test_a_loss_in_chunks_brings_it_near_9_gb(qlora_8b):

@@ -39,7 +39,7 @@ def test_quick_answer_has_terms_phases_and_cards(capsys):
     for said in ("batch 2 × 2048 tokens, rank 16", "weights, quantised codes", "logits and loss", "GiB by phase"):
         assert said in out
     assert [line.split()[0] for line in out.splitlines() if " GiB  " in line] == CARDS.names()
-    assert "  rtx4060_8gb       7.8     6.9 GiB  lacks " in out
+    assert "  rtx4060_8gb       7.8     6.8 GiB  lacks " in out
     assert "  h200            139.7   135.0 GiB  fits, " in out
 
 

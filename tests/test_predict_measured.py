@@ -6,7 +6,7 @@ import pytest
 from tiny_trainees import labels_of, tiny_recipe
 
 from bench.batches import Extent
-from bench.cards import AMPERE, HOPPER, MIB, workspace_bytes
+from bench.cards import AMPERE, HOPPER, MIB, blas_bytes
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict import measured
@@ -29,7 +29,7 @@ RECORD = Record(
 def test_prediction_is_the_heaviest_batchs_trace_and_the_workspaces():
     found = traced(payload_of(RECORD))["bytes"]
     own = trace(MODELS["tiny_llama"], METHODS["qlora"], RECIPE, labels_of("tiny_llama"), extent=HEAVIEST).peak_bytes
-    assert found == own + workspace_bytes(HOPPER)
+    assert found == own + blas_bytes(HOPPER)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_is_not_traced_says_why(changes, reason):
 
 
 def test_workspaces_are_larger_on_hopper():
-    assert workspace_bytes(HOPPER) == 64 * MIB > workspace_bytes(AMPERE)
+    assert blas_bytes(HOPPER) == 64 * MIB > blas_bytes(AMPERE)
 
 
 def test_every_committed_record_of_a_card_has_its_trace():

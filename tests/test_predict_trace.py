@@ -15,7 +15,8 @@ from bench.predict import terms
 from bench.predict.as_cuda import as_cuda
 from bench.predict.fake import Answers, fake_tensors
 from bench.predict.terms import Peaks
-from bench.predict.trace import batch_of, follow, full_extent, trace
+from bench.predict.trace import batch_of, collected, follow, full_extent, trace
+from bench.train import apply_gradients, backward, make_optimizer
 
 PAIRS = [(model, method.name) for model in TINY for method in METHODS if method.suits(MODELS[model])]
 CHECKPOINTED = [(model, method) for model in TINY for method in ("lora", "qlora", "full")]
@@ -57,6 +58,30 @@ def test_and_so_of_batches_that_are_not_full(model, packing):
     trainee.model.train()
     seen = follow(trainee, trainee.batching.collated(items))
     assert trace(MODELS[model], METHODS["lora"], recipe, labels_of(model), "cpu", extent) == seen
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+@pytest.mark.parametrize("method", ["lora", "full", "adalora"])
+def test_its_steps_hold_what_two_steps_of_training_do(method, accumulated):
+    recipe = tiny_recipe("tiny_llama", method, gradient_accumulation_steps=accumulated)
+    seen = followed("tiny_llama", method, recipe).peak_bytes
+    trainee = tiny_trainee("tiny_llama", method, recipe)
+    trainee.model.train()
+    batch = batch_of(full_extent(MODELS["tiny_llama"], recipe), recipe)
+    with collected(), LiveStorages() as storages:
+        for tensor in (*trainee.model.parameters(), *trainee.model.buffers()):
+            storages.add(tensor.detach())
+        for tensor in (batch.input_ids, batch.labels, batch.attention_mask):
+            storages.add(tensor)
+        optimizer = make_optimizer(trainee)
+        trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for number in range(2):
+            backward(trainee, [batch] * accumulated)
+            apply_gradients(recipe, optimizer, trained, None)
+            if trainee.method.after_step:
+                trainee.method.after_step(trainee.model, number)
+            optimizer.zero_grad(set_to_none=True)
+    assert seen == pytest.approx(storages.peak_bytes, rel=0.005)
 
 
 def test_second_step_holds_the_optimizers_states():

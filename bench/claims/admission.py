@@ -44,7 +44,7 @@ def group(case: Case) -> Case:
 
 def admit(case: Case, size: str, figure: Figure, evidence: Evidence) -> Admitted:
     """Of all records of this case and size of data, those that may be judged; the last run wins a seed."""
-    by_seed: dict[int, Stored] = {}
+    kinds: dict[tuple[str, str], dict[int, Stored]] = {}  # by recipe and data
     refused = []
     identity = data_identity(case.task, size, evidence.census)
     for stored in evidence.records:
@@ -54,23 +54,22 @@ def admit(case: Case, size: str, figure: Figure, evidence: Evidence) -> Admitted
         if reason := complaint(stored, own, size, figure, identity):
             refused.append(f"{stored.name}: {reason}")
             continue
+        kind = stored.record.recipe_digest, stored.record.data.get("identity", "")
+        by_seed = kinds.setdefault(kind, {})
         before = by_seed.get(own.seed)
         if before is None or not figure.counts or stored.examples or not before.examples:
             by_seed[own.seed] = stored
-    return of_one_kind(by_seed, refused)
+    return of_one_kind(list(kinds.values()), refused)
 
 
-def of_one_kind(by_seed: dict[int, Stored], refused: list[str]) -> Admitted:
-    """The first record's recipe, and where no hash is known its data, is what the others must be of."""
-    kept: dict[int, Stored] = {}
-    for seed, stored in sorted(by_seed.items()):
-        first = next(iter(kept.values()), stored)
-        if stored.record.data.get("identity") != first.record.data.get("identity"):
-            refused.append(f"{stored.name}: other data than {first.name}")
-        elif stored.record.recipe_digest != first.record.recipe_digest:
-            refused.append(f"{stored.name}: another recipe than {first.name}")
-        else:
-            kept[seed] = stored
+def of_one_kind(kinds: list[dict[int, Stored]], refused: list[str]) -> Admitted:
+    """The records of the recipe and data that have most seeds, of equals those of the lowest one."""
+    kinds = sorted(kinds, key=lambda by_seed: (-len(by_seed), min(by_seed)))
+    kept = dict(sorted(kinds[0].items())) if kinds else {}
+    for stored in (stored for others in kinds[1:] for _, stored in sorted(others.items())):
+        first = kept[min(kept)]
+        same_data = stored.record.data.get("identity") == first.record.data.get("identity")
+        refused.append(f"{stored.name}: {'another recipe' if same_data else 'other data'} than {first.name}")
     return Admitted(kept, tuple(refused))
 
 
@@ -81,7 +80,8 @@ def complaint(stored: Stored, case: Case, size: str, figure: Figure, identity: s
         return f"it {record.status.replace('_', ' ')}" + (f" ({record.reason})" if record.reason else "")
     if card := record.environment.get("emulation"):
         return f"an emulated {card}"
-    wanted = {recipe_for(case, size, bfloat16=units).digest() for units in (True, False)}  # of either kind of machine
+    kinds = (True, False) if case.device == "cpu" else (True,)  # of processors there are both
+    wanted = {recipe_for(case, size, bfloat16=units).digest() for units in kinds}
     if record.recipe_digest not in wanted:
         return f"of another recipe, digest {record.recipe_digest} where today's is {' or '.join(sorted(wanted))}"
     rows = record.data.get("rows", record.data.get("identity", "none"))

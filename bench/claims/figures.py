@@ -107,6 +107,11 @@ def second_over_first(sums: np.ndarray) -> np.ndarray:
     return sums[..., 1] / sums[..., 0]
 
 
+def allocated_peak(record: Record) -> float | None:
+    """What tensors held at the peak of training on a card."""
+    return record.noisy.get("memory", {}).get("train", {}).get("allocated_bytes")
+
+
 def step_spread(record: Record) -> tuple[float, float, int]:
     noisy = record.noisy
     return noisy["seconds_per_step"], noisy["seconds_per_step_iqr"], noisy["steps_timed"]
@@ -149,6 +154,7 @@ FIGURES = {
         Figure("seconds_per_step", "time", lambda r: r.noisy.get("seconds_per_step"), spread=step_spread, timed=True),
         Figure("training_seconds", "time", lambda r: r.noisy.get("seconds", {}).get("train"), timed=True, repeats=True),
         Figure("peak_bytes", "bytes", lambda r: r.noisy.get("peak_bytes"), timed=True, repeats=True),
+        Figure("allocated_peak_bytes", "bytes", allocated_peak, repeats=True),
         Figure("allocated_bytes", "bytes", lambda r: r.exact.get("step_allocated_bytes"), repeats=True),
         Figure("resting_bytes", "bytes", lambda r: r.exact.get("resting_allocated_bytes"), repeats=True),
         Figure("step_flops", "flop", lambda r: r.exact.get("step_flops"), repeats=True),

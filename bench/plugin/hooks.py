@@ -57,11 +57,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cases = [case for case in known if wanted is None or wanted.kwargs["wanted"](case)]
     if "probed" in metafunc.fixturenames:
         cases = [case for case in cases if config.stash[RUN].probes(case)]
-    known_parameters = config.stash.setdefault(PARAMETERS, {})
+    made = config.stash.setdefault(PARAMETERS, {})  # of the tests before: a case has many
     for case in cases:
-        if case not in known_parameters:
-            known_parameters[case] = parameter(config.stash[RUN], case)
-    metafunc.parametrize("case", [known_parameters[case] for case in cases])
+        if case not in made:
+            made[case] = parameter(config.stash[RUN], case)
+    metafunc.parametrize("case", [made[case] for case in cases])
 
 
 def replayed(run: Run) -> list[Case]:

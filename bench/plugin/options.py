@@ -46,7 +46,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--emulate", metavar="CARD", default="",
                     help=f"GPU cases as on a smaller card: {', '.join(CARDS.names())}, or NAME=GiB")  # fmt: skip
     group.addoption("--attempt", action="store_true", help="run GPU cases that are predicted not to fit, too")
-    group.addoption("--max-steps", metavar="N", type=int, default=0,
+    group.addoption("--max-steps", metavar="N", type=int, default=None,
                     help="optimizer steps of every case, instead of its recipe's: cost in little time")  # fmt: skip
     group.addoption("--case-timeout", metavar="SECONDS", type=float, default=0.0,
                     help="a case that takes longer has failed (default 900; with full data 21600)")  # fmt: skip
@@ -91,8 +91,9 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError(f"--workers {workers} must be at least 1")
     if not timeout >= 0:  # nor NaN, which would be no limit
         raise pytest.UsageError(f"--case-timeout {timeout:g} must be above 0 seconds")
-    if config.getoption("max_steps") < 0:
-        raise pytest.UsageError(f"--max-steps {config.getoption('max_steps')} must be at least 1")
+    max_steps = config.getoption("max_steps")
+    if max_steps is not None and max_steps < 1:
+        raise pytest.UsageError(f"--max-steps {max_steps} must be at least 1")
     resume, replay = run_folder(config.getoption("resume")), run_folder(config.getoption("replay"))
     if resume and replay:
         raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
@@ -111,7 +112,7 @@ def read_options(config: pytest.Config) -> Options:
         workers=workers,
         emulate=emulated(config.getoption("emulate")),
         attempt=config.getoption("attempt"),
-        max_steps=config.getoption("max_steps"),
+        max_steps=max_steps or 0,
     )
 
 

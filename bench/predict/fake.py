@@ -22,13 +22,13 @@ RANDOM = {"uniform_", "normal_", "random_", "bernoulli_", "trunc_normal_"}  # in
 
 @dataclass(frozen=True)
 class Values:
-    """What is said of values: the labels that count (0: all), and whether every token of every row is of one example.
+    """What is said of values: the labels that count (None: all), and whether all tokens of a row are of one example.
 
     The only mask that chooses is the labels' own, and the only truth that is asked for is whether attention can do
     without a mask.
     """
 
-    scored: int = 0
+    scored: int | None = None
     whole: bool = True
 
     def answer(self, operation: Any, arguments: Any, keywords: Any) -> Any:
@@ -41,7 +41,8 @@ class Values:
             return arguments[0]
         if name == "index" and is_masked(arguments[1]):
             mask = arguments[1][0]
-            return arguments[0].new_empty((self.scored or mask.numel(), *arguments[0].shape[mask.ndim :]))
+            chosen = mask.numel() if self.scored is None else self.scored
+            return arguments[0].new_empty((chosen, *arguments[0].shape[mask.ndim :]))
         if name == "int8_vectorwise_quant":
             return in_int8(arguments[0])
         return operation(*arguments, **keywords)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.cards import workspace_bytes
+from bench.cards import blas_bytes
 from bench.case import parse_case
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -21,7 +21,7 @@ from bench.predict.ways import trace_of
 from bench.recipe import Recipe
 from bench.record import Record, read_records, write_atomically
 
-AGREES = 0.02  # of the allocated peak: what kernels take and free inside themselves
+AGREES = 0.02  # of the allocated peak; a first bound, for kernels take and free more inside themselves
 TRACES = RESULTS / "baselines" / "measured.json"
 COMMAND = "python -m bench predict --measured --measure"
 HEADS = ("case", "card", "allocated", "predicted", "error", "reserved", "driver", "s/step", "MFU")
@@ -70,7 +70,7 @@ def compared(record: Record, traced_bytes: int) -> Compared:
 def payload_of(record: Record) -> dict[str, Any]:
     """What `traced` needs of a record."""
     (capability, _) = record.environment["compute_capability"]
-    found = {"case": record.case, "recipe": record.recipe, "workspace_bytes": workspace_bytes(capability)}
+    found = {"case": record.case, "recipe": record.recipe, "blas_bytes": blas_bytes(capability)}
     return found | {name: record.exact[name] for name in ("labels", "heaviest_batches")}
 
 
@@ -79,7 +79,7 @@ def traced(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
     case = parse_case(payload["case"])
     question = Question(MODELS[case.model], METHODS[case.method], Recipe(**payload["recipe"]), payload["labels"])
     peak = max(trace_of(question, extent).peak_bytes for extent in payload["heaviest_batches"])
-    return {"bytes": peak + payload["workspace_bytes"]}
+    return {"bytes": peak + payload["blas_bytes"]}
 
 
 def committed() -> Iterator[tuple[str, Record]]:
@@ -104,13 +104,8 @@ def measure() -> None:
             write_atomically(TRACES, json.dumps({"versions": versions(), "traced": found}, indent=1) + "\n")
 
 
-def rows() -> list[list[str]]:
-    """A row for each committed record that was traced; GB of 10^9 bytes."""
-    traces = read_traces()["traced"]
-    return [cells(record, compared(record, traces[name])) for name, record in committed() if name in traces]
-
-
 def cells(record: Record, seen: Compared) -> list[str]:
+    """A row of the table; GB of 10^9 bytes."""
     peaks, noisy = peaks_of(record), record.noisy
     share = noisy.get("utilisation")
     return [
@@ -128,8 +123,9 @@ def cells(record: Record, seen: Compared) -> list[str]:
 def markdown() -> list[str]:
     """The table's lines for results/PREDICTIONS.md."""
     used = ", ".join(f"{name} {version}" for name, version in read_traces()["versions"].items())
-    found = rows()
-    agree = sum(abs(float(row[4].rstrip("%"))) <= 100 * AGREES for row in found)
+    traces = read_traces()["traced"]
+    found = [(record, compared(record, traces[name])) for name, record in committed() if name in traces]
+    agree = sum(seen.agrees for _, seen in found)
     return [
         "## Beside what a card held",
         "",
@@ -140,5 +136,5 @@ def markdown() -> list[str]:
         "",
         "| " + " | ".join(HEADS) + " |",
         "|---|---|" + "---:|" * (len(HEADS) - 2),
-        *("| " + " | ".join(row) + " |" for row in found),
+        *("| " + " | ".join(cells(*one)) + " |" for one in found),
     ]

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from bench.cards import CONTEXT_BYTES, LOST_SHARE
+from bench.cards import needed_on_card
 from bench.case import Case
 from bench.devices import Card, missing
 from bench.methods import METHODS
@@ -34,7 +34,7 @@ def too_small(case: Case, recipe: Recipe, cards: tuple[Card, ...]) -> str:
     needed = needed_bytes(case.model, case.method, recipe)
     if needed is None:
         return "" if cards else missing(case.device)
-    free = needed / (1 - LOST_SHARE) + CONTEXT_BYTES
+    free = needed_on_card(needed)
     wanted = f"needs a CUDA device with {gigabytes(free)} free (predicted {gigabytes(needed)})"
     if not cards:
         return f"{wanted}; this machine has none"

@@ -80,8 +80,8 @@ def row(name: str, cells: list[str]) -> str:
 def cards_table(prediction: Prediction) -> list[str]:
     """Each card: what it has, what of it is usable, whether the peak is within that."""
     lines = [
-        f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own and {100 * LOST_SHARE:.0f} % that the "
-        "allocator cannot hand out)"
+        f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own, {100 * LOST_SHARE:.0f} % that the "
+        "allocator cannot hand out, and the workspaces of matrix products)"
     ]
     for card in CARDS:
         left = card.room_bytes - prediction.peak_bytes

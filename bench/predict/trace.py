@@ -31,9 +31,9 @@ RANDOM_WEIGHTS = Weights(None, SYNTHETIC, "a prediction needs no weights", SYNTH
 
 
 def full_extent(entry: ModelEntry, recipe: Recipe) -> Extent:
-    """A batch at the recipe's size and length without padding, every label counted: a step's worst case."""
+    """A batch at the recipe's size and length without padding, every label counted; packed rows need a mask."""
     scored = recipe.batch_size * (recipe.max_length - (entry.kind == DECODER))
-    return Extent(recipe.batch_size, recipe.max_length, scored, True)
+    return Extent(recipe.batch_size, recipe.max_length, scored, whole=not recipe.packing)
 
 
 def batch_of(extent: Extent, recipe: Recipe, device: str = "cpu") -> Batch:
@@ -111,8 +111,11 @@ def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, pha
     """Two steps of bench.train, with phase[0] saying where they are.
 
     Of the first the optimizer's part alone: it leaves the states that the second has from the start. Where a step
-    accumulates, the second's batch is not its first one, and finds all gradients there.
+    accumulates, the second's batch is a later one and finds all gradients there; of a method with a penalty, which
+    is in the first one's loss alone, both are done.
     """
+    accumulates = trainee.recipe.gradient_accumulation_steps > 1
+    penalised = trainee.method.penalty is not None
     optimizer = train.make_optimizer(trainee)
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     phase[0] = terms.OPTIMIZER
@@ -120,10 +123,10 @@ def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, pha
         parameter.grad = torch.zeros_like(parameter)
         storages.relabel(parameter.grad, terms.GRADIENTS)
     update(trainee, optimizer, trained, storages, 0)
-    if trainee.recipe.gradient_accumulation_steps == 1:
+    if penalised or not accumulates:
         optimizer.zero_grad(set_to_none=True)
     phase[0] = terms.FORWARD
-    train.backward(trainee, [batch])
+    train.backward(trainee, [batch] * (2 if penalised and accumulates else 1))
     phase[0] = terms.OPTIMIZER
     update(trainee, optimizer, trained, storages, 1)
     optimizer.zero_grad(set_to_none=True)
