@@ -21,7 +21,7 @@ SMOKE = [case for case in all_cases(Selection()) if case.device == "cpu" and is_
 
 
 def test_readme_has_tables():
-    assert [run for run, _ in TABLES] == ["smoke", "pos-full"]
+    assert [run for run, _ in TABLES] == ["smoke", "h200", "pos-full"]
 
 
 @pytest.mark.parametrize(("run", "table"), TABLES, ids=[run for run, _ in TABLES])

@@ -44,11 +44,17 @@ def at_epoch(key: str, epoch: int) -> Callable[[Record], float | None]:
     return lambda record: next((entry.get(key) for entry in record.epochs if entry["epoch"] == epoch), None)
 
 
-def training_loss(record: Record, last: bool) -> float | None:
-    """Mean loss of the steps of the first or the last epoch."""
-    each = len(record.losses) // max(1, record.recipe.get("epochs", 1))
-    own = record.losses[-each:] if last else record.losses[:each]
-    return sum(own) / len(own) if own else None
+def training_loss(epoch: int) -> Callable[[Record], float | None]:
+    """Mean loss of the steps of an epoch, which counts from 1; 0 is the last one."""
+
+    def mean(record: Record) -> float | None:
+        epochs = max(1, record.recipe.get("epochs", 1))
+        each = len(record.losses) // epochs
+        end = each * (epoch or epochs)
+        own = record.losses[end - each : end if epoch else None]
+        return sum(own) / len(own) if own and epoch <= epochs else None
+
+    return mean
 
 
 def change(record: Record) -> float | None:
@@ -134,6 +140,16 @@ def timed(name: str, kind: str) -> Figure:
     return Figure(name, "time", value, spread=spread, timed=True)
 
 
+def of_epoch(epoch: int) -> tuple[Figure, ...]:
+    """What source 001's tables say of each epoch."""
+    return (
+        Figure(f"f1_of_epoch_{epoch}", "fraction", at_epoch("f1", epoch), quality=True),
+        Figure(f"accuracy_of_epoch_{epoch}", "fraction", at_epoch("accuracy", epoch), quality=True),
+        Figure(f"validation_loss_of_epoch_{epoch}", "nats", at_epoch("loss", epoch), quality=True),
+        Figure(f"training_loss_of_epoch_{epoch}", "nats", training_loss(epoch), quality=True),
+    )
+
+
 FIGURES = {
     figure.name: figure
     for figure in (
@@ -146,11 +162,8 @@ FIGURES = {
                quality=True),
         Figure("loss_change", "nats", change, quality=True),
         Figure("validation_loss_rise", "nats", rise, quality=True),
-        Figure("f1_of_epoch_1", "fraction", at_epoch("f1", 1), quality=True),
-        Figure("f1_of_epoch_2", "fraction", at_epoch("f1", 2), quality=True),
-        Figure("f1_of_epoch_3", "fraction", at_epoch("f1", 3), quality=True),
-        Figure("training_loss_of_epoch_1", "nats", lambda r: training_loss(r, last=False), quality=True),
-        Figure("training_loss", "nats", lambda r: training_loss(r, last=True), quality=True),
+        *(figure for epoch in (1, 2, 3) for figure in of_epoch(epoch)),
+        Figure("training_loss", "nats", training_loss(0), quality=True),
         Figure("seconds_per_step", "time", lambda r: r.noisy.get("seconds_per_step"), spread=step_spread, timed=True),
         Figure("training_seconds", "time", lambda r: r.noisy.get("seconds", {}).get("train"), timed=True, repeats=True),
         Figure("peak_bytes", "bytes", lambda r: r.noisy.get("peak_bytes"), timed=True, repeats=True),
