@@ -74,7 +74,7 @@ class Run:
         return self._recipes[case]
 
     def _recipe(self, case: Case) -> Recipe:
-        given = {"max_steps": self.options.max_steps} if self.options.max_steps else {}
+        given: dict[str, Any] = {"max_steps": self.options.max_steps} if self.options.max_steps else {}
         recipe = recipe_for(case, self.data_size(case), engine=self.options.engine, **given)
         return recipe_on(recipe, card) if (card := self._card(case)) else recipe
 
