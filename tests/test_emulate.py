@@ -17,10 +17,11 @@ from bench.devices import Card
 from bench.emulation import CannotRun, emulate
 from bench.executor import Outcome
 from bench.matrix import Selection
-from bench.plugin import hooks, options, session
+from bench.plugin import hooks, options, planning
 from bench.plugin.options import Options, emulated
 from bench.plugin.progress import Progress
-from bench.plugin.session import Run, machine_name
+from bench.plugin.run_folder import machine_name
+from bench.plugin.session import Run
 from bench.recipe import recipe_for
 from bench.record import FAILED, Record, append_record
 
@@ -62,6 +63,10 @@ def settled(card, **more):
 
 def run_of(card):
     return Run(settled(card), Progress())
+
+
+def payload_of(run, case):
+    return run.plan.job(case, "bench.run:run_case", case.id, {}).payload
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
@@ -152,13 +157,13 @@ def test_float32_stays_on_a_t4():
 
 def test_cases_on_the_processor_are_not_touched():
     plain, emulating = run_of(None), run_of(CARDS["t4"])
-    assert emulating.recipe(ON_PROCESSOR) == plain.recipe(ON_PROCESSOR)
-    assert emulating.recipe(ON_CARD) != plain.recipe(ON_CARD)
-    assert "emulate" not in emulating._job(ON_PROCESSOR, "bench.run:run_case").payload
+    assert emulating.plan.recipe(ON_PROCESSOR) == plain.plan.recipe(ON_PROCESSOR)
+    assert emulating.plan.recipe(ON_CARD) != plain.plan.recipe(ON_CARD)
+    assert "emulate" not in payload_of(emulating, ON_PROCESSOR)
 
 
 def test_worker_is_told_the_card():
-    payload = run_of(CARDS["t4"])._job(ON_CARD, "bench.run:run_case").payload
+    payload = payload_of(run_of(CARDS["t4"]), ON_CARD)
     assert CardKind(**payload["emulate"]) == CARDS["t4"]
     assert payload["emulate"] == asdict(CARDS["t4"])
 
@@ -228,7 +233,7 @@ def test_emulated_run_is_judged_again_without_naming_its_card(stored):
 
 
 def test_case_that_the_emulated_card_cannot_hold_is_skipped(monkeypatch):
-    monkeypatch.setattr(session, "cards", lambda: (BIG,))
+    monkeypatch.setattr(planning, "cards", lambda: (BIG,))
     large = Case("alpaca_worst", "llama31_8b", "lora", "cuda")
     assert run_of(None).cannot_run(large) == ""
     assert run_of(CARDS["t4"]).cannot_run(large).endswith("; t4 (emulated) has 15.8 GB free")
@@ -241,7 +246,7 @@ def test_case_that_is_predicted_not_to_fit_can_be_attempted(monkeypatch):
 
 
 def test_machine_without_a_card_skips_as_ever(monkeypatch):
-    monkeypatch.setattr(session, "cards", lambda: ())
+    monkeypatch.setattr(planning, "cards", lambda: ())
     run = run_of(CARDS["t4"])
     assert run.cannot_run(ON_CARD).endswith("this machine has none")
     assert run.cannot_run(ON_PROCESSOR) == ""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from textwrap import shorten
 from typing import Any
 
 from bench.case import Case, parse_case
@@ -15,6 +16,7 @@ from bench.sources.data import load_rows
 from bench.tasks import TASKS
 
 OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
+REASON_CHARACTERS = 100  # of why a case failed; its record has the whole
 MACHINE = ("processor", "cores", "accelerator")
 
 
@@ -77,7 +79,8 @@ def complaint(stored: Stored, case: Case, size: str, figure: Figure, identity: s
     """Why this record may not speak; empty if it may."""
     record = stored.record
     if not record.ok:
-        return f"it {record.status.replace('_', ' ')}" + (f" ({record.reason})" if record.reason else "")
+        reason = shorten(record.reason, REASON_CHARACTERS, placeholder=" …")
+        return f"it {record.status.replace('_', ' ')}" + (f" ({reason})" if reason else "")
     if card := record.environment.get("emulation"):
         return f"an emulated {card}"
     kinds = (True, False) if case.device == "cpu" else (True,)  # of processors there are both

@@ -1,7 +1,9 @@
 """pytest's side: options, the matrix as parameters, cases run once, records handed to tests, the final table.
 
     options.py     what the command line says
-    session.py     the run: executor, records, the folder they are written to
+    planning.py    what a case is in this session: data, recipe, probes, job
+    run_folder.py  the folder that a run is kept in
+    session.py     the run: executor and records
     progress.py    what a person sees while a case runs
     hooks.py       the pytest hooks and fixtures
 

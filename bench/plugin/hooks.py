@@ -15,7 +15,8 @@ from bench.methods import METHODS
 from bench.models import MODELS
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
-from bench.plugin.session import EMULATION, Run, emulation_of
+from bench.plugin.run_folder import EMULATION, emulation_of
+from bench.plugin.session import Run
 from bench.probe_report import Probed, probe_lines
 from bench.record import FAILED, NOT_RUN, Record
 from bench.report import as_markdown, as_text, rows
@@ -56,7 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     known = replayed(config.stash[RUN]) if everything else all_cases(options.selection)
     cases = [case for case in known if wanted is None or wanted.kwargs["wanted"](case)]
     if "probed" in metafunc.fixturenames:
-        cases = [case for case in cases if config.stash[RUN].probes(case)]
+        cases = [case for case in cases if config.stash[RUN].plan.probes(case)]
     made = config.stash.setdefault(PARAMETERS, {})  # of the tests before: a case has many
     for case in cases:
         if case not in made:
@@ -74,8 +75,8 @@ def parameter(run: Run, case: Case) -> Any:
     """The case with its marks: gpu by its device, slow by its data or its method."""
     try:
         if not run.options.replay:
-            run.recipe(case)  # a mistake in its file is said before anything is fetched or run
-        slow = run.data_size(case) == "full" or not is_smoke(case, run.options.selection)
+            run.plan.recipe(case)  # a mistake in its file is said before anything is fetched or run
+        slow = run.plan.data_size(case) == "full" or not is_smoke(case, run.options.selection)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     marks = [pytest.mark.gpu] * (case.device != "cpu") + [pytest.mark.slow] * slow

@@ -1,0 +1,95 @@
+"""What a case is in this session: its data, recipe, probes and job, as the command line and the card have it."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from bench.cards import CardKind, recipe_on
+from bench.case import Case
+from bench.devices import Card, cards, missing
+from bench.executor import Job
+from bench.measure.environment import describe_machine
+from bench.models import DECODER, MODELS
+from bench.plugin.options import Options
+from bench.predict.planner import too_small
+from bench.probes import PROBES
+from bench.recipe import Recipe, recipe_for
+from bench.record import Record
+from bench.sources.data import find_full
+from bench.tasks import TASKS
+
+
+class Plan:
+    """What the command line's options make of a case; nothing here runs or is written."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._recipes: dict[Case, Recipe] = {}
+
+    def data_size(self, case: Case) -> str:
+        """Sample or full data for this case, as the command line says."""
+        if self.options.data != "auto":
+            return self.options.data
+        return "full" if find_full(TASKS[case.task].data, self.options.mirror) else "sample"
+
+    def recipe(self, case: Case) -> Recipe:
+        """The case's recipe as the command line and the emulated card have it; asked for each of its many tests."""
+        if case not in self._recipes:
+            self._recipes[case] = self._recipe(case)
+        return self._recipes[case]
+
+    def _recipe(self, case: Case) -> Recipe:
+        given: dict[str, Any] = {"max_steps": self.options.max_steps} if self.options.max_steps else {}
+        recipe = recipe_for(case, self.data_size(case), engine=self.options.engine, **given)
+        return recipe_on(recipe, card) if (card := self.card(case)) else recipe
+
+    def card(self, case: Case) -> CardKind | None:
+        """The card that the case is run as on; None for the one that is there, and for the processor."""
+        return None if case.device == "cpu" else self.options.emulate
+
+    def probes(self, case: Case) -> tuple[str, ...]:
+        """The families that the case is asked: its task's own and the command line's; none of an encoder."""
+        if MODELS[case.model].kind != DECODER:
+            return ()
+        wanted = {*TASKS[case.task].probes, *self.options.probes}
+        return tuple(name for name in PROBES.names() if name in wanted)
+
+    def cannot_run(self, case: Case) -> str:
+        """What the case lacks on this machine; empty if it can run."""
+        if case.device == "cpu":
+            return ""
+        return missing(case.device) if self.options.attempt else too_small(case, self.recipe(case), self._cards())
+
+    def _cards(self) -> tuple[Card, ...]:
+        """The cards that are there, with no more room than the emulated one has."""
+        kind = self.options.emulate
+        if kind is None:
+            return cards()
+        return tuple(
+            replace(card, name=f"{kind.name} (emulated)", free_bytes=min(card.free_bytes, kind.total_bytes))
+            for card in cards()
+        )
+
+    def is_answered_by(self, case: Case, stored: Record) -> bool:
+        """Whether the record is of today's recipe and probes, and of real weights unless random ones are asked for."""
+        random_weights = stored.weights.get("origin") == "synthetic"
+        asked = {row["family"] for name in ("probes", "probe_losses") for row in stored.tables.get(name, [])}
+        probed = asked >= set(self.probes(case))
+        evaluated = self.options.lm_eval and MODELS[case.model].kind == DECODER
+        probed &= not evaluated or stored.tables.get("lm_eval", {}).keys() >= set(self.options.lm_eval)
+        same_recipe = stored.recipe_digest == self.recipe(case).digest()
+        return same_recipe and probed and (random_weights or not self.options.synthetic)
+
+    def job(self, case: Case, work: str, key: str, environment: dict[str, str]) -> Job:
+        """Work on this case for a worker, under a key of the executor's."""
+        payload = {
+            "case": case.id,
+            "recipe": asdict(self.recipe(case)),
+            "mirror": str(self.options.mirror or ""),
+            "synthetic": self.options.synthetic,
+            "probes": self.probes(case),
+            "lm_eval": self.options.lm_eval if MODELS[case.model].kind == DECODER else (),
+            "threads": max(1, describe_machine()["cores"] // self.options.workers),
+        }
+        if card := self.card(case):
+            payload["emulate"] = asdict(card)
+        return Job(key, work, payload, case.device, environment)
