@@ -29,6 +29,12 @@ def give(payload, say):
     return {"given": payload, "pid": os.getpid()}
 
 
+def started_with(payload, say):
+    """What the process had in its environment when its libraries loaded, whatever it has now."""
+    words = Path("/proc/self/environ").read_text(encoding="utf-8").split("\0")
+    return {"value": dict(word.split("=", 1) for word in words if "=" in word).get(payload["variable"])}
+
+
 def wait(payload, say):
     time.sleep(payload["seconds"])
     return {"began": time.time() - payload["seconds"], "ended": time.time()}

@@ -110,6 +110,16 @@ def test_surroundings_are_the_parents_and_the_jobs(executor, monkeypatch, tmp_pa
     assert seen["main"], "the parent's __main__ must not run in a worker"
 
 
+@pytest.mark.parametrize(("own", "seen"), [(None, "20000"), ("7", "7")])
+def test_threads_wait_briefly_unless_a_person_says_otherwise(monkeypatch, own, seen):
+    if own is None:
+        monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    else:
+        monkeypatch.setenv("GOMP_SPINCOUNT", own)
+    with Executor() as fresh:
+        assert run(fresh, job("started_with", variable="GOMP_SPINCOUNT")).result == {"value": seen}
+
+
 def test_preloaded_module_is_there():
     with Executor(preload=["decimal", "executor_works"]) as executor:
         assert run(executor, job("give")).status == OK

@@ -8,6 +8,7 @@ from bench.claims.entry import Claim
 from bench.claims.evidence import Evidence, Question
 from bench.claims.statistics import ALPHA, holm
 from bench.claims.verdict import INCONCLUSIVE, Verdict
+from bench.claims.wording import shown_p
 
 
 def nothing(claim: Claim) -> list[Question]:
@@ -60,7 +61,7 @@ def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
     result = dict(verdicts)
     for name, p_value in adjusted.items():
         verdict = verdicts[name]
-        says = f"{verdict.says}; {p_value:.2g} after Holm's correction for {len(tested)} tests"
+        says = f"{verdict.says}; {shown_p(p_value)} after Holm's correction for {len(tested)} tests"
         state = verdict.state if p_value < ALPHA else INCONCLUSIVE
         result[name] = replace(verdict, state=state, says=says)
     return result

@@ -25,7 +25,7 @@ from bench.claims.figures import FIGURES, Figure
 from bench.claims.statistics import ALPHA, Estimate
 from bench.claims.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
 from bench.claims.vocabulary import dimension_of, satisfied
-from bench.claims.wording import bounds, missing, prefix, sentence
+from bench.claims.wording import bounds, missing, prefix, sentence, shown_p
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.registry import UnknownName
@@ -223,6 +223,6 @@ def judge_course(claim: Claim, sides: Sides, names: tuple[str, ...], refused: st
     steps = [len(stored.record.losses) for stored in sides.own.by_seed.values()]
     says = (
         f"{prefix(claim)}{claim.place} says the loss falls; over {min(steps)} steps and {len(found)} seeds the weakest "
-        f"Kendall's tau is {tau:.2f}, p = {p_value:.2g}; records {', '.join(names)}{refused}"
+        f"Kendall's tau is {tau:.2f}, {shown_p(p_value)}; records {', '.join(names)}{refused}"
     )
     return Verdict(claim.id, state, says, names, min(p_value, rises))

@@ -9,6 +9,8 @@ from bench.claims.verdict import INCONCLUSIVE
 from bench.claims.vocabulary import ABOVE, AT_LEAST, AT_MOST, BELOW, BETWEEN, EQUAL, SIGNS, WITHIN
 from bench.models import MODELS
 
+LEAST_P = 1e-12
+
 
 def bounds(claim: Claim) -> tuple[float, float]:
     """The range, in base units, in which the figure must lie for the claim to hold."""
@@ -52,8 +54,13 @@ def sentence(claim: Claim, estimate: Estimate, state: str, p_value: float | None
         says += " (one seed, no interval)"
     says += f"; {claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}{tolerance}"
     if p_value is not None:
-        says += f"; p = {p_value:.2g}"
+        says += f"; {shown_p(p_value)}"
     return says + (enough(claim, estimate) if state == INCONCLUSIVE else "")
+
+
+def shown_p(p_value: float) -> str:
+    """p = 0.035; one that floating point cannot tell from 0 is only said to be small."""
+    return f"p < {LEAST_P:g}" if p_value < LEAST_P else f"p = {p_value:.2g}"
 
 
 def enough(claim: Claim, estimate: Estimate) -> str:

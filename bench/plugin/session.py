@@ -1,6 +1,5 @@
 """The run of a session: cases go to the executor, records come back and are written as they finish."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -19,10 +18,6 @@ PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run", "b
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
-# libgomp's threads spin long while they wait, which starves a busy machine: steps were seen a hundred times
-# slower beside another process. Sleeping at once costs 1.8 times on an idle one, a short spin almost nothing.
-# It is read once, so it is set before the workers' libraries load.
-THREADS_WAIT = ("GOMP_SPINCOUNT", "20000")
 
 
 class Run:
@@ -67,7 +62,6 @@ class Run:
             executor.submit(self.plan.job(case, "bench.run:run_case", case.id, self._environment))
 
     def _start_executor(self, timeout: float) -> Executor:
-        os.environ.setdefault(*THREADS_WAIT)
         executor = Executor(self._preload(), timeout, self.options.workers, self.progress.told, self._done)
         self._executors.append(executor)
         return executor
