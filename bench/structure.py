@@ -43,6 +43,7 @@ def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> di
     from bench.setting import quiet
 
     quiet()
+    torch.set_num_threads(1)  # the models are tiny: further threads would only wait, and spin on a busy machine
     answers: list[Any] = []
     failures = []
     for question in payload["questions"]:
