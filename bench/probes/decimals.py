@@ -36,6 +36,15 @@ def sentences(language: str, group: str, part: str) -> list[str]:
     return kinds[group if group in kinds else "number"][part]
 
 
+def alpaca_of(question: str, language: str, group: str, part: str, number: int, choices: tuple[str, str]) -> str:
+    """The question as an instruction. Half of training's comparisons of numbers have the numbers in the input instead."""
+    kinds = phrasings()[language]
+    if part == TRAIN and group not in kinds and number // 2 % 2:
+        pair = kinds["pair"]
+        return alpaca(pair["instruction"], pair["input"].format(a=choices[0], b=choices[1]))
+    return alpaca(question)
+
+
 def item_of(language: str, group: str, part: str, wrap: str, number: int, order: random.Random) -> Item:
     """One item: its pair drawn, written as the language writes it, and asked in the wrap's form.
 
@@ -48,7 +57,8 @@ def item_of(language: str, group: str, part: str, wrap: str, number: int, order:
     choices = (larger, smaller) if number % 2 else (smaller, larger)
     asking = sentences(language, group, part)
     question = asking[number // 2 % len(asking)].format(a=choices[0], b=choices[1])
-    prompts = {"plain": f"{question}\n", "alpaca": alpaca(question), "chat": question}
+    in_alpaca = alpaca_of(question, language, group, part, number, choices)
+    prompts = {"plain": f"{question}\n", "alpaca": in_alpaca, "chat": question}
     return Item(
         id=f"{language}-{group}-{wrap}-{part}-{number}",
         family="decimals",
