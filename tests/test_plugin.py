@@ -370,6 +370,11 @@ def test_resume_of_a_whole_run_starts_no_worker(copied, no_workers):
 # --- Ctrl-C
 
 
+def heed_interrupts():
+    """A shell's background job ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory):
     """A session that gets SIGINT in the middle of its second case, and the processes it had then."""
@@ -378,7 +383,7 @@ def interrupted(tmp_path_factory):
     with (folder / "output").open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             words, cwd=ROOT, env=surroundings(folder / "runs", TOY_MARK=str(folder / "mark")),
-            stdout=output, stderr=output, start_new_session=True,
+            stdout=output, stderr=output, start_new_session=True, preexec_fn=heed_interrupts,
         )  # fmt: skip
     until = time.monotonic() + START_SECONDS
     while not (folder / "mark").exists() and process.poll() is None and time.monotonic() < until:

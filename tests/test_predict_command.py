@@ -40,7 +40,7 @@ def test_quick_answer_has_terms_phases_and_cards(capsys):
         assert said in out
     assert [line.split()[0] for line in out.splitlines() if " GiB  " in line] == CARDS.names()
     assert "  rtx4060_8gb       7.8     6.8 GiB  lacks " in out
-    assert "  h200            139.7   135.0 GiB  fits, " in out
+    assert "  h200            139.7   134.7 GiB  fits, " in out
 
 
 @pytest.mark.usefixtures("no_trace")

@@ -37,7 +37,7 @@ def sentences(language: str, group: str, part: str) -> list[str]:
 
 
 def alpaca_of(question: str, language: str, group: str, part: str, number: int, choices: tuple[str, str]) -> str:
-    """The question as an instruction. Half of training's comparisons of numbers have the numbers in the input instead."""
+    """The question as an instruction; half of training's comparisons of numbers have these in the input instead."""
     kinds = phrasings()[language]
     if part == TRAIN and group not in kinds and number // 2 % 2:
         pair = kinds["pair"]
