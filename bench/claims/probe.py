@@ -48,7 +48,8 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
     }
     said = {name: told for name, told in found.items() if told}
     if not said:
-        suite = "suites/test_probes.py" if "probe" in claim.by else "suites/test_quality.py"
+        family = claim.by.get("probe", "").split("/")[0]
+        suite = f"suites/test_probes.py --probes {family}" if family else "suites/test_quality.py"
         says = (
             f"{prefix(claim)}{claim.place}: no record answers {claim.by['asked']!r}{refused}; {missing(claim, suite)}"
         )
