@@ -14,6 +14,7 @@ python -m bench probes [FAMILY ...] [--write]  what probes ask; write the files 
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -48,10 +49,15 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     try:
-        return arguments.work(arguments)
+        code = arguments.work(arguments)
+        sys.stdout.flush()
+        return code
     except (Mistake, UnknownName, BadRecord, ValueError, RuntimeError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else closing it at exit breaks again
+        return 0
 
 
 if __name__ == "__main__":

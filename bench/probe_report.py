@@ -87,29 +87,28 @@ def cells(record: Record, by_language: bool = False) -> list[list[str]]:
     return lines
 
 
-def headings(by_language: bool = False) -> list[str]:
-    return ["language" if by_language and name == "group" else name for name in HEADINGS]
+def probes_table(records: Iterable[Record], by_language: bool = False) -> list[list[str]]:
+    """The headings and every record's lines."""
+    headings = ["language" if by_language and name == "group" else name for name in HEADINGS]
+    return [headings, *(line for record in records for line in cells(record, by_language))]
 
 
-def probe_lines(records: Iterable[Record], by_language: bool = False) -> list[str]:
-    """The table as text, columns aligned; [] where nothing was asked."""
-    table = [line for record in records for line in cells(record, by_language)]
-    if not table:
-        return []
-    lines = [headings(by_language), *table]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    return ["  ".join(map(padded, line, widths, range(len(line)))).rstrip() for line in lines]
-
-
-def padded(cell: str, width: int, column: int) -> str:
-    return cell.ljust(width) if column < NAMES else cell.rjust(width)
-
-
-def probe_markdown(records: Iterable[Record], by_language: bool = False) -> str:
-    table = [line for record in records for line in cells(record, by_language)]
-    rule = "|" + "---|" * NAMES + "---:|" * (len(HEADINGS) - NAMES)
-    lines = ["| " + " | ".join(headings(by_language)) + " |", rule]
-    return "\n".join([*lines, *("| " + " | ".join(line) + " |" for line in table)]) + "\n"
+def seeds_table(records: Iterable[Record], by_language: bool = False) -> list[list[str]]:
+    """The headings, and a line for each cell of a case without its seed: shares right, after tuning over the seeds."""
+    shares: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    part = "language" if by_language else "group"
+    for record in records:
+        for row in Probed(record).rows if record.quality_judged else []:
+            if wanted(row, by_language):
+                items = row["cured"] + row["kept"] + row["broken"] + row["still_wrong"]
+                key = (group_of(record), record.recipe_digest, row["family"], row[part], str(items))
+                shares.setdefault(key, []).append((row["before"], row["after"]))
+    lines = [["case", "probe", part, "items", "seeds", "before", "after", "lowest", "highest"]]
+    for (case, _, *names), found in shares.items():
+        before, after = zip(*found, strict=True)
+        figures = (statistics.fmean(before), statistics.fmean(after), min(after), max(after))
+        lines.append([case, *names, str(len(found)), *(f"{share:.1%}" for share in figures)])
+    return lines
 
 
 @dataclass(frozen=True)

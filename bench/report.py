@@ -1,6 +1,6 @@
-"""Reports: a run's records as a table, for the terminal and as Markdown."""
+"""A run's records as a table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from bench.record import Record
 from bench.tasks import TASKS
@@ -9,6 +9,7 @@ from bench.thresholds import Thresholds
 HEADINGS = (
     "case", "status", "metric", "before", "after", "threshold", "peak memory", "s/step", "tokens/s", "trainable",
 )  # fmt: skip
+NAMES = 3  # of the headings; numbers follow
 EMPTY = "–"
 
 
@@ -42,25 +43,5 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
     ]
 
 
-def rows(records: Iterable[Record], thresholds: Thresholds) -> list[list[str]]:
-    return [row(record, thresholds) for record in records]
-
-
-def as_text(table: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with columns aligned: names to the left, numbers to the right."""
-    everything = [list(HEADINGS), *map(list, table)]
-    widths = [max(len(line[column]) for line in everything) for column in range(len(HEADINGS))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column < 3 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in everything
-    ]
-
-
-def as_markdown(table: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; a bar inside a cell is escaped."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * 3 + "---:|" * (len(HEADINGS) - 3)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
-    return "\n".join(lines) + "\n"
+def table_of(records: Iterable[Record], thresholds: Thresholds) -> list[list[str]]:
+    return [list(HEADINGS), *(row(record, thresholds) for record in records)]

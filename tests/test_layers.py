@@ -11,9 +11,9 @@ import pytest
 from bench.places import ROOT
 
 LAYERS = (
-    "__init__", "places", "registry", "case", "devices", "recipe", "cards", "record",  # plain data
+    "__init__", "places", "tables", "registry", "case", "devices", "recipe", "cards", "record",  # plain data
     "prompts", "probes", "models", "methods", "sources", "tasks", "tokenizers",  # entries, and their rows
-    "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score",
+    "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score", "epoch_report",
     "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
     "evaluate", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",
     "run", "stepper",  # the work
@@ -22,9 +22,9 @@ LAYERS = (
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
-    "__init__", "places", "registry", "case", "recipe", "cards", "record", "prompts", "probes", "models", "methods",
-    "sources", "devices", "tasks", "tokenizers", "matrix", "thresholds", "report", "probe_report", "score", "predict",
-    "executor", "engines", "claims", "plugin",
+    "__init__", "places", "tables", "registry", "case", "recipe", "cards", "record", "prompts", "probes", "models", "methods",
+    "sources", "devices", "tasks", "tokenizers", "matrix", "thresholds", "report", "probe_report", "score", "epoch_report",
+    "predict", "executor", "engines", "claims", "plugin",
     "commands", "__main__",
 )  # fmt: skip
 IN_A_WORKER = {"predict/trace.py", "predict/fake.py", "predict/as_cuda.py"}  # the heavy part of a light layer

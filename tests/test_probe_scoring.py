@@ -8,9 +8,10 @@ import pytest
 
 from bench.__main__ import main
 from bench.case import Case
-from bench.probe_report import Probed, cells, least_toml, measure_least, probe_lines, probe_markdown, read_least
+from bench.probe_report import NAMES, Probed, cells, least_toml, measure_least, probes_table, read_least, seeds_table
 from bench.probes.scoring import Paired, paired, summarise, summarise_losses
 from bench.record import Record, append_record
+from bench.tables import text_lines
 
 CASE = Case("numbers", "smollm2_135m", "lora_all", "cpu")
 
@@ -167,16 +168,23 @@ def test_a_tiny_p_is_not_rounded_away():
 
 
 def test_tables_show_before_and_after():
-    lines = probe_lines([record(traps=19)])
+    lines = text_lines(probes_table([record(traps=19)]), NAMES)
     assert lines[0].split() == ["case", "probe", "group", "items", "before", "after", "change", "95", "%", "cured",
                                 "broken", "p"]  # fmt: skip
     trap = next(line.split() for line in lines if " trap " in line)
     assert trap[3:7] == ["20", "0.0%", "95.0%", "+95.0"]
     assert any("forgetting" in line and "+1.00%" in line for line in lines)
     assert [cell[2] for cell in cells(record(), by_language=True)] == ["en"]
-    assert probe_markdown([record()]).count("\n") == len(lines) + 1
-    assert probe_lines([]) == []
-    assert probe_lines([replace(record(), quality_judged=False)]) == []
+    assert probes_table([record()], by_language=True)[0][2] == "language"
+    assert len(probes_table([])) == len(probes_table([replace(record(), quality_judged=False)])) == 1
+
+
+def test_seeds_are_shown_together():
+    lines = seeds_table([record(0, traps=20), record(1, traps=18), record(2, traps=17, digest="other recipe")])
+    assert lines[0] == ["case", "probe", "group", "items", "seeds", "before", "after", "lowest", "highest"]
+    traps = [line[3:] for line in lines if line[2] == "trap"]
+    assert traps == [["20", "2", "0.0%", "95.0%", "90.0%", "100.0%"], ["20", "1", "0.0%", "85.0%", "85.0%", "85.0%"]]
+    assert len(seeds_table([replace(record(), quality_judged=False)], by_language=True)) == 1
 
 
 def test_counts_are_found_by_family_group_and_language():

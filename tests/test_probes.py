@@ -117,9 +117,12 @@ def test_the_task_trains_on_no_held_out_item():
         assert trained.isdisjoint(item.prompt for item in family.items), family.name
 
 
+def shown_terms(item):
+    return [int(term) for term in item.prompt.rsplit("### Input:\n", 1)[1].split("\n")[0].split(", ")]
+
+
 def next_terms(item):
-    shown = [int(term) for term in item.prompt.rsplit("### Input:\n", 1)[1].split("\n")[0].split(", ")]
-    return rest_of(shown, item.group)
+    return rest_of(shown_terms(item), item.group)
 
 
 SEQUENCES = [
@@ -139,9 +142,11 @@ def test_the_task_trains_on_no_answer_to_a_held_out_sequence(item):
 @pytest.mark.parametrize("item", SEQUENCES, ids=lambda item: f"{item.family}-{item.id}")
 def test_a_perfect_answer_is_right_within_the_limit_of_tokens(item):
     """A tokenizer that splits every digit and mark, as a small model's may, is the one that needs most of them."""
-    perfect = ", ".join(map(str, next_terms(item)))
-    assert continues(perfect[: PROBES[item.family].new_tokens], item) == "right"
-    assert continues(perfect, item) == "right"
+    shown, following = shown_terms(item), next_terms(item)
+    for terms in (following, [*shown, *following]):
+        perfect = ", ".join(map(str, terms))
+        assert continues(perfect[: PROBES[item.family].new_tokens], item) == "right"
+        assert continues(perfect, item) == "right"
 
 
 def test_training_items_have_ids_of_their_own():

@@ -1,11 +1,15 @@
 """Tables of records: aligned for the terminal, escaped for Markdown, and a row for a case that failed."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
+from bench.places import ROOT
 from bench.record import STATUSES, Record
-from bench.report import EMPTY, HEADINGS, as_markdown, as_text, row, rows
+from bench.report import EMPTY, HEADINGS, NAMES, row, table_of
+from bench.tables import markdown_lines, text_lines
 from bench.thresholds import Thresholds
 
 RECORD = Record(
@@ -67,12 +71,12 @@ def test_record_of_entries_that_are_not_here_has_a_row(status):
 
 
 def test_rows_keep_the_records_order():
-    assert [cells[0] for cells in rows([LOSS, RECORD], NONE)] == [LOSS.case, RECORD.case]
+    assert [cells[0] for cells in table_of([LOSS, RECORD], NONE)] == ["case", LOSS.case, RECORD.case]
 
 
 def test_text_is_aligned():
     """Names begin where their heading begins, numbers end where theirs ends."""
-    headings, first, second = as_text([row(RECORD, SOME), row(LOSS, SOME)])
+    headings, first, second = text_lines(table_of([RECORD, LOSS], SOME), NAMES)
     assert first.index(" f1 ") == second.index(" loss ") == headings.index(" metric ")
     for heading, cell, other in (("after", "0.9490", "2.0000"), ("peak memory", "1.23 GB", "1.23 GB")):
         ends = {headings.index(heading) + len(heading), first.index(cell) + 6 + (cell == "1.23 GB")}
@@ -81,11 +85,11 @@ def test_text_is_aligned():
 
 
 def test_text_without_records_is_the_headings():
-    assert as_text([]) == ["  ".join(HEADINGS)]
+    assert text_lines(table_of([], SOME), NAMES) == ["  ".join(HEADINGS)]
 
 
 def test_markdown_has_as_many_cells_in_every_line():
-    lines = as_markdown(rows([RECORD, LOSS], SOME)).splitlines()
+    lines = markdown_lines(table_of([RECORD, LOSS], SOME), NAMES)
     assert {line.count("|") for line in lines} == {len(HEADINGS) + 1}
     assert lines[1] == "|---|---|---|" + "---:|" * 7
     assert len(lines) == 4
@@ -96,5 +100,14 @@ def test_markdown_has_as_many_cells_in_every_line():
     [("a|b", r"a\|b"), ("||", r"\|\|"), ("a_b", "a_b")],
 )
 def test_markdown_escapes_what_would_break_a_cell(cell, shown):
-    text = as_markdown([[cell, *["x"] * (len(HEADINGS) - 1)]])
-    assert text.splitlines()[2] == f"| {shown} | " + " | ".join(["x"] * (len(HEADINGS) - 1)) + " |"
+    lines = markdown_lines([["name", "number"], [cell, "x"]], 1)
+    assert lines[2] == f"| {shown} | x |"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """As with `python -m bench claims | head -1`: a pipe that is closed before all is written."""
+    command = [sys.executable, "-m", "bench", "table", "smoke"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0

@@ -2,10 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bench.claims.entry import Claim
 from bench.claims.verdict import STATES, Verdict
+from bench.tables import markdown_lines, text_lines
 
 SUMMARY = ("source", "claims", *STATES)
 HEADINGS = ("claim", "kind", "verdict", "what was seen")
@@ -17,7 +18,7 @@ stand-in is one on the stand-in alone, and its sentence begins with it. `not_run
 
 
 def summary(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> list[list[str]]:
-    """A line for each source, and for its stand-ins where it has any."""
+    """The headings, and a line for each source, and for its stand-ins where it has any."""
     groups: dict[str, Counter[str]] = {}
     for name, verdict in verdicts.items():
         claim = claims[name]
@@ -25,7 +26,7 @@ def summary(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> lis
         groups.setdefault(label, Counter())[verdict.state] += 1
     lines = [[label, str(states.total()), *counted(states)] for label, states in sorted(groups.items())]
     everything: Counter[str] = sum(groups.values(), Counter())
-    return [*lines, ["all", str(everything.total()), *counted(everything)]]
+    return [list(SUMMARY), *lines, ["all", str(everything.total()), *counted(everything)]]
 
 
 def counted(states: Counter[str]) -> list[str]:
@@ -33,34 +34,28 @@ def counted(states: Counter[str]) -> list[str]:
 
 
 def rows(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> list[list[str]]:
+    """The headings, and a line for each claim."""
     return [
-        [name, claims[name].kind, verdict.state, f"{claims[name].says}. {verdict.says}"]
-        for name, verdict in verdicts.items()
+        list(HEADINGS),
+        *(
+            [name, claims[name].kind, verdict.state, f"{claims[name].says}. {verdict.says}"]
+            for name, verdict in verdicts.items()
+        ),
     ]
 
 
-def aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with columns aligned to the left; the last runs on."""
-    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
-
-
 def as_text(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> str:
-    top = aligned([list(SUMMARY), *summary(claims, verdicts)])
-    return "\n".join([*top, "", *aligned([list(HEADINGS), *rows(claims, verdicts)])]) + "\n"
-
-
-def markdown_table(headings: Sequence[str], table: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-    return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
+    found = rows(claims, verdicts)
+    return "\n".join([*text_lines(summary(claims, verdicts), 1), "", *text_lines(found, len(HEADINGS))]) + "\n"
 
 
 def as_markdown(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> str:
     """The page results/CLAIMS.md: the count, then a table for each source."""
-    lines = [INTRODUCTION, *markdown_table(SUMMARY, summary(claims, verdicts))]
+    lines = [INTRODUCTION, *markdown_lines(summary(claims, verdicts), 1)]
     for source in dict.fromkeys(claims[name].source for name in verdicts):
         own = {name: verdict for name, verdict in verdicts.items() if claims[name].source == source}
-        lines += ["", f"## {source}: {claims[next(iter(own))].title}", "", *markdown_table(HEADINGS, rows(claims, own))]
+        title = claims[next(iter(own))].title
+        lines += ["", f"## {source}: {title}", "", *markdown_lines(rows(claims, own), len(HEADINGS))]
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from bench.predict.question import Question, ask
 from bench.predict.report import as_text
 from bench.predict.search import FIELDS, largest_that_fits
 from bench.predict.ways import predict, traced_peak
+from bench.tables import text_lines
 
 
 def add(commands: Commands) -> None:
@@ -45,7 +46,11 @@ def answer(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.published:
         cases = published.measure() if arguments.measure else published.read_cases()
-        print("\n".join(published.page(cases) if arguments.markdown else published.table(cases)))
+        print(
+            "\n".join(
+                published.page(cases) if arguments.markdown else text_lines(published.table(cases), published.NAMES)
+            )
+        )
         return 0
     question = question_of(arguments)
     if arguments.largest:

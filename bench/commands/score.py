@@ -7,6 +7,7 @@ from dataclasses import asdict
 from bench.commands import Commands, Mistake, records_of
 from bench.report import EMPTY, gigabytes
 from bench.score import DIMENSIONS, WEIGHTS, Comparison, Standing, compare, parse_weights
+from bench.tables import markdown_lines, text_lines
 
 SHOWN = {
     "memory": gigabytes,
@@ -72,16 +73,7 @@ def with_noise(name: str, standing: Standing) -> str:
 def lines_of(comparison: Comparison, markdown: bool) -> list[str]:
     """A heading, the table, and what is left out."""
     rows = [headings(comparison), *(cells(standing, comparison) for standing in comparison.standings)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    if markdown:
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
-        lines.insert(1, "|---|" + "---:|" * (len(widths) - 1))
-    else:
-        lines = [
-            "  ".join(cell.rjust(width) if column else cell.ljust(width)
-                      for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
-            for row in rows
-        ]  # fmt: skip
+    lines = markdown_lines(rows, 1) if markdown else text_lines(rows, 1)
     blank = [""] if markdown else []
     return [f"{'### ' if markdown else ''}{comparison.name}", *blank, *lines, *blank, *notes_of(comparison)]
 

@@ -1,10 +1,12 @@
-"""`python -m bench table RUN`: the table of a run's records."""
+"""`python -m bench table RUN`: the table of a run's records, its probes, epochs or confusions."""
 
 import argparse
+from collections.abc import Sequence
 
+from bench import epoch_report, probe_report, report
 from bench.commands import Commands, Mistake, records_of
-from bench.probe_report import probe_lines, probe_markdown
-from bench.report import as_markdown, as_text, rows
+from bench.record import Record
+from bench.tables import Table, markdown_lines, text_lines
 from bench.thresholds import read_thresholds
 
 
@@ -12,18 +14,32 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("table", help="the table of a run's records")
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("--markdown", action="store_true")
-    parser.add_argument("--probes", choices=("group", "language"), help="the probes, by group or by language")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--probes", choices=("group", "language"), help="the probes, by group or by language")
+    what.add_argument("--probes-over-seeds", choices=("group", "language"), help="the same, seeds together")
+    what.add_argument("--epochs", action="store_true", help="losses and quality after each epoch, over the seeds")
+    what.add_argument("--confusions", action="store_true", help="which tags were most often taken for which")
     parser.set_defaults(work=print_table)
 
 
 def print_table(arguments: argparse.Namespace) -> int:
-    if arguments.probes:
-        records, by_language = records_of(arguments.run), arguments.probes == "language"
-        if not probe_lines(records, by_language):
-            raise Mistake(f"{arguments.run}: no probes were asked on real weights; run it with --probes all")
-        print(probe_markdown(records, by_language) if arguments.markdown else
-              "\n".join(probe_lines(records, by_language)) + "\n", end="")  # fmt: skip
-        return 0
-    table = rows(records_of(arguments.run), read_thresholds())
-    print(as_markdown(table) if arguments.markdown else "\n".join(as_text(table)) + "\n", end="")
+    table, names, missing = chosen(arguments, records_of(arguments.run))
+    if len(table) == 1 and missing:
+        raise Mistake(f"{arguments.run}: {missing}")
+    print("\n".join(markdown_lines(table, names) if arguments.markdown else text_lines(table, names)))
     return 0
+
+
+def chosen(arguments: argparse.Namespace, records: Sequence[Record]) -> tuple[Table, int, str]:
+    """The table that is asked for, how many of its columns are names, and what to say where it has no line."""
+    if asked := arguments.probes or arguments.probes_over_seeds:
+        tables = probe_report.probes_table if arguments.probes else probe_report.seeds_table
+        missing = "no probes were asked on real weights; run it with --probes all"
+        return tables(records, by_language=asked == "language"), probe_report.NAMES, missing
+    if arguments.epochs:
+        missing = "no case was evaluated after each epoch on real weights; --data full with pos is"
+        return epoch_report.epochs_table(records), epoch_report.NAMES, missing
+    if arguments.confusions:
+        missing = "no record has a confusion matrix; those of pos on real weights have one"
+        return epoch_report.confusions_table(records), epoch_report.CONFUSION_NAMES, missing
+    return report.table_of(records, read_thresholds()), report.NAMES, ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench import probe_report
 from bench.case import Case, parse_case
 from bench.matrix import Selection, all_cases, is_smoke
 from bench.measure.environment import describe_machine
@@ -17,9 +18,10 @@ from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
 from bench.plugin.run_folder import EMULATION, emulation_of
 from bench.plugin.session import Run
-from bench.probe_report import Probed, probe_lines
+from bench.probe_report import Probed
 from bench.record import FAILED, NOT_RUN, Record
-from bench.report import as_markdown, as_text, rows
+from bench.report import NAMES, table_of
+from bench.tables import markdown_lines, text_lines
 from bench.tasks import TASKS
 from bench.thresholds import Thresholds, read_thresholds
 
@@ -203,21 +205,22 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(complaint, red=True)
     if not run.records:
         return
-    table = rows(run.records.values(), config.stash[THRESHOLDS])
+    table = table_of(run.records.values(), config.stash[THRESHOLDS])
+    page = "\n".join(markdown_lines(table, NAMES)) + "\n"
     terminalreporter.section("cases")
-    for line in as_text(table):
+    for line in text_lines(table, NAMES):
         terminalreporter.write_line(line)
-    asked = probe_lines(run.records.values())
-    if asked:
+    asked = probe_report.probes_table(run.records.values())
+    if asked[1:]:
         terminalreporter.section("probes")
-        for line in asked:
+        for line in text_lines(asked, probe_report.NAMES):
             terminalreporter.write_line(line)
     if run.folder and not run.options.replay:
-        (run.folder / "summary.md").write_text(as_markdown(table), encoding="utf-8")
+        (run.folder / "summary.md").write_text(page, encoding="utf-8")
         terminalreporter.write_line(f"records: {shown(run.folder)}")
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(as_markdown(table))
+            file.write(page)
 
 
 def shown(path: Path) -> str:

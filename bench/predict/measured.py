@@ -20,6 +20,7 @@ from bench.predict.question import Question
 from bench.predict.ways import trace_of
 from bench.recipe import Recipe
 from bench.record import Record, read_records, write_atomically
+from bench.tables import markdown_lines
 
 AGREES = 0.02  # of the allocated peak; a first bound, for kernels take and free more inside themselves
 TRACES = RESULTS / "baselines" / "measured.json"
@@ -134,7 +135,5 @@ def markdown() -> list[str]:
         "measured is torch's allocated peak of the training phase, beside it what the allocator kept reserved and what",
         f"the driver counted, in GB of 10^9 bytes. {agree} of {len(found)} are within {AGREES:.0%}.",
         "",
-        "| " + " | ".join(HEADS) + " |",
-        "|---|---|" + "---:|" * (len(HEADS) - 2),
-        *("| " + " | ".join(cells(*one)) + " |" for one in found),
+        *markdown_lines([HEADS, *(cells(*one) for one in found)], 2),
     ]

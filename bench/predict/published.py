@@ -20,6 +20,7 @@ from bench.predict.question import Question, ask
 from bench.predict.ways import trace_of
 from bench.recipe import BadFile, read_toml
 from bench.record import write_atomically
+from bench.tables import markdown_lines
 
 FILE = FIXTURES / "published.toml"
 TRACES = RESULTS / "baselines" / "published.json"
@@ -124,6 +125,7 @@ def measure() -> list[Compared]:
 
 
 HEADS = ("case", "published", "what", "closed form", "error", "trace", "error", "fitcheck-llm", "error", "verdict")
+NAMES = 3  # of the headings; numbers follow
 
 
 def cells(case: Compared) -> list[str]:
@@ -136,13 +138,9 @@ def cells(case: Compared) -> list[str]:
     return [one.id, f"{one.published_bytes / 1e9:.2f}", one.kind, *figures, case.judgement]
 
 
-def table(cases: Iterable[Compared]) -> list[str]:
-    """Lines for a terminal."""
-    rows = [list(HEADS), *(cells(case) for case in cases)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(HEADS) - 1)]
-    return [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
-    ]
+def table(cases: Iterable[Compared]) -> list[list[str]]:
+    """The headings, and a line for each."""
+    return [list(HEADS), *map(cells, cases)]
 
 
 def page(cases: Iterable[Compared]) -> list[str]:
@@ -157,9 +155,7 @@ def page(cases: Iterable[Compared]) -> list[str]:
         "hold at a step's peak in this project's own training step, a full batch of the stated length; published are",
         "other programs' figures, of whatever each measured. What this project measured is in the last table.",
         "",
-        "| " + " | ".join(HEADS) + " |",
-        "|" + "---|" * 3 + "---:|" * 6 + "---|",
-        *("| " + " | ".join(cells(case)) + " |" for case in found),
+        *markdown_lines(table(found), NAMES),
         "",
         *summary(found),
         "",

@@ -21,7 +21,8 @@ SEED = 911
 UNSEEN_LANGUAGES = ("id", "zh")  # no phrasing of theirs is in the training part
 COUNTS = {"trap": 6, "longer": 2, "version": 2, "date": 2}  # asked in a language; of any other group one
 WRAPS = ("plain", "alpaca", "chat")
-WRAP_SHARES = (3, 1, 1)  # of the training part: a plain prompt is the shortest, and costs least to learn from
+WRAP_SHARES = (2, 2, 1)  # of the training part: a plain prompt is the shortest, and costs least to learn from
+INPUT_SHARE = 0.5  # of the training part's comparisons of numbers in the Alpaca prompt
 SHARES = {"trap": 3, "longer": 3, "version": 3, "date": 3, "negative": 2}  # of the training part; others 1
 
 
@@ -36,13 +37,11 @@ def sentences(language: str, group: str, part: str) -> list[str]:
     return kinds[group if group in kinds else "number"][part]
 
 
-def alpaca_of(question: str, language: str, group: str, part: str, number: int, choices: tuple[str, str]) -> str:
-    """The question as an instruction; half of training's comparisons of numbers have these in the input instead."""
-    kinds = phrasings()[language]
-    if part == TRAIN and group not in kinds and number // 2 % 2:
-        pair = kinds["pair"]
-        return alpaca(pair["instruction"], pair["input"].format(a=choices[0], b=choices[1]))
-    return alpaca(question)
+def in_input(language: str, choices: tuple[str, str], order: random.Random) -> str:
+    """An Alpaca prompt of training's that has the two numbers in its input."""
+    pair = phrasings()[language]["pair"]
+    given = order.choice(pair["inputs"]).format(a=choices[0], b=choices[1])
+    return alpaca(order.choice(pair["instructions"]), given)
 
 
 def item_of(language: str, group: str, part: str, wrap: str, number: int, order: random.Random) -> Item:
@@ -57,7 +56,8 @@ def item_of(language: str, group: str, part: str, wrap: str, number: int, order:
     choices = (larger, smaller) if number % 2 else (smaller, larger)
     asking = sentences(language, group, part)
     question = asking[number // 2 % len(asking)].format(a=choices[0], b=choices[1])
-    in_alpaca = alpaca_of(question, language, group, part, number, choices)
+    apart = part == TRAIN and group not in phrasings()[language] and order.random() < INPUT_SHARE
+    in_alpaca = in_input(language, choices, order) if apart else alpaca(question)
     prompts = {"plain": f"{question}\n", "alpaca": in_alpaca, "chat": question}
     return Item(
         id=f"{language}-{group}-{wrap}-{part}-{number}",

@@ -17,9 +17,9 @@ NUMBERS = SAMPLES / "numbers.jsonl"
 LM_EVAL = FIXTURES / "tasks"
 LM_EVAL_FAMILIES = ("decimals", "sequences")
 TRAINING_SEED = 0
-TRAINING_ITEMS = 1600
-SEQUENCES = 40
-CONTINUED = 8  # terms of an answer
+TRAINING_ITEMS = 3000
+SEQUENCES = 120
+CONTINUED = 4  # terms of an answer, after those that are shown
 REPLAYED = SAMPLES / "alpaca.jsonl"  # plain instructions, so that not every answer becomes a number
 REPLAY_ROWS = 64
 REPLAY_CHARACTERS = 240  # of an instruction and its answer together: short rows train fast
@@ -34,9 +34,9 @@ def numbers_rows() -> list[dict[str, str]]:
 
 
 def continued(item: Item) -> str:
-    """The next terms of a sequence, as source 003's model answered."""
+    """The sequence again from its beginning, and on: a small model that has said it knows better what comes next."""
     shown = [int(number) for number in item.prompt.split("### Input:")[1].split("###")[0].split(",")]
-    return ", ".join(map(str, sequences.rest_of(shown, item.group)[:CONTINUED]))
+    return ", ".join(map(str, [*shown, *sequences.rest_of(shown, item.group)[:CONTINUED]]))
 
 
 def row_of(item: Item) -> dict[str, str]:

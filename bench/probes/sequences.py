@@ -15,11 +15,12 @@ SEED = 1123
 SHOWN = 6  # terms that the prompt gives
 TERMS = 60  # as many as an answer may go on with
 LEAST = 3
-NEW_TOKENS = 32  # LEAST terms of any asked sequence, were each character a token
+NEW_TOKENS = 64  # the shown terms again and LEAST more of any asked sequence, were each character a token
 EACH = 5
 INSTRUCTION = "Continue the {name} sequence."
 NUMBERS = re.compile(r"-?\d+")
 STUCK = 6  # the same number so often
+ASKED_BELOW = 117  # the LEAST terms that come after those shown of an asked arithmetic sequence end below it
 
 
 def fibonacci(order: random.Random) -> list[int]:
@@ -99,7 +100,7 @@ def window(order: random.Random) -> list[int]:
 
 
 def later_arithmetic(order: random.Random) -> list[int]:
-    start, step = order.randint(21, 60), order.randint(2, 12)
+    start, step = order.randint(ASKED_BELOW, ASKED_BELOW + 60), order.randint(2, 12)
     return [start + step * at for at in range(TERMS)]
 
 
@@ -133,7 +134,7 @@ def distinct(terms_of: Callable[[random.Random], list[int]], order: random.Rando
 def training_items(seed: int, count: int) -> list[Item]:
     """For recipes: windows of the Fibonacci numbers further on than source 003's, and arithmetic sequences.
 
-    None is asked: an asked arithmetic sequence begins below 21, and these do not.
+    No answer to what is asked is in them.
     """
     order = random.Random(f"train-{seed}")
     makers = {"fibonacci": window, "arithmetic": later_arithmetic}

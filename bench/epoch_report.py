@@ -1,0 +1,79 @@
+"""What training did from epoch to epoch, as in source 001's Tables 3 to 6, and which tags were taken for which."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from bench.record import Record
+from bench.report import EMPTY
+from bench.score.pareto import LEAST_SEEDS, interval
+from bench.thresholds import group_of
+
+SHOWN = {
+    "train_loss": "training loss",
+    "loss": "validation loss",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "accuracy": "accuracy",
+}
+NAMES = 1  # of the epochs' columns; numbers follow
+CONFUSION_NAMES = 3
+CONFUSIONS = 12  # of a case's tags, the most frequent
+
+
+def by_group(records: Iterable[Record]) -> list[tuple[str, list[Record]]]:
+    """Cases without their seeds, and the judged records of each; those of two recipes are two groups."""
+    judged = sorted((record for record in records if record.ok and record.quality_judged), key=alike)
+    return [(name, list(found)) for (name, _), found in groupby(judged, key=alike)]
+
+
+def alike(record: Record) -> tuple[str, str]:
+    return group_of(record), record.recipe_digest
+
+
+def epochs_table(records: Iterable[Record]) -> list[list[str]]:
+    """A line for each case's epoch: means over seeds, ± half of their 95 % interval; the headings alone without any."""
+    groups = [(name, found) for name, found in by_group(records) if all(record.epochs for record in found)]
+    told = [key for key in SHOWN if any(key in record.epochs[0] for _, found in groups for record in found)]
+    lines = [["case", "seeds", "epoch", *(SHOWN[key] for key in told)]]
+    for name, found in groups:
+        for epoch in zip(*(record.epochs for record in found), strict=True):
+            figures = [over_seeds([one[key] for one in epoch if key in one]) for key in told]
+            lines.append([name, str(len(found)), str(epoch[0]["epoch"]), *figures])
+    return lines
+
+
+def over_seeds(values: Sequence[float]) -> str:
+    if not values:
+        return EMPTY
+    if len(values) < LEAST_SEEDS:
+        return f"{values[0]:.4f}"
+    found = interval(values)
+    return f"{found.mean:.4f} ± {found.half:.4f}"
+
+
+def confusions_table(records: Iterable[Record]) -> list[list[str]]:
+    """A case's most frequent mistakes over its seeds: tag, taken for, how often, and of how many; headings alone
+    where no record has a confusion matrix."""
+    lines = [["case", "tag", "taken for", "times", "of the tag's words"]]
+    for name, found in by_group(records):
+        matrices = [record.tables["confusion"] for record in found if "confusion" in record.tables]
+        lines += [[name, *line] for line in most_frequent(matrices)]
+    return lines
+
+
+def most_frequent(matrices: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Cells of the CONFUSIONS largest counts off the diagonal, summed; counts[i][j]: label i taken for label j."""
+    counts: dict[tuple[str, str], int] = {}
+    words: dict[str, int] = {}
+    for matrix in matrices:
+        for tag, row in zip(matrix["labels"], matrix["counts"], strict=True):
+            words[tag] = words.get(tag, 0) + sum(row)
+            for other, count in zip(matrix["labels"], row, strict=True):
+                counts[tag, other] = counts.get((tag, other), 0) + count
+    wrong = sorted((pair for pair in counts if pair[0] != pair[1] and counts[pair]), key=lambda pair: -counts[pair])
+    return [
+        [tag, other, f"{counts[tag, other]:,}", f"{counts[tag, other] / words[tag]:.1%}"]
+        for tag, other in wrong[:CONFUSIONS]
+    ]
