@@ -8,7 +8,7 @@ import torch
 from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
 
 from bench import probing
-from bench.asking import Prefix, Reading, Reply, ask, common_beginning, prompt_ids, text_losses
+from bench.asking import Prefix, Reading, Reply, ask, batches, common_beginning, prompt_ids, text_losses
 from bench.evaluate import answers
 from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
@@ -17,7 +17,7 @@ from bench.probing import make_probing
 from bench.tokenizers import byte_tokenizer
 
 DECODERS = ["tiny_llama", "tiny_gpt2"]
-ITEMS = PROBES["decimals"].items[:7]  # of every form, the Alpaca prompt and chat more than once
+ITEMS = PROBES["decimals"].items[:27]  # of every form, enough of the Alpaca prompt to share its beginning
 TOKENIZER = byte_tokenizer()
 NEW_TOKENS = 6
 BATCH_TOLERANCE = 1e-4  # float32 sums in another order
@@ -104,6 +104,14 @@ def test_an_answer_ends_at_the_end_token():
     first = [said[0] for said in Reading(trainee, prompts, Prefix()).greedy(1, end=-1)]
     stopped = Reading(trainee, prompts, Prefix()).greedy(NEW_TOKENS, end=first[0])
     assert stopped[0] == []
+
+
+def test_a_beginning_is_read_once_where_enough_prompts_have_it():
+    """Every prompt is in one batch; the Alpaca prompt is shared, the others (no chat template here) read without."""
+    found = list(batches(tiny_trainee(), [prompt_ids(item, TOKENIZER) for item in ITEMS]))
+    assert sorted(at for _, chosen in found for at in chosen) == list(range(len(ITEMS)))
+    assert [len(chosen) for prefix, chosen in found if prefix.tokens] == [9]
+    assert [len(chosen) for prefix, chosen in found if not prefix.tokens] == [18]
 
 
 def test_a_beginning_is_shared_short_of_a_whole_prompt():

@@ -81,8 +81,17 @@ GROUPS = (*MAKERS, "whole")
 BY_TEXT = ("version", "date")  # 9.1 and 9.10 are two of these, and one decimal
 
 
+def twin(whole: int, order: random.Random) -> Pair:
+    """A pair of versions or dates as decimals: 9.9 and 9.11 again, so that the words alone tell which is meant."""
+    maker = version if whole > LARGEST_MONTH or order.random() < 0.5 else date
+    later, earlier = maker(whole, order)
+    return earlier, later
+
+
 def draw(group: str, held_out: bool, order: random.Random) -> Pair:
-    """A pair of the group over integers of the part."""
+    """A pair of the group over integers of the part; half of training's traps are twins of versions and dates."""
+    if group == "trap" and not held_out and order.random() < 0.5:
+        return twin(order.choice(integers(held_out, order.choice((LARGEST_MONTH, LARGEST_INTEGER)))), order)
     if group == "whole":  # 10.1 and 9.87: the fraction misleads
         high, low = order.sample(integers(held_out), 2)
         return f"{max(high, low)}.{order.randint(1, 4)}", f"{min(high, low)}.{order.randint(51, 99)}"
