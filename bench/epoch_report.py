@@ -1,7 +1,10 @@
-"""What training did from epoch to epoch, as in source 001's Tables 3 to 6, and which tags were taken for which."""
+"""Epochs: what training did from one to the next, as in source 001's Tables 3 to 6, which tags were then taken for
+which, and what one would take, as in source 002's table of training results.
+"""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from math import ceil
 from typing import Any
 
 from bench.record import Record
@@ -19,6 +22,7 @@ SHOWN = {
 }
 NAMES = 1  # of the epochs' columns; numbers follow
 CONFUSION_NAMES = 3
+SECONDS_NAMES = 2
 CONFUSIONS = 12  # of a case's tags, the most frequent
 
 
@@ -51,6 +55,27 @@ def over_seeds(values: Sequence[float]) -> str:
         return f"{values[0]:.4f}"
     found = interval(values)
     return f"{found.mean:.4f} ± {found.half:.4f}"
+
+
+def seconds_table(records: Iterable[Record]) -> list[list[str]]:
+    """A line for each case that trained: the median step, and from it an epoch of its training examples."""
+    lines = [["case", "processor or card", "batch", "accumulation", "s/step", "tokens/s", "steps", "s/epoch"]]
+    for record in records:
+        if record.ok:
+            recipe, noisy = record.recipe, record.noisy
+            steps = ceil(record.data["train_examples"] / recipe["batch_size"] / recipe["gradient_accumulation_steps"])
+            figures = [f"{noisy['seconds_per_step']:.3f}", f"{noisy['tokens_per_second']:,.0f}", f"{steps:,}"]
+            lines.append([record.case, machine_of(record), str(recipe["batch_size"]),
+                          str(recipe["gradient_accumulation_steps"]), *figures,
+                          f"{steps * noisy['seconds_per_step']:,.0f}"])  # fmt: skip
+    return lines
+
+
+def machine_of(record: Record) -> str:
+    about = record.environment
+    if record.parsed_case().device == "cpu":
+        return f"{about['processor']}, {about['cores']} cores"
+    return about["accelerator"]
 
 
 def confusions_table(records: Iterable[Record]) -> list[list[str]]:

@@ -5,17 +5,20 @@ from dataclasses import replace
 import pytest
 
 from bench.__main__ import main
-from bench.epoch_report import CONFUSIONS, confusions_table, epochs_table
+from bench.epoch_report import CONFUSIONS, confusions_table, epochs_table, seconds_table
 from bench.record import Record, append_record
 
 RECORD = Record(
     case="pos-minilm_l6-lora-cpu-s0",
     status="ok",
-    recipe={"data": "full"},
+    recipe={"data": "full", "batch_size": 4, "gradient_accumulation_steps": 2},
     recipe_digest="0123456789ab",
     quality={"f1": 0.9},
     quality_judged=True,
     epochs=[{"epoch": 1, "train_loss": 0.5, "loss": 0.25, "f1": 0.8}, {"epoch": 2, "train_loss": 0.25, "f1": 0.9}],
+    noisy={"seconds_per_step": 2.0, "tokens_per_second": 1234.5},
+    data={"train_examples": 17},
+    environment={"processor": "Some CPU", "cores": 2, "accelerator": None},
     tables={"confusion": {"labels": ["NN", "JJ"], "counts": [[7, 1], [2, 0]]}},
 )
 OTHER = replace(
@@ -63,7 +66,18 @@ def test_no_more_confusions_than_a_person_reads():
     assert len(confusions_table([replace(RECORD, tables={"confusion": many})])) == CONFUSIONS + 1
 
 
-@pytest.mark.parametrize(("option", "shows"), [("--epochs", "validation loss"), ("--confusions", "taken for")])
+def test_an_epoch_is_extrapolated_from_the_median_step():
+    """17 examples are three steps of 4 x 2."""
+    cuda = replace(RECORD, case="pos-minilm_l6-lora-cuda-s0", environment={"accelerator": "Some GPU"})
+    _, first, second = seconds_table([RECORD, replace(RECORD, status="failed"), cuda])
+    assert first == ["pos-minilm_l6-lora-cpu-s0", "Some CPU, 2 cores", "4", "2", "2.000", "1,234", "3", "6"]
+    assert second[1] == "Some GPU"
+
+
+@pytest.mark.parametrize(
+    ("option", "shows"),
+    [("--epochs", "validation loss"), ("--confusions", "taken for"), ("--epoch-seconds", "accumulation")],
+)
 def test_command_prints_them(option, shows, tmp_path, capsys):
     append_record(tmp_path / "records.jsonl", RECORD)
     assert main(["table", str(tmp_path), option]) == 0

@@ -18,6 +18,7 @@ def add(commands: Commands) -> None:
     what.add_argument("--probes", choices=("group", "language"), help="the probes, by group or by language")
     what.add_argument("--probes-over-seeds", choices=("group", "language"), help="the same, seeds together")
     what.add_argument("--epochs", action="store_true", help="losses and quality after each epoch, over the seeds")
+    what.add_argument("--epoch-seconds", action="store_true", help="what an epoch would take, from the median step")
     what.add_argument("--confusions", action="store_true", help="which tags were most often taken for which")
     parser.set_defaults(work=print_table)
 
@@ -39,6 +40,8 @@ def chosen(arguments: argparse.Namespace, records: Sequence[Record]) -> tuple[Ta
     if arguments.epochs:
         missing = "no case was evaluated after each epoch on real weights; --data full with pos is"
         return epoch_report.epochs_table(records), epoch_report.NAMES, missing
+    if arguments.epoch_seconds:
+        return epoch_report.seconds_table(records), epoch_report.SECONDS_NAMES, "no case trained"
     if arguments.confusions:
         missing = "no record has a confusion matrix; those of pos on real weights have one"
         return epoch_report.confusions_table(records), epoch_report.CONFUSION_NAMES, missing
