@@ -60,7 +60,7 @@ def test_too_few_examples_are_inconclusive_and_say_how_many_would_do(tmp_path):
     assert re.search(r"; at least [\d,]+ examples or steps would decide", found.says)
     two = measured.judge(claim_of(MEASURED, value=0.975), evidence_of(*seeds(LORA, 20, tmp_path)))
     assert two.state == "inconclusive"
-    assert "; more seeds are needed; records" in two.says
+    assert re.search(r"; (about \d+ seeds like these would decide|more seeds are needed); records", two.says)
 
 
 def test_several_seeds_count_as_so_many_however_many_their_examples(tmp_path):
@@ -231,6 +231,14 @@ def test_holm_makes_a_lone_small_p_value_of_many_inconclusive():
     assert {verdict.state for verdict in corrected(many).values()} == {"inconclusive"}
     assert "0.1 after Holm's correction for 5 tests" in corrected(many)["x900-0"].says
     assert corrected({"x900-0": many["x900-0"]})["x900-0"].state == "confirmed"
+
+
+def test_claim_that_the_correction_leaves_open_says_how_many_seeds_would_close_it():
+    many = {f"x900-{n}": Verdict(f"x900-{n}", "confirmed", "seen", (), 0.02, seeds=3) for n in range(5)}
+    assert corrected(many)["x900-0"].says.endswith(
+        "after Holm's correction for 5 tests; about 4 seeds like these would decide"
+    )
+    assert "would decide" not in corrected({"x900-0": many["x900-0"]})["x900-0"].says
 
 
 def test_judge_all_gives_every_claim_a_verdict(tmp_path):

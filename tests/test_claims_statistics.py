@@ -36,6 +36,14 @@ def test_seeds_p_value_is_students():
     assert found.smallest_seen() == pytest.approx((4.302653 + 1.060660) * 0.1 / math.sqrt(3))
 
 
+def test_seeds_that_are_needed_are_the_fewest_whose_p_value_is_small_enough():
+    """A mean of one standard deviation above the bound: t = sqrt n, so p is 0.1127 of 3, 0.0445 of 5, 0.0191 of 7."""
+    assert statistics.seeds_needed(statistics.over_seeds([0.8, 0.7, 0.9]).p_above(0.7), 3) == 5
+    assert statistics.seeds_needed(0.0447, 5, times=2) == 7
+    assert statistics.seeds_needed(0.01, 3) == 3
+    assert statistics.seeds_needed(0.6, 3) == 0
+
+
 def test_one_seed_has_no_interval():
     found = statistics.over_seeds([0.8])
     assert found.low == -math.inf

@@ -8,7 +8,7 @@ from bench.claims.entry import Claim
 from bench.claims.evidence import Evidence, Question
 from bench.claims.statistics import ALPHA, holm
 from bench.claims.verdict import INCONCLUSIVE, Verdict
-from bench.claims.wording import shown_p
+from bench.claims.wording import enough_seeds, shown_p
 
 
 def nothing(claim: Claim) -> list[Question]:
@@ -63,5 +63,7 @@ def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
         verdict = verdicts[name]
         says = f"{verdict.says}; {shown_p(p_value)} after Holm's correction for {len(tested)} tests"
         state = verdict.state if p_value < ALPHA else INCONCLUSIVE
+        if state == INCONCLUSIVE and verdict.seeds:
+            says += enough_seeds(tested[name], verdict.seeds, p_value / tested[name])
         result[name] = replace(verdict, state=state, says=says)
     return result

@@ -116,7 +116,7 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
     estimate = estimated(claim, sides, seeds)
     state, p_value = decided(claim, estimate)
     says = f"{prefix(claim)}{sentence(claim, estimate, state, p_value)}; records {', '.join(names)}{refused}"
-    return Verdict(claim.id, state, says, names, p_value)
+    return Verdict(claim.id, state, says, names, p_value, estimate.seeds if estimate.degrees else 0)
 
 
 def gather(claim: Claim, evidence: Evidence) -> Sides:

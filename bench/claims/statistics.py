@@ -13,6 +13,7 @@ import numpy as np
 # scipy.stats takes half a second to import, and pytest collects without it
 ALPHA = 0.05
 RESAMPLES = 4000
+MOST_SEEDS = 1000  # that seeds_needed looks for
 RESAMPLING_SEED = 20260101
 CHUNK = 250  # resamples at a time: their weights are an array (CHUNK, examples)
 NORMAL = NormalDist()
@@ -172,3 +173,16 @@ def examples_needed(estimate: Estimate, distance: float) -> int:
     if distance <= 0 or not math.isfinite(estimate.error) or not estimate.examples:
         return 0
     return math.ceil(estimate.examples * (TWO_SIDED * estimate.error / distance) ** 2)
+
+
+def seeds_needed(p_value: float, seeds: int, times: float = 1) -> int:
+    """How many seeds of the same mean and spread would bring `times` this p-value of Student's t below 5 %.
+
+    times: what Holm's correction multiplies it by. 0 where not even a thousand would.
+    """
+    from scipy import stats
+
+    each = float(stats.t.isf(p_value, seeds - 1)) / math.sqrt(seeds)  # the mean, in standard deviations over seeds
+    counts = np.arange(seeds, MOST_SEEDS + 1)
+    enough = times * stats.t.sf(each * np.sqrt(counts), counts - 1) < ALPHA
+    return int(counts[np.argmax(enough)]) if enough.any() else 0

@@ -13,13 +13,17 @@ STATES = (CONFIRMED, REFUTED, INCONSISTENT, IMPLAUSIBLE, INCONCLUSIVE, NOT_RUN)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of a claim. p_value: of the test behind a statistical verdict, None where none was made."""
+    """What is known of a claim. p_value: of the test behind a statistical verdict, None where none was made.
+
+    seeds: over whose spread that test was made; 0 where it was made over examples or steps.
+    """
 
     claim: str
     state: str
     says: str
     records: tuple[str, ...] = ()  # RUN/case-id
     p_value: float | None = None
+    seeds: int = 0
 
     def __post_init__(self) -> None:
         if self.state not in STATES:

@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.case import parse_case
 from bench.claims.entry import Claim
-from bench.claims.statistics import Estimate, examples_needed
+from bench.claims.statistics import Estimate, examples_needed, seeds_needed
 from bench.claims.verdict import INCONCLUSIVE
 from bench.claims.vocabulary import ABOVE, AT_LEAST, AT_MOST, BELOW, BETWEEN, EQUAL, SIGNS, WITHIN
 from bench.models import MODELS
@@ -55,7 +55,9 @@ def sentence(claim: Claim, estimate: Estimate, state: str, p_value: float | None
     says += f"; {claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}{tolerance}"
     if p_value is not None:
         says += f"; {shown_p(p_value)}"
-    return says + (enough(claim, estimate) if state == INCONCLUSIVE else "")
+    if state != INCONCLUSIVE:
+        return says
+    return says + (enough_examples(claim, estimate) if estimate.seeds == 1 else enough_seeds(p_value, estimate.seeds))
 
 
 def shown_p(p_value: float) -> str:
@@ -63,10 +65,14 @@ def shown_p(p_value: float) -> str:
     return f"p < {LEAST_P:g}" if p_value < LEAST_P else f"p = {p_value:.2g}"
 
 
-def enough(claim: Claim, estimate: Estimate) -> str:
-    """How many examples of a single seed would decide at the least; spread over seeds says nothing of how many."""
-    if estimate.seeds > 1:
-        return "; more seeds are needed"
+def enough_seeds(p_value: float | None, seeds: int, times: float = 1) -> str:
+    """How many seeds would decide if they spread as these did; times: what a correction multiplies the p-value by."""
+    needed = seeds_needed(p_value, seeds, times) if p_value is not None else 0
+    return f"; about {needed} seeds like these would decide" if needed else "; more seeds are needed"
+
+
+def enough_examples(claim: Claim, estimate: Estimate) -> str:
+    """How many examples of a single seed would decide at the least."""
     distance = min(abs(estimate.value - bound) for bound in bounds(claim))
     needed = examples_needed(estimate, distance)
     return f"; at least {needed:,} examples or steps would decide" if needed else "; more seeds are needed"
