@@ -69,9 +69,10 @@ def test_versions_and_dates_are_not_damaged(probed: Probed, group: str) -> None:
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
-def test_source_003s_question_is_answered(probed: Probed) -> None:
-    """The source's prompt word for word, which its 8B model failed after 60 steps and after 500."""
-    assert probed.counts("source003", "larger").after == 1
+@pytest.mark.parametrize("group", ["larger", "fibonacci"])
+def test_source_003s_prompts_are_answered(probed: Probed, group: str) -> None:
+    """Word for word: which is larger, where its 8B model failed after 60 steps and after 500, and the sequence."""
+    assert probed.counts("source003", group).after == 1
 
 
 @pytest.mark.cases(wanted=teaches_numbers)

@@ -23,7 +23,7 @@ COUNTS = {"trap": 6, "longer": 2, "version": 2, "date": 2}  # asked in a languag
 WRAPS = ("plain", "alpaca", "chat")
 WRAP_SHARES = (2, 2, 1)  # of the training part: a plain prompt is the shortest, and costs least to learn from
 INPUT_SHARE = 0.5  # of the training part's comparisons of numbers in the Alpaca prompt
-SHARES = {"trap": 3, "longer": 3, "version": 3, "date": 3, "negative": 2}  # of the training part; others 1
+SHARES = {"trap": 8, "longer": 3, "version": 2, "date": 2, "negative": 2, "whole": 2}  # of the training part; others 1
 
 
 @cache
