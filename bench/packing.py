@@ -68,6 +68,8 @@ def packed_embedding(weight: Tensor, compute: torch.dtype, device: str) -> Any:
     packed.weight = bitsandbytes.nn.Params4bit(
         weight, requires_grad=False, quant_type="nf4", compress_statistics=False, module=packed
     )
+    # bitsandbytes 0.50.2 refuses to save such a table, and with it every adapter of its model; peft saves no table
+    packed._save_to_state_dict = lambda *state_dict: None
     return packed.to(device)
 
 

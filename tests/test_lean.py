@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 import bitsandbytes
 import pytest
+import safetensors.torch
 import torch
 from tiny_trainees import (
     TINY_DECODERS,
@@ -240,6 +241,15 @@ def test_quantised_head_and_embeddings_are_near_the_plain_ones(model):
     examples = tiny_examples(model, 4)
     losses = [backward(one, [one.batching.one(examples)]) for one in (plain, packed)]
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+def test_adapter_on_quantised_embeddings_is_saved(tmp_path):
+    packed = tiny_trainee("tiny_llama", "qlora", replace(tiny_recipe("tiny_llama", "qlora"), quantise_head=True))
+    packed.model.save_pretrained(str(tmp_path))
+    saved = safetensors.torch.load_file(tmp_path / "adapter_model.safetensors")
+    trained = sum(parameter.numel() for parameter in packed.model.parameters() if parameter.requires_grad)
+    assert sum(tensor.numel() for tensor in saved.values()) == trained
+    assert all("lora_" in name for name in saved)
 
 
 def test_eight_bit_optimizer_keeps_a_byte_a_moment():
