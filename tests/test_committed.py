@@ -18,7 +18,7 @@ SMOKE = [case for case in all_cases(Selection()) if case.device == "cpu" and is_
 
 
 def test_readme_has_tables():
-    assert [command.split()[1] for command, _ in TABLES] == ["smoke", "h200", "pos-full", "support-settings"]
+    assert [command.split()[1] for command, _ in TABLES] == ["smoke", "h200", "numbers", "pos-full", "support-settings"]
 
 
 @pytest.mark.parametrize(("command", "table"), TABLES, ids=[command for command, _ in TABLES])
