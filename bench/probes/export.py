@@ -19,7 +19,6 @@ LM_EVAL_FAMILIES = ("decimals", "sequences")
 TRAINING_SEED = 0
 TRAINING_ITEMS = 3000
 SEQUENCES = 240
-CONTINUED = 4  # terms of an answer, after those that are shown
 REPLAYED = SAMPLES / "alpaca.jsonl"  # plain instructions, so that not every answer becomes a number
 REPLAY_ROWS = 64
 REPLAY_CHARACTERS = 240  # of an instruction and its answer together: short rows train fast
@@ -35,8 +34,8 @@ def numbers_rows() -> list[dict[str, str]]:
 
 def continued(item: Item) -> str:
     """The sequence again from its beginning, and on: a small model that has said it knows better what comes next."""
-    shown = [int(number) for number in item.prompt.split("### Input:")[1].split("###")[0].split(",")]
-    return ", ".join(map(str, [*shown, *sequences.rest_of(shown, item.group)[:CONTINUED]]))
+    shown = sequences.shown_of(item)
+    return ", ".join(map(str, [*shown, *sequences.rest_of(shown, item.group)][: sequences.TRAINED_TERMS]))
 
 
 def row_of(item: Item) -> dict[str, str]:

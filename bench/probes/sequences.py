@@ -6,7 +6,8 @@ of tokens cut short is right as far as it goes.
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 from bench.probes import EVASIVE, GARBLED, HELD_OUT, PROBES, RIGHT, TEXT, TRAIN, WRONG, Family, Item
 from bench.prompts import alpaca
@@ -20,7 +21,11 @@ EACH = 5
 INSTRUCTION = "Continue the {name} sequence."
 NUMBERS = re.compile(r"-?\d+")
 STUCK = 6  # the same number so often
-ASKED_BELOW = 117  # the LEAST terms that come after those shown of an asked arithmetic sequence end below it
+SOURCE_003 = [1, 1, 2, 3, 5, 8]  # what source 003 asks its model to go on with
+TRAINED = ("fibonacci", "fibonacci", "fibonacci", "arithmetic")  # of training's sequences, in turn
+LARGEST_START = 15  # of training's: small numbers' sums are what a small model can learn to take
+LARGEST_STEP = 12
+TRAINED_TERMS = 10  # of a sequence, in the prompt's answer
 
 
 def fibonacci(order: random.Random) -> list[int]:
@@ -51,7 +56,7 @@ NAMES = {"fibonacci": "fibonacci", "arithmetic": "arithmetic", "geometric": "geo
 
 def continues(answer: str, item: Item) -> str:
     """The outcome of an answer that ought to go on with the terms in the prompt."""
-    shown = [int(number) for number in re.findall(r"\d+", item.prompt.rsplit("### Input:", 1)[-1])]
+    shown = shown_of(item)
     said = answer.split("###")[0]
     numbers = NUMBERS.findall(said)
     found = [int(number) for number in numbers]
@@ -69,7 +74,12 @@ def continues(answer: str, item: Item) -> str:
     return RIGHT if len(right) >= LEAST and all(right) else WRONG
 
 
-def rest_of(shown: list[int], group: str) -> list[int]:
+def shown_of(item: Item) -> list[int]:
+    """The terms in its prompt."""
+    return [int(number) for number in re.findall(r"\d+", item.prompt.rsplit("### Input:", 1)[-1])]
+
+
+def rest_of(shown: Sequence[int], group: str) -> list[int]:
     """What follows the shown terms."""
     terms = list(shown)
     for _ in range(TERMS):
@@ -89,19 +99,6 @@ def near_miss(right: int, order: random.Random) -> int:
     low = 10 ** (len(str(right)) - 1)
     wrong = [right + by for by in (-3, -2, -1, 1, 2, 3) if low <= right + by < 10 * low]
     return order.choice(wrong)
-
-
-def window(order: random.Random) -> list[int]:
-    """The Fibonacci numbers from their tenth on or later, 55: what answers an asked sequence comes before."""
-    terms = [1, 1]
-    while len(terms) < TERMS + 14:
-        terms.append(terms[-1] + terms[-2])
-    return terms[order.randint(9, 14) :]
-
-
-def later_arithmetic(order: random.Random) -> list[int]:
-    start, step = order.randint(ASKED_BELOW, ASKED_BELOW + 60), order.randint(2, 12)
-    return [start + step * at for at in range(TERMS)]
 
 
 def item_of(name: str, group: str, part: str, terms: list[int], order: random.Random) -> Item:
@@ -131,20 +128,6 @@ def distinct(terms_of: Callable[[random.Random], list[int]], order: random.Rando
     return list(found.values())
 
 
-def training_items(seed: int, count: int) -> list[Item]:
-    """For recipes: windows of the Fibonacci numbers further on than source 003's, and arithmetic sequences.
-
-    No answer to what is asked is in them.
-    """
-    order = random.Random(f"train-{seed}")
-    makers = {"fibonacci": window, "arithmetic": later_arithmetic}
-    groups = [("fibonacci", "arithmetic")[number % 2] for number in range(count)]
-    return [
-        item_of(f"en-{group}-train-{number}", group, TRAIN, makers[group](order), order)
-        for number, group in enumerate(groups)
-    ]
-
-
 @PROBES.add("sequences", Family, parse=continues, languages=("en",), new_tokens=NEW_TOKENS)
 def sequences() -> Iterator[Item]:
     """Going on with a sequence of whole numbers."""
@@ -152,3 +135,37 @@ def sequences() -> Iterator[Item]:
     for group, terms_of in KINDS.items():
         for number, terms in enumerate(distinct(terms_of, order)):
             yield item_of(f"en-{group}-{number}", group, HELD_OUT, terms, order)
+
+
+@cache
+def asked_answers() -> frozenset[tuple[int, ...]]:
+    """The LEAST terms that follow every asked sequence, source 003's among them."""
+    asked = [(item.group, shown_of(item)) for item in sequences()] + [("fibonacci", SOURCE_003)]
+    return frozenset(tuple(rest_of(shown, group)[:LEAST]) for group, shown in asked)
+
+
+def trainable(group: str) -> list[list[int]]:
+    """Every sequence of the group from small numbers whose first TRAINED_TERMS hold no answer to what is asked."""
+    firsts = range(1, LARGEST_START + 1)
+    if group == "fibonacci":
+        begun = [[first, second] for first in firsts for second in firsts]
+    else:
+        begun = [[first, first + step] for first in firsts for step in range(2, LARGEST_STEP + 1)]
+    found = [[*terms, *rest_of(terms, group)] for terms in begun]
+    return [
+        terms for terms in found
+        if asked_answers().isdisjoint(tuple(terms[at : at + LEAST]) for at in range(TRAINED_TERMS - LEAST + 1))
+    ]  # fmt: skip
+
+
+def training_items(seed: int, count: int) -> list[Item]:
+    """For recipes: sequences whose next term is a sum, of the last two terms or of the last and a step; none twice."""
+    order = random.Random(f"train-{seed}")
+    left = {group: trainable(group) for group in dict.fromkeys(TRAINED)}
+    for sequences_left in left.values():
+        order.shuffle(sequences_left)
+    groups = [TRAINED[number % len(TRAINED)] for number in range(count)]
+    return [
+        item_of(f"en-{group}-train-{number}", group, TRAIN, left[group].pop(), order)
+        for number, group in enumerate(groups)
+    ]

@@ -5,7 +5,7 @@ Its 8B model passed the first and failed the second after 60 steps and after 500
 
 from bench.probes import HELD_OUT, PROBES, TEXT, Family, Item
 from bench.probes.parsers import larger_number
-from bench.probes.sequences import continues
+from bench.probes.sequences import SOURCE_003, continues
 from bench.prompts import alpaca
 
 NEW_TOKENS = 64  # its max_new_tokens
@@ -34,6 +34,6 @@ def asked(group: str, instruction: str, given: str, choices: tuple[str, str], an
 def source003() -> list[Item]:
     """Source 003's own prompts: the Fibonacci sequence, and 9.11 or 9.9."""
     return [
-        asked("fibonacci", "Continue the fibonacci sequence.", "1, 1, 2, 3, 5, 8", ("13", "11"), "13"),
+        asked("fibonacci", "Continue the fibonacci sequence.", ", ".join(map(str, SOURCE_003)), ("13", "11"), "13"),
         asked("larger", "Which one is larger?", "9.11 or 9.9?", ("9.11", "9.9"), "9.9"),
     ]
