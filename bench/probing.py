@@ -6,9 +6,8 @@ prompts both (and by what else could change a reply), and asked once for all ada
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +40,13 @@ class Probing:
 
     def ask_base(self, base: Trainee) -> None:
         """Ask the base whatever the cache does not know of it."""
-        for family in self.families:
-            self.say({"line": f"asking the base: {family.name}"})
-            path = cache_folder() / "probes" / f"{self.key(family, base)}.json"
-            if self.shared:
-                self.before[family.name] = remembered(path, partial(self.replies, family, base))
-            else:
-                self.before[family.name] = self.replies(family, base)
+        paths = {family.name: self.path(family, base) for family in self.families if self.shared}
+        self.before = {name: replies for name, path in paths.items() if (replies := remembered(path)) is not None}
+        unknown = [family for family in self.families if family.name not in self.before]
+        found = self.replies(unknown, base, "the base")
+        self.before |= found
+        for name in found.keys() & paths.keys():
+            write_atomically(paths[name], json.dumps(found[name], ensure_ascii=False))
         if self.lm_eval:
             self.lm_eval_before = self.harness(base, "the base")
 
@@ -76,28 +75,44 @@ class Probing:
         }
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
-    def replies(self, family: Family, trainee: Trainee) -> Replies:
-        if family.kind == LOSS:
-            return text_losses(trainee, self.tokenizer, [item.prompt for item in family.items])
-        return [asdict(reply) for reply in ask(trainee, self.tokenizer, family.items, family.new_tokens)]
+    def path(self, family: Family, base: Trainee) -> Path:
+        """Where the base's replies are kept."""
+        return cache_folder() / "probes" / f"{self.key(family, base)}.json"
+
+    def replies(self, families: Sequence[Family], trainee: Trainee, name: str) -> dict[str, Replies]:
+        """By family. All are asked together, so that few long answers go on beside many."""
+        if not families:
+            return {}
+        self.say({"line": f"asking {name}: {', '.join(family.name for family in families)}"})
+        questions = [(family, item) for family in families if family.kind != LOSS for item in family.items]
+        told = ask(
+            trainee, self.tokenizer, [item for _, item in questions], [family.new_tokens for family, _ in questions]
+        )
+        found: dict[str, Replies] = {family.name: [] for family in families}
+        for (family, _), reply in zip(questions, told, strict=True):
+            found[family.name].append({"text": reply.text, "choice_nats": list(reply.choice_nats)})
+        for family in families:
+            if family.kind == LOSS:
+                found[family.name] = text_losses(trainee, self.tokenizer, [item.prompt for item in family.items])
+        return found
 
     def ask_tuned(self, tuned: Trainee) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The record's tables, and a row for each item: what was said before and after, and what it was worth."""
         asked, losses = [], []
+        after = self.replies(self.families, tuned, "the tuned model")
         for family in self.families:
-            self.say({"line": f"asking the tuned model: {family.name}"})
-            replies = self.before[family.name], self.replies(family, tuned)
+            replies = self.before[family.name], after[family.name]
             if family.kind == LOSS:
                 losses += loss_rows(family, *replies)
             else:
                 asked += answer_rows(family, *replies)
         tables: dict[str, Any] = {"probes": summarise(asked)} if asked else {}
         if self.lm_eval:
-            after = self.harness(tuned, "the tuned model")
+            harness_after = self.harness(tuned, "the tuned model")
             tables["lm_eval"] = {
                 task: {
                     "before": self.lm_eval_before.get(task, {}),
-                    "after": after.get(task, {}),
+                    "after": harness_after.get(task, {}),
                     "ours": own_accuracy(task, asked),
                 }
                 for task in self.lm_eval
@@ -119,14 +134,12 @@ def make_probing(names: Sequence[str], **facts: Any) -> Probing:
     return Probing(families=[PROBES[name] for name in names], **facts)
 
 
-def remembered(path: Path, replies: Callable[[], Replies]) -> Replies:
-    """The file's replies; asked and written where there is none that can be read."""
+def remembered(path: Path) -> Replies | None:
+    """The file's replies; None where there is none that can be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or cut by a full disk
-        found = json.loads(json.dumps(replies()))  # as a later reader has them: tuples are lists
-        write_atomically(path, json.dumps(found, ensure_ascii=False))
-        return found
+        return None
 
 
 def answer_rows(family: Family, before: Replies, after: Replies) -> list[dict[str, Any]]:

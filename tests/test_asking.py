@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import replace
+from itertools import chain, pairwise
 
 import pytest
 import torch
 from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
 
 from bench import probing
-from bench.asking import Prefix, Reading, Reply, ask, batches, common_beginning, prompt_ids, text_losses
+from bench.asking import HEADING, Reply, ask, prompt_ids, question_of, text_losses
+from bench.decoding import PADDED, Prefix, batches, common_beginning, read, slices
 from bench.evaluate import answers
 from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
@@ -19,7 +21,7 @@ from bench.tokenizers import byte_tokenizer
 DECODERS = ["tiny_llama", "tiny_gpt2"]
 ITEMS = PROBES["decimals"].items[:27]  # of every form, enough of the Alpaca prompt to share its beginning
 TOKENIZER = byte_tokenizer()
-NEW_TOKENS = 6
+NEW_TOKENS = [6, 3, 1] * 9  # an item each: rows end at different lengths
 BATCH_TOLERANCE = 1e-4  # float32 sums in another order
 
 
@@ -62,8 +64,8 @@ def cache(tmp_path, monkeypatch):
 def test_a_batch_replies_as_single_prompts_do(model):
     trainee = tiny_trainee(model)
     together = ask(trainee, TOKENIZER, ITEMS, NEW_TOKENS)
-    for item, reply in zip(ITEMS, together, strict=True):
-        alone = ask(trainee, TOKENIZER, [item], NEW_TOKENS)[0]
+    for item, most, reply in zip(ITEMS, NEW_TOKENS, together, strict=True):
+        alone = ask(trainee, TOKENIZER, [item], [most])[0]
         assert alone.text == reply.text
         assert reply.choice_nats == pytest.approx(alone.choice_nats, abs=BATCH_TOLERANCE)
 
@@ -87,31 +89,69 @@ def test_greedy_answers_are_transformers_own(model):
     trainee = tiny_trainee(model)
     prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
     ours = [reply.text for reply in ask(trainee, TOKENIZER, ITEMS, NEW_TOKENS)]
-    assert ours == answers(trainee, TOKENIZER, prompts, NEW_TOKENS)
+    assert ours == [
+        answers(trainee, TOKENIZER, [prompt], most)[0] for prompt, most in zip(prompts, NEW_TOKENS, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("method", ["prompt", "prefix"])
 def test_virtual_tokens_are_asked_one_prompt_at_a_time(method):
     trainee = tiny_trainee(method=method)
-    replies = ask(trainee, TOKENIZER, ITEMS[:2], NEW_TOKENS)
+    replies = ask(trainee, TOKENIZER, ITEMS[:2], NEW_TOKENS[:2])
     assert [len(reply.choice_nats) for reply in replies] == [2, 2]
     assert all(nats < 0 for reply in replies for nats in reply.choice_nats)
 
 
-def test_an_answer_ends_at_the_end_token():
+def test_an_answer_ends_at_the_end_token(monkeypatch):
     trainee = tiny_trainee()
     prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
-    first = [said[0] for said in Reading(trainee, prompts, Prefix()).greedy(1, end=-1)]
-    stopped = Reading(trainee, prompts, Prefix()).greedy(NEW_TOKENS, end=first[0])
-    assert stopped[0] == []
+    first = read(trainee, prompts, Prefix()).greedy(lambda row, said: True)
+    tokenizer = byte_tokenizer()
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(first[0][0])
+    told = ask(trainee, tokenizer, ITEMS, NEW_TOKENS)
+    assert [not reply.text for reply in told] == [said == first[0] for said in first]
+
+
+@pytest.mark.parametrize(
+    ("form", "answer", "ends"),
+    [
+        ("text", "It is 2.\n\n", True),
+        ("chat", "It is 2.\n\n", False),
+        ("text", "\n", False),  # markup: what the heading says is the answer
+    ],
+)
+def test_an_answer_to_a_text_ends_where_the_next_heading_begins(form, answer, ends):
+    question = question_of(replace(toy_item(0), form=form), TOKENIZER, len(TOKENIZER), 64)
+    said = TOKENIZER(f"{answer}{HEADING}", add_special_tokens=False)["input_ids"]
+    assert question.is_answered(said, TOKENIZER.eos_token_id, TOKENIZER) == ends
+    assert not question.is_answered(said[:-1], TOKENIZER.eos_token_id, TOKENIZER)
 
 
 def test_a_beginning_is_read_once_where_enough_prompts_have_it():
-    """Every prompt is in one batch; the Alpaca prompt is shared, the others (no chat template here) read without."""
-    found = list(batches(tiny_trainee(), [prompt_ids(item, TOKENIZER) for item in ITEMS]))
+    """Every prompt is asked once; the Alpaca prompt is shared, the others (no chat template here) read without."""
+    prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
+    found = [one for batch in batches(tiny_trainee(), prompts, NEW_TOKENS) for one in batch]
     assert sorted(at for _, chosen in found for at in chosen) == list(range(len(ITEMS)))
-    assert [len(chosen) for prefix, chosen in found if prefix.tokens] == [9]
-    assert [len(chosen) for prefix, chosen in found if not prefix.tokens] == [18]
+    assert sum(len(chosen) for prefix, chosen in found if prefix.tokens) == 9
+    assert sum(len(chosen) for prefix, chosen in found if not prefix.tokens) == 18
+
+
+def test_long_answers_go_on_together():
+    """Few long ones among many short ones are in one batch, whatever their prompts begin with."""
+    prompts = [[number % 7, 1, 2, 3] for number in range(200)]
+    new_tokens = [64 if number % 5 == 0 else 8 for number in range(200)]
+    found = [[at for _, chosen in batch for at in chosen] for batch in batches(tiny_trainee(), prompts, new_tokens)]
+    assert sorted(chain(*found)) == list(range(200))
+    assert set(range(0, 200, 5)) <= set(found[0])
+
+
+@pytest.mark.parametrize("lengths", [[1], [3, 3, 3], [1, 2, 40, 41, 90], list(range(20, 120))])
+def test_slices_hold_little_padding(lengths):
+    found = [lengths[run.start : run.stop] for run in slices(lengths)]
+    assert list(chain(*found)) == lengths
+    for one, following in pairwise(found):
+        assert len(one) * one[-1] <= PADDED * sum(one) or sum(one[:-1]) < 64
+        assert (len(one) + 1) * following[0] > PADDED * (sum(one) + following[0])  # else it would be in the one before
 
 
 def test_a_beginning_is_shared_short_of_a_whole_prompt():

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # lm-eval's imports warn of w
 def test_accuracy_is_ours_on_the_same_items(family):
     trainee, tokenizer = tiny_trainee(), byte_tokenizer()
     items = [item for item in PROBES[family].items if item.form == TEXT]
-    replies = ask(trainee, tokenizer, items, new_tokens=1)
+    replies = ask(trainee, tokenizer, items, new_tokens=[1] * len(items))
     right = [reply.margin(item) > 0 for item, reply in zip(items, replies, strict=True)]
     found, reasons = evaluate(trainee, tokenizer, [f"{OWN}{family}"])
     assert reasons == []
