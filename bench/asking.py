@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from bench.decoding import Reading, batches, joined, read
+from bench.decoding import Prefilled, batches, joined, prefill
 from bench.evaluate import answers, outcomes
 from bench.precision import autocast
 from bench.probes import CHAT, TEXT, Item
@@ -19,7 +19,7 @@ from bench.tasks import Example
 from bench.tasks.responses import starts_with_bos
 from bench.train import Trainee
 
-HEADING = "###"  # an answer in the Alpaca prompt that comes to one has ended: no parser reads on
+HEADING = "###"  # an answer to a plain text that comes to one has ended: no family that asks by texts reads beyond
 
 
 @dataclass(frozen=True)
@@ -80,24 +80,24 @@ def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: Seq
         return [ask_alone(trainee, tokenizer, question) for question in questions]
     replies: dict[int, Reply] = {}
     for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
-        readings = [read(trainee, [questions[at].prompt for at in rows], prefix) for prefix, rows in batch]
+        slices = [prefill(trainee, [questions[at].prompt for at in rows], prefix) for prefix, rows in batch]
         asked = [[questions[at] for at in rows] for _, rows in batch]
-        told = ask_batch(tokenizer, readings, asked, tokenizer.eos_token_id % vocabulary)
+        told = ask_batch(tokenizer, slices, asked, tokenizer.eos_token_id % vocabulary)
         replies |= zip((at for _, rows in batch for at in rows), told, strict=True)
     return [replies[at] for at in range(len(items))]
 
 
 def ask_batch(
-    tokenizer: Any, readings: Sequence[Reading], asked: Sequence[Sequence[Question]], end: int
+    tokenizer: Any, slices: Sequence[Prefilled], asked: Sequence[Sequence[Question]], end: int
 ) -> Iterator[Reply]:
     """The replies to what was read, in that order; end: the token that ends an answer."""
     nats = [
         told
-        for reading, questions in zip(readings, asked, strict=True)
-        for told in reading.choice_nats([question.choices for question in questions])
+        for one, questions in zip(slices, asked, strict=True)
+        for told in one.choice_nats([question.choices for question in questions])
     ]
-    questions = [question for reading in asked for question in reading]
-    answered = joined(readings).greedy(lambda row, said: questions[row].is_answered(said, end, tokenizer))
+    questions = [question for of_slice in asked for question in of_slice]
+    answered = joined(slices).greedy(lambda row, said: questions[row].is_answered(said, end, tokenizer))
     for said, told in zip(answered, nats, strict=True):
         answer = said[:-1] if said[-1] == end else said
         yield Reply(tokenizer.decode(answer, skip_special_tokens=True).strip(), told)

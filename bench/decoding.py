@@ -1,8 +1,8 @@
-"""Prompts read in batches and gone on with, in the worker: greedily, or by given continuations.
+"""Batched decoding, in the worker: greedy answers, and the log-probabilities of given continuations.
 
-Reading a prompt is the dear part on a processor, so nothing is read twice and little padding is read at all: prompts
-of one beginning (a chat template, the Alpaca prompt) share one reading of it, the rest is read in slices of like
-length, and only their caches of keys and values are padded, to go on together. A row whose answer has ended leaves.
+Prefilling is the dear part on a processor, so nothing is read twice and little padding is read at all: prompts of one
+beginning (a chat template, the Alpaca prompt) share a prefix, the rest is prefilled in slices of like length, and only
+their caches of keys and values are padded, to be decoded together. A row whose answer has ended leaves the batch.
 """
 
 import copy
@@ -18,14 +18,14 @@ from torch.nn.functional import pad
 from bench.precision import autocast
 from bench.train import Trainee
 
-BATCH = 64  # prompts gone on with together; more gains nothing on a processor
-ENOUGH = 64  # tokens of a slice; with fewer, reading the weights takes longer than the products
-PADDED = 1.125  # tokens of a slice with its padding, to those without
-ALIKE = 8  # first tokens by which prompts are grouped
-WORTH_SHARING = 8  # prompts; fewer go on faster among others than by themselves behind a beginning read once
+BATCH_SIZE = 64  # rows decoded together
+MIN_PREFILL_TOKENS = 64  # of a slice: with fewer, reading the weights takes longer than the products
+MAX_PADDING_RATIO = 1.125  # tokens of a slice with its padding, to those without
+COMPARED_TOKENS = 8  # by which prompts of one beginning are found
+MIN_SHARING_PROMPTS = 8  # of one beginning; fewer are prefilled among others
 PADDING = 0  # where a mask hides it, any id will do
 
-Ended = Callable[[int, list[int]], bool]  # row and what it has said -> whether that is all
+StoppingCriterion = Callable[[int, list[int]], bool]  # row and its new tokens -> whether that is all
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ def forward(
 
 
 @dataclass
-class Reading:
+class Prefilled:
     """Rows of prompts that were read, each ending at the right.
 
-    logits: of the next token (rows, 1, vocabulary); cache: of all read; mask: which of it is no padding (rows,
-    length); positions: the next token's (rows, 1).
+    logits: of the next token (rows, 1, vocabulary); cache: keys and values of all read; mask: which of it is no padding
+    (rows, length); positions: the next token's (rows, 1).
     """
 
     trainee: Trainee
@@ -94,10 +94,10 @@ class Reading:
         nats = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0]
         return (nats * counted).sum(1).tolist()
 
-    def greedy(self, ended: Ended) -> list[list[int]]:
-        """What each row says, the likeliest next token again and again until ended; uses the reading up.
+    def greedy(self, is_whole: StoppingCriterion) -> list[list[int]]:
+        """Each row's new tokens, the likeliest one again and again until it is whole; uses the rows up.
 
-        The token that ends it is the last that a row says.
+        The token that ends an answer is its last.
         """
         said: list[list[int]] = [[] for _ in range(len(self.mask))]
         live = list(range(len(said)))
@@ -105,7 +105,7 @@ class Reading:
             tokens = self.logits[:, -1].argmax(-1)
             for row, token in zip(live, tokens.tolist(), strict=True):
                 said[row].append(token)
-            stay = [at for at, row in enumerate(live) if not ended(row, said[row])]
+            stay = [at for at, row in enumerate(live) if not is_whole(row, said[row])]
             if len(stay) < len(live):
                 live, tokens = [live[at] for at in stay], tokens[stay]
                 self.keep(stay)
@@ -127,7 +127,7 @@ def selected(cache: Any, rows: Sequence[int]) -> Any:
     return cache
 
 
-def read(trainee: Trainee, prompts: Sequence[list[int]], prefix: Prefix) -> Reading:
+def prefill(trainee: Trainee, prompts: Sequence[list[int]], prefix: Prefix) -> Prefilled:
     """Prompts read behind their prefix in one batch. Padded between the two, so that all end at the right."""
     begun = len(prefix.tokens)
     longest = max(map(len, prompts)) - begun
@@ -140,23 +140,30 @@ def read(trainee: Trainee, prompts: Sequence[list[int]], prefix: Prefix) -> Read
         mask[row, begun + longest - len(rest) :] = 1
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     logits, cache = forward(trainee, ids, mask, positions[:, begun:], prefix.repeated(len(prompts)))
-    return Reading(trainee, logits, cache, mask, positions[:, -1:] + 1)
+    return Prefilled(trainee, logits, cache, mask, positions[:, -1:] + 1)
 
 
-def joined(readings: Sequence[Reading]) -> Reading:
-    """All their rows as one, the shorter ones' caches padded on the left; the first one's cache becomes the whole's."""
-    first, longest = readings[0], max(reading.mask.shape[1] for reading in readings)
-    short = [longest - reading.mask.shape[1] for reading in readings]
-    for layers in zip(*(reading.cache.layers for reading in readings), strict=True):
+def joined(slices: Sequence[Prefilled]) -> Prefilled:
+    """All their rows as one, the shorter ones' caches padded on the left. Uses the slices up: one cache remains.
+
+    Raises ValueError for a cache that forgets what it has read, as a sliding window does.
+    """
+    first, longest = slices[0], max(one.mask.shape[1] for one in slices)
+    short = [longest - one.mask.shape[1] for one in slices]
+    for layers in zip(*(one.cache.layers for one in slices), strict=True):
+        if layers[0].is_sliding:
+            raise ValueError(f"{type(layers[0]).__name__}: probes need a cache that keeps every token of a prompt")
         for name in ("keys", "values"):  # each (rows, heads, length, width of a head)
             padded = [pad(getattr(layer, name), (0, 0, by, 0)) for layer, by in zip(layers, short, strict=True)]
+            for layer in layers:
+                setattr(layer, name, None)
             setattr(layers[0], name, torch.cat(padded))
-    return Reading(
+    return Prefilled(
         trainee=first.trainee,
-        logits=torch.cat([reading.logits for reading in readings]),
+        logits=torch.cat([one.logits for one in slices]),
         cache=first.cache,
-        mask=torch.cat([pad(reading.mask, (by, 0)) for reading, by in zip(readings, short, strict=True)]),
-        positions=torch.cat([reading.positions for reading in readings]),
+        mask=torch.cat([pad(one.mask, (by, 0)) for one, by in zip(slices, short, strict=True)]),
+        positions=torch.cat([one.positions for one in slices]),
     )
 
 
@@ -164,8 +171,8 @@ def groups_of(prompts: Sequence[list[int]]) -> list[list[int]]:
     """Indices of the prompts that begin alike, where enough of them do."""
     found: dict[tuple[int, ...], list[int]] = {}
     for at, prompt in enumerate(prompts):
-        found.setdefault(tuple(prompt[:ALIKE]), []).append(at)
-    return [group for group in found.values() if len(group) >= WORTH_SHARING]
+        found.setdefault(tuple(prompt[:COMPARED_TOKENS]), []).append(at)
+    return [group for group in found.values() if len(group) >= MIN_SHARING_PROMPTS]
 
 
 def common_beginning(prompts: Sequence[list[int]]) -> list[int]:
@@ -176,13 +183,15 @@ def common_beginning(prompts: Sequence[list[int]]) -> list[int]:
     return first[: min(same, most)]
 
 
-def slices(lengths: Sequence[int]) -> Iterator[range]:
+def slices_of(lengths: Sequence[int]) -> Iterator[range]:
     """Runs of the ascending lengths, each worth a reading of its own and with little padding."""
     start = 0
     for end in range(1, len(lengths) + 1):
         rows = end - start
         whole = sum(lengths[start:end])
-        if end == len(lengths) or (whole >= ENOUGH and lengths[end] * (rows + 1) > PADDED * (whole + lengths[end])):
+        if end == len(lengths) or (
+            whole >= MIN_PREFILL_TOKENS and lengths[end] * (rows + 1) > MAX_PADDING_RATIO * (whole + lengths[end])
+        ):
             yield range(start, end)
             start = end
 
@@ -192,7 +201,7 @@ def prefixes_of(trainee: Trainee, prompts: Sequence[list[int]]) -> list[Prefix]:
     found = [Prefix()] * len(prompts)
     for group in groups_of(prompts):
         shared = common_beginning([prompts[at] for at in group])
-        prefix = Prefix(tuple(shared), read(trainee, [shared], Prefix()).cache) if shared else Prefix()
+        prefix = Prefix(tuple(shared), prefill(trainee, [shared], Prefix()).cache) if shared else Prefix()
         for at in group:
             found[at] = prefix
     return found
@@ -211,11 +220,11 @@ def batches(
         return len(prompts[at]) - len(beginning(at))
 
     order = sorted(range(len(prompts)), key=lambda at: (-new_tokens[at], beginning(at), length(at)))
-    for start in range(0, len(order), BATCH):
-        batch = sorted(order[start : start + BATCH], key=lambda at: (beginning(at), length(at)))
+    for start in range(0, len(order), BATCH_SIZE):
+        batch = sorted(order[start : start + BATCH_SIZE], key=lambda at: (beginning(at), length(at)))
         groups = [list(group) for _, group in groupby(batch, beginning)]
         yield [
             (prefixes[group[0]], [group[row] for row in run])
             for group in groups
-            for run in slices([length(at) for at in group])
+            for run in slices_of([length(at) for at in group])
         ]

@@ -2,7 +2,7 @@
 
 `fixtures/probe_thresholds.toml` is written by `python -m bench probes --thresholds RUN...`: for each case
 (without its seed) and each group of a family the worst seed's share right, less three standard deviations over
-the seeds or one item, whichever is more; and the loss of a text the worst seed's, plus as much.
+the seeds or one item, whichever is more, where that is above 0; and the loss of a text the worst seed's, plus as much.
 """
 
 import statistics
@@ -15,10 +15,11 @@ from bench.places import FIXTURES
 from bench.probes.scoring import ALL, Paired
 from bench.recipe import read_toml
 from bench.record import Record
-from bench.thresholds import DEVIATIONS, group_of
+from bench.thresholds import DEVIATIONS, basis_of, common_basis, group_of
 
 FILE = FIXTURES / "probe_thresholds.toml"
 HEADINGS = ("case", "probe", "group", "items", "before", "after", "change", "95 %", "cured", "broken", "p")
+SHARES = ("before", "after", "lowest", "highest", "likelier before", "likelier after")
 NAMES = 3  # of the headings; numbers follow
 LEAST_SEEDS = 2  # one value has no spread
 LEAST_LOSS_MARGIN = 0.002  # of a relative change of loss: other processors round otherwise
@@ -40,9 +41,17 @@ class Probed:
 
     def counts(self, family: str, group: str = ALL, language: str = ALL) -> Paired:
         """Raises KeyError where that was not asked."""
+        row = self.row(family, group, language)
+        return Paired(row["cured"], row["kept"], row["broken"], row["still_wrong"])
+
+    def by_margin(self, family: str, group: str = ALL) -> Mapping[str, float]:
+        """Shares whose right choice is the likeliest, before and after, and McNemar's p. Raises KeyError as counts."""
+        return self.row(family, group, ALL)["by_margin"]
+
+    def row(self, family: str, group: str, language: str) -> dict[str, Any]:
         for row in self.rows:
             if (row["family"], row["group"], row["language"]) == (family, group, language):
-                return Paired(row["cured"], row["kept"], row["broken"], row["still_wrong"])
+                return row
         raise KeyError(f"{self.record.case} was not asked {family}, group {group}, language {language}")
 
     def asked(self) -> frozenset[tuple[Any, ...]]:
@@ -94,21 +103,30 @@ def probes_table(records: Iterable[Record], by_language: bool = False) -> list[l
 
 
 def seeds_table(records: Iterable[Record], by_language: bool = False) -> list[list[str]]:
-    """The headings, and a line for each cell of a case without its seed: shares right, after tuning over the seeds."""
-    shares: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    """The headings, and a line for each cell of a case without its seed: shares right, after tuning over the seeds.
+
+    By answers, and last by log-probabilities: the share of items whose right choice is the likeliest.
+    """
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     part = "language" if by_language else "group"
     for record in records:
         for row in Probed(record).rows if record.quality_judged else []:
             if wanted(row, by_language):
                 items = row["cured"] + row["kept"] + row["broken"] + row["still_wrong"]
                 key = (group_of(record), record.recipe_digest, row["family"], row[part], str(items))
-                shares.setdefault(key, []).append((row["before"], row["after"]))
-    lines = [["case", "probe", part, "items", "seeds", "before", "after", "lowest", "highest"]]
-    for (case, _, *names), found in shares.items():
-        before, after = zip(*found, strict=True)
-        figures = (statistics.fmean(before), statistics.fmean(after), min(after), max(after))
-        lines.append([case, *names, str(len(found)), *(f"{share:.1%}" for share in figures)])
+                found.setdefault(key, []).append(row)
+    lines = [["case", "probe", part, "items", "seeds", *SHARES]]
+    lines += [[case, *names, str(len(rows)), *shares_of(rows)] for (case, _, *names), rows in found.items()]
     return lines
+
+
+def shares_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The cells under SHARES: means over the seeds' rows, and the extremes after tuning."""
+    before, after = ([row[when] for row in rows] for when in ("before", "after"))
+    figures = [statistics.fmean(before), statistics.fmean(after), min(after), max(after)]
+    if "by_margin" in rows[0]:
+        figures += [statistics.fmean(row["by_margin"][when] for row in rows) for when in ("before", "after")]
+    return [f"{share:.1%}" for share in figures] + ["–"] * (len(SHARES) - len(figures))
 
 
 @dataclass(frozen=True)
@@ -120,9 +138,9 @@ class Least:
 
 
 def read_least(record: Record, path: Path = FILE) -> Least | None:
-    """The measured thresholds that speak of this record; None where there are none of its recipe and weights."""
+    """The measured thresholds that speak of this record; None where there are none of its recipe, weights and data."""
     entry = read_toml(path).get(group_of(record)) if path.exists() else None
-    if entry is None or (entry["recipe"], entry["weights"]) != (record.recipe_digest, record.weights.get("identity")):
+    if entry is None or any(entry.get(name) != value for name, value in basis_of(record).items()):
         return None
     return Least(entry.get("shares", {}), entry.get("losses", {}))
 
@@ -137,24 +155,23 @@ def measure_least(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
 
 
 def least_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
-    same = {(record.recipe_digest, record.weights["identity"]) for record in group}
-    if len(same) != 1:
-        raise ValueError(f"{name}: the records differ in recipe or weights; measure all seeds alike")
+    basis = common_basis(name, group)
     if len(group) < LEAST_SEEDS:
         raise ValueError(f"{name}: one seed tells nothing of its noise; give the runs of at least {LEAST_SEEDS} seeds")
-    recipe, weights = same.pop()
     probed = [Probed(record) for record in group]
     if len({one.asked() for one in probed}) != 1:
         raise ValueError(f"{name}: the seeds were asked different probes; ask all seeds alike, as with --probes all")
     shares = {}
     for key, counts in probed[0].groups().items():
         after = [one.groups()[key].after for one in probed]
-        shares[key] = round(max(0.0, min(after) - max(spread(after), 1 / counts.items)), 4)
+        share = round(min(after) - max(spread(after), 1 / counts.items), 4)
+        if share > 0:  # nothing can fall below 0
+            shares[key] = share
     losses = {}
     for row in probed[0].losses:
         change = [found["change"] for one in probed for found in one.losses if found["family"] == row["family"]]
         losses[row["family"]] = round(max(change) + max(spread(change), LEAST_LOSS_MARGIN), 4)
-    return {"recipe": recipe, "weights": weights, "seeds": len(group), "shares": shares, "losses": losses}
+    return {**basis, "seeds": len(group), "shares": shares, "losses": losses}
 
 
 def spread(values: Sequence[float]) -> float:
@@ -168,7 +185,7 @@ def least_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:
         "",
     ]
     for name, entry in sorted(entries.items()):
-        lines += [f"[{name}]", f'recipe = "{entry["recipe"]}"', f'weights = "{entry["weights"]}"',
+        lines += [f"[{name}]", *(f'{key} = "{entry[key]}"' for key in ("recipe", "weights", "data")),
                   f"seeds = {entry['seeds']}"]  # fmt: skip
         for part in ("shares", "losses"):
             lines += ["", f"[{name}.{part}]", *(f'"{key}" = {value}' for key, value in entry[part].items())]

@@ -21,6 +21,8 @@ from bench.probes.scoring import summarise, summarise_losses
 from bench.record import write_atomically
 from bench.train import Say, Trainee
 
+ASKING = 2  # raise it where bench.asking asks otherwise: replies that were kept before are then asked anew
+
 Replies = list[dict[str, Any]]  # of a family: an asked item's text and choice_nats, or a text's loss and tokens
 
 
@@ -62,6 +64,7 @@ class Probing:
     def key(self, family: Family, base: Trainee) -> str:
         """What a reply of the base depends on, digested: weights, prompts, and how they are computed."""
         about = {
+            "asking": ASKING,
             "weights": self.weights,
             "items": [asdict(item) for item in family.items],
             "prompts": [prompt_ids(item, self.tokenizer) for item in family.items],

@@ -32,6 +32,23 @@ def group_of(record: Record) -> str:
     return f"{record.case.rsplit('-', 1)[0]}-{record.recipe['data']}"
 
 
+def basis_of(record: Record) -> dict[str, str]:
+    """What a threshold holds for: no record of another recipe, of other weights or data is judged by it."""
+    return {
+        "recipe": record.recipe_digest,
+        "weights": record.weights.get("identity", ""),
+        "data": record.data.get("identity", ""),
+    }
+
+
+def common_basis(name: str, group: Iterable[Record]) -> dict[str, str]:
+    """What all of a case's seeds were measured with. Raises ValueError where they differ."""
+    first, *others = (basis_of(record) for record in group)
+    if other := [key for key in first if any(basis[key] != first[key] for basis in others)]:
+        raise ValueError(f"{name}: the records differ in {' and '.join(other)}; measure all seeds alike")
+    return first
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """Entries by case without seed; each holds for its recipe, weights and data alone."""
@@ -47,12 +64,7 @@ class Thresholds:
         entry = self.entries.get(group_of(record))
         if entry is None:
             return f"no threshold was measured for {group_of(record)}"
-        seen = {
-            "recipe": record.recipe_digest,
-            "weights": record.weights.get("identity", ""),
-            "data": record.data.get("identity", ""),
-        }
-        other = [name for name, value in seen.items() if entry[name] != value]
+        other = [name for name, value in basis_of(record).items() if entry[name] != value]
         return f"the threshold was measured with other {' and '.join(other)}" if other else ""
 
     def quality_of(self, record: Record) -> float | None:
@@ -86,10 +98,7 @@ def measure(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
 def threshold(name: str, group: list[Record]) -> dict[str, Any]:
     """One entry from one case's seeds."""
     task = TASKS[parse_case(group[0].case).task]
-    same = {(r.recipe_digest, r.weights["identity"], r.data["identity"]) for r in group}
-    if len(same) != 1:
-        raise ValueError(f"{name}: the records differ in recipe, weights or data; measure all seeds alike")
-    recipe, weights, data = same.pop()
+    basis = common_basis(name, group)
     after = [record.quality[task.metric] for record in group]
     gains = [task.improvement(r.quality_before[task.metric], r.quality[task.metric]) for r in group]
     gain = statistics.mean(gains)
@@ -102,9 +111,7 @@ def threshold(name: str, group: list[Record]) -> dict[str, Any]:
     allowed = worst - margin if task.greater_is_better else worst + margin
     return {
         "metric": task.metric,
-        "recipe": recipe,
-        "weights": weights,
-        "data": data,
+        **basis,
         "quality": round(allowed, 4),
         "gain": round(LEAST_GAIN * gain, 4),
         "seeds": len(group),

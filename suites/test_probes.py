@@ -53,8 +53,8 @@ def test_lm_eval_gives_the_same_accuracy(probed: Probed) -> None:
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
-def test_the_base_falls_into_the_trap_and_the_tuned_model_does_not(probed: Probed) -> None:
-    """Paired over the same traps: far more cured than broken, and at least 95 % right."""
+def test_traps_are_cured(probed: Probed) -> None:
+    """Paired over the same traps: far more answers cured than broken, and at least 95 % right."""
     traps = probed.counts("decimals", "trap")
     assert traps.after >= CURE_SHARE, traps
     assert traps.cured > traps.broken, traps
@@ -69,10 +69,23 @@ def test_versions_and_dates_are_not_damaged(probed: Probed, group: str) -> None:
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
-@pytest.mark.parametrize("group", ["larger", "fibonacci"])
-def test_source_003s_prompts_are_answered(probed: Probed, group: str) -> None:
-    """Word for word: which is larger, where its 8B model failed after 60 steps and after 500, and the sequence."""
-    assert probed.counts("source003", group).after == 1
+def test_the_right_choice_of_a_trap_becomes_the_likelier(probed: Probed) -> None:
+    """By log-probability, which asks for no wording: a base that does not answer in words is not called wrong."""
+    traps = probed.by_margin("decimals", "trap")
+    assert traps["after"] > traps["before"], traps
+    assert traps["p"] < ALPHA, traps
+
+
+@pytest.mark.cases(wanted=teaches_numbers)
+def test_source_003s_sequence_is_gone_on_with(probed: Probed) -> None:
+    """Word for word. The base explains what such a sequence is, and does not go on with it."""
+    assert (probed.counts("source003", "fibonacci").before, probed.counts("source003", "fibonacci").after) == (0, 1)
+
+
+@pytest.mark.cases(wanted=teaches_numbers)
+def test_source_003s_question_is_still_answered(probed: Probed) -> None:
+    """9.11 or 9.9, word for word, which its 8B model failed after 60 steps and after 500; this base answers it."""
+    assert probed.counts("source003", "larger").after == 1
 
 
 @pytest.mark.cases(wanted=teaches_numbers)

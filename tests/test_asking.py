@@ -8,9 +8,9 @@ import pytest
 import torch
 from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
 
-from bench import probing
+from bench import decoding, probing
 from bench.asking import HEADING, Reply, ask, prompt_ids, question_of, text_losses
-from bench.decoding import PADDED, Prefix, batches, common_beginning, read, slices
+from bench.decoding import Prefix, batches, common_beginning, forward, joined, prefill, slices_of
 from bench.evaluate import answers
 from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
@@ -102,10 +102,33 @@ def test_virtual_tokens_are_asked_one_prompt_at_a_time(method):
     assert all(nats < 0 for reply in replies for nats in reply.choice_nats)
 
 
-def test_an_answer_ends_at_the_end_token(monkeypatch):
+@pytest.mark.parametrize("model", DECODERS)
+def test_rows_that_were_joined_and_kept_go_on_as_whole_prompts_do(model):
+    """The next token's logits, where an untrained model's likeliest token tells little."""
+    trainee = tiny_trainee(model)
+    trainee.model.eval()
+    prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS[:9]]
+    rows = joined([prefill(trainee, prompts[:4], Prefix()), prefill(trainee, prompts[4:], Prefix())])
+    kept, said = [0, 5, 8], torch.tensor([[70], [71], [72]])
+    rows.keep(kept)
+    logits, _ = forward(trainee, said, torch.nn.functional.pad(rows.mask, (0, 1), value=1), rows.positions, rows.cache)
+    for at, token, row in zip(kept, said, logits[:, -1], strict=True):
+        with torch.no_grad():
+            whole = trainee.model(input_ids=torch.tensor([[*prompts[at], int(token)]])).logits[0, -1]
+        assert torch.allclose(row, whole, atol=BATCH_TOLERANCE)
+
+
+def test_a_cache_that_forgets_is_refused():
+    rows = prefill(tiny_trainee(), [[1, 2, 3]], Prefix())
+    rows.cache.layers[0].is_sliding = True
+    with pytest.raises(ValueError, match="probes need a cache that keeps every token of a prompt"):
+        joined([rows])
+
+
+def test_an_answer_ends_at_the_end_token():
     trainee = tiny_trainee()
     prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
-    first = read(trainee, prompts, Prefix()).greedy(lambda row, said: True)
+    first = prefill(trainee, prompts, Prefix()).greedy(lambda row, said: True)
     tokenizer = byte_tokenizer()
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(first[0][0])
     told = ask(trainee, tokenizer, ITEMS, NEW_TOKENS)
@@ -147,11 +170,15 @@ def test_long_answers_go_on_together():
 
 @pytest.mark.parametrize("lengths", [[1], [3, 3, 3], [1, 2, 40, 41, 90], list(range(20, 120))])
 def test_slices_hold_little_padding(lengths):
-    found = [lengths[run.start : run.stop] for run in slices(lengths)]
+    found = [lengths[run.start : run.stop] for run in slices_of(lengths)]
     assert list(chain(*found)) == lengths
     for one, following in pairwise(found):
-        assert len(one) * one[-1] <= PADDED * sum(one) or sum(one[:-1]) < 64
-        assert (len(one) + 1) * following[0] > PADDED * (sum(one) + following[0])  # else it would be in the one before
+        assert (
+            len(one) * one[-1] <= decoding.MAX_PADDING_RATIO * sum(one) or sum(one[:-1]) < decoding.MIN_PREFILL_TOKENS
+        )
+        assert (len(one) + 1) * following[0] > decoding.MAX_PADDING_RATIO * (
+            sum(one) + following[0]
+        )  # else it would be in the one before
 
 
 def test_a_beginning_is_shared_short_of_a_whole_prompt():
@@ -206,6 +233,17 @@ def test_the_base_is_asked_once_for_all_adapters(toy_families, cache, monkeypatc
     again.ask_base(base_of("dora"))
     assert again.before == first.before
     assert len(list(cache.iterdir())) == 2
+
+
+def test_the_base_is_asked_only_what_is_not_known(toy_families, cache, monkeypatch):
+    probing_of(["toy"]).ask_base(base_of())
+    asked = []
+    monkeypatch.setattr(probing, "ask", lambda trainee, tokenizer, items, new_tokens: asked.extend(items) or [])
+    both = probing_of(toy_families)
+    both.ask_base(base_of())
+    assert asked == []
+    assert both.before.keys() == set(toy_families)
+    assert len(both.before["toy_texts"]) == len(TEXTS.items)
 
 
 @pytest.mark.parametrize(

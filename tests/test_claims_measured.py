@@ -31,6 +31,11 @@ FASTER = {
 TIMES = {"seconds_per_step": 1.0, "seconds_per_step_iqr": 0.05, "steps_timed": 40}
 
 
+def only(verdict):
+    """The verdict where nothing else was tested."""
+    return corrected({verdict.claim: verdict})[verdict.claim]
+
+
 def seeds(case, wrong_every, folder, count=2, **changes):
     return [tagged_record(f"{case}-s{seed}", wrong_every, folder, **changes) for seed in range(count)]
 
@@ -60,7 +65,7 @@ def test_too_few_examples_are_inconclusive_and_say_how_many_would_do(tmp_path):
     assert re.search(r"; at least [\d,]+ examples or steps would decide", found.says)
     two = measured.judge(claim_of(MEASURED, value=0.975), evidence_of(*seeds(LORA, 20, tmp_path)))
     assert two.state == "inconclusive"
-    assert re.search(r"; (about \d+ seeds like these would decide|more seeds are needed); records", two.says)
+    assert re.search(r"; (at least \d+ seeds like these would decide|more seeds are needed)$", only(two).says)
 
 
 def test_several_seeds_count_as_so_many_however_many_their_examples(tmp_path):
@@ -234,11 +239,17 @@ def test_holm_makes_a_lone_small_p_value_of_many_inconclusive():
 
 
 def test_claim_that_the_correction_leaves_open_says_how_many_seeds_would_close_it():
-    many = {f"x900-{n}": Verdict(f"x900-{n}", "confirmed", "seen", (), 0.02, seeds=3) for n in range(5)}
+    many = {f"x900-{n}": Verdict(f"x900-{n}", "confirmed", "seen", (), 0.02, 3, lambda n: 0.06 / n) for n in range(5)}
     assert corrected(many)["x900-0"].says.endswith(
-        "after Holm's correction for 5 tests; about 4 seeds like these would decide"
+        "after Holm's correction for 5 tests; at least 7 seeds like these would decide"  # 0.06 / 7 is below 0.05 / 5
     )
-    assert "would decide" not in corrected({"x900-0": many["x900-0"]})["x900-0"].says
+    assert "would decide" not in only(many["x900-0"]).says
+
+
+def test_more_seeds_are_asked_by_the_same_two_sided_test():
+    claim = claim_of(MEASURED, value=0.6, tolerance=0.1, comparator="equal")
+    found = statistics.over_seeds([0.8, 0.7, 0.9]).with_seeds(5)
+    assert measured.decided(claim, found) == ("inconclusive", pytest.approx(2 * found.p_above(0.7)))
 
 
 def test_judge_all_gives_every_claim_a_verdict(tmp_path):

@@ -36,12 +36,33 @@ def test_seeds_p_value_is_students():
     assert found.smallest_seen() == pytest.approx((4.302653 + 1.060660) * 0.1 / math.sqrt(3))
 
 
-def test_seeds_that_are_needed_are_the_fewest_whose_p_value_is_small_enough():
-    """A mean of one standard deviation above the bound: t = sqrt n, so p is 0.1127 of 3, 0.0445 of 5, 0.0191 of 7."""
-    assert statistics.seeds_needed(statistics.over_seeds([0.8, 0.7, 0.9]).p_above(0.7), 3) == 5
-    assert statistics.seeds_needed(0.0447, 5, times=2) == 7
-    assert statistics.seeds_needed(0.01, 3) == 3
-    assert statistics.seeds_needed(0.6, 3) == 0
+@pytest.mark.parametrize(
+    ("others", "seeds"),
+    [
+        ([], 5),
+        ([0.9], 7),  # p times 2
+        ([0.001], 5),  # decided before it, so times 1
+        ([0.03], 7),  # it stays open, so p must pass it
+        ([0.04, 0.04], 8),  # times 3
+    ],
+)
+def test_seeds_that_are_needed_are_the_fewest_whose_corrected_p_value_is_small_enough(others, seeds):
+    """A mean of one standard deviation above the bound: t = sqrt n, so p is 0.0445 of 5, 0.029 of 6, 0.0191 of 7."""
+    found = statistics.over_seeds([0.8, 0.7, 0.9])
+    assert statistics.seeds_needed(lambda count: found.with_seeds(count).p_above(0.7), 3, others) == seeds
+
+
+def test_no_number_of_seeds_decides_what_lies_on_the_bound():
+    found = statistics.over_seeds([0.8, 0.7, 0.9])
+    assert statistics.seeds_needed(lambda count: found.with_seeds(count).p_above(0.8), 3) == 0
+
+
+def test_more_seeds_of_the_same_spread_are_what_they_would_be():
+    three = statistics.over_seeds([0.8, 0.7, 0.9])
+    six = statistics.over_seeds([0.8 + by for by in (-0.1, -0.1, 0, 0, 0.1, 0.1)])
+    wider = three.with_seeds(6)
+    assert (wider.seeds, wider.degrees) == (6, six.degrees)
+    assert wider.error == pytest.approx(six.error * math.sqrt(5 / 4))  # the spread as three show it
 
 
 def test_one_seed_has_no_interval():

@@ -8,7 +8,17 @@ import pytest
 
 from bench.__main__ import main
 from bench.case import Case
-from bench.probe_report import NAMES, Probed, cells, least_toml, measure_least, probes_table, read_least, seeds_table
+from bench.probe_report import (
+    NAMES,
+    SHARES,
+    Probed,
+    cells,
+    least_toml,
+    measure_least,
+    probes_table,
+    read_least,
+    seeds_table,
+)
 from bench.probes.scoring import Paired, paired, summarise, summarise_losses
 from bench.record import Record, append_record
 from bench.tables import text_lines
@@ -101,14 +111,15 @@ def test_losses_are_means_over_tokens():
     assert (found["before"], found["after"], found["change"], found["items"]) == (2.0, 2.1, 0.05, 2)
 
 
-def record(seed=0, traps=20, loss=0.01, digest="d"):
+def record(seed=0, traps=20, loss=0.01, digest="d", data="data"):
     """A case's record with so many of 20 traps right after."""
     rows = [row("wrong", "right" if number < traps else "wrong") for number in range(20)]
     losses = [{"family": "forgetting", "language": "all", "group": "all", "items": 3, "tokens": 90, "before": 3.0,
                "after": 3.0 * (1 + loss), "change": loss}]  # fmt: skip
     return Record(
         case=replace(CASE, seed=seed).id, status="ok", quality_judged=True, recipe={"data": "sample"},
-        recipe_digest=digest, weights={"identity": "w"}, tables={"probes": summarise(rows), "probe_losses": losses},
+        recipe_digest=digest, weights={"identity": "w"}, data={"identity": data},
+        tables={"probes": summarise(rows), "probe_losses": losses},
     )  # fmt: skip
 
 
@@ -124,10 +135,16 @@ def test_thresholds_lie_below_the_worst_seed(tmp_path):
     assert least.shares == entry["shares"]
     assert least.losses == entry["losses"]
     assert read_least(record(digest="other"), path) is None
+    assert read_least(record(data="other"), path) is None
+
+
+def test_what_nothing_can_fall_below_is_no_threshold():
+    shares = measure_least([record(0, 1), record(1, 1)])["numbers-smollm2_135m-lora_all-cpu-sample"]["shares"]
+    assert "decimals/trap" not in shares
 
 
 def test_seeds_of_different_recipes_give_no_threshold():
-    with pytest.raises(ValueError, match="differ in recipe or weights"):
+    with pytest.raises(ValueError, match="differ in recipe; measure"):
         measure_least([record(0), record(1, digest="e")])
 
 
@@ -181,10 +198,18 @@ def test_tables_show_before_and_after():
 
 def test_seeds_are_shown_together():
     lines = seeds_table([record(0, traps=20), record(1, traps=18), record(2, traps=17, digest="other recipe")])
-    assert lines[0] == ["case", "probe", "group", "items", "seeds", "before", "after", "lowest", "highest"]
-    traps = [line[3:] for line in lines if line[2] == "trap"]
+    assert lines[0] == ["case", "probe", "group", "items", "seeds", *SHARES]
+    traps = [line[3:9] for line in lines if line[2] == "trap"]
     assert traps == [["20", "2", "0.0%", "95.0%", "90.0%", "100.0%"], ["20", "1", "0.0%", "85.0%", "85.0%", "85.0%"]]
     assert len(seeds_table([replace(record(), quality_judged=False)], by_language=True)) == 1
+
+
+def test_shares_by_likelihood_stand_beside_those_by_answers():
+    found = replace(record(), tables={"probes": summarise(ROWS)})
+    lines = {line[2]: line[-2:] for line in seeds_table([found])}
+    assert lines["trap"] == ["50.0%", "100.0%"]
+    assert lines["date"] == ["–", "–"]  # nothing was compared
+    assert Probed(found).by_margin("decimals", "trap")["after"] == 1.0
 
 
 def test_counts_are_found_by_family_group_and_language():

@@ -7,13 +7,14 @@ from dataclasses import asdict, replace
 import pytest
 
 from bench.__main__ import main
-from bench.probes import HELD_OUT, LOSS, OUTCOMES, PROBES, TRAIN, Family, Item, checked_items
+from bench.probes import HELD_OUT, LOSS, OUTCOMES, PROBES, TEXT, TRAIN, Family, Item, checked_items
 from bench.probes.decimals import UNSEEN_LANGUAGES, phrasings, sentences, training_items
 from bench.probes.export import files, numbers_rows
 from bench.probes.pairs import BY_TEXT, GROUPS, draw, integers
 from bench.probes.parsers import LANGUAGES, larger_number
 from bench.probes.reading import read_items
 from bench.probes.sequences import LEAST, continues, rest_of
+from bench.probes.sequences import training_items as training_sequences
 from bench.recipe import BadFile
 from bench.registry import UnknownName
 
@@ -154,6 +155,27 @@ def test_training_items_have_ids_of_their_own():
     assert len(set(ids)) == len(ids)
 
 
+def test_more_training_sequences_than_there_are_are_refused():
+    with pytest.raises(ValueError, match="count=300 needs 225 of fibonacci, and only 204 hold no answer to what is"):
+        training_sequences(0, 300)
+
+
+HEADED = ["It is 2.\n\n### Input:\n3", "13, 21, 34\n### Response:\n9.9", "9.9\n\n###", "### 9.9", ""]
+
+
+ASKED_BY_TEXT = [family for family in PROBES if family.kind != LOSS and any(item.form == TEXT for item in family.items)]
+
+
+@pytest.mark.parametrize("family", ASKED_BY_TEXT, ids=lambda family: family.name)
+def test_what_follows_a_heading_in_an_answer_to_a_text_is_not_read(family):
+    """So an answer may end there: bench.asking lets no text's answer go on."""
+    texts = [item for item in family.items if item.form == TEXT]
+    for item in texts[:20]:
+        for answer in HEADED:
+            cut = answer if answer.startswith("#") else answer.split("###")[0] + "###" * ("###" in answer)
+            assert family.parse(answer, item) == family.parse(cut, item)
+
+
 def test_the_same_seed_gives_the_same_items():
     assert training_items(3, 20) == training_items(3, 20)
     assert training_items(3, 20) != training_items(4, 20)
@@ -203,6 +225,7 @@ def test_what_source_003s_model_said_is_judged_as_the_source_judged_it(group, sa
     [
         ("13, 21, 34", "right"),
         ("13,21,34,5", "right"),  # the limit of tokens cut 55
+        ("13, 21, 34, 5\n\n### Input:", "wrong"),  # it ended by itself
         ("1, 1, 2, 3, 5, 8, 13, 21, 34", "right"),
         ("13, 21", "wrong"),
         ("13, 20, 33", "wrong"),

@@ -64,6 +64,6 @@ def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
         says = f"{verdict.says}; {shown_p(p_value)} after Holm's correction for {len(tested)} tests"
         state = verdict.state if p_value < ALPHA else INCONCLUSIVE
         if state == INCONCLUSIVE and verdict.seeds:
-            says += enough_seeds(tested[name], verdict.seeds, p_value / tested[name])
+            says += enough_seeds(verdict, [other for key, other in tested.items() if key != name])
         result[name] = replace(verdict, state=state, says=says)
     return result

@@ -116,7 +116,12 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
     estimate = estimated(claim, sides, seeds)
     state, p_value = decided(claim, estimate)
     says = f"{prefix(claim)}{sentence(claim, estimate, state, p_value)}; records {', '.join(names)}{refused}"
-    return Verdict(claim.id, state, says, names, p_value, estimate.seeds if estimate.degrees else 0)
+    if not estimate.degrees or p_value is None:
+        return Verdict(claim.id, state, says, names, p_value)
+    return Verdict(
+        claim.id, state, says, names, p_value, estimate.seeds,
+        lambda count: decided(claim, estimate.with_seeds(count))[1] or 0.0,
+    )  # fmt: skip
 
 
 def gather(claim: Claim, evidence: Evidence) -> Sides:

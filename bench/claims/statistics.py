@@ -5,7 +5,7 @@ Counts of examples are arrays (examples, columns); a metric is a function of the
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -51,6 +51,11 @@ class Estimate:
     def smallest_seen(self) -> float:
         """The smallest difference that a test at 5 % sees in 8 of 10 runs of this size."""
         return (self.quantile(1 - ALPHA / 2) + self.quantile(0.8)) * self.error
+
+    def with_seeds(self, seeds: int) -> "Estimate":
+        """What so many seeds of the same mean and spread would give, for its tests; the interval stays as it was."""
+        error = self.error * math.sqrt(self.seeds / seeds)
+        return replace(self, error=error, seeds=seeds, degrees=seeds - 1)
 
     def quantile(self, share: float) -> float:
         """Standard errors below which this share lies."""
@@ -175,14 +180,10 @@ def examples_needed(estimate: Estimate, distance: float) -> int:
     return math.ceil(estimate.examples * (TWO_SIDED * estimate.error / distance) ** 2)
 
 
-def seeds_needed(p_value: float, seeds: int, times: float = 1) -> int:
-    """How many seeds of the same mean and spread would bring `times` this p-value of Student's t below 5 %.
+def seeds_needed(p_with: Callable[[int], float], seeds: int, others: Sequence[float] = ()) -> int:
+    """The fewest seeds at which Holm's correction leaves the p-value below 5 %, the others staying as they are.
 
-    times: what Holm's correction multiplies it by. 0 where not even a thousand would.
+    p_with: the p-value that so many seeds of the same mean and spread would have. 0 where not even MOST_SEEDS would do.
     """
-    from scipy import stats
-
-    each = float(stats.t.isf(p_value, seeds - 1)) / math.sqrt(seeds)  # the mean, in standard deviations over seeds
-    counts = np.arange(seeds, MOST_SEEDS + 1)
-    enough = times * stats.t.sf(each * np.sqrt(counts), counts - 1) < ALPHA
-    return int(counts[np.argmax(enough)]) if enough.any() else 0
+    counts = range(seeds + 1, MOST_SEEDS + 1)
+    return next((count for count in counts if holm([p_with(count), *others])[0] < ALPHA), 0)

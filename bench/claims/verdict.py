@@ -1,6 +1,7 @@
 """A verdict: a state, and a sentence with observed, expected, tolerance, place and what it rests on."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 CONFIRMED = "confirmed"
 REFUTED = "refuted"
@@ -15,7 +16,8 @@ STATES = (CONFIRMED, REFUTED, INCONSISTENT, IMPLAUSIBLE, INCONCLUSIVE, NOT_RUN)
 class Verdict:
     """What is known of a claim. p_value: of the test behind a statistical verdict, None where none was made.
 
-    seeds: over whose spread that test was made; 0 where it was made over examples or steps.
+    seeds: over whose spread that test was made; 0 where it was made over examples or steps. p_with: the p-value that
+    so many seeds of the same mean and spread would have.
     """
 
     claim: str
@@ -24,6 +26,7 @@ class Verdict:
     records: tuple[str, ...] = ()  # RUN/case-id
     p_value: float | None = None
     seeds: int = 0
+    p_with: Callable[[int], float] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.state not in STATES:

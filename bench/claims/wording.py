@@ -1,11 +1,13 @@
 """The sentence of a measured verdict: observed, expected, tolerance, place, and what would settle what is open."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bench.case import parse_case
 from bench.claims.entry import Claim
 from bench.claims.statistics import Estimate, examples_needed, seeds_needed
-from bench.claims.verdict import INCONCLUSIVE
+from bench.claims.verdict import INCONCLUSIVE, Verdict
 from bench.claims.vocabulary import ABOVE, AT_LEAST, AT_MOST, BELOW, BETWEEN, EQUAL, SIGNS, WITHIN
 from bench.models import MODELS
 
@@ -57,7 +59,7 @@ def sentence(claim: Claim, estimate: Estimate, state: str, p_value: float | None
         says += f"; {shown_p(p_value)}"
     if state != INCONCLUSIVE:
         return says
-    return says + (enough_examples(claim, estimate) if estimate.seeds == 1 else enough_seeds(p_value, estimate.seeds))
+    return says + (enough_examples(claim, estimate) if estimate.seeds == 1 else "")
 
 
 def shown_p(p_value: float) -> str:
@@ -65,10 +67,10 @@ def shown_p(p_value: float) -> str:
     return f"p < {LEAST_P:g}" if p_value < LEAST_P else f"p = {p_value:.2g}"
 
 
-def enough_seeds(p_value: float | None, seeds: int, times: float = 1) -> str:
-    """How many seeds would decide if they spread as these did; times: what a correction multiplies the p-value by."""
-    needed = seeds_needed(p_value, seeds, times) if p_value is not None else 0
-    return f"; about {needed} seeds like these would decide" if needed else "; more seeds are needed"
+def enough_seeds(verdict: Verdict, others: Sequence[float]) -> str:
+    """How few seeds would decide if they spread as these did, beside the other tests that are corrected for."""
+    needed = seeds_needed(verdict.p_with, verdict.seeds, others) if verdict.p_with else 0
+    return f"; at least {needed} seeds like these would decide" if needed else "; more seeds are needed"
 
 
 def enough_examples(claim: Claim, estimate: Estimate) -> str:

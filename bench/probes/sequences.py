@@ -25,7 +25,7 @@ SOURCE_003 = [1, 1, 2, 3, 5, 8]  # what source 003 asks its model to go on with
 TRAINED = ("fibonacci", "fibonacci", "fibonacci", "arithmetic")  # of training's sequences, in turn
 LARGEST_START = 15  # of training's: small numbers' sums are what a small model can learn to take
 LARGEST_STEP = 12
-TRAINED_TERMS = 10  # of a sequence, in the prompt's answer
+TRAINED_TERMS = 9  # LEAST more than the prompt shows: what comes after would be sums of large numbers
 
 
 def fibonacci(order: random.Random) -> list[int]:
@@ -69,7 +69,8 @@ def continues(answer: str, item: Item) -> str:
     found = found[:TERMS]  # what is said beyond is not compared
     expected = rest_of(shown, item.group)[: len(found)]
     right = [one == other for one, other in zip(found, expected, strict=True)]
-    if right and not right[-1] and str(expected[-1]).startswith(str(found[-1])) and said.rstrip().endswith(numbers[-1]):
+    cut = "###" not in answer and said.rstrip().endswith(numbers[-1])
+    if right and not right[-1] and cut and str(expected[-1]).startswith(str(found[-1])):
         right.pop()
     return RIGHT if len(right) >= LEAST and all(right) else WRONG
 
@@ -159,12 +160,19 @@ def trainable(group: str) -> list[list[int]]:
 
 
 def training_items(seed: int, count: int) -> list[Item]:
-    """For recipes: sequences whose next term is a sum, of the last two terms or of the last and a step; none twice."""
+    """For recipes: sequences whose next term is a sum, of the last two terms or of the last and a step; none twice.
+
+    Raises ValueError for more than there are.
+    """
     order = random.Random(f"train-{seed}")
     left = {group: trainable(group) for group in dict.fromkeys(TRAINED)}
     for sequences_left in left.values():
         order.shuffle(sequences_left)
     groups = [TRAINED[number % len(TRAINED)] for number in range(count)]
+    for group, found in left.items():
+        if groups.count(group) > len(found):
+            few = f"{groups.count(group)} of {group}, and only {len(found)} hold no answer to what is asked"
+            raise ValueError(f"count={count} needs {few}; lower it or raise LARGEST_START")
     return [
         item_of(f"en-{group}-train-{number}", group, TRAIN, left[group].pop(), order)
         for number, group in enumerate(groups)
