@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from bench.build import FUSED, attention_by
 from bench.decoding import Prefilled, batches, joined, prefill
 from bench.evaluate import answers, outcomes
 from bench.precision import autocast
@@ -79,11 +80,12 @@ def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: Seq
     if not trainee.method.packs:  # virtual tokens stand where the cache of a prompt would
         return [ask_alone(trainee, tokenizer, question) for question in questions]
     replies: dict[int, Reply] = {}
-    for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
-        slices = [prefill(trainee, [questions[at].prompt for at in rows], prefix) for prefix, rows in batch]
-        asked = [[questions[at] for at in rows] for _, rows in batch]
-        told = ask_batch(tokenizer, slices, asked, tokenizer.eos_token_id % vocabulary)
-        replies |= zip((at for _, rows in batch for at in rows), told, strict=True)
+    with attention_by(trainee.model, FUSED):  # nothing is trained here, where that is the slower
+        for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
+            slices = [prefill(trainee, [questions[at].prompt for at in rows], prefix) for prefix, rows in batch]
+            asked = [[questions[at] for at in rows] for _, rows in batch]
+            told = ask_batch(tokenizer, slices, asked, tokenizer.eos_token_id % vocabulary)
+            replies |= zip((at for _, rows in batch for at in rows), told, strict=True)
     return [replies[at] for at in range(len(items))]
 
 

@@ -3,6 +3,8 @@
 `bench.methods` says what a method is; this is where peft and bitsandbytes are told to do it.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from bench.sources import Weights
 
 SYNTHETIC_SEED = 0  # random weights are the same for every case of a model
 HEAD_NAMES = ("classifier", "score", "lm_head")
+WRITTEN_OUT, FUSED = "eager", "sdpa"  # attention as plain matrix products, or by torch's own kernels
 
 
 def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
@@ -50,7 +53,7 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
     auto = AutoModelForTokenClassification if entry.kind == ENCODER else AutoModelForCausalLM
     config = config_for(entry, weights, labels)
     # torch's fused attention for processors is slow in the backward pass: half of a step at 100 tokens
-    attention = "eager" if device == "cpu" else "sdpa"
+    attention = WRITTEN_OUT if device == "cpu" else FUSED
     if weights.folder:
         torch.manual_seed(seed)  # of the new head
         model: Any = auto.from_pretrained(
@@ -64,6 +67,18 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
             model.tie_weights()  # parameters made without storage are new ones, and a tied head is one no longer
             return model.train()
     return model.to(device).train()
+
+
+@contextlib.contextmanager
+def attention_by(model: Any, implementation: str) -> Iterator[None]:
+    """Within, the model computes attention by this implementation, as transformers calls it."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    before = base.config._attn_implementation
+    base.set_attn_implementation(implementation)
+    try:
+        yield
+    finally:
+        base.set_attn_implementation(before)
 
 
 def is_head(name: str) -> bool:

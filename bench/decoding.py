@@ -37,11 +37,7 @@ class Prefix:
 
     def repeated(self, rows: int) -> Any:
         """The cache for so many prompts; the prefix's own stays as it is."""
-        if self.cache is None:
-            return None
-        cache = copy.deepcopy(self.cache)
-        cache.batch_repeat_interleave(rows)
-        return cache
+        return None if self.cache is None else selected(self.cache, [0] * rows)
 
 
 @torch.no_grad()
@@ -71,28 +67,35 @@ class Prefilled:
     mask: Tensor
     positions: Tensor
 
-    def choice_nats(self, choices: Sequence[Sequence[Sequence[int]]]) -> list[tuple[float, ...]]:
+    def choice_nats(self, choices: Sequence[Sequence[list[int]]]) -> list[tuple[float, ...]]:
         """Each row's log-probability of each of its choices after its prompt: nats, summed over the choice's tokens."""
-        rows = [row for row, own in enumerate(choices) for _ in own]
-        told = iter(self.continuation_nats(rows, [tokens for own in choices for tokens in own]) if rows else ())
-        return [tuple(next(told) for _ in own) for own in choices]
+        read = [(row, tokens) for row, own in enumerate(choices) for tokens in unshared([one[:-1] for one in own])]
+        if not read:
+            return [()] * len(choices)
+        logits = self.logits_after(read)
 
-    def continuation_nats(self, rows: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
-        """Log-probability of each continuation of its row, the continuations padded on the right."""
-        longest = max(map(len, continuations))
-        ids, counted = torch.full((len(rows), longest), PADDING), torch.zeros(len(rows), longest)
-        for at, tokens in enumerate(continuations):
+        def nats(row: int, choice: list[int]) -> float:
+            *shown, _ = choice
+            at = next(at for at, (of, tokens) in enumerate(read) if of == row and tokens[: len(shown)] == shown)
+            told = logits[at, : len(choice)].log_softmax(-1)
+            return float(told.gather(-1, torch.tensor(choice)[:, None]).sum())
+
+        return [tuple(nats(row, choice) for choice in own) for row, own in enumerate(choices)]
+
+    def logits_after(self, read: Sequence[tuple[int, list[int]]]) -> Tensor:
+        """Logits after a row's prompt and each of the tokens read behind it (len(read), 1 + longest, vocabulary)."""
+        rows = [row for row, _ in read]
+        longest = max(len(tokens) for _, tokens in read)
+        if not longest:
+            return self.logits[rows]
+        ids, mask = torch.full((len(rows), longest), PADDING), torch.zeros(len(rows), longest, dtype=torch.long)
+        for at, (_, tokens) in enumerate(read):
             ids[at, : len(tokens)] = torch.tensor(tokens)
-            counted[at, : len(tokens)] = 1
-        logits = self.logits[rows]
-        if longest > 1:
-            mask = torch.cat([self.mask[rows], counted[:, :-1].long()], dim=1)
-            positions = self.positions[rows] + torch.arange(longest - 1)
-            cache = selected(copy.deepcopy(self.cache), rows)
-            rest, _ = forward(self.trainee, ids[:, :-1], mask, positions, cache, longest - 1)
-            logits = torch.cat([logits, rest], dim=1)
-        nats = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0]
-        return (nats * counted).sum(1).tolist()
+            mask[at, : len(tokens)] = 1
+        mask = torch.cat([self.mask[rows], mask], dim=1)
+        positions = self.positions[rows] + torch.arange(longest)
+        logits, _ = forward(self.trainee, ids, mask, positions, selected(self.cache, rows), longest)
+        return torch.cat([self.logits[rows], logits], dim=1)
 
     def greedy(self, is_whole: StoppingCriterion) -> list[list[int]]:
         """Each row's new tokens, the likeliest one again and again until it is whole; uses the rows up.
@@ -122,9 +125,20 @@ class Prefilled:
 
 
 def selected(cache: Any, rows: Sequence[int]) -> Any:
-    """The cache itself, of these rows now, any of them as often as it is named."""
-    cache.batch_select_indices(torch.tensor(rows, dtype=torch.long))
-    return cache
+    """A cache of these rows, any of them as often as it is named; the given one stays as it is."""
+    chosen = copy.copy(cache)
+    chosen.layers = [copy.copy(layer) for layer in cache.layers]  # selecting gives each new keys and values
+    chosen.batch_select_indices(torch.tensor(rows, dtype=torch.long))
+    return chosen
+
+
+def unshared(beginnings: Sequence[list[int]]) -> list[list[int]]:
+    """Those that none of the others begins with: who reads these has read all."""
+    found: list[list[int]] = []
+    for one in sorted(beginnings, key=len, reverse=True):
+        if not any(other[: len(one)] == one for other in found):
+            found.append(one)
+    return found
 
 
 def prefill(trainee: Trainee, prompts: Sequence[list[int]], prefix: Prefix) -> Prefilled:

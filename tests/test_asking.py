@@ -10,7 +10,8 @@ from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
 
 from bench import decoding, probing
 from bench.asking import HEADING, Reply, ask, prompt_ids, question_of, text_losses
-from bench.decoding import Prefix, batches, common_beginning, forward, joined, prefill, slices_of
+from bench.build import WRITTEN_OUT
+from bench.decoding import Prefix, batches, common_beginning, forward, joined, prefill, slices_of, unshared
 from bench.evaluate import answers
 from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
@@ -70,18 +71,47 @@ def test_a_batch_replies_as_single_prompts_do(model):
         assert reply.choice_nats == pytest.approx(alone.choice_nats, abs=BATCH_TOLERANCE)
 
 
+def read_whole(trainee, item):
+    """Each choice's log-probability from one reading of prompt and choice, by whatever attention it trains with."""
+    trainee.model.eval()
+    prompt, nats = prompt_ids(item, TOKENIZER), []
+    for choice in item.choices:
+        ids = TOKENIZER(choice, add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            told = trainee.model(input_ids=torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
+        nats.append(sum(float(told[len(prompt) - 1 + at, token]) for at, token in enumerate(ids)))
+    return nats
+
+
 @pytest.mark.parametrize("model", DECODERS)
 def test_choices_get_what_a_whole_reading_gives(model):
     trainee = tiny_trainee(model)
     replies = ask(trainee, TOKENIZER, ITEMS, NEW_TOKENS)
     for item, reply in zip(ITEMS, replies, strict=True):
-        prompt = prompt_ids(item, TOKENIZER)
-        for choice, nats in zip(item.choices, reply.choice_nats, strict=True):
-            ids = TOKENIZER(choice, add_special_tokens=False)["input_ids"]
-            with torch.no_grad():
-                told = trainee.model(input_ids=torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
-            expected = sum(float(told[len(prompt) - 1 + at, token]) for at, token in enumerate(ids))
-            assert nats == pytest.approx(expected, abs=BATCH_TOLERANCE)
+        assert reply.choice_nats == pytest.approx(read_whole(trainee, item), abs=BATCH_TOLERANCE)
+
+
+def test_beginnings_that_choices_share_are_read_once():
+    assert unshared([[9, 1], [9]]) == [[9, 1]]
+    assert unshared([[9], [9, 1], [9]]) == [[9, 1]]
+    assert unshared([[8], [9, 1]]) == [[9, 1], [8]]
+    assert unshared([[], []]) == [[]]
+    assert unshared([]) == []
+
+
+@pytest.mark.parametrize("choices", [("9.1", "9.11", "9"), ("9", "8"), ("9", "9.11")])
+def test_choices_of_any_length_get_what_a_whole_reading_gives(choices):
+    trainee = tiny_trainee()
+    item = toy_item(0, choices=choices)
+    reply = ask(trainee, TOKENIZER, [item], [1])[0]
+    assert reply.choice_nats == pytest.approx(read_whole(trainee, item), abs=BATCH_TOLERANCE)
+
+
+def test_attention_is_as_before_when_all_are_asked():
+    trainee = tiny_trainee()
+    before = trainee.model.get_base_model().config._attn_implementation
+    ask(trainee, TOKENIZER, ITEMS[:1], [1])
+    assert trainee.model.get_base_model().config._attn_implementation == before == WRITTEN_OUT
 
 
 @pytest.mark.parametrize("model", DECODERS)

@@ -10,13 +10,13 @@ import io
 import logging
 import math
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.build import WRITTEN_OUT, attention_by
 from bench.methods import Method
 from bench.models import ENCODER, ModelEntry
 from bench.models.shapes import head_parameters, hidden_size, layer_count, linear_layers, targeted
@@ -76,18 +76,6 @@ def first_layer_input_gradient(entry: ModelEntry, method: Method, tokens: int) -
     adapted = {layer.name for layer in targeted(entry, method.targets(entry))}
     rank_free = sum(layer.inputs * layer.outputs for layer in into)
     return 2 * tokens * rank_free if adapted else 0
-
-
-@contextlib.contextmanager
-def written_out_attention(model: Any) -> Iterator[None]:
-    """Attention as plain matrix products, which every counter knows."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    before = base.config._attn_implementation
-    base.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        base.set_attn_implementation(before)
 
 
 def packed_product(left: Any, packed: Any, shape: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
@@ -160,7 +148,7 @@ def forward_figures(
     """The base's forward pass by the three routes, and why a route is missing or differs by more than the tolerance."""
     ids = probe(entry, next(model.parameters()).device.type)
     reasons = []
-    with written_out_attention(model), autocast(recipe, ids.device.type):
+    with attention_by(model, WRITTEN_OUT), autocast(recipe, ids.device.type):
         found: dict[str, Any] = {
             "flops_shape": [BATCH, LENGTH],
             "forward_flops": count_forward(model, ids),
@@ -182,6 +170,6 @@ def forward_figures(
 def step_figures(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
     """FLOPs of a training step at the fixed shape, counted and (where there is one) by formula."""
     ids = probe(entry, next(model.parameters()).device.type)
-    with written_out_attention(model), autocast(recipe, ids.device.type):
+    with attention_by(model, WRITTEN_OUT), autocast(recipe, ids.device.type):
         step = count_step(model, ids)
     return {"step_flops": step, "step_flops_formula": step_formula(entry, method, recipe, labels)}

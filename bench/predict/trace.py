@@ -15,7 +15,7 @@ from torch import nn
 
 from bench import train
 from bench.batches import Batch, Batching, Extent
-from bench.build import attach, prepare_base
+from bench.build import FUSED, attach, prepare_base
 from bench.measure.memory import LiveStorages, plainly, quantisation_tensors
 from bench.methods import Method
 from bench.models import DECODER, ModelEntry
@@ -47,7 +47,7 @@ def build(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device
     """What trains, with random weights; on "cuda" with the attention that a card uses."""
     model = prepare_base(entry, RANDOM_WEIGHTS, labels, method, recipe, 0, "cpu")
     if device != "cpu":
-        model.set_attn_implementation("sdpa")
+        model.set_attn_implementation(FUSED)
     model = attach(model, entry, method, recipe, PLANNED_STEPS, 0)
     model.train()
     batching = Batching(recipe, 0, entry.config["vocab_size"], shifted=entry.kind == DECODER)
