@@ -15,12 +15,10 @@ from bench.decoding import Prefilled, batches, joined, prefill
 from bench.evaluate import answers, outcomes
 from bench.precision import autocast
 from bench.probes import CHAT, TEXT, Item
-from bench.prompts import chat
+from bench.prompts import HEADING, chat
 from bench.tasks import Example
 from bench.tasks.responses import starts_with_bos
 from bench.train import Trainee
-
-HEADING = "###"  # an answer to a plain text that comes to one has ended: no family that asks by texts reads beyond
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,10 @@ def prompt_ids(item: Item, tokenizer: Any) -> list[int]:
 
 @dataclass(frozen=True)
 class Question:
-    """An item in tokens. headed: whether an answer ends where it comes to a heading, as that of a plain text does."""
+    """An item in tokens. headed: whether an answer ends where it comes to a heading, as that of a plain text does.
+
+    No family that asks by texts reads beyond one.
+    """
 
     prompt: list[int]
     choices: list[list[int]]

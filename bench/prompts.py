@@ -6,6 +6,7 @@ and so does everything here.
 
 from typing import Any
 
+HEADING = "###"  # begins each part of the Alpaca prompt; a response that comes to one has ended
 ALPACA = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "
     "Write a response that appropriately completes the request.\n\n"

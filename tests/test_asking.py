@@ -9,7 +9,7 @@ import torch
 from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
 
 from bench import decoding, probing
-from bench.asking import HEADING, Reply, ask, prompt_ids, question_of, text_losses
+from bench.asking import Reply, ask, prompt_ids, question_of, text_losses
 from bench.build import WRITTEN_OUT
 from bench.decoding import Prefix, batches, common_beginning, forward, joined, prefill, slices_of, unshared
 from bench.evaluate import answers
@@ -17,6 +17,7 @@ from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
 from bench.probes.parsers import larger_number
 from bench.probing import make_probing
+from bench.prompts import HEADING
 from bench.tokenizers import byte_tokenizer
 
 DECODERS = ["tiny_llama", "tiny_gpt2"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from bench.probes import EVASIVE, GARBLED, HELD_OUT, PROBES, RIGHT, TEXT, TRAIN, WRONG, Family, Item
-from bench.prompts import alpaca
+from bench.prompts import HEADING, alpaca
 
 SEED = 1123
 SHOWN = 6  # terms that the prompt gives
@@ -57,7 +57,7 @@ NAMES = {"fibonacci": "fibonacci", "arithmetic": "arithmetic", "geometric": "geo
 def continues(answer: str, item: Item) -> str:
     """The outcome of an answer that ought to go on with the terms in the prompt."""
     shown = shown_of(item)
-    said = answer.split("###")[0]
+    said = answer.split(HEADING)[0]
     numbers = NUMBERS.findall(said)
     found = [int(number) for number in numbers]
     if not found:
@@ -69,7 +69,7 @@ def continues(answer: str, item: Item) -> str:
     found = found[:TERMS]  # what is said beyond is not compared
     expected = rest_of(shown, item.group)[: len(found)]
     right = [one == other for one, other in zip(found, expected, strict=True)]
-    cut = "###" not in answer and said.rstrip().endswith(numbers[-1])
+    cut = HEADING not in answer and said.rstrip().endswith(numbers[-1])
     if right and not right[-1] and cut and str(expected[-1]).startswith(str(found[-1])):
         right.pop()
     return RIGHT if len(right) >= LEAST and all(right) else WRONG
