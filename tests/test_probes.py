@@ -99,13 +99,18 @@ def test_no_training_item_uses_what_is_held_out():
     used = {whole_part(text) for item in TRAINED for text in item.choices}
     assert used.isdisjoint(integers(held_out=True))
     assert 9 in integers(held_out=True)
-    asked = {sentence.split("{a}")[0] for language in phrasings() for sentence in all_sentences(language, HELD_OUT)}
-    trained = {sentence.split("{a}")[0] for language in phrasings() for sentence in all_sentences(language, TRAIN)}
-    assert (asked & trained) - {""} == set()
 
 
-def all_sentences(language, part):
-    return [sentence for group in GROUPS for sentence in sentences(language, group, part)]
+HELD_OUT_SENTENCES = {
+    sentence for language in phrasings() for group in GROUPS for sentence in sentences(language, group, HELD_OUT)
+}
+
+
+@pytest.mark.parametrize("sentence", [*sorted(HELD_OUT_SENTENCES), "Which one is larger?"])
+def test_no_training_prompt_is_worded_as_one_that_is_asked(sentence):
+    """Its longest stretch between the numbers stands in none; the last is source 003's own instruction."""
+    stretch = max(re.split(r"{a}|{b}", sentence), key=len)
+    assert not [row["prompt"] for row in numbers_rows() if row["part"] == TRAIN and stretch in row["prompt"]]
 
 
 def test_asked_items_are_held_out_in_integer_too():
@@ -224,7 +229,9 @@ def test_what_source_003s_model_said_is_judged_as_the_source_judged_it(group, sa
     ("says", "outcome"),
     [
         ("13, 21, 34", "right"),
-        ("13,21,34,5", "right"),  # the limit of tokens cut 55
+        ("13,21,34,55,89,144,233,377,610,987,1597,2584,4181,6765,10946,177", "right"),  # the limit of tokens cut 17711
+        ("13,21,34,55,89,144,233,377,610,987,1597,2584,4181,6765,10946,178", "wrong"),
+        ("13, 21, 34, 5", "wrong"),  # too short for the limit
         ("13, 21, 34, 5\n\n### Input:", "wrong"),  # it ended by itself
         ("1, 1, 2, 3, 5, 8, 13, 21, 34", "right"),
         ("13, 21", "wrong"),

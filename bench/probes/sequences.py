@@ -1,7 +1,7 @@
 """Going on with a sequence: Fibonacci as source 003 asks it, arithmetic, geometric, squares.
 
 Right is an answer whose every number is the next term, three of them at least. A last number that the limit
-of tokens cut short is right as far as it goes.
+of tokens cut short is right as far as it goes; one that the model itself ended on is whole.
 """
 
 import random
@@ -69,10 +69,17 @@ def continues(answer: str, item: Item) -> str:
     found = found[:TERMS]  # what is said beyond is not compared
     expected = rest_of(shown, item.group)[: len(found)]
     right = [one == other for one, other in zip(found, expected, strict=True)]
-    cut = HEADING not in answer and said.rstrip().endswith(numbers[-1])
-    if right and not right[-1] and cut and str(expected[-1]).startswith(str(found[-1])):
+    if right and not right[-1] and is_cut(answer, numbers[-1]) and str(expected[-1]).startswith(str(found[-1])):
         right.pop()
     return RIGHT if len(right) >= LEAST and all(right) else WRONG
+
+
+def is_cut(answer: str, number: str) -> bool:
+    """Whether the limit of tokens may have fallen into the number: it stands last in as many characters at least.
+
+    A token is a character or more, the first perhaps a space that is stripped.
+    """
+    return HEADING not in answer and len(answer) >= NEW_TOKENS - 1 and answer.endswith(number)
 
 
 def shown_of(item: Item) -> list[int]:
