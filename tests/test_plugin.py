@@ -277,6 +277,7 @@ def test_each_example_is_in_the_predictions(first):
 
 def test_run_says_what_made_it(first):
     about = json.loads((first.folder / "run.json").read_text(encoding="utf-8"))
+    assert about["command"][0] == "pytest"
     assert "toy_entries" in about["command"]
     assert about["machine"]["libraries"]["torch"]
 

@@ -25,7 +25,7 @@ def make_folder(options: Options, folder: Path | None) -> Path:
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name(options.emulate)}"
         taken = len(list(RUNS.glob(f"{name}*")))  # sessions that began in the same second
         folder = RUNS / (f"{name}-{taken + 1}" if taken else name)
-    about = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "machine": describe_machine(),
+    about = {"command": ["pytest", *sys.argv[1:]], "machine": describe_machine(),  # `python -m pytest` is the same
              EMULATION: emulation_of(options)}  # fmt: skip
     if not (folder / "run.json").exists():  # a resumed run keeps the command that began it
         write_atomically(folder / "run.json", json.dumps(about, indent=1) + "\n")
