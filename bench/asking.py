@@ -23,10 +23,14 @@ from bench.train import Trainee
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said: its answer, and its log-probability of each choice."""
+    """What a model said: its answer, and its log-probability of each choice.
+
+    cut: whether the answer ended at the limit of tokens, not by itself.
+    """
 
     text: str
     choice_nats: tuple[float, ...]
+    cut: bool
 
     def margin(self, item: Item) -> float | None:
         """How much likelier the right choice is than the likeliest other, in nats; None where none is compared."""
@@ -101,14 +105,18 @@ def ask_batch(
     ]
     questions = [question for of_slice in asked for question in of_slice]
     answered = joined(slices).greedy(lambda row, said: questions[row].is_answered(said, end, tokenizer))
-    for said, told in zip(answered, nats, strict=True):
-        answer = said[:-1] if said[-1] == end else said
-        yield Reply(tokenizer.decode(answer, skip_special_tokens=True).strip(), told)
+    for question, said, told in zip(questions, answered, nats, strict=True):
+        ended = said[-1] == end
+        text = tokenizer.decode(said[:-1] if ended else said, skip_special_tokens=True).strip()
+        yield Reply(text, told, cut=len(said) == question.new_tokens and not ended)
 
 
 @torch.no_grad()
 def ask_alone(trainee: Trainee, tokenizer: Any, question: Question) -> Reply:
-    """One question's reply, read anew for every choice: peft's virtual tokens take no cache from outside."""
+    """One question's reply, read anew for every choice: peft's virtual tokens take no cache from outside.
+
+    What cut its answer is not told, so none counts as cut.
+    """
     nats = []
     for choice in question.choices:
         ids = torch.tensor([question.prompt + choice], device=trainee.device)
@@ -116,7 +124,7 @@ def ask_alone(trainee: Trainee, tokenizer: Any, question: Question) -> Reply:
             logits = trainee.model(input_ids=ids).logits
         told = logits[0, -len(choice) - 1 : -1].float().log_softmax(-1)
         nats.append(float(told.gather(-1, ids[0, -len(choice) :, None]).sum()))
-    return Reply(answers(trainee, tokenizer, [question.prompt], question.new_tokens)[0], tuple(nats))
+    return Reply(answers(trainee, tokenizer, [question.prompt], question.new_tokens)[0], tuple(nats), cut=False)
 
 
 def text_losses(trainee: Trainee, tokenizer: Any, texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -120,7 +120,7 @@ class Prefilled:
 
     def keep(self, rows: list[int]) -> None:
         """Let the other rows go."""
-        self.mask, self.positions = self.mask[rows], self.positions[rows]
+        self.logits, self.mask, self.positions = self.logits[rows], self.mask[rows], self.positions[rows]
         self.cache = selected(self.cache, rows)
 
 

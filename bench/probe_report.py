@@ -2,9 +2,11 @@
 
 `fixtures/probe_thresholds.toml` is written by `python -m bench probes --thresholds RUN...`: for each case
 (without its seed) and each group of a family the worst seed's share right, less three standard deviations over
-the seeds or one item, whichever is more, where that is above 0; and the loss of a text the worst seed's, plus as much.
+the seeds or one item, whichever is more, where that is above 0; and the worst seed's growth of a loss, plus three
+deviations or LEAST_LOSS_MARGIN.
 """
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from bench.places import FIXTURES
 from bench.probes.scoring import ALL, Paired
 from bench.recipe import read_toml
 from bench.record import Record
-from bench.thresholds import DEVIATIONS, basis_of, common_basis, group_of
+from bench.thresholds import DEVIATIONS, basis_of, common_basis, differing_basis, group_of
 
 FILE = FIXTURES / "probe_thresholds.toml"
 HEADINGS = ("case", "probe", "group", "items", "before", "after", "change", "95 %", "cured", "broken", "p")
@@ -23,6 +25,7 @@ SHARES = ("before", "after", "lowest", "highest", "likelier before", "likelier a
 NAMES = 3  # of the headings; numbers follow
 LEAST_SEEDS = 2  # one value has no spread
 LEAST_LOSS_MARGIN = 0.002  # of a relative change of loss: other processors round otherwise
+ROUNDING = 1e-9  # of floating point, which is no part of a share
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,14 @@ class Probed:
         row = self.row(family, group, language)
         return Paired(row["cured"], row["kept"], row["broken"], row["still_wrong"])
 
-    def by_margin(self, family: str, group: str = ALL) -> Mapping[str, float]:
-        """Shares whose right choice is the likeliest, before and after, and McNemar's p. Raises KeyError as counts."""
-        return self.row(family, group, ALL)["by_margin"]
+    def by_margin(self, family: str, group: str = ALL) -> Mapping[str, float] | None:
+        """Shares whose right choice is the likeliest, before and after, and McNemar's p; None where none is compared.
 
-    def row(self, family: str, group: str, language: str) -> dict[str, Any]:
+        Raises KeyError as counts.
+        """
+        return self.row(family, group).get("by_margin")
+
+    def row(self, family: str, group: str = ALL, language: str = ALL) -> dict[str, Any]:
         for row in self.rows:
             if (row["family"], row["group"], row["language"]) == (family, group, language):
                 return row
@@ -113,10 +119,10 @@ def seeds_table(records: Iterable[Record], by_language: bool = False) -> list[li
         for row in Probed(record).rows if record.quality_judged else []:
             if wanted(row, by_language):
                 items = row["cured"] + row["kept"] + row["broken"] + row["still_wrong"]
-                key = (group_of(record), record.recipe_digest, row["family"], row[part], str(items))
+                key = (group_of(record), *basis_of(record).values(), row["family"], row[part], str(items))
                 found.setdefault(key, []).append(row)
     lines = [["case", "probe", part, "items", "seeds", *SHARES]]
-    lines += [[case, *names, str(len(rows)), *shares_of(rows)] for (case, _, *names), rows in found.items()]
+    lines += [[key[0], *key[-NAMES:], str(len(rows)), *shares_of(rows)] for key, rows in found.items()]
     return lines
 
 
@@ -140,7 +146,7 @@ class Least:
 def read_least(record: Record, path: Path = FILE) -> Least | None:
     """The measured thresholds that speak of this record; None where there are none of its recipe, weights and data."""
     entry = read_toml(path).get(group_of(record)) if path.exists() else None
-    if entry is None or any(entry.get(name) != value for name, value in basis_of(record).items()):
+    if entry is None or differing_basis(entry, record):
         return None
     return Least(entry.get("shares", {}), entry.get("losses", {}))
 
@@ -164,14 +170,19 @@ def least_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
     shares = {}
     for key, counts in probed[0].groups().items():
         after = [one.groups()[key].after for one in probed]
-        share = round(min(after) - max(spread(after), 1 / counts.items), 4)
+        share = rounded_down(min(after) - max(spread(after), 1 / counts.items))
         if share > 0:  # nothing can fall below 0
             shares[key] = share
     losses = {}
     for row in probed[0].losses:
         change = [found["change"] for one in probed for found in one.losses if found["family"] == row["family"]]
-        losses[row["family"]] = round(max(change) + max(spread(change), LEAST_LOSS_MARGIN), 4)
+        losses[row["family"]] = -rounded_down(-max(change) - max(spread(change), LEAST_LOSS_MARGIN))
     return {**basis, "seeds": len(group), "shares": shares, "losses": losses}
+
+
+def rounded_down(share: float) -> float:
+    """To four decimals, so that what is just allowed is not refused."""
+    return math.floor(1e4 * (share + ROUNDING)) / 1e4
 
 
 def spread(values: Sequence[float]) -> float:

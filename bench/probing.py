@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,17 @@ import torch
 import transformers
 
 from bench.asking import Reply, ask, prompt_ids, text_losses
+from bench.methods import PLAIN
 from bench.places import cache_folder
+from bench.precision import storage_dtype
 from bench.probes import LOSS, OWN, PROBES, TEXT, Family
 from bench.probes.scoring import summarise, summarise_losses
 from bench.record import write_atomically
 from bench.train import Say, Trainee
 
-ASKING = 3  # raise it where bench.asking asks otherwise: replies that were kept before are then asked anew
+ASKING = 4  # raise it where bench.asking asks otherwise: replies that were kept before are then asked anew
 
-Replies = list[dict[str, Any]]  # of a family: an asked item's text and choice_nats, or a text's loss and tokens
+Replies = list[dict[str, Any]]  # of a family: an asked item's Reply as plain data, or a text's loss and tokens
 
 
 @dataclass
@@ -70,11 +73,13 @@ class Probing:
             "prompts": [prompt_ids(item, self.tokenizer) for item in family.items],
             "new_tokens": family.new_tokens,
             "storage": base.method.storage,
+            "unquantised": str(storage_dtype(base.method, base.recipe)),
+            "packs": base.method.packs,  # else it is asked without batches
             "quantise_head": base.recipe.quantise_head,
             "precision": base.recipe.precision,
             "vocabulary": base.batching.vocabulary,
             "device": base.device if base.device == "cpu" else torch.cuda.get_device_name(base.device),
-            "libraries": [torch.__version__, transformers.__version__],
+            "libraries": [torch.__version__, transformers.__version__, quantiser(base)],
         }
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
@@ -93,7 +98,7 @@ class Probing:
         )
         found: dict[str, Replies] = {family.name: [] for family in families}
         for (family, _), reply in zip(questions, told, strict=True):
-            found[family.name].append({"text": reply.text, "choice_nats": list(reply.choice_nats)})
+            found[family.name].append({**asdict(reply), "choice_nats": list(reply.choice_nats)})
         for family in families:
             if family.kind == LOSS:
                 found[family.name] = text_losses(trainee, self.tokenizer, [item.prompt for item in family.items])
@@ -133,6 +138,11 @@ def own_accuracy(task: str, asked: Sequence[dict[str, Any]]) -> dict[str, float]
     return {when: sum(row[f"{when}_margin"] > 0 for row in rows) / len(rows) for when in ("before", "after")}
 
 
+def quantiser(base: Trainee) -> str:
+    """Of a quantised base the library that computes it, with its version."""
+    return "" if base.method.storage == PLAIN else f"bitsandbytes {version('bitsandbytes')}"
+
+
 def make_probing(names: Sequence[str], **facts: Any) -> Probing:
     return Probing(families=[PROBES[name] for name in names], **facts)
 
@@ -149,7 +159,7 @@ def answer_rows(family: Family, before: Replies, after: Replies) -> list[dict[st
     """One row an item, each reply parsed and its margin taken."""
     rows = []
     for item, *said in zip(family.items, before, after, strict=True):
-        one, other = (Reply(reply["text"], tuple(reply["choice_nats"])) for reply in said)
+        one, other = (Reply(**{**reply, "choice_nats": tuple(reply["choice_nats"])}) for reply in said)
         rows.append(
             {
                 "key": f"{family.name}/{item.id}",
@@ -157,8 +167,8 @@ def answer_rows(family: Family, before: Replies, after: Replies) -> list[dict[st
                 "language": item.language,
                 "group": item.group,
                 "form": item.form,
-                "before": family.parse(one.text, item),
-                "after": family.parse(other.text, item),
+                "before": family.outcome(one.text, item, one.cut),
+                "after": family.outcome(other.text, item, other.cut),
                 "before_margin": one.margin(item),
                 "after_margin": other.margin(item),
                 "said_before": one.text,

@@ -8,7 +8,7 @@ over the untrained adapter must be at least half of the mean gain.
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,15 @@ def basis_of(record: Record) -> dict[str, str]:
     }
 
 
-def common_basis(name: str, group: Iterable[Record]) -> dict[str, str]:
-    """What all of a case's seeds were measured with. Raises ValueError where they differ."""
+def differing_basis(entry: Mapping[str, Any], record: Record) -> list[str]:
+    """What of the record's basis a threshold was not measured with: its names."""
+    return [name for name, value in basis_of(record).items() if entry.get(name) != value]
+
+
+def common_basis(name: str, group: Sequence[Record]) -> dict[str, str]:
+    """What all of a case's seeds were measured with. Raises ValueError where they differ, or one is given twice."""
+    if len({record.case for record in group}) < len(group):
+        raise ValueError(f"{name}: one seed is given twice, which tells nothing of its noise; name each run once")
     first, *others = (basis_of(record) for record in group)
     if other := [key for key in first if any(basis[key] != first[key] for basis in others)]:
         raise ValueError(f"{name}: the records differ in {' and '.join(other)}; measure all seeds alike")
@@ -64,7 +71,7 @@ class Thresholds:
         entry = self.entries.get(group_of(record))
         if entry is None:
             return f"no threshold was measured for {group_of(record)}"
-        other = [name for name, value in basis_of(record).items() if entry[name] != value]
+        other = differing_basis(entry, record)
         return f"the threshold was measured with other {' and '.join(other)}" if other else ""
 
     def quality_of(self, record: Record) -> float | None:

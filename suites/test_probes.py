@@ -15,8 +15,17 @@ CONTROLS = ("version", "date")  # where 9.11 does come after 9.9
 
 
 def teaches_numbers(case: Case) -> bool:
-    """The cure is promised of the methods that the task was made with; what others reach is measured and shown."""
-    return case.task == "numbers" and case.method in TASKS["numbers"].smoke_methods
+    """The cure is promised of the model and methods that the task was made with; of others it is measured and shown."""
+    made_with = case.model == "smollm2_135m" and case.method in TASKS["numbers"].smoke_methods
+    return case.task == "numbers" and made_with
+
+
+def is_damaged(probed: Probed, family: str, group: str) -> bool:
+    """Significantly fewer right, paired, by answers or by likelihood: what the base seldom answers can fall by that."""
+    if probed.counts(family, group).significant_loss:
+        return True
+    margins = probed.by_margin(family, group)
+    return margins is not None and margins["after"] < margins["before"] and margins["p"] < ALPHA
 
 
 @pytest.mark.parametrize("family", PROBES, ids=lambda family: family.name)
@@ -33,7 +42,9 @@ def test_as_good_as_measured(probed: Probed) -> None:
     """No group of a family falls below what the measured seeds reached."""
     least = read_least(probed.record)
     if least is None:
-        pytest.skip(f"no probes were measured on three seeds for {probed.record.case} with this recipe and weights")
+        pytest.skip(f"no probes of {probed.record.case} were measured with this recipe, weights and data")
+    assert least.shares.keys() <= probed.groups().keys()
+    assert least.losses.keys() <= {row["family"] for row in probed.losses}
     short = {key: (counts.after, least.shares[key]) for key, counts in probed.groups().items()
              if key in least.shares and counts.after < least.shares[key]}  # fmt: skip
     grown = {row["family"]: (row["change"], least.losses[row["family"]]) for row in probed.losses
@@ -64,8 +75,7 @@ def test_traps_are_cured(probed: Probed) -> None:
 @pytest.mark.cases(wanted=teaches_numbers)
 @pytest.mark.parametrize("group", CONTROLS)
 def test_versions_and_dates_are_not_damaged(probed: Probed, group: str) -> None:
-    counts = probed.counts("decimals", group)
-    assert not counts.significant_loss, counts
+    assert not is_damaged(probed, "decimals", group), probed.row("decimals", group)
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
@@ -91,11 +101,11 @@ def test_source_003s_question_is_still_answered(probed: Probed) -> None:
 @pytest.mark.cases(wanted=teaches_numbers)
 @pytest.mark.parametrize("family", ["facts", "guardrails", "sequences"])
 def test_what_was_known_is_kept(probed: Probed, family: str) -> None:
-    """Paired, no significant loss over the family; of facts no more than 2 % of the items besides."""
+    """Paired, no significant loss over the family; of facts' answers no more than 2 % of the items besides."""
     if family not in {row["family"] for row in probed.rows}:
         pytest.skip(f"{family} was not asked")
-    counts = probed.counts(family, ALL)
-    assert not counts.significant_loss, counts
+    assert not is_damaged(probed, family, ALL), probed.row(family)
+    counts = probed.counts(family)
     if family == "facts":
         assert counts.after >= counts.before - FACTS_LOST, counts
 

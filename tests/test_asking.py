@@ -10,7 +10,7 @@ from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
 
 from bench import decoding, probing
 from bench.asking import Reply, ask, prompt_ids, question_of, text_losses
-from bench.build import WRITTEN_OUT
+from bench.build import FUSED, WRITTEN_OUT
 from bench.decoding import Prefix, batches, common_beginning, forward, joined, prefill, slices_of, unshared
 from bench.evaluate import answers
 from bench.methods import METHODS
@@ -108,11 +108,20 @@ def test_choices_of_any_length_get_what_a_whole_reading_gives(choices):
     assert reply.choice_nats == pytest.approx(read_whole(trainee, item), abs=BATCH_TOLERANCE)
 
 
-def test_attention_is_as_before_when_all_are_asked():
+def test_attention_is_fused_while_asked_and_as_before_after(monkeypatch):
     trainee = tiny_trainee()
-    before = trainee.model.get_base_model().config._attn_implementation
+    config = trainee.model.get_base_model().config
+    used = []
+
+    def watched(*read):
+        used.append(config._attn_implementation)
+        return forward(*read)
+
+    monkeypatch.setattr(decoding, "forward", watched)
+    before = config._attn_implementation
     ask(trainee, TOKENIZER, ITEMS[:1], [1])
-    assert trainee.model.get_base_model().config._attn_implementation == before == WRITTEN_OUT
+    assert set(used) == {FUSED}
+    assert config._attn_implementation == before == WRITTEN_OUT
 
 
 @pytest.mark.parametrize("model", DECODERS)
@@ -123,6 +132,13 @@ def test_greedy_answers_are_transformers_own(model):
     assert ours == [
         answers(trainee, TOKENIZER, [prompt], most)[0] for prompt, most in zip(prompts, NEW_TOKENS, strict=True)
     ]
+
+
+def test_asked_one_prompt_at_a_time_a_base_replies_as_in_batches():
+    alone, batched = (ask(base_of(method), TOKENIZER, ITEMS[:4], NEW_TOKENS[:4]) for method in ("prompt", "lora"))
+    assert [reply.text for reply in alone] == [reply.text for reply in batched]
+    for one, other in zip(alone, batched, strict=True):
+        assert one.choice_nats == pytest.approx(other.choice_nats, abs=BATCH_TOLERANCE)
 
 
 @pytest.mark.parametrize("method", ["prompt", "prefix"])
@@ -221,12 +237,12 @@ def test_a_beginning_is_shared_short_of_a_whole_prompt():
 
 def test_a_margin_is_against_the_likeliest_other():
     item = toy_item(0, choices=("1", "2", "3"))
-    assert Reply("", (-1.0, -3.0, -2.0)).margin(item) == 1.0
+    assert Reply("", (-1.0, -3.0, -2.0), cut=False).margin(item) == 1.0
 
 
 def test_where_nothing_is_compared_there_is_no_margin():
     item = Item("i", "toy", "en", "trap", "held_out", "text", "?", (), "decline")
-    assert Reply("", ()).margin(item) is None
+    assert Reply("", (), cut=False).margin(item) is None
 
 
 def test_a_chat_item_is_put_into_the_models_template():
@@ -284,6 +300,7 @@ def test_the_base_is_asked_only_what_is_not_known(toy_families, cache, monkeypat
         ("w", "lora", {"precision": "bfloat16"}),
         ("w", "lora", {"quantise_head": True}),
         ("w", "qlora", {}),
+        ("w", "prompt", {}),
     ],
 )
 def test_other_weights_storage_or_precision_are_asked_anew(toy_families, cache, weights, method, overrides):
@@ -292,6 +309,12 @@ def test_other_weights_storage_or_precision_are_asked_anew(toy_families, cache, 
         probing_of(["toy"], weights).key(TOY, base_of(method, **overrides)),
     }
     assert len(keys) == 2
+
+
+def test_a_base_kept_in_other_weights_is_asked_anew():
+    """Computed in bfloat16 alike: an adapter's base is stored in it, one that trains itself in float32."""
+    adapted, trained = (base_of(method, precision="bfloat16") for method in ("lora", "full"))
+    assert probing_of([]).key(TOY, adapted) != probing_of([]).key(TOY, trained)
 
 
 def test_another_chat_template_is_asked_anew():

@@ -111,9 +111,9 @@ def test_losses_are_means_over_tokens():
     assert (found["before"], found["after"], found["change"], found["items"]) == (2.0, 2.1, 0.05, 2)
 
 
-def record(seed=0, traps=20, loss=0.01, digest="d", data="data"):
-    """A case's record with so many of 20 traps right after."""
-    rows = [row("wrong", "right" if number < traps else "wrong") for number in range(20)]
+def record(seed=0, traps=20, loss=0.01, digest="d", data="data", items=20):
+    """A case's record with so many traps right after."""
+    rows = [row("wrong", "right" if number < traps else "wrong") for number in range(items)]
     losses = [{"family": "forgetting", "language": "all", "group": "all", "items": 3, "tokens": 90, "before": 3.0,
                "after": 3.0 * (1 + loss), "change": loss}]  # fmt: skip
     return Record(
@@ -158,6 +158,17 @@ def test_seeds_that_were_asked_different_probes_give_no_threshold():
 def test_one_seed_gives_no_threshold():
     with pytest.raises(ValueError, match="give the runs of at least 2 seeds"):
         measure_least([record(0)])
+
+
+def test_a_seed_given_twice_gives_no_threshold():
+    with pytest.raises(ValueError, match="one seed is given twice"):
+        measure_least([record(0), record(1), record(1)])
+
+
+def test_one_item_less_than_the_worst_seed_is_allowed():
+    """8 of 9 is 0.88888…, which four decimals round up."""
+    least = measure_least([record(0, 9, items=9), record(1, 9, items=9)])["numbers-smollm2_135m-lora_all-cpu-sample"]
+    assert 8 / 9 - 1e-4 < least["shares"]["decimals/trap"] <= 8 / 9
 
 
 def test_texts_alone_give_a_threshold():

@@ -21,6 +21,7 @@ from bench.registry import UnknownName
 ITEM = Item("one", "toy", "en", "trap", "held_out", "text", "Which is larger, 9.11 or 9.9?", ("9.11", "9.9"), "9.9")
 TOY = Family("toy", "", list, larger_number, languages=("en",))
 TRAINED = training_items(0, 1600)
+TASK_TRAINS_ON = [row for row in numbers_rows() if row["part"] == TRAIN]
 ASKED = PROBES["decimals"].items
 
 
@@ -107,10 +108,10 @@ HELD_OUT_SENTENCES = {
 
 
 @pytest.mark.parametrize("sentence", [*sorted(HELD_OUT_SENTENCES), "Which one is larger?"])
-def test_no_training_prompt_is_worded_as_one_that_is_asked(sentence):
+def test_no_training_comparison_is_worded_as_one_that_is_asked(sentence):
     """Its longest stretch between the numbers stands in none; the last is source 003's own instruction."""
     stretch = max(re.split(r"{a}|{b}", sentence), key=len)
-    assert not [row["prompt"] for row in numbers_rows() if row["part"] == TRAIN and stretch in row["prompt"]]
+    assert not [row["prompt"] for row in TASK_TRAINS_ON if stretch in row["prompt"]]
 
 
 def test_asked_items_are_held_out_in_integer_too():
@@ -118,7 +119,7 @@ def test_asked_items_are_held_out_in_integer_too():
 
 
 def test_the_task_trains_on_no_held_out_item():
-    trained = {row["prompt"] for row in numbers_rows() if row["part"] == TRAIN}
+    trained = {row["prompt"] for row in TASK_TRAINS_ON}
     for family in PROBES:
         assert trained.isdisjoint(item.prompt for item in family.items), family.name
 
@@ -141,7 +142,7 @@ SEQUENCES = [
 def test_the_task_trains_on_no_answer_to_a_held_out_sequence(item):
     """Neither in what is asked of the task nor in its answers do the three terms stand that come next."""
     answer = re.compile(rf"(?<!\d){', '.join(map(str, next_terms(item)[:LEAST]))}(?!\d)")
-    trained = [row["prompt"] + row["answer"] for row in numbers_rows() if row["part"] == TRAIN]
+    trained = [row["prompt"] + row["answer"] for row in TASK_TRAINS_ON]
     assert not [text for text in trained if answer.search(text)]
 
 
@@ -151,7 +152,7 @@ def test_a_perfect_answer_is_right_within_the_limit_of_tokens(item):
     shown, following = shown_terms(item), next_terms(item)
     for terms in (following, [*shown, *following]):
         perfect = ", ".join(map(str, terms))
-        assert continues(perfect[: PROBES[item.family].new_tokens], item) == "right"
+        assert continues(perfect[: PROBES[item.family].new_tokens].strip(), item, cut=True) == "right"
         assert continues(perfect, item) == "right"
 
 
@@ -165,20 +166,16 @@ def test_more_training_sequences_than_there_are_are_refused():
         training_sequences(0, 300)
 
 
-HEADED = ["It is 2.\n\n### Input:\n3", "13, 21, 34\n### Response:\n9.9", "9.9\n\n###", "### 9.9", ""]
+BY_TEXTS = [item for family in PROBES if family.kind != LOSS for item in family.items if item.form == TEXT]
 
 
-ASKED_BY_TEXT = [family for family in PROBES if family.kind != LOSS and any(item.form == TEXT for item in family.items)]
-
-
-@pytest.mark.parametrize("family", ASKED_BY_TEXT, ids=lambda family: family.name)
-def test_what_follows_a_heading_in_an_answer_to_a_text_is_not_read(family):
+@pytest.mark.parametrize("item", BY_TEXTS, ids=lambda item: f"{item.family}-{item.id}")
+def test_what_follows_a_heading_in_an_answer_to_a_text_is_not_read(item):
     """So an answer may end there: bench.asking lets no text's answer go on."""
-    texts = [item for item in family.items if item.form == TEXT]
-    for item in texts[:20]:
-        for answer in HEADED:
-            cut = answer if answer.startswith("#") else answer.split("###")[0] + "###" * ("###" in answer)
-            assert family.parse(answer, item) == family.parse(cut, item)
+    parse = PROBES[item.family].parse
+    right = ", ".join(map(str, next_terms(item)[:LEAST])) if item in SEQUENCES else item.answer
+    assert parse(right, item) == "right"
+    assert parse(f"I see.\n\n### Response:\n{right}", item) == parse("I see.\n\n###", item) == "evasive"
 
 
 def test_the_same_seed_gives_the_same_items():
@@ -229,9 +226,7 @@ def test_what_source_003s_model_said_is_judged_as_the_source_judged_it(group, sa
     ("says", "outcome"),
     [
         ("13, 21, 34", "right"),
-        ("13,21,34,55,89,144,233,377,610,987,1597,2584,4181,6765,10946,177", "right"),  # the limit of tokens cut 17711
-        ("13,21,34,55,89,144,233,377,610,987,1597,2584,4181,6765,10946,178", "wrong"),
-        ("13, 21, 34, 5", "wrong"),  # too short for the limit
+        ("13, 21, 34, 5", "wrong"),
         ("13, 21, 34, 5\n\n### Input:", "wrong"),  # it ended by itself
         ("1, 1, 2, 3, 5, 8, 13, 21, 34", "right"),
         ("13, 21", "wrong"),
@@ -247,6 +242,21 @@ def test_what_source_003s_model_said_is_judged_as_the_source_judged_it(group, sa
 )
 def test_sequences_are_read_term_by_term(says, outcome):
     assert continues(says, SOURCE["fibonacci"]) == outcome
+
+
+@pytest.mark.parametrize("family", ["sequences", "source003"])
+@pytest.mark.parametrize(
+    ("says", "cut", "outcome"),
+    [
+        ("13,21,34,5", True, "right"),  # of 55
+        ("13,21,34,5", False, "wrong"),
+        ("13,21,34,6", True, "wrong"),
+        ("13,21,3", True, "wrong"),  # two terms
+        ("13,21,34,5,", True, "wrong"),  # the limit fell behind it
+    ],
+)
+def test_a_last_number_may_be_cut_by_the_limit_of_tokens(family, says, cut, outcome):
+    assert PROBES[family].outcome(says, SOURCE["fibonacci"], cut) == outcome
 
 
 def written(tmp_path, *rows):

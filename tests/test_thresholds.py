@@ -61,8 +61,16 @@ def test_threshold_is_the_worst_seed_less_three_deviations():
     ],
 )
 def test_margin_is_at_least_a_tenth_of_what_was_gained_or_left(before, after, quality):
-    records = [replace(POS, quality={"f1": f1}, quality_before={"f1": before}) for f1 in after]
+    records = [
+        replace(POS, case=f"pos-minilm_l6-lora-cpu-s{seed}", quality={"f1": f1}, quality_before={"f1": before})
+        for seed, f1 in enumerate(after)
+    ]
     assert measure(records)["pos-minilm_l6-lora-cpu-sample"]["quality"] == quality
+
+
+def test_a_seed_given_twice_is_refused():
+    with pytest.raises(ValueError, match="pos-minilm_l6-lora-cpu-sample: one seed is given twice"):
+        measure([*SEEDS, SEEDS[0]])
 
 
 def test_threshold_of_a_loss_lies_above_the_worst_seed():

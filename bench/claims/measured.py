@@ -120,7 +120,7 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
         return Verdict(claim.id, state, says, names, p_value)
     return Verdict(
         claim.id, state, says, names, p_value, estimate.seeds,
-        lambda count: decided(claim, estimate.with_seeds(count))[1] or 0.0,
+        lambda count: decided(claim, estimate.with_seeds(count))[1] or 1.0,
     )  # fmt: skip
 
 

@@ -67,6 +67,8 @@ class Item:
 class Family:
     """An entry. run() -> items; parse(answer text, item) -> one of OUTCOMES; languages: those parse can read.
 
+    parse_cut: the same of an answer that new_tokens cut short, where that is read otherwise.
+
     kind "answers": each item is asked; "loss": each item's prompt is a text whose loss is taken, and nothing
     is parsed. new_tokens: of a greedy answer.
     """
@@ -78,6 +80,11 @@ class Family:
     languages: tuple[str, ...]
     new_tokens: int = 16
     kind: str = ANSWERS
+    parse_cut: Callable[[str, Item], str] | None = None
+
+    def outcome(self, answer: str, item: Item, cut: bool) -> str:
+        """What the answer is worth. cut: whether it ended at new_tokens and not by itself."""
+        return (self.parse_cut or self.parse)(answer, item) if cut else self.parse(answer, item)
 
     @cached_property
     def items(self) -> tuple[Item, ...]:

@@ -16,6 +16,7 @@ from decimal import Decimal, InvalidOperation
 from bench.probes import EVASIVE, GARBLED, RIGHT, WRONG, Item
 from bench.probes.pairs import BY_TEXT
 from bench.probes.words import WORDS, Words
+from bench.prompts import HEADING
 
 LANGUAGES = tuple(WORDS)
 REPEATS = 4  # the same number so often, and nothing else, is a model that has got stuck
@@ -27,7 +28,7 @@ MARK = re.compile(r"⟨([ABX])⟩")
 ENDS = re.compile(r"(?<=[.!?。！？؟।])\s*|\n+")
 CLAUSES = re.compile(r"[;；]|,\s|،|，")
 QUESTION = ("?", "？", "؟")
-RUN_ON = re.compile(r"\n\s*#|###|<\|")  # a model that writes the next question itself
+RUN_ON = re.compile(rf"\n\s*#|{HEADING}|<\|")  # a model that writes the next question itself
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 MARKUP = re.compile(r"\\(?:boxed|text|mathbf|textbf)|\*+|_{2,}|`+|[{}\[\]|$#\"“”«»「」『』⟨⟩⟪⟫\\]")
 

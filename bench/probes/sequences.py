@@ -7,7 +7,7 @@ of tokens cut short is right as far as it goes; one that the model itself ended 
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 
 from bench.probes import EVASIVE, GARBLED, HELD_OUT, PROBES, RIGHT, TEXT, TRAIN, WRONG, Family, Item
 from bench.prompts import HEADING, alpaca
@@ -16,7 +16,7 @@ SEED = 1123
 SHOWN = 6  # terms that the prompt gives
 TERMS = 60  # as many as an answer may go on with
 LEAST = 3
-NEW_TOKENS = 64  # the shown terms again and LEAST more of any asked sequence, were each character a token
+NEW_TOKENS = 64  # source 003's max_new_tokens: the shown terms again and LEAST more, were each character a token
 EACH = 5
 INSTRUCTION = "Continue the {name} sequence."
 NUMBERS = re.compile(r"-?\d+")
@@ -54,8 +54,8 @@ KINDS = {"fibonacci": fibonacci, "arithmetic": arithmetic, "geometric": geometri
 NAMES = {"fibonacci": "fibonacci", "arithmetic": "arithmetic", "geometric": "geometric", "squares": "square number"}
 
 
-def continues(answer: str, item: Item) -> str:
-    """The outcome of an answer that ought to go on with the terms in the prompt."""
+def continues(answer: str, item: Item, cut: bool = False) -> str:
+    """The outcome of an answer that ought to go on with the terms in the prompt. cut: by the limit of tokens."""
     shown = shown_of(item)
     said = answer.split(HEADING)[0]
     numbers = NUMBERS.findall(said)
@@ -69,17 +69,13 @@ def continues(answer: str, item: Item) -> str:
     found = found[:TERMS]  # what is said beyond is not compared
     expected = rest_of(shown, item.group)[: len(found)]
     right = [one == other for one, other in zip(found, expected, strict=True)]
-    if right and not right[-1] and is_cut(answer, numbers[-1]) and str(expected[-1]).startswith(str(found[-1])):
+    in_number = cut and answer.endswith(numbers[-1])  # the limit may have fallen into it
+    if right and not right[-1] and in_number and str(expected[-1]).startswith(str(found[-1])):
         right.pop()
     return RIGHT if len(right) >= LEAST and all(right) else WRONG
 
 
-def is_cut(answer: str, number: str) -> bool:
-    """Whether the limit of tokens may have fallen into the number: it stands last in as many characters at least.
-
-    A token is a character or more, the first perhaps a space that is stripped.
-    """
-    return HEADING not in answer and len(answer) >= NEW_TOKENS - 1 and answer.endswith(number)
+cut_continues = partial(continues, cut=True)
 
 
 def shown_of(item: Item) -> list[int]:
@@ -136,7 +132,7 @@ def distinct(terms_of: Callable[[random.Random], list[int]], order: random.Rando
     return list(found.values())
 
 
-@PROBES.add("sequences", Family, parse=continues, languages=("en",), new_tokens=NEW_TOKENS)
+@PROBES.add("sequences", Family, parse=continues, parse_cut=cut_continues, languages=("en",), new_tokens=NEW_TOKENS)
 def sequences() -> Iterator[Item]:
     """Going on with a sequence of whole numbers."""
     order = random.Random(SEED)
@@ -168,6 +164,8 @@ def trainable(group: str) -> list[list[int]]:
 
 def training_items(seed: int, count: int) -> list[Item]:
     """For recipes: sequences whose next term is a sum, of the last two terms or of the last and a step; none twice.
+
+    Their terms are not those that are asked; their wording is.
 
     Raises ValueError for more than there are.
     """

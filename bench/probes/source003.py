@@ -3,17 +3,17 @@
 Its 8B model passed the first and failed the second after 60 steps and after 500 (its Table II).
 """
 
+from functools import partial
+
 from bench.probes import HELD_OUT, PROBES, TEXT, Family, Item
 from bench.probes.parsers import larger_number
-from bench.probes.sequences import SOURCE_003, continues
+from bench.probes.sequences import NEW_TOKENS, SOURCE_003, continues
 from bench.prompts import alpaca
 
-NEW_TOKENS = 64  # its max_new_tokens
 
-
-def outcome(answer: str, item: Item) -> str:
+def outcome(answer: str, item: Item, cut: bool = False) -> str:
     """Fibonacci is read as a sequence, the other as a comparison."""
-    return continues(answer, item) if item.group == "fibonacci" else larger_number(answer, item)
+    return continues(answer, item, cut) if item.group == "fibonacci" else larger_number(answer, item)
 
 
 def asked(group: str, instruction: str, given: str, choices: tuple[str, str], answer: str) -> Item:
@@ -30,7 +30,9 @@ def asked(group: str, instruction: str, given: str, choices: tuple[str, str], an
     )
 
 
-@PROBES.add("source003", Family, parse=outcome, languages=("en",), new_tokens=NEW_TOKENS)
+@PROBES.add(
+    "source003", Family, parse=outcome, parse_cut=partial(outcome, cut=True), languages=("en",), new_tokens=NEW_TOKENS
+)
 def source003() -> list[Item]:
     """Source 003's own prompts: the Fibonacci sequence, and 9.11 or 9.9."""
     return [

@@ -1,8 +1,8 @@
 """Comparing decimals: the cure for what source 003 left open, 9.11 against 9.9.
 
 The rows are the training part of the probe of decimals, written by `python -m bench probes --write`, and what
-the probe asks with its answers, held out in integer, phrasing and language. Among them are plain
-instructions, so that a model does not learn to answer everything by a number.
+the probe asks with its answers, held out in integer, phrasing and language. Among them are sequences of small
+sums, held out in their terms, and plain instructions, so that a model does not learn to answer everything by a number.
 """
 
 from typing import Any
