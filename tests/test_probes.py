@@ -100,14 +100,16 @@ def test_no_training_item_uses_what_is_held_out():
     used = {whole_part(text) for item in TRAINED for text in item.choices}
     assert used.isdisjoint(integers(held_out=True))
     assert 9 in integers(held_out=True)
+    asked = {sentence.split("{a}")[0] for sentence in all_sentences(HELD_OUT)}
+    trained = {sentence.split("{a}")[0] for sentence in all_sentences(TRAIN)}
+    assert (asked & trained) - {""} == set()
 
 
-HELD_OUT_SENTENCES = {
-    sentence for language in phrasings() for group in GROUPS for sentence in sentences(language, group, HELD_OUT)
-}
+def all_sentences(part):
+    return {sentence for language in phrasings() for group in GROUPS for sentence in sentences(language, group, part)}
 
 
-@pytest.mark.parametrize("sentence", [*sorted(HELD_OUT_SENTENCES), "Which one is larger?"])
+@pytest.mark.parametrize("sentence", [*sorted(all_sentences(HELD_OUT)), "Which one is larger?"])
 def test_no_training_comparison_is_worded_as_one_that_is_asked(sentence):
     """Its longest stretch between the numbers stands in none; the last is source 003's own instruction."""
     stretch = max(re.split(r"{a}|{b}", sentence), key=len)
