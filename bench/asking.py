@@ -4,6 +4,7 @@ The cache of keys and values that a prompt leaves serves the choices and the ans
 log-probabilities are in nats, summed over their tokens.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from bench.build import FUSED, attention_by
 from bench.decoding import Prefilled, batches, joined, prefill
 from bench.evaluate import answers, outcomes
+from bench.onednn import linear_layers_by_onednn
 from bench.precision import autocast
 from bench.probes import CHAT, TEXT, Item
 from bench.prompts import HEADING, chat
@@ -77,6 +79,16 @@ def question_of(item: Item, tokenizer: Any, vocabulary: int, new_tokens: int) ->
     return Question(prompt, choices, new_tokens, headed=item.form == TEXT)
 
 
+@contextlib.contextmanager
+def reading_only(trainee: Trainee) -> Iterator[None]:
+    """Within, the model computes in the ways that are the quicker where nothing trains."""
+    with contextlib.ExitStack() as ways:
+        ways.enter_context(attention_by(trainee.model, FUSED))
+        if trainee.recipe.precision == "float32":  # autocast, in which others compute, knows nothing of oneDNN's way
+            ways.enter_context(linear_layers_by_onednn(trainee.model))
+        yield
+
+
 def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: Sequence[int]) -> list[Reply]:
     """Every item's reply, in the items' order, its answer of at most so many new tokens."""
     trainee.model.eval()
@@ -85,12 +97,11 @@ def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: Seq
     if not trainee.method.packs:  # virtual tokens stand where the cache of a prompt would
         return [ask_alone(trainee, tokenizer, question) for question in questions]
     replies: dict[int, Reply] = {}
-    with attention_by(trainee.model, FUSED):  # nothing is trained here, where that is the slower
-        for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
-            slices = [prefill(trainee, [questions[at].prompt for at in rows], prefix) for prefix, rows in batch]
-            asked = [[questions[at] for at in rows] for _, rows in batch]
-            told = ask_batch(tokenizer, slices, asked, tokenizer.eos_token_id % vocabulary)
-            replies |= zip((at for _, rows in batch for at in rows), told, strict=True)
+    for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
+        slices = [prefill(trainee, [questions[at].prompt for at in rows], prefix) for prefix, rows in batch]
+        asked = [[questions[at] for at in rows] for _, rows in batch]
+        told = ask_batch(tokenizer, slices, asked, tokenizer.eos_token_id % vocabulary)
+        replies |= zip((at for _, rows in batch for at in rows), told, strict=True)
     return [replies[at] for at in range(len(items))]
 
 

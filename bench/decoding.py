@@ -2,10 +2,9 @@
 
 Prefilling is the dear part on a processor, so nothing is read twice and little padding is read at all: prompts of one
 beginning (a chat template, the Alpaca prompt) share a prefix, the rest is prefilled in slices of like length, and only
-their caches of keys and values are padded, to be decoded together. A row whose answer has ended leaves the batch.
+their caches of keys and values are padded, to be decoded together. Rows whose answers have ended leave the batch.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,10 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from bench import caches
+from bench.caches import selected
 from bench.precision import autocast
 from bench.train import Trainee
 
-BATCH_SIZE = 64  # rows decoded together
+CARD_BATCH_SIZE = 64  # rows decoded together; their caches take a card's memory
+PROCESSOR_BATCH_SIZE = 256  # with fewer, a step's products are too small for a processor to be quick at them
+LEAVING_SHARE = 1 / 8  # of a batch, so many rows have ended before they leave it: the others are copied then
 MIN_PREFILL_TOKENS = 64  # of a slice: with fewer, reading the weights takes longer than the products
 MAX_PADDING_RATIO = 1.125  # tokens of a slice with its padding, to those without
 COMPARED_TOKENS = 8  # by which prompts of one beginning are found
@@ -103,33 +106,28 @@ class Prefilled:
         The token that ends an answer is its last.
         """
         said: list[list[int]] = [[] for _ in range(len(self.mask))]
-        live = list(range(len(said)))
-        while live:
+        live, ended = list(range(len(said))), set[int]()
+        while True:
             tokens = self.logits[:, -1].argmax(-1)
             for row, token in zip(live, tokens.tolist(), strict=True):
-                said[row].append(token)
-            stay = [at for at, row in enumerate(live) if not is_whole(row, said[row])]
-            if len(stay) < len(live):
+                if row not in ended:
+                    said[row].append(token)
+                    if is_whole(row, said[row]):
+                        ended.add(row)
+            if len(ended) == len(said):
+                return said
+            stay = [at for at, row in enumerate(live) if row not in ended]
+            if len(live) - len(stay) >= LEAVING_SHARE * len(live):
                 live, tokens = [live[at] for at in stay], tokens[stay]
                 self.keep(stay)
-            if live:
-                self.mask = pad(self.mask, (0, 1), value=1)
-                self.logits, self.cache = forward(self.trainee, tokens[:, None], self.mask, self.positions, self.cache)
-                self.positions = self.positions + 1
-        return said
+            self.mask = pad(self.mask, (0, 1), value=1)
+            self.logits, self.cache = forward(self.trainee, tokens[:, None], self.mask, self.positions, self.cache)
+            self.positions = self.positions + 1
 
     def keep(self, rows: list[int]) -> None:
         """Let the other rows go."""
         self.logits, self.mask, self.positions = self.logits[rows], self.mask[rows], self.positions[rows]
         self.cache = selected(self.cache, rows)
-
-
-def selected(cache: Any, rows: Sequence[int]) -> Any:
-    """A cache of these rows, any of them as often as it is named; the given one stays as it is."""
-    chosen = copy.copy(cache)
-    chosen.layers = [copy.copy(layer) for layer in cache.layers]  # selecting gives each new keys and values
-    chosen.batch_select_indices(torch.tensor(rows, dtype=torch.long))
-    return chosen
 
 
 def unshared(beginnings: Sequence[list[int]]) -> list[list[int]]:
@@ -158,24 +156,13 @@ def prefill(trainee: Trainee, prompts: Sequence[list[int]], prefix: Prefix) -> P
 
 
 def joined(slices: Sequence[Prefilled]) -> Prefilled:
-    """All their rows as one, the shorter ones' caches padded on the left. Uses the slices up: one cache remains.
-
-    Raises ValueError for a cache that forgets what it has read, as a sliding window does.
-    """
-    first, longest = slices[0], max(one.mask.shape[1] for one in slices)
+    """All their rows as one, the shorter ones' caches padded on the left. Uses the slices up: one cache remains."""
+    longest = max(one.mask.shape[1] for one in slices)
     short = [longest - one.mask.shape[1] for one in slices]
-    for layers in zip(*(one.cache.layers for one in slices), strict=True):
-        if layers[0].is_sliding:
-            raise ValueError(f"{type(layers[0]).__name__}: probes need a cache that keeps every token of a prompt")
-        for name in ("keys", "values"):  # each (rows, heads, length, width of a head)
-            padded = [pad(getattr(layer, name), (0, 0, by, 0)) for layer, by in zip(layers, short, strict=True)]
-            for layer in layers:
-                setattr(layer, name, None)
-            setattr(layers[0], name, torch.cat(padded))
     return Prefilled(
-        trainee=first.trainee,
+        trainee=slices[0].trainee,
         logits=torch.cat([one.logits for one in slices]),
-        cache=first.cache,
+        cache=caches.joined([one.cache for one in slices], short),
         mask=torch.cat([pad(one.mask, (by, 0)) for one, by in zip(slices, short, strict=True)]),
         positions=torch.cat([one.positions for one in slices]),
     )
@@ -234,8 +221,9 @@ def batches(
         return len(prompts[at]) - len(beginning(at))
 
     order = sorted(range(len(prompts)), key=lambda at: (-new_tokens[at], beginning(at), length(at)))
-    for start in range(0, len(order), BATCH_SIZE):
-        batch = sorted(order[start : start + BATCH_SIZE], key=lambda at: (beginning(at), length(at)))
+    size = PROCESSOR_BATCH_SIZE if trainee.device == "cpu" else CARD_BATCH_SIZE
+    for start in range(0, len(order), size):
+        batch = sorted(order[start : start + size], key=lambda at: (beginning(at), length(at)))
         groups = [list(group) for _, group in groupby(batch, beginning)]
         yield [
             (prefixes[group[0]], [group[row] for row in run])

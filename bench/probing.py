@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import transformers
 
-from bench.asking import Reply, ask, prompt_ids, text_losses
+from bench.asking import Reply, ask, prompt_ids, reading_only, text_losses
 from bench.methods import PLAIN
 from bench.places import cache_folder
 from bench.precision import storage_dtype
@@ -24,7 +24,7 @@ from bench.probes.scoring import summarise, summarise_losses
 from bench.record import write_atomically
 from bench.train import Say, Trainee
 
-ASKING = 4  # raise it where bench.asking asks otherwise: replies that were kept before are then asked anew
+ASKING = 5  # raise it where bench.asking asks otherwise: replies that were kept before are then asked anew
 
 Replies = list[dict[str, Any]]  # of a family: an asked item's Reply as plain data, or a text's loss and tokens
 
@@ -93,15 +93,16 @@ class Probing:
             return {}
         self.say({"line": f"asking {name}: {', '.join(family.name for family in families)}"})
         questions = [(family, item) for family in families if family.kind != LOSS for item in family.items]
-        told = ask(
-            trainee, self.tokenizer, [item for _, item in questions], [family.new_tokens for family, _ in questions]
-        )
         found: dict[str, Replies] = {family.name: [] for family in families}
+        with reading_only(trainee):
+            told = ask(
+                trainee, self.tokenizer, [item for _, item in questions], [family.new_tokens for family, _ in questions]
+            )
+            for family in families:
+                if family.kind == LOSS:
+                    found[family.name] = text_losses(trainee, self.tokenizer, [item.prompt for item in family.items])
         for (family, _), reply in zip(questions, told, strict=True):
             found[family.name].append({**asdict(reply), "choice_nats": list(reply.choice_nats)})
-        for family in families:
-            if family.kind == LOSS:
-                found[family.name] = text_losses(trainee, self.tokenizer, [item.prompt for item in family.items])
         return found
 
     def ask_tuned(self, tuned: Trainee) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -108,7 +108,7 @@ def test_choices_of_any_length_get_what_a_whole_reading_gives(choices):
     assert reply.choice_nats == pytest.approx(read_whole(trainee, item), abs=BATCH_TOLERANCE)
 
 
-def test_attention_is_fused_while_asked_and_as_before_after(monkeypatch):
+def test_attention_is_fused_while_asked_and_as_before_after(toy_families, monkeypatch):
     trainee = tiny_trainee()
     config = trainee.model.get_base_model().config
     used = []
@@ -119,7 +119,7 @@ def test_attention_is_fused_while_asked_and_as_before_after(monkeypatch):
 
     monkeypatch.setattr(decoding, "forward", watched)
     before = config._attn_implementation
-    ask(trainee, TOKENIZER, ITEMS[:1], [1])
+    probing_of(toy_families).replies([TOY, TEXTS], trainee, "it")
     assert set(used) == {FUSED}
     assert config._attn_implementation == before == WRITTEN_OUT
 
