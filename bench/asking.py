@@ -13,7 +13,7 @@ import torch
 
 from bench.build import FUSED, attention_by
 from bench.decoding import Prefilled, batches, joined, prefill
-from bench.evaluate import answers, outcomes
+from bench.evaluate import continuations, outcomes
 from bench.onednn import linear_layers_by_onednn
 from bench.precision import autocast
 from bench.probes import CHAT, TEXT, Item
@@ -71,6 +71,12 @@ class Question:
         text = tokenizer.decode(said).strip()
         return text.endswith(HEADING) and not text.startswith("#")  # which is an answer in markup
 
+    def reply(self, said: Sequence[int], choice_nats: tuple[float, ...], end: int, tokenizer: Any) -> Reply:
+        """What a whole answer's tokens say."""
+        ended = said[-1] == end
+        text = tokenizer.decode(said[:-1] if ended else said, skip_special_tokens=True).strip()
+        return Reply(text, choice_nats, cut=len(said) == self.new_tokens and not ended)
+
 
 def question_of(item: Item, tokenizer: Any, vocabulary: int, new_tokens: int) -> Question:
     """The item as the model is asked it, ids modulo its vocabulary."""
@@ -117,17 +123,12 @@ def ask_batch(
     questions = [question for of_slice in asked for question in of_slice]
     answered = joined(slices).greedy(lambda row, said: questions[row].is_answered(said, end, tokenizer))
     for question, said, told in zip(questions, answered, nats, strict=True):
-        ended = said[-1] == end
-        text = tokenizer.decode(said[:-1] if ended else said, skip_special_tokens=True).strip()
-        yield Reply(text, told, cut=len(said) == question.new_tokens and not ended)
+        yield question.reply(said, told, end, tokenizer)
 
 
 @torch.no_grad()
 def ask_alone(trainee: Trainee, tokenizer: Any, question: Question) -> Reply:
-    """One question's reply, read anew for every choice: peft's virtual tokens take no cache from outside.
-
-    What cut its answer is not told, so none counts as cut.
-    """
+    """One question's reply, read anew for every choice: peft's virtual tokens take no cache from outside."""
     nats = []
     for choice in question.choices:
         ids = torch.tensor([question.prompt + choice], device=trainee.device)
@@ -135,7 +136,10 @@ def ask_alone(trainee: Trainee, tokenizer: Any, question: Question) -> Reply:
             logits = trainee.model(input_ids=ids).logits
         told = logits[0, -len(choice) - 1 : -1].float().log_softmax(-1)
         nats.append(float(told.gather(-1, ids[0, -len(choice) :, None]).sum()))
-    return Reply(answers(trainee, tokenizer, [question.prompt], question.new_tokens)[0], tuple(nats), cut=False)
+    end = tokenizer.eos_token_id % trainee.batching.vocabulary
+    said = continuations(trainee, [question.prompt], question.new_tokens, end)[0]
+    whole = next(at for at in range(1, len(said) + 1) if question.is_answered(said[:at], end, tokenizer))
+    return question.reply(said[:whole], tuple(nats), end, tokenizer)
 
 
 def text_losses(trainee: Trainee, tokenizer: Any, texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -43,11 +43,11 @@ class RoomyLayer(DynamicLayer):
         values[..., begun:length, :] = value_states
         return self.fill(length)
 
-    def reorder_cache(self, beam_idx: Tensor) -> None:
+    def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these rows, and their room."""
         length = self.get_seq_length()
         keys, values = self.whole
-        self.whole = keys.index_select(0, beam_idx), values.index_select(0, beam_idx)
+        self.whole = keys[indices], values[indices]
         self.fill(length)
 
 
@@ -66,20 +66,21 @@ def selected(cache: Any, rows: Sequence[int]) -> Any:
     """A cache of these rows, any of them as often as it is named; the given one stays as it is."""
     chosen = copy.copy(cache)
     chosen.layers = [copy.copy(layer) for layer in cache.layers]  # selecting gives each new keys and values
-    chosen.reorder_cache(torch.tensor(rows, dtype=torch.long, device=cache.layers[0].keys.device))
+    chosen.batch_select_indices(torch.tensor(rows, dtype=torch.long))
     return chosen
 
 
 def joined(caches: Sequence[Any], short: Sequence[int]) -> Any:
     """All their rows as one cache, each padded on the left by what it is short. Uses the caches up.
 
-    Raises ValueError for a cache that forgets what it has read, as a sliding window does.
+    Raises ValueError for a cache of another kind: one that forgets what it has read, as a sliding window does, or that
+    holds more than keys and values.
     """
     first, *_ = caches
     length = first.get_seq_length() + short[0]
     for at, layers in enumerate(zip(*(one.layers for one in caches), strict=True)):
-        if layers[0].is_sliding:
-            raise ValueError(f"{type(layers[0]).__name__}: probes need a cache that keeps every token of a prompt")
+        if type(layers[0]) is not DynamicLayer:
+            raise ValueError(f"{type(layers[0]).__name__}: probes need a cache of every token's keys and values")
         keys = with_room([layer.keys for layer in layers], short, length)
         values = with_room([layer.values for layer in layers], short, length)
         first.layers[at] = RoomyLayer(keys, values, length)

@@ -19,8 +19,11 @@ from bench.caches import selected
 from bench.precision import autocast
 from bench.train import Trainee
 
-CARD_BATCH_SIZE = 64  # rows decoded together; their caches take a card's memory
-PROCESSOR_BATCH_SIZE = 256  # with fewer, a step's products are too small for a processor to be quick at them
+BATCH_SIZE = 64  # rows decoded together
+SMALL_BATCH_SIZE = (
+    256  # of a small model on a processor, which is slow at a few rows: SmolLM2's cache takes 1.6 GB then
+)
+SMALL_MODEL = 10**9  # parameters
 LEAVING_SHARE = 1 / 8  # of a batch, so many rows have ended before they leave it: the others are copied then
 MIN_PREFILL_TOKENS = 64  # of a slice: with fewer, reading the weights takes longer than the products
 MAX_PADDING_RATIO = 1.125  # tokens of a slice with its padding, to those without
@@ -121,13 +124,15 @@ class Prefilled:
                 live, tokens = [live[at] for at in stay], tokens[stay]
                 self.keep(stay)
             self.mask = pad(self.mask, (0, 1), value=1)
-            self.logits, self.cache = forward(self.trainee, tokens[:, None], self.mask, self.positions, self.cache)
+            going_on = torch.tensor([[row not in ended] for row in live])
+            positions = self.positions * going_on  # a model may not have so many for a row that has ended
+            self.logits, self.cache = forward(self.trainee, tokens[:, None], self.mask, positions, self.cache)
             self.positions = self.positions + 1
 
     def keep(self, rows: list[int]) -> None:
-        """Let the other rows go."""
+        """Let the other rows go, from the cache a layer at a time."""
         self.logits, self.mask, self.positions = self.logits[rows], self.mask[rows], self.positions[rows]
-        self.cache = selected(self.cache, rows)
+        self.cache.batch_select_indices(torch.tensor(rows, dtype=torch.long))
 
 
 def unshared(beginnings: Sequence[list[int]]) -> list[list[int]]:
@@ -208,6 +213,12 @@ def prefixes_of(trainee: Trainee, prompts: Sequence[list[int]]) -> list[Prefix]:
     return found
 
 
+def batch_size(trainee: Trainee) -> int:
+    """Rows to decode together."""
+    small = sum(map(torch.numel, trainee.model.parameters())) < SMALL_MODEL
+    return SMALL_BATCH_SIZE if small and trainee.device == "cpu" else BATCH_SIZE
+
+
 def batches(
     trainee: Trainee, prompts: Sequence[list[int]], new_tokens: Sequence[int]
 ) -> Iterator[list[tuple[Prefix, list[int]]]]:
@@ -221,7 +232,7 @@ def batches(
         return len(prompts[at]) - len(beginning(at))
 
     order = sorted(range(len(prompts)), key=lambda at: (-new_tokens[at], beginning(at), length(at)))
-    size = PROCESSOR_BATCH_SIZE if trainee.device == "cpu" else CARD_BATCH_SIZE
+    size = batch_size(trainee)
     for start in range(0, len(order), size):
         batch = sorted(order[start : start + size], key=lambda at: (beginning(at), length(at)))
         groups = [list(group) for _, group in groupby(batch, beginning)]

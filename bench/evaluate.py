@@ -65,8 +65,15 @@ def generate(trainee: Trainee, tokenizer: Any, examples: Sequence[Example], kind
     return [answer for group in groups for answer in answers(trainee, tokenizer, group)]
 
 
-def answers(trainee: Trainee, tokenizer: Any, prompts: Sequence[list[int]], new_tokens: int = NEW_TOKENS) -> list[str]:
+def answers(trainee: Trainee, tokenizer: Any, prompts: Sequence[list[int]]) -> list[str]:
     """The continuation of each prompt, all in one batch."""
+    end = tokenizer.eos_token_id % trainee.batching.vocabulary
+    said = continuations(trainee, prompts, NEW_TOKENS, end)
+    return [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in said]
+
+
+def continuations(trainee: Trainee, prompts: Sequence[list[int]], new_tokens: int, end: int) -> list[list[int]]:
+    """Each prompt's new tokens, all in one batch. The token that ends an answer is its last."""
     longest = max(map(len, prompts))
     pad = trainee.batching.pad % trainee.batching.vocabulary
     ids = torch.full((len(prompts), longest), pad)
@@ -82,9 +89,10 @@ def answers(trainee: Trainee, tokenizer: Any, prompts: Sequence[list[int]], new_
             do_sample=False,
             use_cache=True,
             pad_token_id=pad,
-            eos_token_id=tokenizer.eos_token_id % trainee.batching.vocabulary,
+            eos_token_id=end,
         )
-    return [tokenizer.decode(row[longest:], skip_special_tokens=True).strip() for row in answered]
+    new = [row[longest:].tolist() for row in answered]
+    return [tokens[: tokens.index(end) + 1] if end in tokens else tokens for tokens in new]
 
 
 def first_scored(example: Example) -> int:

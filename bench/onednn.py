@@ -1,8 +1,8 @@
 """Linear layers by oneDNN, in the worker, while a model on a processor is only read from.
 
-torch's product of float32 (MKL's) puts a weight into the order that it computes in each time that it is called, which
-with few rows takes longer than the product, and for a head of 49,152 words always does. Here that is done once for each
-layer, by the operators that torch.compile lowers frozen linear layers to; compiling a model itself takes minutes.
+torch's product of float32 (MKL's) puts a weight into the order that it computes in whenever it is called, which takes
+long beside a product with few rows. Here that is done once for each layer, by the operators that torch.compile puts in
+the place of frozen linear layers for batches of any size; to compile a model itself takes minutes.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ import torch
 from peft.tuners import lora
 from torch import Tensor, nn
 
-MIN_WEIGHTS = 2**16  # of a layer; a call of oneDNN's takes longer than the product of a smaller one
+MIN_WEIGHTS = 2**18  # of a layer without LoRA; of fewer, a call of oneDNN's takes as long or longer
 
 
 @contextlib.contextmanager
 def linear_layers_by_onednn(model: Any) -> Iterator[None]:
-    """Within, and without gradients, the large linear layers of float32 on a processor compute by oneDNN.
+    """Within, and without gradients, linear layers of float32 on a processor compute by oneDNN where that is quicker.
 
-    A layer with LoRA does so by W + BA. Each keeps a second copy of its weight until then, and trains no further from
-    it. Where torch is built without oneDNN nothing changes.
+    A layer with LoRA does so by W + BA. Each holds a second copy of its weight, and what is trained, switched off or
+    merged within is not seen. Where torch is built without oneDNN nothing changes.
     """
-    layers = large_layers(model) if torch.backends.mkldnn.is_available() else []
+    layers = replaceable(model) if torch.backends.mkldnn.is_available() else []
     try:
         for layer in layers:
             layer.forward = product(layer)  # beside the class's own
@@ -33,39 +33,50 @@ def linear_layers_by_onednn(model: Any) -> Iterator[None]:
             layer.__dict__.pop("forward", None)
 
 
-def large_layers(model: Any) -> list[Any]:
-    """Plain layers and those with LoRA; not what is inside of these."""
-    adapted = [module for module in model.modules() if is_lora(module) and is_large(module.base_layer)]
-    inside = {id(module.base_layer) for module in adapted}
-    return adapted + [module for module in model.modules() if is_large(module) and id(module) not in inside]
+def replaceable(model: Any) -> list[Any]:
+    """Layers with LoRA and large plain ones; not what is inside of these, nor what holds a merged adapter."""
+    modules = list(model.modules())
+    adapted = [module for module in modules if is_lora(module)]
+    merged = [module for module in modules if getattr(module, "merged", False)]  # peft unmerges what is switched off
+    inside = {id(module.base_layer) for module in adapted + merged}
+    large = [module for module in modules if is_plain(module) and module.weight.numel() >= MIN_WEIGHTS]
+    return adapted + [module for module in large if id(module) not in inside]
 
 
-def is_large(module: nn.Module) -> bool:
-    if type(module) is not nn.Linear or "forward" in vars(module):  # a subclass, or a hook, computes otherwise
+def is_plain(module: nn.Module) -> bool:
+    if type(module) is not nn.Linear or has_own_forward(module):  # a subclass computes otherwise
         return False
-    weight = module.weight
-    return weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.numel() >= MIN_WEIGHTS
+    return module.weight.device.type == "cpu" and module.weight.dtype == torch.float32
+
+
+def has_own_forward(module: nn.Module) -> bool:
+    """As accelerate's hooks give it, or the like of what is done here."""
+    return "forward" in vars(module)
 
 
 def is_lora(module: Any) -> bool:
-    """Whether the module computes (W + BA) x in float32, which a variant as DoRA does not."""
-    if type(module) is not lora.Linear or module.disable_adapters or module.merged:
+    """Whether the module computes (W + BA) x in float32 by one adapter, and no variant of it, as DoRA is."""
+    if type(module) is not lora.Linear or has_own_forward(module) or not is_plain(module.base_layer):
         return False
-    return not any(
-        name in module.lora_variant or module.lora_bias[name] or module.lora_B[name].weight.dtype != torch.float32
-        for name in module.active_adapters
-    )
+    if module.disable_adapters or module.merged or len(module.active_adapters) != 1:
+        return False
+    name = module.active_adapters[0]
+    if name not in module.lora_A or name in module.lora_variant or module.lora_bias[name]:
+        return False
+    return module.lora_A[name].weight.dtype == module.lora_B[name].weight.dtype == torch.float32
 
 
+@torch.no_grad()
 def product(layer: Any) -> Callable[[Tensor], Tensor]:
     """The layer's forward over its weight as it is now."""
-    base = layer if isinstance(layer, nn.Linear) else layer.base_layer
-    weight = base.weight.detach()
-    if base is not layer:
-        weight = weight + sum(layer.get_delta_weight(name).detach() for name in layer.active_adapters)
-    ordered = torch.ops.mkldnn._reorder_linear_weight(weight)
+    if isinstance(layer, nn.Linear):
+        weight, bias = layer.weight, layer.bias
+    else:
+        weight = layer.base_layer.weight + layer.get_delta_weight(layer.active_adapters[0])
+        bias = layer.base_layer.bias
+    ordered = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
 
     def forward(input: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(input, ordered, base.bias, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise(input, ordered, bias, "none", [], "")
 
     return forward

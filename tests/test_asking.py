@@ -7,12 +7,25 @@ from itertools import chain, pairwise
 import pytest
 import torch
 from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
+from transformers.cache_utils import DynamicSlidingWindowLayer
 
 from bench import decoding, probing
 from bench.asking import Reply, ask, prompt_ids, question_of, text_losses
 from bench.build import FUSED, WRITTEN_OUT
-from bench.decoding import Prefix, batches, common_beginning, forward, joined, prefill, slices_of, unshared
-from bench.evaluate import answers
+from bench.decoding import (
+    BATCH_SIZE,
+    SMALL_BATCH_SIZE,
+    Prefix,
+    batch_size,
+    batches,
+    common_beginning,
+    forward,
+    joined,
+    prefill,
+    slices_of,
+    unshared,
+)
+from bench.evaluate import continuations
 from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
 from bench.probes.parsers import larger_number
@@ -117,9 +130,15 @@ def test_attention_is_fused_while_asked_and_as_before_after(toy_families, monkey
         used.append(config._attn_implementation)
         return forward(*read)
 
+    def watched_losses(*read):
+        used.append(config._attn_implementation)
+        return text_losses(*read)
+
     monkeypatch.setattr(decoding, "forward", watched)
+    monkeypatch.setattr(probing, "text_losses", watched_losses)
     before = config._attn_implementation
     probing_of(toy_families).replies([TOY, TEXTS], trainee, "it")
+    assert len(used) > 2
     assert set(used) == {FUSED}
     assert config._attn_implementation == before == WRITTEN_OUT
 
@@ -129,14 +148,15 @@ def test_greedy_answers_are_transformers_own(model):
     trainee = tiny_trainee(model)
     prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
     ours = [reply.text for reply in ask(trainee, TOKENIZER, ITEMS, NEW_TOKENS)]
-    assert ours == [
-        answers(trainee, TOKENIZER, [prompt], most)[0] for prompt, most in zip(prompts, NEW_TOKENS, strict=True)
-    ]
+    end = TOKENIZER.eos_token_id % trainee.batching.vocabulary
+    own = [continuations(trainee, [prompt], most, end)[0] for prompt, most in zip(prompts, NEW_TOKENS, strict=True)]
+    assert ours == [TOKENIZER.decode(said, skip_special_tokens=True).strip() for said in own]
 
 
 def test_asked_one_prompt_at_a_time_a_base_replies_as_in_batches():
     alone, batched = (ask(base_of(method), TOKENIZER, ITEMS[:4], NEW_TOKENS[:4]) for method in ("prompt", "lora"))
-    assert [reply.text for reply in alone] == [reply.text for reply in batched]
+    assert [(reply.text, reply.cut) for reply in alone] == [(reply.text, reply.cut) for reply in batched]
+    assert {reply.cut for reply in alone} == {True}
     for one, other in zip(alone, batched, strict=True):
         assert one.choice_nats == pytest.approx(other.choice_nats, abs=BATCH_TOLERANCE)
 
@@ -167,9 +187,30 @@ def test_rows_that_were_joined_and_kept_go_on_as_whole_prompts_do(model):
 
 def test_a_cache_that_forgets_is_refused():
     rows = prefill(tiny_trainee(), [[1, 2, 3]], Prefix())
-    rows.cache.layers[0].is_sliding = True
-    with pytest.raises(ValueError, match="probes need a cache that keeps every token of a prompt"):
+    rows.cache.layers[0] = DynamicSlidingWindowLayer(sliding_window=2)
+    with pytest.raises(ValueError, match="SlidingWindowLayer: probes need a cache of every token's keys and values"):
         joined([rows])
+
+
+@pytest.mark.parametrize("model", DECODERS)
+def test_a_row_that_has_ended_disturbs_none_until_it_leaves(model):
+    """Of 20 rows one ends at once and stays: an eighth of them must have ended before any leaves."""
+    trainee = tiny_trainee(model)
+    items = [toy_item(number % 3) for number in range(20)]
+    new_tokens = [1, *range(4, 23)]
+    replies = ask(trainee, TOKENIZER, items, new_tokens)
+    alone = [ask(trainee, TOKENIZER, [item], [most])[0] for item, most in zip(items, new_tokens, strict=True)]
+    assert [reply.text for reply in replies] == [reply.text for reply in alone]
+
+
+def test_a_row_that_has_ended_needs_no_further_positions():
+    """A prompt as long as GPT-2 has positions, beside short ones that are answered at length."""
+    trainee = tiny_trainee("tiny_gpt2")
+    longest = trainee.model.config.n_positions
+    prompts = [[5] * longest, *([number, 6, 7] for number in range(8, 27))]
+    rows = joined([prefill(trainee, prompts[:1], Prefix()), prefill(trainee, prompts[1:], Prefix())])
+    said = rows.greedy(lambda row, tokens: len(tokens) == (20 if row else 1))
+    assert [len(tokens) for tokens in said] == [1] + [20] * 19
 
 
 def test_an_answer_ends_at_the_end_token():
@@ -206,8 +247,17 @@ def test_a_beginning_is_read_once_where_enough_prompts_have_it():
     assert sum(len(chosen) for prefix, chosen in found if not prefix.tokens) == 18
 
 
-def test_long_answers_go_on_together():
+def test_a_small_model_is_asked_many_prompts_at_once_on_a_processor(monkeypatch):
+    trainee = tiny_trainee()
+    assert batch_size(trainee) == SMALL_BATCH_SIZE
+    assert batch_size(replace(trainee, device="cuda")) == BATCH_SIZE
+    monkeypatch.setattr(decoding, "SMALL_MODEL", 1000)
+    assert batch_size(trainee) == BATCH_SIZE
+
+
+def test_long_answers_go_on_together(monkeypatch):
     """Few long ones among many short ones are in one batch, whatever their prompts begin with."""
+    monkeypatch.setattr(decoding, "SMALL_BATCH_SIZE", 64)
     prompts = [[number % 7, 1, 2, 3] for number in range(200)]
     new_tokens = [64 if number % 5 == 0 else 8 for number in range(200)]
     found = [[at for _, chosen in batch for at in chosen] for batch in batches(tiny_trainee(), prompts, new_tokens)]

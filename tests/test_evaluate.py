@@ -22,7 +22,7 @@ class Numbers:
         self.eos_token_id = end
 
     def decode(self, ids, skip_special_tokens):
-        return " ".join(map(str, ids.tolist()))
+        return " ".join(map(str, ids))
 
 
 class Fixed:

@@ -3,45 +3,80 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny_trainees import tiny_recipe, tiny_trainee
+from tiny_trainees import bare_trainee, tiny_recipe, tiny_trainee
 from torch import nn
 
 from bench import onednn
-from bench.asking import reading_only
+from bench.asking import ask, reading_only, text_losses
 from bench.onednn import linear_layers_by_onednn
+from bench.probes import PROBES
+from bench.tokenizers import byte_tokenizer
 
-SUM_TOLERANCE = 1e-5  # float32 sums of 512 products near 1 in another order
+SUM_TOLERANCE = 1e-5  # float32 sums of 1024 products near 1 in another order
+BATCH_TOLERANCE = 1e-4  # the same through a model, in nats
+ITEMS = PROBES["decimals"].items[:6]
+TOKENIZER = byte_tokenizer()
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch is built without oneDNN")
 
 
 class Model(nn.Module):
-    """One layer worth it, and one too small."""
+    """One layer large enough, and one too small."""
 
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.large, self.small = nn.Linear(512, 256), nn.Linear(256, 8)
+        self.large, self.small = nn.Linear(1024, 256), nn.Linear(256, 8)
 
     def forward(self, read):
         return self.small(self.large(read))
 
 
+def lora_of(targets=("large", "small"), **options):
+    return LoraConfig(r=4, target_modules=list(targets), init_lora_weights=False, **options)
+
+
 def adapted(**options):
-    """The model with a LoRA on either layer that changes what it gives."""
-    return get_peft_model(
-        Model(), LoraConfig(r=4, target_modules=["large", "small"], init_lora_weights=False, **options)
-    ).eval()
+    """The model with a LoRA that changes what it gives."""
+    return get_peft_model(Model(), lora_of(**options)).eval()
+
+
+def merged():
+    model = adapted()
+    model.merge_adapter()
+    return model
+
+
+def with_two_adapters():
+    model = adapted()
+    model.add_adapter("other", lora_of())
+    model.base_model.set_adapter(["default", "other"])
+    return model
+
+
+def with_an_adapter_on_another_layer():
+    model = adapted(targets=["small"])
+    model.add_adapter("other", lora_of(targets=["large"]))
+    return model
+
+
+def with_an_adapter_in_bfloat16():
+    model = adapted(targets=["large"])
+    for part in (model.base_model.model.large.lora_A, model.base_model.model.large.lora_B):
+        part.to(torch.bfloat16)
+    return model
 
 
 def given(model):
     torch.manual_seed(1)
     with torch.no_grad():
-        return model(torch.randn(3, 5, 512))
+        return model(torch.randn(3, 5, 1024))
 
 
 def computed_by_onednn(model):
     """Names of the modules that compute otherwise than their class."""
-    return [name for name, module in model.named_modules() if "forward" in vars(module)]
+    return [
+        name.removeprefix("base_model.model.") for name, module in model.named_modules() if "forward" in vars(module)
+    ]
 
 
 @needs_onednn
@@ -49,10 +84,15 @@ def computed_by_onednn(model):
     ("make", "expected"),
     [
         (Model, ["large"]),
-        (adapted, ["base_model.model.large"]),
-        (lambda: adapted(use_rslora=True), ["base_model.model.large"]),
-        (lambda: adapted(use_dora=True), ["base_model.model.large.base_layer"]),
-        (lambda: adapted(lora_bias=True), ["base_model.model.large.base_layer"]),
+        (adapted, ["large", "small"]),
+        (lambda: adapted(use_rslora=True), ["large", "small"]),
+        (lambda: adapted(targets=["small"]), ["large", "small"]),
+        (lambda: adapted(use_dora=True), ["large.base_layer"]),
+        (lambda: adapted(lora_bias=True), ["large.base_layer"]),
+        (with_two_adapters, ["large.base_layer"]),
+        (with_an_adapter_on_another_layer, ["large.base_layer", "small"]),
+        (with_an_adapter_in_bfloat16, ["large.base_layer"]),
+        (merged, []),
     ],
 )
 def test_what_a_model_gives_is_what_it_gave(make, expected):
@@ -66,35 +106,37 @@ def test_what_a_model_gives_is_what_it_gave(make, expected):
 
 
 @needs_onednn
-def test_an_adapter_switched_off_stays_off():
-    model = adapted()
-    with model.disable_adapter():
-        before = given(model)
-        with linear_layers_by_onednn(model):
-            assert torch.allclose(given(model), before, atol=SUM_TOLERANCE)
-    assert not torch.allclose(given(model), before, atol=SUM_TOLERANCE)
+@pytest.mark.parametrize("make", [adapted, merged])
+def test_an_adapter_switched_off_stays_off(make):
+    model, plain = make(), adapted()
+    with plain.disable_adapter():
+        expected = given(plain)
+    with model.disable_adapter(), linear_layers_by_onednn(model):
+        assert torch.allclose(given(model), expected, atol=SUM_TOLERANCE)
+    assert not torch.allclose(given(adapted()), expected, atol=SUM_TOLERANCE)
 
 
 @needs_onednn
-def test_an_adapter_in_bfloat16_rounds_as_before():
-    model = adapted()
-    model.base_model.model.large.lora_B["default"].to(torch.bfloat16)
-    with linear_layers_by_onednn(model):
-        assert computed_by_onednn(model) == ["base_model.model.large.base_layer"]
-
-
-@needs_onednn
-def test_what_is_no_plain_layer_of_float32_is_left_alone():
+def test_what_computes_in_its_own_way_is_left_alone():
     class Doubling(nn.Linear):
         def forward(self, read):
             return 2 * super().forward(read)
 
-    model = nn.ModuleList([Doubling(512, 256), nn.Linear(512, 256, dtype=torch.bfloat16), nn.Linear(512, 256)])
-    hooked = model[2].forward = model[2].forward
+    model = nn.ModuleList([Doubling(1024, 256), nn.Linear(1024, 256, dtype=torch.bfloat16)])
     with linear_layers_by_onednn(model):
-        assert computed_by_onednn(model) == ["2"]
-        assert model[2].forward is hooked
-    assert computed_by_onednn(model) == ["2"]
+        assert computed_by_onednn(model) == []
+
+
+@needs_onednn
+@pytest.mark.parametrize(("make", "hooked"), [(Model, "large"), (adapted, "base_model.model.large")])
+def test_a_forward_of_its_own_is_kept(make, hooked):
+    """As accelerate's hooks give it."""
+    model = make()
+    layer = model.get_submodule(hooked)
+    own = layer.forward = layer.forward
+    with linear_layers_by_onednn(model):
+        assert layer.forward is own
+    assert vars(layer)["forward"] is own
 
 
 @needs_onednn
@@ -113,10 +155,32 @@ def test_without_onednn_nothing_changes(monkeypatch):
 
 
 @needs_onednn
-@pytest.mark.parametrize(("precision", "reordered"), [("float32", True), ("bfloat16", False)])
-def test_only_a_case_in_float32_is_asked_by_onednn(precision, reordered, monkeypatch):
+@pytest.mark.parametrize("method", ["lora_all", "dora", "prefix", "full", "head"])
+@pytest.mark.parametrize("model", ["tiny_llama", "tiny_gpt2"])
+def test_a_model_replies_as_before(model, method, monkeypatch):
+    """A tied head, LoRA and other adapters inside of whole models, their weights moved as training does."""
+    monkeypatch.setattr(onednn, "MIN_WEIGHTS", 1)
+    trainee = tiny_trainee(model, method, tiny_recipe(model, method))
+    torch.manual_seed(0)
+    for parameter in trainee.model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.02 * torch.randn_like(parameter)
+    texts, most = ["Rain fell.", "It rained for a long time."], [4] * len(ITEMS)
+    before, losses = ask(trainee, TOKENIZER, ITEMS, most), text_losses(trainee, TOKENIZER, texts)
+    with reading_only(trainee):
+        assert computed_by_onednn(trainee.model)
+        after, losses_after = ask(trainee, TOKENIZER, ITEMS, most), text_losses(trainee, TOKENIZER, texts)
+    assert [reply.text for reply in after] == [reply.text for reply in before]
+    for one, other in zip(after, before, strict=True):
+        assert one.choice_nats == pytest.approx(other.choice_nats, abs=BATCH_TOLERANCE)
+    assert [one["loss"] for one in losses_after] == pytest.approx([one["loss"] for one in losses], abs=BATCH_TOLERANCE)
+
+
+@needs_onednn
+@pytest.mark.parametrize(("precision", "replaced"), [("float32", True), ("bfloat16", False)])
+def test_only_a_case_in_float32_is_asked_by_onednn(precision, replaced, monkeypatch):
     """Of a model that trains itself weights are float32 in either; autocast computes in bfloat16."""
     monkeypatch.setattr(onednn, "MIN_WEIGHTS", 1)
-    trainee = tiny_trainee(method="full", recipe=tiny_recipe(method="full", precision=precision))
+    trainee = bare_trainee("tiny_llama", "full", tiny_recipe(method="full", precision=precision))
     with reading_only(trainee):
-        assert bool(computed_by_onednn(trainee.model)) == reordered
+        assert bool(computed_by_onednn(trainee.model)) == replaced

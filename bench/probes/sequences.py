@@ -75,9 +75,6 @@ def continues(answer: str, item: Item, cut: bool = False) -> str:
     return RIGHT if len(right) >= LEAST and all(right) else WRONG
 
 
-cut_continues = partial(continues, cut=True)
-
-
 def shown_of(item: Item) -> list[int]:
     """The terms in its prompt."""
     return [int(number) for number in re.findall(r"\d+", item.prompt.rsplit("### Input:", 1)[-1])]
@@ -132,7 +129,14 @@ def distinct(terms_of: Callable[[random.Random], list[int]], order: random.Rando
     return list(found.values())
 
 
-@PROBES.add("sequences", Family, parse=continues, parse_cut=cut_continues, languages=("en",), new_tokens=NEW_TOKENS)
+@PROBES.add(
+    "sequences",
+    Family,
+    parse=continues,
+    parse_cut=partial(continues, cut=True),
+    languages=("en",),
+    new_tokens=NEW_TOKENS,
+)
 def sequences() -> Iterator[Item]:
     """Going on with a sequence of whole numbers."""
     order = random.Random(SEED)
