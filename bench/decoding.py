@@ -20,10 +20,9 @@ from bench.precision import autocast
 from bench.train import Trainee
 
 BATCH_SIZE = 64  # rows decoded together
-SMALL_BATCH_SIZE = (
-    256  # of a small model on a processor, which is slow at a few rows: SmolLM2's cache takes 1.6 GB then
-)
-SMALL_MODEL = 10**9  # parameters
+# Of a small model on a processor, which is slow at few rows: SmolLM2's cache takes 1.6 GB then, GPT-2's 2.5 GB.
+SMALL_BATCH_SIZE = 256
+SMALL_MODEL = 2 * 10**8  # parameters
 LEAVING_SHARE = 1 / 8  # of a batch, so many rows have ended before they leave it: the others are copied then
 MIN_PREFILL_TOKENS = 64  # of a slice: with fewer, reading the weights takes longer than the products
 MAX_PADDING_RATIO = 1.125  # tokens of a slice with its padding, to those without
@@ -98,8 +97,8 @@ class Prefilled:
         for at, (_, tokens) in enumerate(read):
             ids[at, : len(tokens)] = torch.tensor(tokens)
             mask[at, : len(tokens)] = 1
+        positions = (self.positions[rows] + torch.arange(longest)) * mask  # padding needs none that a model may lack
         mask = torch.cat([self.mask[rows], mask], dim=1)
-        positions = self.positions[rows] + torch.arange(longest)
         logits, _ = forward(self.trainee, ids, mask, positions, selected(self.cache, rows), longest)
         return torch.cat([self.logits[rows], logits], dim=1)
 

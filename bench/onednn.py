@@ -38,7 +38,7 @@ def replaceable(model: Any) -> list[Any]:
     modules = list(model.modules())
     adapted = [module for module in modules if is_lora(module)]
     merged = [module for module in modules if getattr(module, "merged", False)]  # peft unmerges what is switched off
-    inside = {id(module.base_layer) for module in adapted + merged}
+    inside = {id(part) for module in adapted + merged for part in module.modules()}
     large = [module for module in modules if is_plain(module) and module.weight.numel() >= MIN_WEIGHTS]
     return adapted + [module for module in large if id(module) not in inside]
 
@@ -74,7 +74,7 @@ def product(layer: Any) -> Callable[[Tensor], Tensor]:
     else:
         weight = layer.base_layer.weight + layer.get_delta_weight(layer.active_adapters[0])
         bias = layer.base_layer.bias
-    ordered = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
+    ordered = torch.ops.mkldnn._reorder_linear_weight(weight)
 
     def forward(input: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(input, ordered, bias, "none", [], "")

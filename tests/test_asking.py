@@ -9,7 +9,7 @@ import torch
 from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
-from bench import decoding, probing
+from bench import asking, decoding, probing
 from bench.asking import Reply, ask, prompt_ids, question_of, text_losses
 from bench.build import FUSED, WRITTEN_OUT
 from bench.decoding import (
@@ -124,22 +124,22 @@ def test_choices_of_any_length_get_what_a_whole_reading_gives(choices):
 def test_attention_is_fused_while_asked_and_as_before_after(toy_families, monkeypatch):
     trainee = tiny_trainee()
     config = trainee.model.get_base_model().config
-    used = []
+    used, used_of_losses = [], []
 
     def watched(*read):
         used.append(config._attn_implementation)
         return forward(*read)
 
     def watched_losses(*read):
-        used.append(config._attn_implementation)
+        used_of_losses.append(config._attn_implementation)
         return text_losses(*read)
 
     monkeypatch.setattr(decoding, "forward", watched)
     monkeypatch.setattr(probing, "text_losses", watched_losses)
     before = config._attn_implementation
     probing_of(toy_families).replies([TOY, TEXTS], trainee, "it")
-    assert len(used) > 2
     assert set(used) == {FUSED}
+    assert used_of_losses == [FUSED]
     assert config._attn_implementation == before == WRITTEN_OUT
 
 
@@ -167,6 +167,14 @@ def test_virtual_tokens_are_asked_one_prompt_at_a_time(method):
     replies = ask(trainee, TOKENIZER, ITEMS[:2], NEW_TOKENS[:2])
     assert [len(reply.choice_nats) for reply in replies] == [2, 2]
     assert all(nats < 0 for reply in replies for nats in reply.choice_nats)
+
+
+def test_an_answer_after_virtual_tokens_ends_at_a_heading(monkeypatch):
+    said = TOKENIZER(f"5, 8\n\n{HEADING} 13", add_special_tokens=False)["input_ids"]
+    monkeypatch.setattr(asking, "continuations", lambda *asked: [said])
+    reply = ask(tiny_trainee(method="prompt"), TOKENIZER, [toy_item(0)], [len(said)])[0]
+    assert reply.text == f"5, 8\n\n{HEADING}"
+    assert not reply.cut
 
 
 @pytest.mark.parametrize("model", DECODERS)
@@ -201,6 +209,16 @@ def test_a_row_that_has_ended_disturbs_none_until_it_leaves(model):
     replies = ask(trainee, TOKENIZER, items, new_tokens)
     alone = [ask(trainee, TOKENIZER, [item], [most])[0] for item, most in zip(items, new_tokens, strict=True)]
     assert [reply.text for reply in replies] == [reply.text for reply in alone]
+
+
+def test_choices_need_no_further_positions_than_their_own():
+    """A prompt as long as GPT-2 has positions, beside a shorter one with a longer choice."""
+    trainee = tiny_trainee("tiny_gpt2")
+    longest = trainee.model.config.n_positions
+    rows = prefill(trainee, [[5] * longest, [5] * (longest - 5)], Prefix())
+    told = rows.choice_nats([[[1], [2]], [[1, 2, 3], [4]]])
+    assert [len(nats) for nats in told] == [2, 2]
+    assert all(nats < 0 for row in told for nats in row)
 
 
 def test_a_row_that_has_ended_needs_no_further_positions():

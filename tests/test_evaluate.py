@@ -122,6 +122,16 @@ def test_an_answer_stops_at_the_end_token():
     assert answers(trainee, examples, int(said[0]))[0].split() == said[:1]
 
 
+def test_padding_behind_an_answer_that_stops_first_is_no_part_of_it():
+    """Beside one that goes on."""
+    trainee, examples = tiny_trainee(), tiny_examples(count=4)
+    ends = [int(said.split()[1]) for said in answers(trainee, examples, 2)]
+    told = [said.split() for said in answers(trainee, examples, ends[0])]
+    assert told[0][-1] == str(ends[0])
+    assert len({len(said) for said in told}) > 1
+    assert all(str(ends[0]) not in said[:-1] for said in told)
+
+
 def test_an_answer_without_end_stops_at_the_limit():
     trainee, examples = tiny_trainee(), tiny_examples(count=1)
     said = answers(trainee, examples, 2)[0].split()
