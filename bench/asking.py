@@ -88,10 +88,9 @@ def question_of(item: Item, tokenizer: Any, vocabulary: int, new_tokens: int) ->
 @contextlib.contextmanager
 def reading_only(trainee: Trainee) -> Iterator[None]:
     """Within, the model computes in the ways that are the quicker where nothing trains."""
-    with contextlib.ExitStack() as ways:
-        ways.enter_context(attention_by(trainee.model, FUSED))
-        if trainee.recipe.precision == "float32":  # autocast, in which others compute, knows nothing of oneDNN's way
-            ways.enter_context(linear_layers_by_onednn(trainee.model))
+    plain = trainee.recipe.precision == "float32"  # autocast, in which others compute, knows nothing of oneDNN's way
+    products = linear_layers_by_onednn(trainee.model) if plain else contextlib.nullcontext()
+    with attention_by(trainee.model, FUSED), products:
         yield
 
 
@@ -100,13 +99,14 @@ def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: Seq
     trainee.model.eval()
     vocabulary = trainee.batching.vocabulary
     questions = [question_of(item, tokenizer, vocabulary, most) for item, most in zip(items, new_tokens, strict=True)]
+    end = tokenizer.eos_token_id % vocabulary
     if not trainee.method.packs:  # virtual tokens stand where the cache of a prompt would
-        return [ask_alone(trainee, tokenizer, question) for question in questions]
+        return [ask_alone(trainee, tokenizer, question, end) for question in questions]
     replies: dict[int, Reply] = {}
     for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
         slices = [prefill(trainee, [questions[at].prompt for at in rows], prefix) for prefix, rows in batch]
         asked = [[questions[at] for at in rows] for _, rows in batch]
-        told = ask_batch(tokenizer, slices, asked, tokenizer.eos_token_id % vocabulary)
+        told = ask_batch(tokenizer, slices, asked, end)
         replies |= zip((at for _, rows in batch for at in rows), told, strict=True)
     return [replies[at] for at in range(len(items))]
 
@@ -127,7 +127,7 @@ def ask_batch(
 
 
 @torch.no_grad()
-def ask_alone(trainee: Trainee, tokenizer: Any, question: Question) -> Reply:
+def ask_alone(trainee: Trainee, tokenizer: Any, question: Question, end: int) -> Reply:
     """One question's reply, read anew for every choice: peft's virtual tokens take no cache from outside."""
     nats = []
     for choice in question.choices:
@@ -136,7 +136,6 @@ def ask_alone(trainee: Trainee, tokenizer: Any, question: Question) -> Reply:
             logits = trainee.model(input_ids=ids).logits
         told = logits[0, -len(choice) - 1 : -1].float().log_softmax(-1)
         nats.append(float(told.gather(-1, ids[0, -len(choice) :, None]).sum()))
-    end = tokenizer.eos_token_id % trainee.batching.vocabulary
     said = continuations(trainee, [question.prompt], question.new_tokens, end)[0]
     whole = next(at for at in range(1, len(said) + 1) if question.is_answered(said[:at], end, tokenizer))
     return question.reply(said[:whole], tuple(nats), end, tokenizer)

@@ -70,14 +70,16 @@ def selected(cache: Any, rows: Sequence[int]) -> Any:
     return chosen
 
 
-def joined(caches: Sequence[Any], short: Sequence[int]) -> Any:
-    """All their rows as one cache, each padded on the left by what it is short. Uses the caches up.
+def joined(caches: Sequence[Any]) -> Any:
+    """All their rows as one cache, the shorter ones padded on the left. Uses the caches up.
 
     Raises ValueError for a cache of another kind: one that forgets what it has read, as a sliding window does, or that
     holds more than keys and values.
     """
     first, *_ = caches
-    length = first.get_seq_length() + short[0]
+    lengths = [one.get_seq_length() for one in caches]
+    length = max(lengths)
+    short = [length - own for own in lengths]
     for at, layers in enumerate(zip(*(one.layers for one in caches), strict=True)):
         if type(layers[0]) is not DynamicLayer:
             raise ValueError(f"{type(layers[0]).__name__}: probes need a cache of every token's keys and values")

@@ -49,7 +49,11 @@ class Prefix:
 def forward(
     trainee: Trainee, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, kept: int = 1
 ) -> tuple[Tensor, Any]:
-    """Logits of the last kept positions (rows, kept, vocabulary) in float32, and the cache after ids."""
+    """Logits of the last kept positions (rows, kept, vocabulary) in float32, and the cache after ids.
+
+    mask is of the cache and ids both. What of ids it hides stands at position 0: further on a model may have none.
+    """
+    positions = positions * mask[:, -ids.shape[1] :]
     with autocast(trainee.recipe, trainee.device):
         found = trainee.model(
             input_ids=ids.to(trainee.device), attention_mask=mask.to(trainee.device),
@@ -97,8 +101,8 @@ class Prefilled:
         for at, (_, tokens) in enumerate(read):
             ids[at, : len(tokens)] = torch.tensor(tokens)
             mask[at, : len(tokens)] = 1
-        positions = (self.positions[rows] + torch.arange(longest)) * mask  # padding needs none that a model may lack
         mask = torch.cat([self.mask[rows], mask], dim=1)
+        positions = self.positions[rows] + torch.arange(longest)
         logits, _ = forward(self.trainee, ids, mask, positions, selected(self.cache, rows), longest)
         return torch.cat([self.logits[rows], logits], dim=1)
 
@@ -122,10 +126,9 @@ class Prefilled:
             if len(live) - len(stay) >= LEAVING_SHARE * len(live):
                 live, tokens = [live[at] for at in stay], tokens[stay]
                 self.keep(stay)
-            self.mask = pad(self.mask, (0, 1), value=1)
             going_on = torch.tensor([[row not in ended] for row in live])
-            positions = self.positions * going_on  # a model may not have so many for a row that has ended
-            self.logits, self.cache = forward(self.trainee, tokens[:, None], self.mask, positions, self.cache)
+            self.mask = torch.cat([self.mask, going_on], dim=1)
+            self.logits, self.cache = forward(self.trainee, tokens[:, None], self.mask, self.positions, self.cache)
             self.positions = self.positions + 1
 
     def keep(self, rows: list[int]) -> None:
@@ -154,7 +157,7 @@ def prefill(trainee: Trainee, prompts: Sequence[list[int]], prefix: Prefix) -> P
         rest = prompt[begun:]
         ids[row, longest - len(rest) :] = torch.tensor(rest)
         mask[row, begun + longest - len(rest) :] = 1
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    positions = mask.cumsum(1) - 1
     logits, cache = forward(trainee, ids, mask, positions[:, begun:], prefix.repeated(len(prompts)))
     return Prefilled(trainee, logits, cache, mask, positions[:, -1:] + 1)
 
@@ -166,7 +169,7 @@ def joined(slices: Sequence[Prefilled]) -> Prefilled:
     return Prefilled(
         trainee=slices[0].trainee,
         logits=torch.cat([one.logits for one in slices]),
-        cache=caches.joined([one.cache for one in slices], short),
+        cache=caches.joined([one.cache for one in slices]),
         mask=torch.cat([pad(one.mask, (by, 0)) for one, by in zip(slices, short, strict=True)]),
         positions=torch.cat([one.positions for one in slices]),
     )

@@ -49,7 +49,7 @@ def test_a_cache_with_room_holds_what_transformers_own_does():
 
 def test_room_is_used():
     """A token is written where the others lie, and copies none of them."""
-    cache = joined([cache_of(ROWS, 5)], [0])
+    cache = joined([cache_of(ROWS, 5)])
     first = cache.layers[0].keys.data_ptr()
     for _ in range(ROOM):
         cache.update(states(ROWS, 1), states(ROWS, 1), 0)
@@ -59,7 +59,7 @@ def test_room_is_used():
 def test_joined_caches_end_together_and_the_short_begin_with_zeros():
     long, short = cache_of(2, 5), cache_of(1, 3)
     parts = contents(long), contents(short)
-    found = joined([long, short], [0, 2])
+    found = joined([long, short])
     for layer, (keys, values), (short_keys, short_values) in zip(found.layers, *parts, strict=True):
         for held, one, other in ((layer.keys, keys, short_keys), (layer.values, values, short_values)):
             assert held.shape == (3, HEADS, 5, WIDTH)
@@ -70,7 +70,7 @@ def test_joined_caches_end_together_and_the_short_begin_with_zeros():
 
 @pytest.mark.parametrize("roomy", [False, True])
 def test_choosing_rows_leaves_the_cache_as_it_is(roomy):
-    cache = joined([cache_of(ROWS, 5)], [0]) if roomy else cache_of(ROWS, 5)
+    cache = joined([cache_of(ROWS, 5)]) if roomy else cache_of(ROWS, 5)
     before = contents(cache)
     chosen = selected(cache, [1, 1])
     chosen.update(states(2, 1), states(2, 1), 0)

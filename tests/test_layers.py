@@ -28,7 +28,7 @@ LIGHT = (
     "commands", "__main__",
 )  # fmt: skip
 IN_A_WORKER = {"predict/trace.py", "predict/fake.py", "predict/as_cuda.py"}  # the heavy part of a light layer
-MOST_TIMES = 2.5  # as long as pytest takes over as many tests that do nothing; 1.3 to 1.5 were seen
+MOST_TIMES = 2  # as long as pytest takes over as many tests that do nothing; 1.3 to 1.5 were seen
 BARE = "import pytest\n@pytest.mark.parametrize('number', range({tests}))\ndef test_nothing(number): pass\n"
 COLLECT = """
 import json, sys, time
@@ -115,7 +115,7 @@ def test_suites_have_at_least_80_cases(collections):
 
 
 def test_collecting_takes_little_longer_than_pytest_itself_does(collections, tmp_path):
-    """A ratio, for machines differ: 4,500 tests are collected in 0.7 to 2 seconds."""
+    """A ratio, for machines differ: one took 1.5 to 2.3 s over 4,456 tests."""
     (tmp_path / "test_bare.py").write_text(BARE.format(tests=collections[0]["tests"]), encoding="utf-8")
     bare = [collected(tmp_path, "test_bare.py") for _ in range(3)]
     assert bare[0]["tests"] == collections[0]["tests"]
