@@ -88,6 +88,7 @@ def question_of(item: Item, tokenizer: Any, vocabulary: int, new_tokens: int) ->
 @contextlib.contextmanager
 def reading_only(trainee: Trainee) -> Iterator[None]:
     """Within, the model computes in the ways that are the quicker where nothing trains."""
+    trainee.model.eval()
     plain = trainee.recipe.precision == "float32"  # autocast, in which others compute, knows nothing of oneDNN's way
     products = linear_layers_by_onednn(trainee.model) if plain else contextlib.nullcontext()
     with attention_by(trainee.model, FUSED), products:

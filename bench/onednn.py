@@ -2,7 +2,8 @@
 
 torch's product of float32 (MKL's) puts a weight into the order that it computes in whenever it is called, which takes
 long beside a product with few rows. Here that is done once for each layer, by the operators that torch.compile puts in
-the place of frozen linear layers for batches of any size; to compile a model itself takes minutes.
+the place of frozen linear layers for batches of any size; to compile a model itself takes minutes. A layer with an
+adapter, or of a packed weight, becomes one product by the matrix that it amounts to.
 """
 
 import contextlib
@@ -10,70 +11,95 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from peft.tuners import lora
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
-MIN_WEIGHTS = 2**18  # of a layer without LoRA; of fewer, a call of oneDNN's takes as long or longer
+MIN_WEIGHTS = 2**18  # of a plain layer; of fewer, a call of oneDNN's takes as long or longer
+MOST_WEIGHTS = 2**30  # of all layers together: their copies take 4 GiB
+CHECKED_ROWS = 4
+SUM_ERROR = 1e-5  # of what a layer gives, relative to the largest of it: float32 sums in another order stay below
+
+Product = Callable[[Tensor], Tensor]
 
 
 @contextlib.contextmanager
 def linear_layers_by_onednn(model: Any) -> Iterator[None]:
     """Within, and without gradients, linear layers of float32 on a processor compute by oneDNN where that is quicker.
 
-    A layer with LoRA does so by W + BA. Each holds a second copy of its weight, and what is trained, switched off or
-    merged within is not seen. Where torch is built without oneDNN nothing changes.
+    The model must be in evaluation mode. Every such layer holds a copy of what its weight amounts to now, in float32:
+    what is trained, switched or merged within is not seen. Where torch is built without oneDNN nothing changes.
     """
-    layers = replaceable(model) if torch.backends.mkldnn.is_available() else []
+    replaced = []
     try:
-        for layer in layers:
-            layer.forward = product(layer)  # beside the class's own
+        for layer in replaceable(model) if torch.backends.mkldnn.is_available() else ():
+            if found := product(layer):
+                layer.forward = found  # beside the class's own
+                replaced.append(layer)
         yield
     finally:
-        for layer in layers:
-            layer.__dict__.pop("forward", None)
+        for layer in replaced:
+            del layer.forward
 
 
-def replaceable(model: Any) -> list[Any]:
-    """Layers with LoRA and large plain ones; not what is inside of these, nor what holds a merged adapter."""
-    modules = list(model.modules())
-    adapted = [module for module in modules if is_lora(module)]
-    merged = [module for module in modules if getattr(module, "merged", False)]  # peft unmerges what is switched off
-    inside = {id(part) for module in adapted + merged for part in module.modules()}
-    large = [module for module in modules if is_plain(module) and module.weight.numel() >= MIN_WEIGHTS]
-    return adapted + [module for module in large if id(module) not in inside]
+def replaceable(model: nn.Module) -> list[nn.Module]:
+    """Layers to replace, the outermost of those inside of each other, as many as may be copied."""
+    found, left = [], MOST_WEIGHTS
+    for layer in linear_layers(model):
+        left -= inputs_of(layer) * outputs_of(layer)
+        if left >= 0:
+            found.append(layer)
+    return found
 
 
-def is_plain(module: nn.Module) -> bool:
-    if type(module) is not nn.Linear or has_own_forward(module):  # a subclass computes otherwise
+def linear_layers(module: nn.Module) -> Iterator[nn.Module]:
+    if is_linear(module):
+        yield module
+    else:
+        for child in module.children():
+            yield from linear_layers(child)
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Whether it is a linear layer, or peft's around one, of float32 or packed, that is worth replacing.
+
+    Not one with a forward of its own, as accelerate's hooks give it.
+    """
+    if not isinstance(bare(module), nn.Linear | Conv1D) or "forward" in vars(module):
         return False
-    return module.weight.device.type == "cpu" and module.weight.dtype == torch.float32
-
-
-def has_own_forward(module: nn.Module) -> bool:
-    """As accelerate's hooks give it, or the like of what is done here."""
-    return "forward" in vars(module)
-
-
-def is_lora(module: Any) -> bool:
-    """Whether the module computes (W + BA) x in float32 by one adapter, and no variant of it, as DoRA is."""
-    if type(module) is not lora.Linear or has_own_forward(module) or not is_plain(module.base_layer):
+    if any(part.device.type != "cpu" or part.dtype not in (torch.float32, torch.uint8) for part in module.parameters()):
         return False
-    if module.disable_adapters or module.merged or len(module.active_adapters) != 1:
-        return False
-    name = module.active_adapters[0]
-    if name not in module.lora_A or name in module.lora_variant or module.lora_bias[name]:
-        return False
-    return module.lora_A[name].weight.dtype == module.lora_B[name].weight.dtype == torch.float32
+    return type(module) is not nn.Linear or module.weight.numel() >= MIN_WEIGHTS
+
+
+def bare(module: Any) -> nn.Module:
+    return module.get_base_layer() if isinstance(module, BaseTunerLayer) else module
+
+
+def inputs_of(layer: nn.Module) -> int:
+    layer = bare(layer)
+    return layer.nx if isinstance(layer, Conv1D) else layer.in_features
+
+
+def outputs_of(layer: nn.Module) -> int:
+    layer = bare(layer)
+    return layer.nf if isinstance(layer, Conv1D) else layer.out_features
 
 
 @torch.no_grad()
-def product(layer: Any) -> Callable[[Tensor], Tensor]:
-    """The layer's forward over its weight as it is now."""
-    if isinstance(layer, nn.Linear):
-        weight, bias = layer.weight, layer.bias
-    else:
-        weight = layer.base_layer.weight + layer.get_delta_weight(layer.active_adapters[0])
-        bias = layer.base_layer.bias
+def product(layer: Any) -> Product | None:
+    """What the layer computes, by its weight as it is now; None where that is no product by a matrix."""
+    if type(layer) is nn.Linear:
+        return product_by(layer.weight, layer.bias)
+    bias = layer(torch.zeros(1, inputs_of(layer)))[0]
+    found = product_by((layer(torch.eye(inputs_of(layer))) - bias).T.contiguous(), bias)
+    rows = torch.randn(CHECKED_ROWS, inputs_of(layer), generator=torch.Generator().manual_seed(0))
+    expected = layer(rows)
+    return found if (found(rows) - expected).abs().max() <= SUM_ERROR * expected.abs().max() else None
+
+
+def product_by(weight: Tensor, bias: Tensor | None) -> Product:
+    """weight (outputs, inputs), bias (outputs,)."""
     ordered = torch.ops.mkldnn._reorder_linear_weight(weight)
 
     def forward(input: Tensor) -> Tensor:

@@ -5,10 +5,13 @@ import torch
 from peft import LoraConfig, get_peft_model
 from tiny_trainees import bare_trainee, tiny_recipe, tiny_trainee
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from bench import onednn
 from bench.asking import ask, reading_only, text_losses
+from bench.methods import NF4
 from bench.onednn import linear_layers_by_onednn
+from bench.packing import packed_linear
 from bench.probes import PROBES
 from bench.tokenizers import byte_tokenizer
 
@@ -66,6 +69,30 @@ def with_an_adapter_in_bfloat16():
     return model
 
 
+def with_large(layer):
+    model = Model()
+    model.large = layer
+    return model
+
+
+def transposed():
+    """As GPT-2 keeps its matrices."""
+    return with_large(Conv1D(256, 1024))
+
+
+def packed():
+    large = Model().large
+    return with_large(packed_linear(large.weight.data, large.bias.data, NF4, torch.float32, "cpu"))
+
+
+def squaring():
+    class Squaring(nn.Linear):
+        def forward(self, read):
+            return super().forward(read) ** 2
+
+    return with_large(Squaring(1024, 256))
+
+
 def given(model):
     torch.manual_seed(1)
     with torch.no_grad():
@@ -85,14 +112,16 @@ def computed_by_onednn(model):
     [
         (Model, ["large"]),
         (adapted, ["large", "small"]),
-        (lambda: adapted(use_rslora=True), ["large", "small"]),
         (lambda: adapted(targets=["small"]), ["large", "small"]),
-        (lambda: adapted(use_dora=True), ["large.base_layer"]),
-        (lambda: adapted(lora_bias=True), ["large.base_layer"]),
-        (with_two_adapters, ["large.base_layer"]),
-        (with_an_adapter_on_another_layer, ["large.base_layer", "small"]),
+        (lambda: adapted(use_dora=True), ["large", "small"]),
+        (lambda: adapted(lora_bias=True), ["large", "small"]),
+        (with_two_adapters, ["large", "small"]),
+        (with_an_adapter_on_another_layer, ["large", "small"]),
         (with_an_adapter_in_bfloat16, ["large.base_layer"]),
-        (merged, []),
+        (merged, ["large", "small"]),
+        (transposed, ["large"]),
+        (packed, ["large"]),
+        (squaring, []),
     ],
 )
 def test_what_a_model_gives_is_what_it_gave(make, expected):
@@ -117,14 +146,31 @@ def test_an_adapter_switched_off_stays_off(make):
 
 
 @needs_onednn
-def test_what_computes_in_its_own_way_is_left_alone():
-    class Doubling(nn.Linear):
-        def forward(self, read):
-            return 2 * super().forward(read)
-
-    model = nn.ModuleList([Doubling(1024, 256), nn.Linear(1024, 256, dtype=torch.bfloat16)])
+def test_a_layer_in_bfloat16_is_left_alone():
+    model = with_large(nn.Linear(1024, 256, dtype=torch.bfloat16))
     with linear_layers_by_onednn(model):
         assert computed_by_onednn(model) == []
+
+
+@needs_onednn
+def test_as_many_layers_are_copied_as_there_is_room_for(monkeypatch):
+    monkeypatch.setattr(onednn, "MOST_WEIGHTS", 1024 * 256)
+    model = adapted()
+    with linear_layers_by_onednn(model):
+        assert computed_by_onednn(model) == ["large"]
+    monkeypatch.setattr(onednn, "MOST_WEIGHTS", 1024 * 256 - 1)
+    with linear_layers_by_onednn(model):
+        assert computed_by_onednn(model) == []
+
+
+@needs_onednn
+def test_random_numbers_drawn_after_are_as_without():
+    model = adapted()
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    with linear_layers_by_onednn(model):
+        assert torch.equal(torch.rand(3), expected)
 
 
 @needs_onednn
@@ -155,7 +201,7 @@ def test_without_onednn_nothing_changes(monkeypatch):
 
 
 @needs_onednn
-@pytest.mark.parametrize("method", ["lora_all", "dora", "prefix", "full", "head"])
+@pytest.mark.parametrize("method", ["lora_all", "dora", "ia3", "qlora", "prefix", "full", "head"])
 @pytest.mark.parametrize("model", ["tiny_llama", "tiny_gpt2"])
 def test_a_model_replies_as_before(model, method, monkeypatch):
     """A tied head, LoRA and other adapters inside of whole models, their weights moved as training does."""
