@@ -1,21 +1,22 @@
 """Asking probes, in the worker: greedy answers and log-probabilities of the choices from one reading of a prompt.
 
-The cache of keys and values that a prompt leaves serves the choices and the answer alike. The choices'
-log-probabilities are in nats, summed over their tokens.
+The choices' log-probabilities are in nats, summed over their tokens.
 """
 
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 
 from bench.build import FUSED, attention_by
-from bench.decoding import Prefilled, batches, joined, prefill
+from bench.decoding import batches, read
 from bench.evaluate import continuations, outcomes
 from bench.onednn import linear_layers_by_onednn
 from bench.precision import autocast
+from bench.prefix_tree import prefix_tree
 from bench.probes import CHAT, TEXT, Item
 from bench.prompts import HEADING, chat
 from bench.tasks import Example
@@ -104,27 +105,36 @@ def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: Seq
     if not trainee.method.packs:  # virtual tokens stand where the cache of a prompt would
         return [ask_alone(trainee, tokenizer, question, end) for question in questions]
     replies: dict[int, Reply] = {}
-    for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
-        slices = [prefill(trainee, [questions[at].prompt for at in rows], prefix) for prefix, rows in batch]
-        asked = [[questions[at] for at in rows] for _, rows in batch]
-        told = ask_batch(tokenizer, slices, asked, end)
-        replies |= zip((at for _, rows in batch for at in rows), told, strict=True)
+    with attention_by(trainee.model, FUSED):
+        for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
+            told = ask_batch(trainee, tokenizer, [questions[at] for at in batch], end)
+            replies |= zip(batch, told, strict=True)
     return [replies[at] for at in range(len(items))]
 
 
-def ask_batch(
-    tokenizer: Any, slices: Sequence[Prefilled], asked: Sequence[Sequence[Question]], end: int
-) -> Iterator[Reply]:
-    """The replies to what was read, in that order; end: the token that ends an answer."""
-    nats = [
-        told
-        for one, questions in zip(slices, asked, strict=True)
-        for told in one.choice_nats([question.choices for question in questions])
+def ask_batch(trainee: Trainee, tokenizer: Any, questions: Sequence[Question], end: int) -> list[Reply]:
+    """The questions' replies; end: the token that ends an answer."""
+    owners = [(row, choice) for row, question in enumerate(questions) for choice in question.choices]
+    begun = [questions[row].prompt + choice[:-1] for row, choice in owners]
+    tree = prefix_tree([*(question.prompt for question in questions), *begun])
+    prompts, behind = tree.ends[: len(questions)], tree.ends[len(questions) :]
+    # a choice's first token comes after the prompt, each other one after the one before
+    steps = [
+        list(zip(tree.path(last)[-len(choice) :], choice, strict=True))
+        for last, (_, choice) in zip(behind, owners, strict=True)
     ]
-    questions = [question for of_slice in asked for question in of_slice]
-    answered = joined(slices).greedy(lambda row, said: questions[row].is_answered(said, end, tokenizer))
-    for question, said, told in zip(questions, answered, nats, strict=True):
-        yield question.reply(said, told, end, tokenizer)
+    asked: dict[int, set[int]] = {node: set() for node in prompts}
+    for node, token in chain(*steps):
+        asked.setdefault(node, set()).add(token)
+    reading = read(trainee, tree, asked)
+    nats: list[list[float]] = [[] for _ in questions]
+    for (row, _), taken in zip(owners, steps, strict=True):
+        nats[row].append(sum(reading.nats[step] for step in taken))
+    said = reading.go_on(prompts).greedy(lambda row, said: questions[row].is_answered(said, end, tokenizer))
+    return [
+        question.reply(answer, tuple(told), end, tokenizer)
+        for question, answer, told in zip(questions, said, nats, strict=True)
+    ]
 
 
 @torch.no_grad()

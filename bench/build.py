@@ -69,11 +69,16 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
     return model.to(device).train()
 
 
+def attention_of(model: Any) -> str:
+    """The implementation by which the model computes attention, as transformers calls it."""
+    return model.config._attn_implementation
+
+
 @contextlib.contextmanager
 def attention_by(model: Any, implementation: str) -> Iterator[None]:
     """Within, the model computes attention by this implementation, as transformers calls it."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    before = base.config._attn_implementation
+    before = attention_of(model)
     base.set_attn_implementation(implementation)
     try:
         yield

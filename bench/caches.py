@@ -1,15 +1,14 @@
-"""Caches of keys and values, in the worker: chosen rows of one, several joined into one, room for what comes.
+"""Caches of keys and values, in the worker: of a prefix tree's nodes, and of rows that go on, with room for what comes.
 
-A layer's keys and values are (rows, heads, length, width of a head).
+A layer's keys and values are (rows, heads, length, width of a head), those of nodes (heads, nodes, width).
 """
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 ROOM = 32  # tokens that a cache takes before it must be copied
 
@@ -21,6 +20,7 @@ class RoomyLayer(DynamicLayer):
     """
 
     def __init__(self, keys: Tensor, values: Tensor, length: int) -> None:
+        """Of keys and values so many tokens are filled."""
         super().__init__()
         self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
         self.whole = keys, values
@@ -35,57 +35,65 @@ class RoomyLayer(DynamicLayer):
         """Write the new keys and values behind the others; all of them."""
         begun = self.get_seq_length()
         length = begun + key_states.shape[-2]
-        keys, values = self.whole
-        if length > keys.shape[-2]:
-            keys, values = (with_room([one[..., :begun, :]], [0], length) for one in self.whole)
-            self.whole = keys, values
-        keys[..., begun:length, :] = key_states
-        values[..., begun:length, :] = value_states
+        if length > self.whole[0].shape[-2]:
+            keys, values = self.fill(begun)
+            self.whole = with_room(keys, length), with_room(values, length)
+        for whole, states in zip(self.whole, (key_states, value_states), strict=True):
+            whole[..., begun:length, :] = states
         return self.fill(length)
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these rows, and their room."""
-        length = self.get_seq_length()
         keys, values = self.whole
         self.whole = keys[indices], values[indices]
-        self.fill(length)
+        self.fill(self.get_seq_length())
 
 
-def with_room(parts: Sequence[Tensor], begins: Sequence[int], length: int) -> Tensor:
-    """All rows of the parts, each behind as many zeros as it begins at, with room behind the length."""
-    first = parts[0]
-    whole = first.new_empty((sum(map(len, parts)), first.shape[1], length + ROOM, first.shape[-1]))
-    rows = whole.split([len(part) for part in parts])
-    for part, begin, into in zip(parts, begins, rows, strict=True):
-        into[..., :begin, :] = 0  # masked, but a number: attention multiplies it by 0
-        into[..., begin : begin + part.shape[-2], :] = part
+def with_room(states: Tensor, length: int) -> Tensor:
+    """The states with room behind this length, itself not less than theirs."""
+    rows, heads, filled, width = states.shape
+    whole = states.new_empty((rows, heads, length + ROOM, width))
+    whole[..., :filled, :] = states
     return whole
 
 
-def selected(cache: Any, rows: Sequence[int]) -> Any:
-    """A cache of these rows, any of them as often as it is named; the given one stays as it is."""
-    chosen = copy.copy(cache)
-    chosen.layers = [copy.copy(layer) for layer in cache.layers]  # selecting gives each new keys and values
-    chosen.batch_select_indices(torch.tensor(rows, dtype=torch.long))
-    return chosen
+class NodeCache:
+    """Keys and values of a prefix tree's nodes, which are written in order."""
 
+    def __init__(self, nodes: int) -> None:
+        self.nodes = nodes
+        self.layers: list[tuple[Tensor, Tensor]] = []
 
-def joined(caches: Sequence[Any]) -> Any:
-    """All their rows as one cache, the shorter ones padded on the left. Uses the caches up.
+    def path(self, nodes: Sequence[int]) -> DynamicCache | None:
+        """A cache of one row, of these nodes behind each other; None of no nodes."""
+        if not nodes:
+            return None
+        found, at = DynamicCache(), torch.tensor(nodes)
+        for number, (keys, values) in enumerate(self.layers):
+            found.update(keys[None, :, at], values[None, :, at], number)
+        return found
 
-    Raises ValueError for a cache of another kind: one that forgets what it has read, as a sliding window does, or that
-    holds more than keys and values.
-    """
-    first, *_ = caches
-    lengths = [one.get_seq_length() for one in caches]
-    length = max(lengths)
-    short = [length - own for own in lengths]
-    for at, layers in enumerate(zip(*(one.layers for one in caches), strict=True)):
-        if type(layers[0]) is not DynamicLayer:
-            raise ValueError(f"{type(layers[0]).__name__}: probes need a cache of every token's keys and values")
-        keys = with_room([layer.keys for layer in layers], short, length)
-        values = with_room([layer.values for layer in layers], short, length)
-        first.layers[at] = RoomyLayer(keys, values, length)
-        for layer in layers:
-            layer.keys = layer.values = None
-    return first
+    def write(self, start: int, cache: Any, begun: int) -> None:
+        """Take over what a cache of one row holds behind its first begun tokens: the nodes from start on.
+
+        Raises ValueError for a cache of another kind: one that forgets what it has read, as a sliding window does, or
+        that holds more than keys and values.
+        """
+        for number, layer in enumerate(cache.layers):
+            if type(layer) is not DynamicLayer:
+                raise ValueError(f"{type(layer).__name__}: probes need a cache of every token's keys and values")
+            new = [getattr(layer, name)[0, :, begun:] for name in ("keys", "values")]
+            if number == len(self.layers):
+                keys, values = (one.new_empty((one.shape[0], self.nodes, one.shape[-1])) for one in new)
+                self.layers.append((keys, values))
+            for whole, states in zip(self.layers[number], new, strict=True):
+                whole[:, start : start + states.shape[1]] = states
+
+    def rows(self, paths: Sequence[Sequence[int]]) -> DynamicCache:
+        """A cache with room, of a row for each path; a shorter one begins with any node, for a mask to hide."""
+        longest = max(map(len, paths))
+        at = torch.tensor([[0] * (longest - len(path)) + list(path) + [0] * ROOM for path in paths])
+        found = DynamicCache()
+        for keys, values in self.layers:
+            found.layers.append(RoomyLayer(keys[:, at].transpose(0, 1), values[:, at].transpose(0, 1), longest))
+        return found

@@ -7,6 +7,7 @@ adapter, or of a packed weight, becomes one product by the matrix that it amount
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -46,7 +47,7 @@ def replaceable(model: nn.Module) -> list[nn.Module]:
     """Layers to replace, the outermost of those inside of each other, as many as may be copied."""
     found, left = [], MOST_WEIGHTS
     for layer in linear_layers(model):
-        left -= inputs_of(layer) * outputs_of(layer)
+        left -= math.prod(shape_of(layer))
         if left >= 0:
             found.append(layer)
     return found
@@ -72,18 +73,14 @@ def is_linear(module: nn.Module) -> bool:
     return type(module) is not nn.Linear or module.weight.numel() >= MIN_WEIGHTS
 
 
-def bare(module: Any) -> nn.Module:
+def bare(module: Any) -> Any:
     return module.get_base_layer() if isinstance(module, BaseTunerLayer) else module
 
 
-def inputs_of(layer: nn.Module) -> int:
-    layer = bare(layer)
-    return layer.nx if isinstance(layer, Conv1D) else layer.in_features
-
-
-def outputs_of(layer: nn.Module) -> int:
-    layer = bare(layer)
-    return layer.nf if isinstance(layer, Conv1D) else layer.out_features
+def shape_of(layer: nn.Module) -> tuple[int, int]:
+    """(outputs, inputs)."""
+    found = bare(layer)
+    return (found.nf, found.nx) if isinstance(found, Conv1D) else (found.out_features, found.in_features)
 
 
 @torch.no_grad()
@@ -91,9 +88,10 @@ def product(layer: Any) -> Product | None:
     """What the layer computes, by its weight as it is now; None where that is no product by a matrix."""
     if type(layer) is nn.Linear:
         return product_by(layer.weight, layer.bias)
-    bias = layer(torch.zeros(1, inputs_of(layer)))[0]
-    found = product_by((layer(torch.eye(inputs_of(layer))) - bias).T.contiguous(), bias)
-    rows = torch.randn(CHECKED_ROWS, inputs_of(layer), generator=torch.Generator().manual_seed(0))
+    _, inputs = shape_of(layer)
+    bias = layer(torch.zeros(1, inputs))[0]
+    found = product_by((layer(torch.eye(inputs)) - bias).T.contiguous(), bias)
+    rows = torch.randn(CHECKED_ROWS, inputs, generator=torch.Generator().manual_seed(0))
     expected = layer(rows)
     return found if (found(rows) - expected).abs().max() <= SUM_ERROR * expected.abs().max() else None
 

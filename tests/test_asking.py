@@ -2,29 +2,15 @@
 
 import json
 from dataclasses import replace
-from itertools import chain, pairwise
 
 import pytest
 import torch
 from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
-from transformers.cache_utils import DynamicSlidingWindowLayer
 
 from bench import asking, decoding, probing
 from bench.asking import Reply, ask, prompt_ids, question_of, text_losses
 from bench.build import FUSED, WRITTEN_OUT
-from bench.decoding import (
-    BATCH_SIZE,
-    SMALL_BATCH_SIZE,
-    Prefix,
-    batch_size,
-    batches,
-    common_beginning,
-    forward,
-    joined,
-    prefill,
-    slices_of,
-    unshared,
-)
+from bench.decoding import forward
 from bench.evaluate import continuations
 from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
@@ -105,14 +91,6 @@ def test_choices_get_what_a_whole_reading_gives(model):
         assert reply.choice_nats == pytest.approx(read_whole(trainee, item), abs=BATCH_TOLERANCE)
 
 
-def test_beginnings_that_choices_share_are_read_once():
-    assert unshared([[9, 1], [9]]) == [[9, 1]]
-    assert unshared([[9], [9, 1], [9]]) == [[9, 1]]
-    assert unshared([[8], [9, 1]]) == [[9, 1], [8]]
-    assert unshared([[], []]) == [[]]
-    assert unshared([]) == []
-
-
 @pytest.mark.parametrize("choices", [("9.1", "9.11", "9"), ("9", "8"), ("9", "9.11")])
 def test_choices_of_any_length_get_what_a_whole_reading_gives(choices):
     trainee = tiny_trainee()
@@ -178,29 +156,6 @@ def test_an_answer_after_virtual_tokens_ends_at_a_heading(monkeypatch):
 
 
 @pytest.mark.parametrize("model", DECODERS)
-def test_rows_that_were_joined_and_kept_go_on_as_whole_prompts_do(model):
-    """The next token's logits, where an untrained model's likeliest token tells little."""
-    trainee = tiny_trainee(model)
-    trainee.model.eval()
-    prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS[:9]]
-    rows = joined([prefill(trainee, prompts[:4], Prefix()), prefill(trainee, prompts[4:], Prefix())])
-    kept, said = [0, 5, 8], torch.tensor([[70], [71], [72]])
-    rows.keep(kept)
-    logits, _ = forward(trainee, said, torch.nn.functional.pad(rows.mask, (0, 1), value=1), rows.positions, rows.cache)
-    for at, token, row in zip(kept, said, logits[:, -1], strict=True):
-        with torch.no_grad():
-            whole = trainee.model(input_ids=torch.tensor([[*prompts[at], int(token)]])).logits[0, -1]
-        assert torch.allclose(row, whole, atol=BATCH_TOLERANCE)
-
-
-def test_a_cache_that_forgets_is_refused():
-    rows = prefill(tiny_trainee(), [[1, 2, 3]], Prefix())
-    rows.cache.layers[0] = DynamicSlidingWindowLayer(sliding_window=2)
-    with pytest.raises(ValueError, match="SlidingWindowLayer: probes need a cache of every token's keys and values"):
-        joined([rows])
-
-
-@pytest.mark.parametrize("model", DECODERS)
 def test_a_row_that_has_ended_disturbs_none_until_it_leaves(model):
     """Of 20 rows one ends at once and stays: an eighth of them must have ended before any leaves."""
     trainee = tiny_trainee(model)
@@ -211,30 +166,10 @@ def test_a_row_that_has_ended_disturbs_none_until_it_leaves(model):
     assert [reply.text for reply in replies] == [reply.text for reply in alone]
 
 
-def test_choices_need_no_further_positions_than_their_own():
-    """A prompt as long as GPT-2 has positions, beside a shorter one with a longer choice."""
-    trainee = tiny_trainee("tiny_gpt2")
-    longest = trainee.model.config.n_positions
-    rows = prefill(trainee, [[5] * longest, [5] * (longest - 5)], Prefix())
-    told = rows.choice_nats([[[1], [2]], [[1, 2, 3], [4]]])
-    assert [len(nats) for nats in told] == [2, 2]
-    assert all(nats < 0 for row in told for nats in row)
-
-
-def test_a_row_that_has_ended_needs_no_further_positions():
-    """A prompt as long as GPT-2 has positions, beside short ones that are answered at length."""
-    trainee = tiny_trainee("tiny_gpt2")
-    longest = trainee.model.config.n_positions
-    prompts = [[5] * longest, *([number, 6, 7] for number in range(8, 27))]
-    rows = joined([prefill(trainee, prompts[:1], Prefix()), prefill(trainee, prompts[1:], Prefix())])
-    said = rows.greedy(lambda row, tokens: len(tokens) == (20 if row else 1))
-    assert [len(tokens) for tokens in said] == [1] + [20] * 19
-
-
 def test_an_answer_ends_at_the_end_token():
     trainee = tiny_trainee()
     prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
-    first = prefill(trainee, prompts, Prefix()).greedy(lambda row, said: True)
+    first = [continuations(trainee, [prompt], 1, TOKENIZER.eos_token_id)[0] for prompt in prompts]
     tokenizer = byte_tokenizer()
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(first[0][0])
     told = ask(trainee, tokenizer, ITEMS, NEW_TOKENS)
@@ -254,53 +189,6 @@ def test_an_answer_to_a_text_ends_where_the_next_heading_begins(form, answer, en
     said = TOKENIZER(f"{answer}{HEADING}", add_special_tokens=False)["input_ids"]
     assert question.is_answered(said, TOKENIZER.eos_token_id, TOKENIZER) == ends
     assert not question.is_answered(said[:-1], TOKENIZER.eos_token_id, TOKENIZER)
-
-
-def test_a_beginning_is_read_once_where_enough_prompts_have_it():
-    """Every prompt is asked once; the Alpaca prompt is shared, the others (no chat template here) read without."""
-    prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
-    found = [one for batch in batches(tiny_trainee(), prompts, NEW_TOKENS) for one in batch]
-    assert sorted(at for _, chosen in found for at in chosen) == list(range(len(ITEMS)))
-    assert sum(len(chosen) for prefix, chosen in found if prefix.tokens) == 9
-    assert sum(len(chosen) for prefix, chosen in found if not prefix.tokens) == 18
-
-
-def test_a_small_model_is_asked_many_prompts_at_once_on_a_processor(monkeypatch):
-    trainee = tiny_trainee()
-    assert batch_size(trainee) == SMALL_BATCH_SIZE
-    assert batch_size(replace(trainee, device="cuda")) == BATCH_SIZE
-    monkeypatch.setattr(decoding, "SMALL_MODEL", 1000)
-    assert batch_size(trainee) == BATCH_SIZE
-
-
-def test_long_answers_go_on_together(monkeypatch):
-    """Few long ones among many short ones are in one batch, whatever their prompts begin with."""
-    monkeypatch.setattr(decoding, "SMALL_BATCH_SIZE", 64)
-    prompts = [[number % 7, 1, 2, 3] for number in range(200)]
-    new_tokens = [64 if number % 5 == 0 else 8 for number in range(200)]
-    found = [[at for _, chosen in batch for at in chosen] for batch in batches(tiny_trainee(), prompts, new_tokens)]
-    assert sorted(chain(*found)) == list(range(200))
-    assert set(range(0, 200, 5)) <= set(found[0])
-
-
-@pytest.mark.parametrize("lengths", [[1], [3, 3, 3], [1, 2, 40, 41, 90], list(range(20, 120))])
-def test_slices_hold_little_padding(lengths):
-    found = [lengths[run.start : run.stop] for run in slices_of(lengths)]
-    assert list(chain(*found)) == lengths
-    for one, following in pairwise(found):
-        assert (
-            len(one) * one[-1] <= decoding.MAX_PADDING_RATIO * sum(one) or sum(one[:-1]) < decoding.MIN_PREFILL_TOKENS
-        )
-        assert (len(one) + 1) * following[0] > decoding.MAX_PADDING_RATIO * (
-            sum(one) + following[0]
-        )  # else it would be in the one before
-
-
-def test_a_beginning_is_shared_short_of_a_whole_prompt():
-    assert common_beginning([[1, 2, 3], [1, 2, 4, 5]]) == [1, 2]
-    assert common_beginning([[1, 2], [1, 2, 4, 5]]) == [1]
-    assert common_beginning([[1, 2], [1, 2]]) == [1]
-    assert common_beginning([[3], [1, 2]]) == []
 
 
 def test_a_margin_is_against_the_likeliest_other():

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from transformers.cache_utils import DynamicCache
+from transformers.cache_utils import DynamicCache, DynamicSlidingWindowLayer
 
-from bench.caches import ROOM, RoomyLayer, joined, selected
+from bench.caches import ROOM, NodeCache, RoomyLayer
 
 ROWS, HEADS, WIDTH = 3, 2, 4
 LAYERS = 2
+NODES = 5
 
 
 def states(rows, length):
@@ -31,14 +32,36 @@ def same(one, other):
     )
 
 
+def with_room(cache):
+    """The same, each layer with room behind."""
+    found = DynamicCache()
+    for layer in cache.layers:
+        keys, values = (torch.nn.functional.pad(one, (0, 0, 0, ROOM)) for one in (layer.keys, layer.values))
+        found.layers.append(RoomyLayer(keys, values, layer.get_seq_length()))
+    return found
+
+
+def node_cache():
+    """Nodes written in two runs, the second behind two of the first; and the keys and values of each."""
+    first, second = cache_of(1, 3), cache_of(1, 4)
+    found = NodeCache(NODES)
+    found.write(0, first, 0)
+    found.write(3, second, 2)
+    nodes = [
+        tuple(torch.cat([one[0], other[0, :, 2:]], dim=1) for one, other in zip(*pair, strict=True))
+        for pair in zip(contents(first), contents(second), strict=True)
+    ]
+    return found, nodes
+
+
 def test_a_cache_with_room_holds_what_transformers_own_does():
     """Through more tokens than there is room for, and a choice of rows on the way."""
-    own, ours = cache_of(ROWS, 5), DynamicCache()
-    for layer in own.layers:
-        ours.layers.append(RoomyLayer(layer.keys, layer.values, 5))
+    own = cache_of(ROWS, 5)
+    ours = with_room(own)
     for token in range(2 * ROOM + 3):
         if token == 4:
-            own, ours = selected(own, [2, 0]), selected(ours, [2, 0])
+            own.batch_select_indices(torch.tensor([2, 0]))
+            ours.batch_select_indices(torch.tensor([2, 0]))
         for layer in range(LAYERS):
             new = states(len(own.layers[0].keys), 1), states(len(own.layers[0].keys), 1)
             given = ours.update(*new, layer)
@@ -49,31 +72,35 @@ def test_a_cache_with_room_holds_what_transformers_own_does():
 
 def test_room_is_used():
     """A token is written where the others lie, and copies none of them."""
-    cache = joined([cache_of(ROWS, 5)])
+    cache = with_room(cache_of(ROWS, 5))
     first = cache.layers[0].keys.data_ptr()
     for _ in range(ROOM):
         cache.update(states(ROWS, 1), states(ROWS, 1), 0)
     assert cache.layers[0].keys.data_ptr() == first
 
 
-def test_joined_caches_end_together_and_the_short_begin_with_zeros():
-    long, short = cache_of(2, 5), cache_of(1, 3)
-    parts = contents(long), contents(short)
-    found = joined([long, short])
-    for layer, (keys, values), (short_keys, short_values) in zip(found.layers, *parts, strict=True):
-        for held, one, other in ((layer.keys, keys, short_keys), (layer.values, values, short_values)):
-            assert held.shape == (3, HEADS, 5, WIDTH)
-            assert torch.equal(held[:2], one)
-            assert torch.equal(held[2:, :, 2:], other)
-            assert not held[2:, :, :2].any()
+def test_a_path_is_a_cache_of_its_nodes():
+    cache, nodes = node_cache()
+    found = cache.path([0, 2, 4])
+    assert same(contents(found), [(keys[None, :, [0, 2, 4]], values[None, :, [0, 2, 4]]) for keys, values in nodes])
+    found.update(states(1, 1), states(1, 1), 0)
+    assert found.get_seq_length() == 4
+    assert cache.path([]) is None
 
 
-@pytest.mark.parametrize("roomy", [False, True])
-def test_choosing_rows_leaves_the_cache_as_it_is(roomy):
-    cache = joined([cache_of(ROWS, 5)]) if roomy else cache_of(ROWS, 5)
-    before = contents(cache)
-    chosen = selected(cache, [1, 1])
-    chosen.update(states(2, 1), states(2, 1), 0)
-    assert same(contents(cache), before)
-    assert torch.equal(chosen.layers[0].keys[:, :, :5], before[0][0][[1, 1]])
-    assert torch.equal(chosen.layers[1].values, before[1][1][[1, 1]])
+def test_rows_end_together():
+    cache, nodes = node_cache()
+    found = cache.rows([[0, 1, 3], [4]])
+    assert found.get_seq_length() == 3
+    for layer, pair in zip(found.layers, nodes, strict=True):
+        for held, of_nodes in zip((layer.keys, layer.values), pair, strict=True):
+            assert held.shape == (2, HEADS, 3, WIDTH)
+            assert torch.equal(held[0], of_nodes[:, [0, 1, 3]])
+            assert torch.equal(held[1, :, 2:], of_nodes[:, [4]])
+
+
+def test_a_cache_that_forgets_is_refused():
+    cache = cache_of(1, 3)
+    cache.layers[1] = DynamicSlidingWindowLayer(sliding_window=2)
+    with pytest.raises(ValueError, match="SlidingWindowLayer: probes need a cache of every token's keys and values"):
+        NodeCache(3).write(0, cache, 0)

@@ -1,0 +1,53 @@
+"""Prefix trees of token sequences: what several of them begin with stands there once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+ROOT = -1  # the parent of what a sequence begins with
+
+
+@dataclass(frozen=True)
+class PrefixTree:
+    """Nodes in preorder, each a token behind its ancestors': the ancestors of a run of nodes are in it or its first's.
+
+    depths: how many ancestors a node has. ends: the last node of each sequence, in the order that they were given in.
+    """
+
+    tokens: list[int] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+    def path(self, node: int) -> list[int]:
+        """The node and its ancestors, the first one first."""
+        found = []
+        while node != ROOT:
+            found.append(node)
+            node = self.parents[node]
+        return found[::-1]
+
+    def add(self, token: int, parent: int) -> int:
+        self.tokens.append(token)
+        self.parents.append(parent)
+        self.depths.append(0 if parent == ROOT else self.depths[parent] + 1)
+        return len(self.tokens) - 1
+
+
+def prefix_tree(sequences: Sequence[list[int]]) -> PrefixTree:
+    """The tree of these sequences, none of them empty."""
+    tree = PrefixTree(ends=[ROOT] * len(sequences))
+    before: list[int] = []
+    path: list[int] = []
+    for at in sorted(range(len(sequences)), key=lambda at: sequences[at]):  # alphabetically, which makes it preorder
+        sequence = sequences[at]
+        del path[shared(before, sequence) :]
+        for token in sequence[len(path) :]:
+            path.append(tree.add(token, path[-1] if path else ROOT))
+        tree.ends[at], before = path[-1], sequence
+    return tree
+
+
+def shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    same = (at for at, (token, its) in enumerate(zip(one, other, strict=False)) if token != its)
+    return next(same, min(len(one), len(other)))

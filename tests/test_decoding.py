@@ -1,0 +1,122 @@
+"""Reading prefix trees with a tiny model and answering behind them: what whole prompts give, read one at a time."""
+
+from dataclasses import replace
+from itertools import chain
+
+import pytest
+import torch
+from tiny_trainees import tiny_trainee
+
+from bench import decoding
+from bench.build import FUSED, attention_by
+from bench.decoding import BATCH_SIZE, SMALL_BATCH_SIZE, batch_size, batches, forward, read
+from bench.prefix_tree import prefix_tree
+
+DECODERS = ["tiny_llama", "tiny_gpt2"]
+BATCH_TOLERANCE = 1e-4  # float32 sums in another order
+# of all kinds: alike from the start, one the beginning of another, alone, and twice
+PROMPTS = [[9, 8, 7, 6, 5], [9, 8, 7], [9, 8, 4, 3, 2, 1], [30, 31], [9, 8, 7, 6, 5], [9, 40, 41, 42, 43, 44, 45, 46]]
+
+
+def ready(model="tiny_llama"):
+    trainee = tiny_trainee(model)
+    trainee.model.eval()
+    return trainee
+
+
+def read_of(trainee, sequences, asked):
+    """The reading of the sequences' tree, and the nodes that they end at."""
+    tree = prefix_tree(sequences)
+    with attention_by(trainee.model, FUSED):
+        return read(trainee, tree, dict.fromkeys(tree.ends, asked)), tree.ends
+
+
+@torch.no_grad()
+def whole(trainee, prompt):
+    """The next token's logits, by whatever attention the model trains with."""
+    return trainee.model(input_ids=torch.tensor([prompt])).logits[0, -1]
+
+
+@pytest.mark.parametrize("nodes", [1, 3, 128])
+@pytest.mark.parametrize("model", DECODERS)
+def test_a_tree_is_read_as_its_sequences_are(model, nodes, monkeypatch):
+    monkeypatch.setattr(decoding, "NODES_ON_PROCESSOR", nodes)
+    trainee = ready(model)
+    reading, ends = read_of(trainee, PROMPTS, [50, 51])
+    for prompt, end in zip(PROMPTS, ends, strict=True):
+        logits = whole(trainee, prompt)
+        assert reading.likeliest[end] == int(logits.argmax())
+        told = [reading.nats[end, token] for token in (50, 51)]
+        assert told == pytest.approx(logits.log_softmax(-1)[[50, 51]].tolist(), abs=BATCH_TOLERANCE)
+
+
+def test_no_token_is_read_twice(monkeypatch):
+    """Nor is a padding: as many ids are read as the prompts have different beginnings."""
+    counts = []
+
+    def counted(trainee, ids, *more):
+        counts.append(ids.numel())
+        return forward(trainee, ids, *more)
+
+    monkeypatch.setattr(decoding, "forward", counted)
+    monkeypatch.setattr(decoding, "NODES_ON_PROCESSOR", 4)
+    read_of(ready(), PROMPTS, [])
+    assert set(counts[:-1]) == {4}
+    assert sum(counts) == len({tuple(prompt[: at + 1]) for prompt in PROMPTS for at in range(len(prompt))})
+
+
+def test_attention_that_takes_no_mask_of_branches_is_refused():
+    trainee = ready()
+    with pytest.raises(ValueError, match="eager attention would misread a tree's mask: read it by sdpa"):
+        read(trainee, prefix_tree(PROMPTS), {})
+
+
+@pytest.mark.parametrize("model", DECODERS)
+def test_rows_that_were_kept_go_on_as_whole_prompts_do(model):
+    """The next token's logits, where an untrained model's likeliest token tells little."""
+    trainee = ready(model)
+    reading, ends = read_of(trainee, PROMPTS, [])
+    rows = reading.go_on(ends)
+    kept, said = [0, 3, 5], torch.tensor([[70], [71], [72]])
+    rows.keep(kept)
+    mask = torch.nn.functional.pad(rows.mask, (0, 1), value=1)
+    logits, _ = forward(trainee, said, mask, rows.positions[:, None], rows.cache, 1)
+    for at, token, row in zip(kept, said, logits[:, -1], strict=True):
+        assert torch.allclose(row, whole(trainee, [*PROMPTS[at], int(token)]), atol=BATCH_TOLERANCE)
+
+
+def test_choices_need_no_further_positions_than_their_own():
+    """A prompt as long as GPT-2 has positions, beside a shorter one with something behind it."""
+    trainee = ready("tiny_gpt2")
+    longest = trainee.model.config.n_positions
+    reading, ends = read_of(trainee, [[5] * longest, [6] * (longest - 2), [6] * (longest - 2) + [1, 2]], [3])
+    assert all(reading.nats[end, 3] < 0 for end in ends)
+
+
+def test_a_row_that_has_ended_needs_no_further_positions():
+    """A prompt as long as GPT-2 has positions, beside short ones that are answered at length."""
+    trainee = ready("tiny_gpt2")
+    prompts = [[5] * trainee.model.config.n_positions, *([number, 6, 7] for number in range(8, 27))]
+    reading, ends = read_of(trainee, prompts, [])
+    said = reading.go_on(ends).greedy(lambda row, tokens: len(tokens) == (20 if row else 1))
+    assert [len(tokens) for tokens in said] == [1] + [20] * 19
+
+
+def test_a_small_model_is_asked_many_prompts_at_once_on_a_processor(monkeypatch):
+    trainee = tiny_trainee()
+    assert batch_size(trainee) == SMALL_BATCH_SIZE
+    assert batch_size(replace(trainee, device="cuda")) == BATCH_SIZE
+    monkeypatch.setattr(decoding, "SMALL_MODEL", 1000)
+    assert batch_size(trainee) == BATCH_SIZE
+
+
+def test_long_answers_go_on_together(monkeypatch):
+    """Few long ones among many short ones are in one batch, whatever their prompts begin with."""
+    monkeypatch.setattr(decoding, "SMALL_BATCH_SIZE", 64)
+    prompts = [[number % 7, 1, 2, 3] for number in range(200)]
+    new_tokens = [64 if number % 5 == 0 else 8 for number in range(200)]
+    found = list(batches(tiny_trainee(), prompts, new_tokens))
+    assert sorted(chain(*found)) == list(range(200))
+    assert set(range(0, 200, 5)) <= set(found[0])
+    alike = [prompts[at][0] for at in found[1]]
+    assert alike == sorted(alike)
