@@ -23,7 +23,7 @@ BATCH_SIZE = 64  # rows decoded together
 SMALL_BATCH_SIZE = 256
 SMALL_MODEL = 2 * 10**8  # parameters
 LEAVING_SHARE = 1 / 8  # of a batch, so many rows have ended before they leave it: the others are copied then
-NODES_ON_PROCESSOR = 128  # read together: products are no quicker of more, and attention looks at all of them
+NODES_ON_PROCESSOR = 256  # read together: products are no quicker of more, and attention looks at all of them
 NODES_ON_CARD = 1024
 
 StoppingCriterion = Callable[[int, list[int]], bool]  # row and its new tokens -> whether that is all
