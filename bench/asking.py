@@ -88,7 +88,7 @@ def question_of(item: Item, tokenizer: Any, vocabulary: int, new_tokens: int) ->
 
 @contextlib.contextmanager
 def reading_only(trainee: Trainee) -> Iterator[None]:
-    """Within, the model computes in the ways that are the quicker where nothing trains."""
+    """Within, a model is asked: it computes in the ways that are the quicker where nothing trains."""
     trainee.model.eval()
     plain = trainee.recipe.precision == "float32"  # autocast, in which others compute, knows nothing of oneDNN's way
     products = linear_layers_by_onednn(trainee.model) if plain else contextlib.nullcontext()
@@ -97,18 +97,16 @@ def reading_only(trainee: Trainee) -> Iterator[None]:
 
 
 def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: Sequence[int]) -> list[Reply]:
-    """Every item's reply, in the items' order, its answer of at most so many new tokens."""
-    trainee.model.eval()
+    """Every item's reply, in the items' order, its answer of at most so many new tokens; within reading_only."""
     vocabulary = trainee.batching.vocabulary
     questions = [question_of(item, tokenizer, vocabulary, most) for item, most in zip(items, new_tokens, strict=True)]
     end = tokenizer.eos_token_id % vocabulary
     if not trainee.method.packs:  # virtual tokens stand where the cache of a prompt would
         return [ask_alone(trainee, tokenizer, question, end) for question in questions]
     replies: dict[int, Reply] = {}
-    with attention_by(trainee.model, FUSED):
-        for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
-            told = ask_batch(trainee, tokenizer, [questions[at] for at in batch], end)
-            replies |= zip(batch, told, strict=True)
+    for batch in batches(trainee, [question.prompt for question in questions], new_tokens):
+        told = ask_batch(trainee, tokenizer, [questions[at] for at in batch], end)
+        replies |= zip(batch, told, strict=True)
     return [replies[at] for at in range(len(items))]
 
 
@@ -124,7 +122,7 @@ def ask_batch(trainee: Trainee, tokenizer: Any, questions: Sequence[Question], e
         for last, (_, choice) in zip(behind, owners, strict=True)
     ]
     asked: dict[int, set[int]] = {node: set() for node in prompts}
-    for node, token in chain(*steps):
+    for node, token in chain.from_iterable(steps):
         asked.setdefault(node, set()).add(token)
     reading = read(trainee, tree, asked)
     nats: list[list[float]] = [[] for _ in questions]

@@ -90,10 +90,14 @@ class NodeCache:
                 whole[:, start : start + states.shape[1]] = states
 
     def rows(self, paths: Sequence[Sequence[int]]) -> DynamicCache:
-        """A cache with room, of a row for each path; a shorter one begins with any node, for a mask to hide."""
+        """A cache with room, of a row for each path; a shorter one begins with any node, for a mask to hide.
+
+        Uses the nodes up: both together would take twice the memory where little is shared.
+        """
         longest = max(map(len, paths))
         at = torch.tensor([[0] * (longest - len(path)) + list(path) + [0] * ROOM for path in paths])
         found = DynamicCache()
-        for keys, values in self.layers:
+        while self.layers:
+            keys, values = self.layers.pop(0)
             found.layers.append(RoomyLayer(keys[:, at].transpose(0, 1), values[:, at].transpose(0, 1), longest))
         return found

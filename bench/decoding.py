@@ -1,8 +1,8 @@
 """Reading prompts and answering them greedily, many at once, in the worker.
 
-Reading is the dear part on a processor, so nothing is read twice and no padding is read at all: prompts, and whatever
-goes on behind them, are read as one prefix tree, a run of its nodes at a time. Only the caches of what is to be
-answered are padded, to be decoded together. Rows whose answers have ended leave the batch.
+Reading is the dear part on a processor, so of a batch nothing is read twice, and no padding: prompts, and whatever goes
+on behind them, are read as one prefix tree, a run of its nodes at a time. Only the caches of what is to be answered are
+padded, to be decoded together. Rows whose answers have ended leave the batch.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ def forward(
     return found.logits.float().cpu(), found.past_key_values
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reading:
     """A prefix tree as a model reads it.
 
@@ -59,7 +59,7 @@ class Reading:
     nats: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def go_on(self, nodes: Sequence[int]) -> "Rows":
-        """A row behind each of these nodes, its next token the likeliest."""
+        """A row behind each of these nodes, its next token the likeliest; uses the cache up."""
         paths = [self.tree.path(node) for node in nodes]
         lengths = torch.tensor([len(path) for path in paths])
         longest = int(lengths.max())

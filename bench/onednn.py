@@ -3,7 +3,7 @@
 torch's product of float32 (MKL's) puts a weight into the order that it computes in whenever it is called, which takes
 long beside a product with few rows. Here that is done once for each layer, by the operators that torch.compile puts in
 the place of frozen linear layers for batches of any size; to compile a model itself takes minutes. A layer with an
-adapter, or of a packed weight, becomes one product by the matrix that it amounts to.
+adapter, or of a 4-bit weight, becomes one product by the matrix that it amounts to.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-MIN_WEIGHTS = 2**18  # of a plain layer; of fewer, a call of oneDNN's takes as long or longer
-MOST_WEIGHTS = 2**30  # of all layers together: their copies take 4 GiB
+MIN_WEIGHTS = 2**18  # of a plain nn.Linear; of fewer, a call of oneDNN's takes as long or longer
+MOST_WEIGHTS = 2**30  # of all layers together: their copies take 4 GiB; making one takes about four of it for a moment
 CHECKED_ROWS = 4
 SUM_ERROR = 1e-5  # of what a layer gives, relative to the largest of it: float32 sums in another order stay below
 
@@ -44,25 +44,27 @@ def linear_layers_by_onednn(model: Any) -> Iterator[None]:
 
 
 def replaceable(model: nn.Module) -> list[nn.Module]:
-    """Layers to replace, the outermost of those inside of each other, as many as may be copied."""
+    """The layers that may be replaced, but for those whose copies there is no more room for."""
     found, left = [], MOST_WEIGHTS
-    for layer in linear_layers(model):
-        left -= math.prod(shape_of(layer))
-        if left >= 0:
+    for layer in dict.fromkeys(outermost(model)):  # once where it stands in two places
+        size = math.prod(shape_of(layer))
+        if size <= left:
             found.append(layer)
+            left -= size
     return found
 
 
-def linear_layers(module: nn.Module) -> Iterator[nn.Module]:
-    if is_linear(module):
+def outermost(module: nn.Module) -> Iterator[nn.Module]:
+    """Layers that may be replaced, none of them inside of another."""
+    if may_be_replaced(module):
         yield module
     else:
         for child in module.children():
-            yield from linear_layers(child)
+            yield from outermost(child)
 
 
-def is_linear(module: nn.Module) -> bool:
-    """Whether it is a linear layer, or peft's around one, of float32 or packed, that is worth replacing.
+def may_be_replaced(module: nn.Module) -> bool:
+    """Whether it is a linear layer, or peft's around one, of float32 or 4 bits on a processor, and worth replacing.
 
     Not one with a forward of its own, as accelerate's hooks give it.
     """
@@ -85,14 +87,19 @@ def shape_of(layer: nn.Module) -> tuple[int, int]:
 
 @torch.no_grad()
 def product(layer: Any) -> Product | None:
-    """What the layer computes, by its weight as it is now; None where that is no product by a matrix."""
+    """What the layer computes, by its weight as it is now; None where that is no product by a matrix.
+
+    Of a layer that is none, nothing inside is replaced either.
+    """
     if type(layer) is nn.Linear:
         return product_by(layer.weight, layer.bias)
     _, inputs = shape_of(layer)
-    bias = layer(torch.zeros(1, inputs))[0]
-    found = product_by((layer(torch.eye(inputs)) - bias).T.contiguous(), bias)
+    bias = layer.forward(torch.zeros(1, inputs))[0]  # not by a call, whose hooks see what replaces it too
+    columns = layer.forward(torch.eye(inputs))
+    columns -= bias
+    found = product_by(columns.T.contiguous(), bias)
     rows = torch.randn(CHECKED_ROWS, inputs, generator=torch.Generator().manual_seed(0))
-    expected = layer(rows)
+    expected = layer.forward(rows)
     return found if (found(rows) - expected).abs().max() <= SUM_ERROR * expected.abs().max() else None
 
 

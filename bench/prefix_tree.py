@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 ROOT = -1  # the parent of what a sequence begins with
 
 
-@dataclass(frozen=True)
+@dataclass
 class PrefixTree:
     """Nodes in preorder, each a token behind its ancestors': the ancestors of a run of nodes are in it or its first's.
 

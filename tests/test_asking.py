@@ -8,7 +8,7 @@ import torch
 from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
 
 from bench import asking, decoding, probing
-from bench.asking import Reply, ask, prompt_ids, question_of, text_losses
+from bench.asking import Reply, prompt_ids, question_of, reading_only, text_losses
 from bench.build import FUSED, WRITTEN_OUT
 from bench.decoding import forward
 from bench.evaluate import continuations
@@ -59,6 +59,11 @@ def toy_families():
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path))
     return tmp_path / "probes"
+
+
+def ask(trainee, *asked):
+    with reading_only(trainee):
+        return asking.ask(trainee, *asked)
 
 
 @pytest.mark.parametrize("model", DECODERS)

@@ -92,6 +92,8 @@ def test_rows_end_together():
     cache, nodes = node_cache()
     found = cache.rows([[0, 1, 3], [4]])
     assert found.get_seq_length() == 3
+    assert {layer.whole[0].shape[-2] for layer in found.layers} == {3 + ROOM}
+    assert not cache.layers
     for layer, pair in zip(found.layers, nodes, strict=True):
         for held, of_nodes in zip((layer.keys, layer.values), pair, strict=True):
             assert held.shape == (2, HEADS, 3, WIDTH)

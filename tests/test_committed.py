@@ -17,6 +17,19 @@ RUNS = RESULTS / "runs"
 SMOKE = [case for case in all_cases(Selection()) if case.device == "cpu" and is_smoke(case, Selection())]
 
 
+TEXTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", RESULTS / "README.md"]
+NAMED = sorted(
+    {name for text in TEXTS for name in re.findall(r"\bruns/([a-z0-9_-]+)", text.read_text(encoding="utf-8"))}
+)
+
+
+@pytest.mark.parametrize("run", NAMED)
+def test_a_run_that_a_text_names_is_there(run):
+    """git leaves runs out until one is added by force."""
+    assert (RUNS / run / "run.json").exists()
+    assert read_records(RUNS / run / "records.jsonl")[0]
+
+
 def test_readme_has_tables():
     assert [command.split()[1] for command, _ in TABLES] == ["smoke", "h200", "numbers", "pos-full", "support-settings"]
 

@@ -5,15 +5,17 @@ from itertools import chain
 
 import pytest
 import torch
-from tiny_trainees import tiny_trainee
+from tiny_trainees import tiny_recipe, tiny_trainee
 
 from bench import decoding
 from bench.build import FUSED, attention_by
 from bench.decoding import BATCH_SIZE, SMALL_BATCH_SIZE, batch_size, batches, forward, read
+from bench.precision import autocast
 from bench.prefix_tree import prefix_tree
 
 DECODERS = ["tiny_llama", "tiny_gpt2"]
 BATCH_TOLERANCE = 1e-4  # float32 sums in another order
+ROUNDING_TOLERANCE = 0.03  # bfloat16 has 8 bits, and the logits are of a few units
 # of all kinds: alike from the start, one the beginning of another, alone, and twice
 PROMPTS = [[9, 8, 7, 6, 5], [9, 8, 7], [9, 8, 4, 3, 2, 1], [30, 31], [9, 8, 7, 6, 5], [9, 40, 41, 42, 43, 44, 45, 46]]
 
@@ -48,6 +50,18 @@ def test_a_tree_is_read_as_its_sequences_are(model, nodes, monkeypatch):
         assert reading.likeliest[end] == int(logits.argmax())
         told = [reading.nats[end, token] for token in (50, 51)]
         assert told == pytest.approx(logits.log_softmax(-1)[[50, 51]].tolist(), abs=BATCH_TOLERANCE)
+
+
+def test_a_tree_is_read_in_bfloat16_as_its_sequences_are(monkeypatch):
+    """What trains itself is kept in float32 and computed in bfloat16."""
+    monkeypatch.setattr(decoding, "NODES_ON_PROCESSOR", 3)
+    trainee = tiny_trainee(method="full", recipe=tiny_recipe(method="full", precision="bfloat16"))
+    trainee.model.eval()
+    reading, ends = read_of(trainee, PROMPTS, [50])
+    for prompt, end in zip(PROMPTS, ends, strict=True):
+        with autocast(trainee.recipe, trainee.device):
+            logits = whole(trainee, prompt).float()
+        assert reading.nats[end, 50] == pytest.approx(float(logits.log_softmax(-1)[50]), abs=ROUNDING_TOLERANCE)
 
 
 def test_no_token_is_read_twice(monkeypatch):

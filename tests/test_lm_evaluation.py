@@ -4,7 +4,7 @@ import pytest
 from tiny_trainees import tiny_trainee
 
 from bench import lm_evaluation
-from bench.asking import ask
+from bench.asking import ask, reading_only
 from bench.lm_evaluation import TASKS_FOLDER, check_names, evaluate
 from bench.probes import OWN, PROBES, TEXT
 from bench.probes.export import LM_EVAL_FAMILIES
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # lm-eval's imports warn of w
 def test_accuracy_is_ours_on_the_same_items(family):
     trainee, tokenizer = tiny_trainee(), byte_tokenizer()
     items = [item for item in PROBES[family].items if item.form == TEXT]
-    replies = ask(trainee, tokenizer, items, new_tokens=[1] * len(items))
+    with reading_only(trainee):
+        replies = ask(trainee, tokenizer, items, new_tokens=[1] * len(items))
     right = [reply.margin(item) > 0 for item, reply in zip(items, replies, strict=True)]
     found, reasons = evaluate(trainee, tokenizer, [f"{OWN}{family}"])
     assert reasons == []

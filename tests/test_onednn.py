@@ -3,12 +3,14 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from tiny_trainees import bare_trainee, tiny_recipe, tiny_trainee
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from bench import onednn
 from bench.asking import ask, reading_only, text_losses
+from bench.build import FUSED, attention_by
 from bench.methods import NF4
 from bench.onednn import linear_layers_by_onednn
 from bench.packing import packed_linear
@@ -160,7 +162,7 @@ def test_as_many_layers_are_copied_as_there_is_room_for(monkeypatch):
         assert computed_by_onednn(model) == ["large"]
     monkeypatch.setattr(onednn, "MOST_WEIGHTS", 1024 * 256 - 1)
     with linear_layers_by_onednn(model):
-        assert computed_by_onednn(model) == []
+        assert computed_by_onednn(model) == ["small"]
 
 
 @needs_onednn
@@ -200,19 +202,65 @@ def test_without_onednn_nothing_changes(monkeypatch):
         assert computed_by_onednn(model) == []
 
 
-@needs_onednn
-@pytest.mark.parametrize("method", ["lora_all", "dora", "ia3", "qlora", "prefix", "full", "head"])
-@pytest.mark.parametrize("model", ["tiny_llama", "tiny_gpt2"])
-def test_a_model_replies_as_before(model, method, monkeypatch):
-    """A tied head, LoRA and other adapters inside of whole models, their weights moved as training does."""
-    monkeypatch.setattr(onednn, "MIN_WEIGHTS", 1)
+def moved(model, method):
+    """A trainee whose trained weights are others than at the start, ready to be asked."""
     trainee = tiny_trainee(model, method, tiny_recipe(model, method))
     torch.manual_seed(0)
     for parameter in trainee.model.parameters():
         if parameter.requires_grad:
             parameter.data += 0.02 * torch.randn_like(parameter)
+    trainee.model.eval()
+    return trainee
+
+
+@needs_onednn
+@pytest.mark.parametrize("method", ["lora_all", "dora", "adalora", "vera", "hira", "pissa", "ia3", "qlora", "qdora"])
+@pytest.mark.parametrize("model", ["tiny_llama", "tiny_gpt2"])
+def test_every_layer_of_an_adapter_is_replaced(model, method):
+    """With it what is inside, a packed weight or one that GPT-2 keeps transposed."""
+    trainee = moved(model, method)
+    with linear_layers_by_onednn(trainee.model):
+        layers = [module for module in trainee.model.modules() if isinstance(module, BaseTunerLayer)]
+        assert layers
+        assert all("forward" in vars(layer) for layer in layers)
+
+
+@needs_onednn
+def test_a_layer_in_8_bits_quantises_what_it_reads_and_is_left_alone():
+    trainee = moved("tiny_llama", "lora_int8")
+    with linear_layers_by_onednn(trainee.model):
+        assert computed_by_onednn(trainee.model) == []
+
+
+@needs_onednn
+def test_a_hook_is_applied_once():
+    model = adapted()
+    model.base_model.model.large.register_forward_hook(lambda module, read, gave: 2 * gave)
+    before = given(model)
+    with linear_layers_by_onednn(model):
+        assert "large" in computed_by_onednn(model)
+        assert torch.allclose(given(model), before, atol=2 * SUM_TOLERANCE)
+
+
+@needs_onednn
+def test_a_layer_in_two_places_is_replaced_once():
+    model = Model()
+    model.again = model.large
+    with linear_layers_by_onednn(model):
+        assert computed_by_onednn(model) == ["large"]
+    assert computed_by_onednn(model) == []
+
+
+@needs_onednn
+@pytest.mark.parametrize("method", ["lora_all", "dora", "ia3", "qlora", "prefix", "full", "head"])
+@pytest.mark.parametrize("model", ["tiny_llama", "tiny_gpt2"])
+def test_a_model_replies_as_before(model, method, monkeypatch):
+    """A tied head, LoRA and other adapters inside of whole models."""
+    monkeypatch.setattr(onednn, "MIN_WEIGHTS", 1)
+    trainee = moved(model, method)
     texts, most = ["Rain fell.", "It rained for a long time."], [4] * len(ITEMS)
-    before, losses = ask(trainee, TOKENIZER, ITEMS, most), text_losses(trainee, TOKENIZER, texts)
+    with attention_by(trainee.model, FUSED):
+        before, losses = ask(trainee, TOKENIZER, ITEMS, most), text_losses(trainee, TOKENIZER, texts)
     with reading_only(trainee):
         assert computed_by_onednn(trainee.model)
         after, losses_after = ask(trainee, TOKENIZER, ITEMS, most), text_losses(trainee, TOKENIZER, texts)
