@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -28,6 +29,7 @@ LIGHT = (
     "commands", "__main__",
 )  # fmt: skip
 IN_A_WORKER = {"predict/trace.py", "predict/fake.py", "predict/as_cuda.py"}  # the heavy part of a light layer
+TURNS = 5
 MOST_TIMES = 2  # as long as pytest takes over as many tests that do nothing; 1.3 to 1.5 were seen
 BARE = "import pytest\n@pytest.mark.parametrize('number', range({tests}))\ndef test_nothing(number): pass\n"
 COLLECT = """
@@ -80,9 +82,9 @@ def collected(folder, tests):
 
 
 @pytest.fixture(scope="module")
-def collections():
-    """What three collections of the suites say."""
-    return [collected(ROOT, "suites") for _ in range(3)]
+def collection():
+    """What a collection of the suites says."""
+    return collected(ROOT, "suites")
 
 
 def test_every_module_has_a_layer():
@@ -106,21 +108,21 @@ def test_nothing_is_imported_relatively():
     assert not [path for path in FILES if any(name.startswith(".") for name in imported(path))]
 
 
-def test_suites_collect(collections):
-    assert [one["code"] for one in collections] == [0, 0, 0]
+def test_suites_collect(collection):
+    assert collection["code"] == 0
 
 
-def test_suites_have_at_least_80_cases(collections):
-    assert len(set(collections[0]["ids"])) >= 80
+def test_suites_have_at_least_80_cases(collection):
+    assert len(set(collection["ids"])) >= 80
 
 
-def test_collecting_takes_little_longer_than_pytest_itself_does(collections, tmp_path):
-    """A ratio, for machines differ: one took 1.5 to 2.3 s over 4,456 tests."""
-    (tmp_path / "test_bare.py").write_text(BARE.format(tests=collections[0]["tests"]), encoding="utf-8")
-    bare = [collected(tmp_path, "test_bare.py") for _ in range(3)]
-    assert bare[0]["tests"] == collections[0]["tests"]
-    assert min(one["seconds"] for one in collections) <= MOST_TIMES * min(one["seconds"] for one in bare)
+def test_collecting_takes_little_longer_than_pytest_itself_does(collection, tmp_path):
+    """A ratio, for machines differ: one took 1.5 to 2.3 s over 4,456 tests. In turns, for a machine is not always alike."""
+    (tmp_path / "test_bare.py").write_text(BARE.format(tests=collection["tests"]), encoding="utf-8")
+    turns = [(collected(ROOT, "suites"), collected(tmp_path, "test_bare.py")) for _ in range(TURNS)]
+    assert {bare["tests"] for _, bare in turns} == {collection["tests"]}
+    assert median(own["seconds"] / bare["seconds"] for own, bare in turns) <= MOST_TIMES
 
 
-def test_collecting_imports_nothing_heavy(collections):
-    assert HEAVY & {name.split(".")[0] for name in collections[0]["modules"]} == set()
+def test_collecting_imports_nothing_heavy(collection):
+    assert HEAVY & {name.split(".")[0] for name in collection["modules"]} == set()

@@ -4,17 +4,20 @@ Quality comes with counts for each held-out example, so that it can be resampled
 spread over steps; bytes and parameters repeat, and one run tells them.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from bench.claims.evidence import Stored
 from bench.record import Record
 
-Counts = Callable[[Stored], np.ndarray]
+if TYPE_CHECKING:  # pytest collects without numpy
+    import numpy as np
+
+    Counts = Callable[[Stored], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def rise(record: Record) -> float | None:
 
 def span_counts(stored: Stored) -> np.ndarray:
     """(sentences, 3): spans of the gold tags, of the predicted ones, and those that agree, as seqeval counts them."""
+    import numpy as np
     from seqeval.metrics.sequence_labeling import get_entities
 
     names = stored.record.tables["confusion"]["labels"]
@@ -87,6 +91,8 @@ def span_counts(stored: Stored) -> np.ndarray:
 
 def tag_counts(stored: Stored) -> np.ndarray:
     """(sentences, 2): tags, and those that are right."""
+    import numpy as np
+
     return np.array(
         [
             (len(e["gold"]), sum(a == b for a, b in zip(e["gold"], e["predicted"], strict=True)))
@@ -98,6 +104,7 @@ def tag_counts(stored: Stored) -> np.ndarray:
 
 def token_counts(key: str) -> Counts:
     """(examples, 2): tokens that are scored, and their loss or how many are right."""
+    import numpy as np
 
     def counts(stored: Stored) -> np.ndarray:
         return np.array([(e.get("tokens", len(e.get("gold", ()))), e[key]) for e in stored.examples], dtype=float)

@@ -11,10 +11,9 @@ losses of every step are tested for falling. one_seed = true: a quality of a sin
 method, which takes two seeds or more.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from bench.case import Case, parse_case
 from bench.claims import statistics
@@ -207,11 +206,13 @@ def decided(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
     if estimate.error == 0:
         holds = satisfied(estimate.value, claim.value, claim.comparator, claim.tolerance)
         return (CONFIRMED if holds else REFUTED), None
-    if np.isinf(estimate.error):
+    if math.isinf(estimate.error):
         return INCONCLUSIVE, None  # seen once: no test can be made
     low, high = bounds(claim)
     inside = max(estimate.p_above(low), estimate.p_below(high))
-    outside = min(1.0, min(estimate.p_below(low), estimate.p_above(high)) * (1 if np.isinf([low, high]).any() else 2))
+    outside = min(
+        1.0, min(estimate.p_below(low), estimate.p_above(high)) * (1 if math.isinf(low) or math.isinf(high) else 2)
+    )
     if inside < ALPHA:
         return CONFIRMED, inside
     if outside < ALPHA:

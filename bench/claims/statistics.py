@@ -3,14 +3,19 @@
 Counts of examples are arrays (examples, columns); a metric is a function of the columns' sums.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # pytest collects without numpy, a tenth of a second to import, and scipy.stats, half a second
+    import numpy as np
 
-# scipy.stats takes half a second to import, and pytest collects without it
+    Metric = Callable[[np.ndarray], np.ndarray]  # (…, columns) -> (…)
+
 ALPHA = 0.05
 RESAMPLES = 4000
 MOST_SEEDS = 1000  # that seeds_needed looks for
@@ -20,8 +25,6 @@ NORMAL = NormalDist()
 NORMAL_IQR = 2 * NORMAL.inv_cdf(0.75)  # of a standard deviation of 1
 TWO_SIDED = NORMAL.inv_cdf(1 - ALPHA / 2)  # standard errors to each end of the interval
 MEDIAN_WIDENING = math.sqrt(math.pi / 2)  # the standard error of a median over that of a mean
-
-Metric = Callable[[np.ndarray], np.ndarray]  # (…, columns) -> (…)
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Estimate:
         """The smallest difference that a test at 5 % sees in 8 of 10 runs of this size."""
         return (self.quantile(1 - ALPHA / 2) + self.quantile(0.8)) * self.error
 
-    def with_seeds(self, seeds: int) -> "Estimate":
+    def with_seeds(self, seeds: int) -> Estimate:
         """What so many seeds of the same mean and spread would give, for its tests; the interval stays as it was."""
         error = self.error * math.sqrt(self.seeds / seeds)
         return replace(self, error=error, seeds=seeds, degrees=seeds - 1)
@@ -69,6 +72,8 @@ class Estimate:
 def tail(estimate: Estimate, bound: float, above: bool) -> float:
     """The share of bootstrap samples on the wrong side of bound, or a normal's; never 0 of a finite number."""
     if estimate.samples:
+        import numpy as np
+
         samples = np.asarray(estimate.samples)
         wrong = np.count_nonzero(samples <= bound if above else samples >= bound)
         return float((wrong + 1) / (len(samples) + 1))
@@ -91,6 +96,7 @@ def exact(value: float, seeds: int = 1) -> Estimate:
 
 def over_seeds(values: Sequence[float]) -> Estimate:
     """The mean over seeds with Student's interval; from one seed the interval is endless."""
+    import numpy as np
     from scipy import stats
 
     mean = float(np.mean(values))
@@ -129,6 +135,8 @@ def bootstrap(counts: np.ndarray, metric: Metric, paired_with: np.ndarray | None
     for the other. Seeds are not resampled: of two or three such an interval is far too narrow, and over_seeds has
     Student's. Raises ValueError where the two sides differ in shape.
     """
+    import numpy as np
+
     if paired_with is not None and paired_with.shape != counts.shape:
         raise ValueError(f"paired counts differ in shape: {counts.shape} and {paired_with.shape}")
     sides = [counts] if paired_with is None else [counts, paired_with]

@@ -1,8 +1,7 @@
 """The sentence of a measured verdict: observed, expected, tolerance, place, and what would settle what is open."""
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from bench.case import parse_case
 from bench.claims.entry import Claim
@@ -45,7 +44,7 @@ def sentence(claim: Claim, estimate: Estimate, state: str, p_value: float | None
     """Observed with interval, expected with tolerance and place, seeds, and the smallest difference it could see."""
     tolerance = f" (tolerance {claim.shown(claim.tolerance)})" if claim.tolerance else ""
     says = f"{subject(claim)} is {claim.shown(estimate.value)}"
-    if estimate.error and np.isfinite(estimate.error):
+    if estimate.error and math.isfinite(estimate.error):
         seeds = f"{estimate.seeds} seed{'s' * (estimate.seeds != 1)}"
         size = f"{seeds}, {estimate.examples:,} examples or steps" if estimate.examples else seeds
         says += (
