@@ -30,7 +30,8 @@ LIGHT = (
 )  # fmt: skip
 IN_A_WORKER = {"predict/trace.py", "predict/fake.py", "predict/as_cuda.py"}  # the heavy part of a light layer
 TURNS = 5
-MOST_TIMES = 2  # as long as pytest takes over as many tests that do nothing; 1.3 to 1.5 were seen
+MOST_SECONDS = 2
+MOST_TIMES = 2  # as long as pytest takes over as many tests that do nothing, where that takes long
 BARE = "import pytest\n@pytest.mark.parametrize('number', range({tests}))\ndef test_nothing(number): pass\n"
 COLLECT = """
 import json, sys, time
@@ -116,12 +117,16 @@ def test_suites_have_at_least_80_cases(collection):
     assert len(set(collection["ids"])) >= 80
 
 
-def test_collecting_takes_little_longer_than_pytest_itself_does(collection, tmp_path):
-    """A ratio, for machines differ: one took 1.5 to 2.3 s over 4,456 tests. In turns, for a machine is not always alike."""
+def test_collecting_takes_two_seconds_or_little_longer_than_pytest_itself_does(collection, tmp_path):
+    """A slow machine took 1.5 to 2.3 s over 4,456 tests, 1.3 to 1.5 times pytest's own; a quick one 0.9 s, twice its own.
+
+    Measured in turns, for a machine is not always alike.
+    """
     (tmp_path / "test_bare.py").write_text(BARE.format(tests=collection["tests"]), encoding="utf-8")
     turns = [(collected(ROOT, "suites"), collected(tmp_path, "test_bare.py")) for _ in range(TURNS)]
     assert {bare["tests"] for _, bare in turns} == {collection["tests"]}
-    assert median(own["seconds"] / bare["seconds"] for own, bare in turns) <= MOST_TIMES
+    own, bare = (median(one["seconds"] for one in side) for side in zip(*turns, strict=True))
+    assert own <= max(MOST_SECONDS, MOST_TIMES * bare)
 
 
 def test_collecting_imports_nothing_heavy(collection):
