@@ -114,6 +114,7 @@ def computed_by_onednn(model):
     [
         (Model, ["large"]),
         (adapted, ["large", "small"]),
+        (lambda: adapted(use_rslora=True), ["large", "small"]),
         (lambda: adapted(targets=["small"]), ["large", "small"]),
         (lambda: adapted(use_dora=True), ["large", "small"]),
         (lambda: adapted(lora_bias=True), ["large", "small"]),
