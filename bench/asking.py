@@ -4,6 +4,7 @@ The choices' log-probabilities are in nats, summed over their tokens.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -12,14 +13,13 @@ from typing import Any
 import torch
 
 from bench.build import FUSED, attention_by
-from bench.decoding import batches, read
-from bench.evaluate import continuations, outcomes
+from bench.decoding import Reading, batches, read
+from bench.evaluate import continuations
 from bench.onednn import linear_layers_by_onednn
 from bench.precision import autocast
 from bench.prefix_tree import prefix_tree
 from bench.probes import CHAT, TEXT, Item
 from bench.prompts import HEADING, chat
-from bench.tasks import Example
 from bench.tasks.responses import starts_with_bos
 from bench.train import Trainee
 
@@ -45,9 +45,13 @@ class Reply:
 
 def prompt_ids(item: Item, tokenizer: Any) -> list[int]:
     """The prompt as the model sees it. A chat template writes its own beginning of sequence."""
-    templated = item.form == CHAT and tokenizer.chat_template
-    text = chat(item.prompt, tokenizer) if templated else item.prompt
-    first = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) and not templated else []
+    if item.form == CHAT and tokenizer.chat_template:
+        return tokenizer(chat(item.prompt, tokenizer), add_special_tokens=False)["input_ids"]
+    return text_ids(item.prompt, tokenizer)
+
+
+def text_ids(text: str, tokenizer: Any) -> list[int]:
+    first = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
     return first + tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
@@ -112,49 +116,61 @@ def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: Seq
 
 def ask_batch(trainee: Trainee, tokenizer: Any, questions: Sequence[Question], end: int) -> list[Reply]:
     """The questions' replies; end: the token that ends an answer."""
-    owners = [(row, choice) for row, question in enumerate(questions) for choice in question.choices]
-    begun = [questions[row].prompt + choice[:-1] for row, choice in owners]
-    tree = prefix_tree([*(question.prompt for question in questions), *begun])
-    prompts, behind = tree.ends[: len(questions)], tree.ends[len(questions) :]
-    # a choice's first token comes after the prompt, each other one after the one before
-    steps = [
-        list(zip(tree.path(last)[-len(choice) :], choice, strict=True))
-        for last, (_, choice) in zip(behind, owners, strict=True)
-    ]
-    asked: dict[int, set[int]] = {node: set() for node in prompts}
-    for node, token in chain.from_iterable(steps):
-        asked.setdefault(node, set()).add(token)
-    reading = read(trainee, tree, asked)
-    nats: list[list[float]] = [[] for _ in questions]
-    for (row, _), taken in zip(owners, steps, strict=True):
-        nats[row].append(sum(reading.nats[step] for step in taken))
-    said = reading.go_on(prompts).greedy(lambda row, said: questions[row].is_answered(said, end, tokenizer))
+    prompts = [question.prompt for question in questions]
+    reading, ends, nats = read_choices(trainee, prompts, [question.choices for question in questions])
+    said = reading.greedy(ends, lambda row, said: questions[row].is_answered(said, end, tokenizer))
     return [
         question.reply(answer, tuple(told), end, tokenizer)
         for question, answer, told in zip(questions, said, nats, strict=True)
     ]
 
 
-@torch.no_grad()
+def read_choices(
+    trainee: Trainee, prompts: Sequence[list[int]], choices: Sequence[list[list[int]]]
+) -> tuple[Reading, list[int], list[list[float]]]:
+    """Prompts read together, each with its choices; the nodes that they end at, and each choice's nats, by prompt."""
+    owners = [(row, choice) for row, of_row in enumerate(choices) for choice in of_row]
+    tree = prefix_tree([*prompts, *(prompts[row] + choice[:-1] for row, choice in owners)])
+    ends, behind = tree.ends[: len(prompts)], tree.ends[len(prompts) :]
+    # a choice's first token comes after the prompt, each other one after the one before
+    steps = [
+        list(zip(tree.path(last)[len(prompts[row]) - 1 :], choice, strict=False))  # of none the prompt's end is left
+        for last, (row, choice) in zip(behind, owners, strict=True)
+    ]
+    asked: dict[int, set[int]] = {node: set() for node in ends}
+    for node, token in chain.from_iterable(steps):
+        asked.setdefault(node, set()).add(token)
+    reading = read(trainee, tree, asked)
+    nats: list[list[float]] = [[] for _ in prompts]
+    for (row, _), taken in zip(owners, steps, strict=True):
+        nats[row].append(math.fsum(reading.nats[step] for step in taken))
+    return reading, ends, nats
+
+
 def ask_alone(trainee: Trainee, tokenizer: Any, question: Question, end: int) -> Reply:
     """One question's reply, read anew for every choice: peft's virtual tokens take no cache from outside."""
-    nats = []
-    for choice in question.choices:
-        ids = torch.tensor([question.prompt + choice], device=trainee.device)
-        with autocast(trainee.recipe, trainee.device):
-            logits = trainee.model(input_ids=ids).logits
-        told = logits[0, -len(choice) - 1 : -1].float().log_softmax(-1)
-        nats.append(float(told.gather(-1, ids[0, -len(choice) :, None]).sum()))
+    nats = [nats_alone(trainee, question.prompt, choice) for choice in question.choices]
     said = continuations(trainee, [question.prompt], question.new_tokens, end)[0]
     whole = next(at for at in range(1, len(said) + 1) if question.is_answered(said[:at], end, tokenizer))
     return question.reply(said[:whole], tuple(nats), end, tokenizer)
 
 
+@torch.no_grad()
+def nats_alone(trainee: Trainee, prompt: list[int], choice: list[int]) -> float:
+    ids = torch.tensor([prompt + choice], device=trainee.device)
+    with autocast(trainee.recipe, trainee.device):
+        logits = trainee.model(input_ids=ids).logits
+    told = logits[0, -len(choice) - 1 : -1].float().log_softmax(-1)
+    return float(told.gather(-1, ids[0, len(prompt) :, None]).sum())
+
+
 def text_losses(trainee: Trainee, tokenizer: Any, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Each text's loss (nats, summed) and how many tokens it is over."""
-    examples = []
-    for number, text in enumerate(texts):
-        first = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
-        ids = first + tokenizer(text, add_special_tokens=False)["input_ids"]
-        examples.append(Example(f"text-{number}", ids, ids))
-    return [{name: found[name] for name in ("loss", "tokens")} for found in outcomes(trainee, examples)]
+    """Each text's loss (nats, summed) and how many tokens it is over: all behind the first; within reading_only."""
+    vocabulary = trainee.batching.vocabulary
+    read = [[token % vocabulary for token in text_ids(text, tokenizer)] for text in texts]
+    begun, rest = [ids[:1] for ids in read], [ids[1:] for ids in read]
+    if trainee.method.packs:
+        nats = [told for [told] in read_choices(trainee, begun, [[ids] for ids in rest])[2]]
+    else:
+        nats = [nats_alone(trainee, *parts) for parts in zip(begun, rest, strict=True)]
+    return [{"loss": -told, "tokens": len(ids)} for told, ids in zip(nats, rest, strict=True)]

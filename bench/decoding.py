@@ -58,6 +58,25 @@ class Reading:
     likeliest: dict[int, int] = field(default_factory=dict)
     nats: dict[tuple[int, int], float] = field(default_factory=dict)
 
+    def greedy(self, nodes: Sequence[int], is_whole: StoppingCriterion) -> list[list[int]]:
+        """A row's new tokens behind each of these nodes, the likeliest one again and again until it is whole.
+
+        What of them was read already is not read again. Uses the cache up.
+        """
+        begun = [self.begun(row, node, is_whole) for row, node in enumerate(nodes)]
+        return self.go_on([node for node, _ in begun]).greedy([said for _, said in begun], is_whole)
+
+    def begun(self, row: int, node: int, is_whole: StoppingCriterion) -> tuple[int, list[int]]:
+        """How far what a row says goes on within the tree: the node there, and the tokens up to it, never all."""
+        said: list[int] = []
+        while not is_whole(row, [*said, token := self.likeliest[node]]):
+            child = self.tree.children.get((node, token))
+            if child not in self.likeliest:
+                break
+            node = child
+            said.append(token)
+        return node, said
+
     def go_on(self, nodes: Sequence[int]) -> "Rows":
         """A row behind each of these nodes, its next token the likeliest; uses the cache up."""
         paths = [self.tree.path(node) for node in nodes]
@@ -134,12 +153,11 @@ class Rows:
     mask: Tensor
     positions: Tensor
 
-    def greedy(self, is_whole: StoppingCriterion) -> list[list[int]]:
-        """Each row's new tokens, the likeliest one again and again until it is whole; uses the rows up.
+    def greedy(self, said: list[list[int]], is_whole: StoppingCriterion) -> list[list[int]]:
+        """Each row's tokens, behind those that it has said the likeliest one again and again; uses the rows up.
 
         The token that ends an answer is its last.
         """
-        said: list[list[int]] = [[] for _ in range(len(self.tokens))]
         live, ended = list(range(len(said))), set[int]()
         while True:
             for row, token in zip(live, self.tokens.tolist(), strict=True):

@@ -9,6 +9,7 @@ adapter, or of a 4-bit weight, becomes one product by the matrix that it amounts
 import contextlib
 import math
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -93,14 +94,37 @@ def product(layer: Any) -> Product | None:
     """
     if type(layer) is nn.Linear:
         return product_by(layer.weight, layer.bias)
+    rows = torch.randn(CHECKED_ROWS, shape_of(layer)[1], generator=torch.Generator().manual_seed(0))
+    expected = layer.forward(rows)  # not by a call, whose hooks see what replaces it too
+    for affine_map in (by_merging, by_identity):  # the quicker way first
+        if weight_and_bias := affine_map(layer):
+            found = product_by(*weight_and_bias)
+            if (found(rows) - expected).abs().max() <= SUM_ERROR * expected.abs().max():
+                return found
+    return None
+
+
+def by_merging(layer: Any) -> tuple[Tensor, Tensor | None] | None:
+    """Its weight (outputs, inputs) with adapters merged into it, and bias; None of 4 bits, or where peft refuses."""
+    if bare(layer).weight.dtype != torch.float32:
+        return None
+    if isinstance(layer, BaseTunerLayer) and not layer.merged:
+        layer = deepcopy(layer)
+        try:
+            layer.merge()
+        except (NotImplementedError, RuntimeError, ValueError):
+            return None
+    found = bare(layer)
+    return (found.weight.T if isinstance(found, Conv1D) else found.weight).contiguous(), found.bias
+
+
+def by_identity(layer: Any) -> tuple[Tensor, Tensor]:
+    """The weight (outputs, inputs) and bias of an affine layer, whatever it is made of."""
     _, inputs = shape_of(layer)
-    bias = layer.forward(torch.zeros(1, inputs))[0]  # not by a call, whose hooks see what replaces it too
+    bias = layer.forward(torch.zeros(1, inputs))[0]
     columns = layer.forward(torch.eye(inputs))
     columns -= bias
-    found = product_by(columns.T.contiguous(), bias)
-    rows = torch.randn(CHECKED_ROWS, inputs, generator=torch.Generator().manual_seed(0))
-    expected = layer.forward(rows)
-    return found if (found(rows) - expected).abs().max() <= SUM_ERROR * expected.abs().max() else None
+    return columns.T.contiguous(), bias
 
 
 def product_by(weight: Tensor, bias: Tensor | None) -> Product:

@@ -11,12 +11,14 @@ class PrefixTree:
     """Nodes in preorder, each a token behind its ancestors': the ancestors of a run of nodes are in it or its first's.
 
     depths: how many ancestors a node has. ends: the last node of each sequence, in the order that they were given in.
+    children: a node by its parent and its token.
     """
 
     tokens: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    children: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def path(self, node: int) -> list[int]:
         """The node and its ancestors, the first one first."""
@@ -30,7 +32,8 @@ class PrefixTree:
         self.tokens.append(token)
         self.parents.append(parent)
         self.depths.append(0 if parent == ROOT else self.depths[parent] + 1)
-        return len(self.tokens) - 1
+        self.children[parent, token] = node = len(self.tokens) - 1
+        return node
 
 
 def prefix_tree(sequences: Sequence[list[int]]) -> PrefixTree:

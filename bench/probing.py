@@ -24,7 +24,7 @@ from bench.probes.scoring import summarise, summarise_losses
 from bench.record import write_atomically
 from bench.train import Say, Trainee
 
-ASKING = 7  # raise it where bench.asking asks otherwise: replies that were kept before are then asked anew
+ASKING = 8  # raise it where bench.asking asks otherwise: replies that were kept before are then asked anew
 
 Replies = list[dict[str, Any]]  # of a family: an asked item's Reply as plain data, or a text's loss and tokens
 

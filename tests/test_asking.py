@@ -11,12 +11,13 @@ from bench import asking, decoding, probing
 from bench.asking import Reply, prompt_ids, question_of, reading_only, text_losses
 from bench.build import FUSED, WRITTEN_OUT
 from bench.decoding import forward
-from bench.evaluate import continuations
+from bench.evaluate import continuations, outcomes
 from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
 from bench.probes.parsers import larger_number
 from bench.probing import make_probing
 from bench.prompts import HEADING
+from bench.tasks import Example
 from bench.tokenizers import byte_tokenizer
 
 DECODERS = ["tiny_llama", "tiny_gpt2"]
@@ -217,11 +218,18 @@ def test_a_chat_item_is_put_into_the_models_template():
     assert tokenizer.decode(prompt_ids(item, tokenizer)) == f"[{item.prompt}]:"
 
 
-def test_losses_of_texts_are_over_all_their_tokens_but_the_first():
-    trainee = tiny_trainee()
-    found = text_losses(trainee, TOKENIZER, ["Rain fell.", "It rained for a long time."])
-    assert [one["tokens"] for one in found] == [9, 25]
-    assert text_losses(trainee, TOKENIZER, ["Rain fell."])[0]["loss"] == pytest.approx(found[0]["loss"], rel=1e-5)
+@pytest.mark.parametrize("method", ["lora", "prompt", "prefix"])
+@pytest.mark.parametrize("model", DECODERS)
+def test_losses_of_texts_are_over_all_their_tokens_but_the_first(model, method):
+    """As an evaluation takes them, by batches of padded texts."""
+    trainee = tiny_trainee(model, method=method)
+    texts = ["Rain fell.", "It rained for a long time.", "It rained.", "I"]
+    with reading_only(trainee):
+        found = text_losses(trainee, TOKENIZER, texts)
+    read = [TOKENIZER(text)["input_ids"] for text in texts]
+    expected = outcomes(trainee, [Example(text, ids, ids) for text, ids in zip(texts, read, strict=True)])
+    assert [one["tokens"] for one in found] == [one["tokens"] for one in expected] == [9, 25, 9, 0]
+    assert [one["loss"] for one in found] == pytest.approx([one["loss"] for one in expected], rel=1e-5)
 
 
 def probing_of(families, weights="w"):

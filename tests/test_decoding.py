@@ -112,8 +112,35 @@ def test_a_row_that_has_ended_needs_no_further_positions():
     trainee = ready("tiny_gpt2")
     prompts = [[5] * trainee.model.config.n_positions, *([number, 6, 7] for number in range(8, 27))]
     reading, ends = read_of(trainee, prompts, [])
-    said = reading.go_on(ends).greedy(lambda row, tokens: len(tokens) == (20 if row else 1))
+    said = reading.greedy(ends, lambda row, tokens: len(tokens) == (20 if row else 1))
     assert [len(tokens) for tokens in said] == [1] + [20] * 19
+
+
+@pytest.mark.parametrize("model", DECODERS)
+def test_what_an_answer_begins_with_is_not_read_again(model, monkeypatch):
+    """Of two rows one was read as far as its third token, which the other's answer does not begin with."""
+    trainee = ready(model)
+    prompts, most = [[9, 8, 7, 6], [30, 31]], [5, 5]
+    expected = said_behind(trainee, prompts, prompts, most)
+    fed = []
+
+    def counted(trainee, ids, *more):
+        fed.append(ids.numel())
+        return forward(trainee, ids, *more)
+
+    monkeypatch.setattr(decoding, "forward", counted)
+    known = [*prompts, prompts[0] + expected[0][:3], prompts[1] + [expected[1][0] + 1]]
+    assert said_behind(trainee, prompts, known, most) == expected
+    assert fed == [10, 2, 1, 1, 1]  # the tree, both, and after one more token the second alone
+    assert said_behind(trainee, prompts, known, [2, 3]) == [expected[0][:2], expected[1][:3]]
+
+
+def said_behind(trainee, prompts, sequences, most):
+    """The answers to the prompts, of so many tokens, from a tree of the sequences that is asked everywhere."""
+    tree = prefix_tree(sequences)
+    with attention_by(trainee.model, FUSED):
+        reading = read(trainee, tree, {node: [] for node in range(len(tree.tokens))})
+    return reading.greedy(tree.ends[: len(prompts)], lambda row, tokens: len(tokens) == most[row])
 
 
 def test_a_small_model_is_asked_many_prompts_at_once_on_a_processor(monkeypatch):
