@@ -4,7 +4,6 @@ The choices' log-probabilities are in nats, summed over their tokens.
 """
 
 import contextlib
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -134,7 +133,7 @@ def read_choices(
     ends, behind = tree.ends[: len(prompts)], tree.ends[len(prompts) :]
     # a choice's first token comes after the prompt, each other one after the one before
     steps = [
-        list(zip(tree.path(last)[len(prompts[row]) - 1 :], choice, strict=False))  # of none the prompt's end is left
+        list(zip(tree.path(last)[len(prompts[row]) - 1 :][: len(choice)], choice, strict=True))
         for last, (row, choice) in zip(behind, owners, strict=True)
     ]
     asked: dict[int, set[int]] = {node: set() for node in ends}
@@ -143,7 +142,7 @@ def read_choices(
     reading = read(trainee, tree, asked)
     nats: list[list[float]] = [[] for _ in prompts]
     for (row, _), taken in zip(owners, steps, strict=True):
-        nats[row].append(math.fsum(reading.nats[step] for step in taken))
+        nats[row].append(sum(reading.nats[step] for step in taken))
     return reading, ends, nats
 
 
@@ -157,6 +156,7 @@ def ask_alone(trainee: Trainee, tokenizer: Any, question: Question, end: int) ->
 
 @torch.no_grad()
 def nats_alone(trainee: Trainee, prompt: list[int], choice: list[int]) -> float:
+    """The choice's nats, from a reading of its own. Virtual tokens' logits, where a model gives them, come first."""
     ids = torch.tensor([prompt + choice], device=trainee.device)
     with autocast(trainee.recipe, trainee.device):
         logits = trainee.model(input_ids=ids).logits
@@ -165,12 +165,16 @@ def nats_alone(trainee: Trainee, prompt: list[int], choice: list[int]) -> float:
 
 
 def text_losses(trainee: Trainee, tokenizer: Any, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Each text's loss (nats, summed) and how many tokens it is over: all behind the first; within reading_only."""
+    """Each text's loss (nats, summed) and how many tokens it is over: all behind the first; within reading_only.
+
+    The keys and values of all texts are held at once.
+    """
     vocabulary = trainee.batching.vocabulary
-    read = [[token % vocabulary for token in text_ids(text, tokenizer)] for text in texts]
-    begun, rest = [ids[:1] for ids in read], [ids[1:] for ids in read]
+    tokens = [[token % vocabulary for token in text_ids(text, tokenizer)] for text in texts]
+    firsts, others = [ids[:1] for ids in tokens], [ids[1:] for ids in tokens]
     if trainee.method.packs:
-        nats = [told for [told] in read_choices(trainee, begun, [[ids] for ids in rest])[2]]
+        _, _, nats = read_choices(trainee, firsts, [[ids] for ids in others])
+        losses = [-told for [told] in nats]
     else:
-        nats = [nats_alone(trainee, *parts) for parts in zip(begun, rest, strict=True)]
-    return [{"loss": -told, "tokens": len(ids)} for told, ids in zip(nats, rest, strict=True)]
+        losses = [-nats_alone(trainee, first, rest) for first, rest in zip(firsts, others, strict=True)]
+    return [{"loss": loss, "tokens": len(rest)} for loss, rest in zip(losses, others, strict=True)]

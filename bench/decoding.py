@@ -63,11 +63,11 @@ class Reading:
 
         What of them was read already is not read again. Uses the cache up.
         """
-        begun = [self.begun(row, node, is_whole) for row, node in enumerate(nodes)]
-        return self.go_on([node for node, _ in begun]).greedy([said for _, said in begun], is_whole)
+        known = [self.follow(row, node, is_whole) for row, node in enumerate(nodes)]
+        return self.go_on([node for node, _ in known]).greedy([said for _, said in known], is_whole)
 
-    def begun(self, row: int, node: int, is_whole: StoppingCriterion) -> tuple[int, list[int]]:
-        """How far what a row says goes on within the tree: the node there, and the tokens up to it, never all."""
+    def follow(self, row: int, node: int, is_whole: StoppingCriterion) -> tuple[int, list[int]]:
+        """The last node that was asked along a row's answer, and the tokens up to it, never the whole answer."""
         said: list[int] = []
         while not is_whole(row, [*said, token := self.likeliest[node]]):
             child = self.tree.children.get((node, token))
@@ -154,9 +154,9 @@ class Rows:
     positions: Tensor
 
     def greedy(self, said: list[list[int]], is_whole: StoppingCriterion) -> list[list[int]]:
-        """Each row's tokens, behind those that it has said the likeliest one again and again; uses the rows up.
+        """What each row has said, extended by the likeliest token again and again until it is whole.
 
-        The token that ends an answer is its last.
+        The token that ends an answer is its last. Uses the rows up.
         """
         live, ended = list(range(len(said))), set[int]()
         while True:

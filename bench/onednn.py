@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 MIN_WEIGHTS = 2**18  # of a plain nn.Linear; of fewer, a call of oneDNN's takes as long or longer
-MOST_WEIGHTS = 2**30  # of all layers together: their copies take 4 GiB; making one takes about four of it for a moment
+MOST_WEIGHTS = 2**30  # of all layers together: their copies take 4 GiB; one in the making takes several of itself
 CHECKED_ROWS = 4
 SUM_ERROR = 1e-5  # of what a layer gives, relative to the largest of it: float32 sums in another order stay below
 
 Product = Callable[[Tensor], Tensor]
+AffineMap = tuple[Tensor, Tensor | None]  # weight (outputs, inputs) and bias (outputs,)
 
 
 @contextlib.contextmanager
@@ -96,30 +97,34 @@ def product(layer: Any) -> Product | None:
         return product_by(layer.weight, layer.bias)
     rows = torch.randn(CHECKED_ROWS, shape_of(layer)[1], generator=torch.Generator().manual_seed(0))
     expected = layer.forward(rows)  # not by a call, whose hooks see what replaces it too
-    for affine_map in (by_merging, by_identity):  # the quicker way first
-        if weight_and_bias := affine_map(layer):
-            found = product_by(*weight_and_bias)
-            if (found(rows) - expected).abs().max() <= SUM_ERROR * expected.abs().max():
-                return found
-    return None
+    checked = (product_that_gives(expected, rows, affine_map(layer)) for affine_map in (by_weight, by_identity))
+    return next(filter(None, checked), None)  # the quicker way first
 
 
-def by_merging(layer: Any) -> tuple[Tensor, Tensor | None] | None:
-    """Its weight (outputs, inputs) with adapters merged into it, and bias; None of 4 bits, or where peft refuses."""
+def product_that_gives(expected: Tensor, rows: Tensor, weight_and_bias: AffineMap | None) -> Product | None:
+    """The product by this weight where it gives of the rows what is expected."""
+    if weight_and_bias is None:
+        return None
+    found = product_by(*weight_and_bias)
+    return found if (found(rows) - expected).abs().max() <= SUM_ERROR * expected.abs().max() else None
+
+
+def by_weight(layer: Any) -> AffineMap | None:
+    """Its weight, with active adapters merged into it, and bias; None of 4 bits, or where peft refuses to merge."""
     if bare(layer).weight.dtype != torch.float32:
         return None
-    if isinstance(layer, BaseTunerLayer) and not layer.merged:
-        layer = deepcopy(layer)
+    if isinstance(layer, BaseTunerLayer) and not (layer.merged or layer.disable_adapters):
         try:
+            layer = deepcopy(layer)
             layer.merge()
-        except (NotImplementedError, RuntimeError, ValueError):
+        except (RuntimeError, ValueError):  # a bias without one to merge it into; also where memory runs out
             return None
     found = bare(layer)
     return (found.weight.T if isinstance(found, Conv1D) else found.weight).contiguous(), found.bias
 
 
-def by_identity(layer: Any) -> tuple[Tensor, Tensor]:
-    """The weight (outputs, inputs) and bias of an affine layer, whatever it is made of."""
+def by_identity(layer: Any) -> AffineMap:
+    """What an affine layer gives of the identity and of zeros, whatever it is made of."""
     _, inputs = shape_of(layer)
     bias = layer.forward(torch.zeros(1, inputs))[0]
     columns = layer.forward(torch.eye(inputs))

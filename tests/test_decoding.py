@@ -18,6 +18,7 @@ BATCH_TOLERANCE = 1e-4  # float32 sums in another order
 ROUNDING_TOLERANCE = 0.03  # bfloat16 has 8 bits, and the logits are of a few units
 # of all kinds: alike from the start, one the beginning of another, alone, and twice
 PROMPTS = [[9, 8, 7, 6, 5], [9, 8, 7], [9, 8, 4, 3, 2, 1], [30, 31], [9, 8, 7, 6, 5], [9, 40, 41, 42, 43, 44, 45, 46]]
+BEGUN = [[9, 8, 7, 6], [30, 31]]  # two that are answered
 
 
 def ready(model="tiny_llama"):
@@ -120,8 +121,7 @@ def test_a_row_that_has_ended_needs_no_further_positions():
 def test_what_an_answer_begins_with_is_not_read_again(model, monkeypatch):
     """Of two rows one was read as far as its third token, which the other's answer does not begin with."""
     trainee = ready(model)
-    prompts, most = [[9, 8, 7, 6], [30, 31]], [5, 5]
-    expected = said_behind(trainee, prompts, prompts, most)
+    expected = said_behind(trainee, BEGUN)
     fed = []
 
     def counted(trainee, ids, *more):
@@ -129,18 +129,26 @@ def test_what_an_answer_begins_with_is_not_read_again(model, monkeypatch):
         return forward(trainee, ids, *more)
 
     monkeypatch.setattr(decoding, "forward", counted)
-    known = [*prompts, prompts[0] + expected[0][:3], prompts[1] + [expected[1][0] + 1]]
-    assert said_behind(trainee, prompts, known, most) == expected
+    known = [*BEGUN, BEGUN[0] + expected[0][:3], BEGUN[1] + [expected[1][0] + 1]]
+    assert said_behind(trainee, known, everywhere=True) == expected
     assert fed == [10, 2, 1, 1, 1]  # the tree, both, and after one more token the second alone
-    assert said_behind(trainee, prompts, known, [2, 3]) == [expected[0][:2], expected[1][:3]]
+    assert said_behind(trainee, known, (2, 3), everywhere=True) == [expected[0][:2], expected[1][:3]]
 
 
-def said_behind(trainee, prompts, sequences, most):
-    """The answers to the prompts, of so many tokens, from a tree of the sequences that is asked everywhere."""
+def test_an_answer_is_followed_no_further_than_the_tree_was_asked():
+    """It goes on within a longer prompt, of which the end alone was asked."""
+    trainee = ready()
+    expected = said_behind(trainee, BEGUN)
+    assert said_behind(trainee, [*BEGUN, BEGUN[0] + expected[0][:3]]) == expected
+
+
+def said_behind(trainee, sequences, most=(5, 5), everywhere=False):
+    """The answers to the first two sequences, of so many tokens; asked are the sequences' ends, or all nodes."""
     tree = prefix_tree(sequences)
+    nodes = range(len(tree.tokens)) if everywhere else tree.ends
     with attention_by(trainee.model, FUSED):
-        reading = read(trainee, tree, {node: [] for node in range(len(tree.tokens))})
-    return reading.greedy(tree.ends[: len(prompts)], lambda row, tokens: len(tokens) == most[row])
+        reading = read(trainee, tree, {node: [] for node in nodes})
+    return reading.greedy(tree.ends[:2], lambda row, tokens: len(tokens) == most[row])
 
 
 def test_a_small_model_is_asked_many_prompts_at_once_on_a_processor(monkeypatch):

@@ -1,9 +1,12 @@
 """Linear layers by oneDNN: the same numbers, only where they are the same, and only within."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import PeftWarning
 from tiny_trainees import bare_trainee, tiny_recipe, tiny_trainee
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -224,6 +227,44 @@ def test_every_layer_of_an_adapter_is_replaced(model, method):
         layers = [module for module in trainee.model.modules() if isinstance(module, BaseTunerLayer)]
         assert layers
         assert all("forward" in vars(layer) for layer in layers)
+
+
+@needs_onednn
+@pytest.mark.parametrize("method", ["lora_all", "dora", "adalora", "vera", "hira", "pissa", "ia3"])
+@pytest.mark.parametrize("model", ["tiny_llama", "tiny_gpt2"])
+def test_adapters_in_float32_are_merged(model, method, monkeypatch):
+    trainee = moved(model, method)
+    tried = []
+    monkeypatch.setattr(onednn, "by_identity", tried.append)  # by which no product is found then
+    with linear_layers_by_onednn(trainee.model):
+        assert computed_by_onednn(trainee.model)
+    assert tried == []
+
+
+@needs_onednn
+def test_what_cannot_be_merged_is_fed_the_identity():
+    """LoRA's bias, where the layer has none that it could be added to."""
+    with pytest.warns(PeftWarning, match="bias"):
+        model = get_peft_model(with_large(nn.Linear(1024, 256, bias=False)), lora_of(["large"], lora_bias=True)).eval()
+    large = model.base_model.model.large
+    with pytest.raises(RuntimeError, match="Impossible to merge"):
+        deepcopy(large).merge()
+    before = given(model)
+    with linear_layers_by_onednn(model):
+        assert computed_by_onednn(model) == ["large"]
+        assert torch.allclose(given(model), before, atol=SUM_TOLERANCE)
+
+
+@needs_onednn
+def test_an_adapter_that_is_switched_off_is_not_merged_however_little_it_changes():
+    model = adapted(targets=["large"])
+    large = model.base_model.model.large
+    with torch.no_grad():
+        large.lora_B["default"].weight.mul_(1e-7)
+        with model.disable_adapter():
+            weight, _ = onednn.by_weight(large)
+        assert torch.equal(weight, large.weight)
+        assert not torch.equal(onednn.by_weight(large)[0], weight)
 
 
 @needs_onednn
