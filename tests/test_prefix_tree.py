@@ -23,7 +23,9 @@ def test_a_beginning_stands_there_once():
     paths = [tuple(tokens_of(tree, tree.path(node))) for node in range(len(tree.tokens))]
     assert sorted(paths) == sorted(beginnings)
     assert tree.depths == [len(path) - 1 for path in paths]
-    assert [tree.children[tree.parents[node], tree.tokens[node]] for node in range(len(paths))] == list(range(len(paths)))
+    assert [tree.children[tree.parents[node], tree.tokens[node]] for node in range(len(paths))] == list(
+        range(len(paths))
+    )
 
 
 @pytest.mark.parametrize("start", range(7))
