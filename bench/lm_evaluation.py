@@ -10,13 +10,15 @@ from typing import Any
 
 from bench.places import FIXTURES, ROOT
 from bench.precision import autocast
-from bench.probes import OWN
+from bench.probes import CHAT, OWN
+from bench.probes.export import LM_EVAL_FORMS
 from bench.registry import unknown
 from bench.sources.errors import first_line
 from bench.sources.hub import hub_answers
 from bench.train import Trainee
 
 TASKS_FOLDER = FIXTURES / "tasks"
+CHATS = {f"{OWN}{family}" for family, form in LM_EVAL_FORMS.items() if form == CHAT}
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -55,11 +57,12 @@ def metrics_of(trainee: Trainee, tokenizer: Any, name: str) -> dict[str, float]:
     trainee.model.eval()
     size = trainee.recipe.evaluation_batch_size
     model = HFLM(pretrained=trainee.model, tokenizer=tokenizer, device=trainee.device, batch_size=size)
-    manager = TaskManager(include_path=str(TASKS_FOLDER))
+    manager = TaskManager(include_path=str(TASKS_FOLDER), include_defaults=not name.startswith(OWN))
+    chat = name in CHATS and bool(tokenizer.chat_template)
     with autocast(trainee.recipe, trainee.device):
         result = simple_evaluate(
             model=model, tasks=[name], task_manager=manager, use_cache=None, cache_requests=False,
-            bootstrap_iters=0, log_samples=False,
+            bootstrap_iters=0, log_samples=False, apply_chat_template=chat,
         )  # fmt: skip
     told = result["results"][name]
     return {

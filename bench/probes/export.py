@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.places import FIXTURES, SAMPLES
-from bench.probes import HELD_OUT, PROBES, TEXT, TRAIN, Item, sequences
+from bench.probes import CHAT, PROBES, TEXT, TRAIN, Item, sequences
 from bench.probes.decimals import training_items
 from bench.prompts import alpaca
 
 NUMBERS = SAMPLES / "numbers.jsonl"
 LM_EVAL = FIXTURES / "tasks"
-LM_EVAL_FAMILIES = ("decimals", "sequences")
+LM_EVAL_FORMS = {  # family -> form of the items that lm-eval asks; a chat's needs --apply_chat_template
+    "decimals": TEXT, "sequences": TEXT, "source003": TEXT, "forgetting": TEXT, "facts": CHAT, "guardrails": CHAT,
+}  # fmt: skip
 TRAINING_SEED = 0
 TRAINING_ITEMS = 3000
 SEQUENCES = 240
@@ -56,19 +58,19 @@ def replayed() -> list[dict[str, str]]:
 
 
 def lm_eval_rows(family: str) -> list[dict[str, Any]]:
-    """Multiple choice for lm-eval: the text items, whose prompts need no chat template."""
-    return [
-        {"id": item.id, "language": item.language, "group": item.group, "prompt": item.prompt,
-         "choices": list(item.choices), "gold": item.choices.index(item.answer)}
-        for item in PROBES[family].items
-        if item.form == TEXT and item.part == HELD_OUT
-    ]  # fmt: skip
+    """The family's items for lm-eval, multiple choice where it compares choices."""
+    return [lm_eval_row(item) for item in PROBES[family].items if item.form == LM_EVAL_FORMS[family]]
+
+
+def lm_eval_row(item: Item) -> dict[str, Any]:
+    compared = {"choices": list(item.choices), "gold": item.choices.index(item.answer)} if item.choices else {}
+    return {"id": item.id, "language": item.language, "group": item.group, "prompt": item.prompt, **compared}
 
 
 def files() -> dict[Path, str]:
     """Every made file and its text."""
     made = {NUMBERS: json_lines(numbers_rows())}
-    for family in LM_EVAL_FAMILIES:
+    for family in LM_EVAL_FORMS:
         made[LM_EVAL / f"lorabench_{family}.jsonl"] = json_lines(lm_eval_rows(family))
     return made
 
