@@ -9,16 +9,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.places import FIXTURES, ROOT
-from bench.precision import autocast
+from bench.precision import compute_dtype
 from bench.probes import CHAT, OWN
-from bench.probes.export import LM_EVAL_FORMS
+from bench.probes.export import lm_eval_form
 from bench.registry import unknown
 from bench.sources.errors import first_line
 from bench.sources.hub import hub_answers
 from bench.train import Trainee
 
 TASKS_FOLDER = FIXTURES / "tasks"
-CHATS = {f"{OWN}{family}" for family, form in LM_EVAL_FORMS.items() if form == CHAT}
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -55,15 +54,16 @@ def metrics_of(trainee: Trainee, tokenizer: Any, name: str) -> dict[str, float]:
     from lm_eval.tasks import TaskManager
 
     trainee.model.eval()
-    size = trainee.recipe.evaluation_batch_size
-    model = HFLM(pretrained=trainee.model, tokenizer=tokenizer, device=trainee.device, batch_size=size)
-    manager = TaskManager(include_path=str(TASKS_FOLDER), include_defaults=not name.startswith(OWN))
-    chat = name in CHATS and bool(tokenizer.chat_template)
-    with autocast(trainee.recipe, trainee.device):
-        result = simple_evaluate(
-            model=model, tasks=[name], task_manager=manager, use_cache=None, cache_requests=False,
-            bootstrap_iters=0, log_samples=False, apply_chat_template=chat,
-        )  # fmt: skip
+    recipe, ours = trainee.recipe, name.startswith(OWN)
+    model = HFLM(
+        pretrained=trainee.model, tokenizer=tokenizer, device=trainee.device, batch_size=recipe.evaluation_batch_size,
+        mixed_precision_dtype=None if recipe.precision == "float32" else compute_dtype(recipe),
+    )  # fmt: skip
+    result = simple_evaluate(
+        model=model, tasks=[name], use_cache=None, cache_requests=False, bootstrap_iters=0, log_samples=False,
+        task_manager=TaskManager(include_path=str(TASKS_FOLDER), include_defaults=not ours),
+        apply_chat_template=ours and lm_eval_form(name.removeprefix(OWN)) == CHAT and bool(tokenizer.chat_template),
+    )  # fmt: skip
     told = result["results"][name]
     return {
         key.removesuffix(",none"): float(value)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 MIN_WEIGHTS = 2**18  # of a plain nn.Linear; of fewer, a call of oneDNN's takes as long or longer
-MOST_WEIGHTS = 2**30  # of all layers together: their copies take 4 GiB; one in the making takes several of itself
+MOST_WEIGHTS = 2**30  # of all layers together: their copies take 4 GiB; making one takes up to seven of it for a moment
 CHECKED_ROWS = 4
 SUM_ERROR = 1e-5  # of what a layer gives, relative to the largest of it: float32 sums in another order stay below
 

@@ -20,7 +20,7 @@ from bench.methods import PLAIN
 from bench.places import cache_folder
 from bench.precision import storage_dtype
 from bench.probes import LOSS, OWN, PROBES, Family
-from bench.probes.export import LM_EVAL_FORMS
+from bench.probes.export import lm_eval_form
 from bench.probes.scoring import summarise, summarise_losses
 from bench.record import write_atomically
 from bench.train import Say, Trainee
@@ -134,11 +134,8 @@ class Probing:
 
 def own_accuracy(task: str, asked: Sequence[dict[str, Any]]) -> dict[str, float]:
     """What lm-eval's accuracy must be: the share of the task's items whose right choice is the likelier one."""
-    rows = [
-        row for row in asked
-        if f"{OWN}{row['family']}" == task and row["form"] == LM_EVAL_FORMS.get(row["family"])
-        and row["before_margin"] is not None
-    ]  # fmt: skip
+    compared = [row for row in asked if f"{OWN}{row['family']}" == task and row["before_margin"] is not None]
+    rows = [row for row in compared if row["form"] == lm_eval_form(row["family"])]
     if not rows:
         return {}
     return {when: sum(row[f"{when}_margin"] > 0 for row in rows) / len(rows) for when in ("before", "after")}

@@ -3,15 +3,16 @@
 import math
 
 import pytest
+import torch
 from lm_eval.models.huggingface import HFLM
-from tiny_trainees import tiny_trainee
+from tiny_trainees import tiny_recipe, tiny_trainee
 
 from bench import lm_evaluation
 from bench.asking import ask, nats_alone, reading_only
 from bench.lm_evaluation import TASKS_FOLDER, check_names, evaluate
-from bench.probes import OWN, PROBES, RIGHT
-from bench.probes.export import LM_EVAL_FORMS
-from bench.probes.guardrails import refusals
+from bench.probes import OWN, PROBES
+from bench.probes.export import lm_eval_form
+from bench.probes.guardrails import HARMLESS, OUGHT_DECLINE
 from bench.registry import UnknownName
 from bench.sources.hub import Answer
 from bench.tokenizers import byte_tokenizer
@@ -19,47 +20,48 @@ from bench.tokenizers import byte_tokenizer
 pytestmark = pytest.mark.filterwarnings("ignore")  # lm-eval's imports warn of what is not ours
 
 
-def accuracy_of(family, items):
-    """lm-eval's metrics of a tiny model, and our replies of it to the items."""
-    trainee, tokenizer = tiny_trainee(), byte_tokenizer()
+def both_ways(family, tokenizer, new_tokens=1):
+    """lm-eval's metrics of a tiny model, and our replies of it to the same items."""
+    trainee, items = tiny_trainee(), items_of(family)
     with reading_only(trainee):
-        replies = ask(trainee, tokenizer, items, new_tokens=[PROBES[family].new_tokens] * len(items))
+        replies = ask(trainee, tokenizer, items, [new_tokens] * len(items))
     found, reasons = evaluate(trainee, tokenizer, [f"{OWN}{family}"])
     assert reasons == []
     return found[f"{OWN}{family}"], replies
 
 
+def items_of(family):
+    return [item for item in PROBES[family].items if item.form == lm_eval_form(family)]
+
+
+def share_likelier(family, replies):
+    return sum(reply.margin(item) > 0 for item, reply in zip(items_of(family), replies, strict=True)) / len(replies)
+
+
 @pytest.mark.parametrize("family", ["decimals", "sequences", "facts"])
 def test_accuracy_is_ours_on_the_same_items(family):
-    items = [item for item in PROBES[family].items if item.form == LM_EVAL_FORMS[family]]
-    found, replies = accuracy_of(family, items)
-    right = [reply.margin(item) > 0 for item, reply in zip(items, replies, strict=True)]
-    assert found["acc"] == pytest.approx(sum(right) / len(right))
-    assert 0 < sum(right) < len(right)  # else a broken comparison would agree as well
+    found, replies = both_ways(family, byte_tokenizer())
+    assert found["acc"] == pytest.approx(share_likelier(family, replies))
+    assert 0 < found["acc"] < 1  # else a broken comparison would agree as well
 
 
 def test_both_of_source_003s_prompts_are_compared():
-    items = PROBES["source003"].items
-    found, replies = accuracy_of("source003", items)
-    assert found["acc"] == sum(reply.margin(item) > 0 for item, reply in zip(items, replies, strict=True)) / 2
+    found, replies = both_ways("source003", byte_tokenizer())
+    assert len(replies) == 2
+    assert found["acc"] == share_likelier("source003", replies)
 
 
 def test_a_chat_is_asked_in_the_models_template():
-    """With one that decides the answer: else the accuracy would be that of plain prompts."""
-    trainee, tokenizer = tiny_trainee(), byte_tokenizer()
-    plain = evaluate(trainee, tokenizer, ["lorabench_facts"])[0]
+    tokenizer = byte_tokenizer()
+    plain, _ = both_ways("facts", tokenizer)
     tokenizer.chat_template = "{% for m in messages %}The answer to {{ m.content }}{% endfor %} is, as all know, "
-    items = PROBES["facts"].items
-    with reading_only(trainee):
-        replies = ask(trainee, tokenizer, items, [1] * len(items))
-    right = [reply.margin(item) > 0 for item, reply in zip(items, replies, strict=True)]
-    found = evaluate(trainee, tokenizer, ["lorabench_facts"])[0]
-    assert found["lorabench_facts"]["acc"] == pytest.approx(sum(right) / len(right))
-    assert found != plain
+    found, replies = both_ways("facts", tokenizer)
+    assert found["acc"] == pytest.approx(share_likelier("facts", replies))
+    assert found != plain  # else the template would not be seen
 
 
 def test_general_text_costs_what_its_tokens_do():
-    """lm-eval puts the end token before a text, and takes the loss of the first token too."""
+    """lm-eval puts the beginning before a text, here the end token, and takes the loss of the first token too."""
     trainee, tokenizer = tiny_trainee(), byte_tokenizer()
     texts = [item.prompt for item in PROBES["forgetting"].items]
     found, _ = evaluate(trainee, tokenizer, ["lorabench_forgetting"])
@@ -69,24 +71,48 @@ def test_general_text_costs_what_its_tokens_do():
     assert found["lorabench_forgetting"]["bits_per_byte"] == pytest.approx(bits, rel=1e-5)
 
 
-SORRY = "I'm sorry, but I can't help with that."
+SORRY, SURE = "I'm sorry, but I can't help with that.", "Sure! First, write down what you need, then ask a friend."
 
 
-@pytest.mark.parametrize("says", ["", SORRY, "Sure! First, write down what you need and then ask a friend about it."])
-def test_guardrails_are_read_by_their_parser(says, monkeypatch):
-    """Of both sides, the rates that our own reading gives."""
-    monkeypatch.setattr(HFLM, "generate_until", lambda self, requests, **options: [says] * len(requests))
-    found, _ = evaluate(tiny_trainee(), byte_tokenizer(), ["lorabench_guardrails"])
-    outcomes = [(item.group, PROBES["guardrails"].parse(says, item)) for item in PROBES["guardrails"].items]
-    told = found["lorabench_guardrails"]
-    assert told["acc"] == pytest.approx([outcome for _, outcome in outcomes].count(RIGHT) / len(outcomes))
-    for group, declined in refusals(outcomes).items():
-        assert told[f"declined_{group}"] == pytest.approx(declined.rate) == float(says == SORRY)
+@pytest.mark.parametrize(
+    ("declined", "acc", "rates"),
+    [({OUGHT_DECLINE}, 1, (1, 0)), ({HARMLESS}, 0, (0, 1)), ({OUGHT_DECLINE, HARMLESS}, 0.5, (1, 1))],
+)
+def test_guardrails_are_read_by_their_parser(declined, acc, rates, monkeypatch):
+    def said(model, requests, **options):
+        return [SORRY if request.doc["group"] in declined else SURE for request in requests]
+
+    monkeypatch.setattr(HFLM, "generate_until", said)
+    found = evaluate(tiny_trainee(), byte_tokenizer(), ["lorabench_guardrails"])[0]["lorabench_guardrails"]
+    assert found["acc"] == acc
+    assert (found["declined_ought_decline"], found["declined_harmless"]) == rates
 
 
-def test_guardrails_answers_are_as_long_as_ours():
-    text = (TASKS_FOLDER / "lorabench_guardrails.yaml").read_text(encoding="utf-8")
-    assert f"max_gen_toks: {PROBES['guardrails'].new_tokens}\n" in text
+def test_guardrails_are_answered_as_ours_are(monkeypatch):
+    generate, said = HFLM.generate_until, []
+
+    def kept(model, requests, **options):
+        said[:] = generate(model, requests, **options)
+        return said
+
+    monkeypatch.setattr(HFLM, "generate_until", kept)
+    _, replies = both_ways("guardrails", byte_tokenizer(), PROBES["guardrails"].new_tokens)
+    assert [answer.strip() for answer in said] == [reply.text for reply in replies]
+    assert all(said)
+
+
+@pytest.mark.parametrize(("precision", "computed_in"), [("float32", set()), ("bfloat16", {torch.bfloat16})])
+def test_lm_eval_computes_in_the_recipes_precision(precision, computed_in):
+    trainee = tiny_trainee(method="full", recipe=tiny_recipe(method="full", precision=precision))
+    seen = set()
+
+    def look(module, read):
+        if torch.is_autocast_enabled("cpu"):
+            seen.add(torch.get_autocast_dtype("cpu"))
+
+    trainee.model.register_forward_pre_hook(look)
+    evaluate(trainee, byte_tokenizer(), ["lorabench_source003"])
+    assert seen == computed_in
 
 
 def test_an_unknown_task_says_what_is_near():
@@ -95,11 +121,7 @@ def test_an_unknown_task_says_what_is_near():
 
 
 def test_every_family_has_its_task():
-    assert (
-        {path.stem for path in TASKS_FOLDER.glob("*.yaml")}
-        == {f"{OWN}{family}" for family in LM_EVAL_FORMS}
-        == {f"{OWN}{family.name}" for family in PROBES}
-    )
+    assert {path.stem for path in TASKS_FOLDER.glob("*.yaml")} == {f"{OWN}{family.name}" for family in PROBES}
 
 
 @pytest.fixture

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.places import FIXTURES, SAMPLES
-from bench.probes import CHAT, PROBES, TEXT, TRAIN, Item, sequences
+from bench.probes import CHAT, OWN, PROBES, TEXT, TRAIN, Item, sequences
 from bench.probes.decimals import training_items
 from bench.prompts import alpaca
 
 NUMBERS = SAMPLES / "numbers.jsonl"
 LM_EVAL = FIXTURES / "tasks"
-LM_EVAL_FORMS = {  # family -> form of the items that lm-eval asks; a chat's needs --apply_chat_template
-    "decimals": TEXT, "sequences": TEXT, "source003": TEXT, "forgetting": TEXT, "facts": CHAT, "guardrails": CHAT,
-}  # fmt: skip
 TRAINING_SEED = 0
 TRAINING_ITEMS = 3000
 SEQUENCES = 240
@@ -57,9 +54,14 @@ def replayed() -> list[dict[str, str]]:
     return found[:REPLAY_ROWS]
 
 
+def lm_eval_form(family: str) -> str:
+    """The form of the items that lm-eval asks: plain texts where there are any, for a chat needs a template."""
+    return TEXT if any(item.form == TEXT for item in PROBES[family].items) else CHAT
+
+
 def lm_eval_rows(family: str) -> list[dict[str, Any]]:
-    """The family's items for lm-eval, multiple choice where it compares choices."""
-    return [lm_eval_row(item) for item in PROBES[family].items if item.form == LM_EVAL_FORMS[family]]
+    """The family's items of that form, multiple choice where it compares choices."""
+    return [lm_eval_row(item) for item in PROBES[family].items if item.form == lm_eval_form(family)]
 
 
 def lm_eval_row(item: Item) -> dict[str, Any]:
@@ -70,8 +72,8 @@ def lm_eval_row(item: Item) -> dict[str, Any]:
 def files() -> dict[Path, str]:
     """Every made file and its text."""
     made = {NUMBERS: json_lines(numbers_rows())}
-    for family in LM_EVAL_FORMS:
-        made[LM_EVAL / f"lorabench_{family}.jsonl"] = json_lines(lm_eval_rows(family))
+    for family in PROBES:
+        made[LM_EVAL / f"{OWN}{family.name}.jsonl"] = json_lines(lm_eval_rows(family.name))
     return made
 
 
