@@ -15,7 +15,7 @@ from bench.build import FUSED, attention_by
 from bench.decoding import Reading, batches, read
 from bench.evaluate import continuations
 from bench.onednn import linear_layers_by_onednn
-from bench.precision import autocast
+from bench.precision import autocast, autocast_dtype
 from bench.prefix_tree import prefix_tree
 from bench.probes import CHAT, TEXT, Item
 from bench.prompts import HEADING, chat
@@ -93,7 +93,7 @@ def question_of(item: Item, tokenizer: Any, vocabulary: int, new_tokens: int) ->
 def reading_only(trainee: Trainee) -> Iterator[None]:
     """Within, a model is asked: it computes in the ways that are the quicker where nothing trains."""
     trainee.model.eval()
-    plain = trainee.recipe.precision == "float32"  # autocast, in which others compute, knows nothing of oneDNN's way
+    plain = autocast_dtype(trainee.recipe) is None  # autocast, in which others compute, knows nothing of oneDNN's way
     products = linear_layers_by_onednn(trainee.model) if plain else contextlib.nullcontext()
     with attention_by(trainee.model, FUSED), products:
         yield

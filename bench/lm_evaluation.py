@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.places import FIXTURES, ROOT
-from bench.precision import compute_dtype
+from bench.precision import autocast_dtype
 from bench.probes import CHAT, OWN
 from bench.probes.export import lm_eval_form
 from bench.registry import unknown
@@ -57,7 +57,7 @@ def metrics_of(trainee: Trainee, tokenizer: Any, name: str) -> dict[str, float]:
     recipe, ours = trainee.recipe, name.startswith(OWN)
     model = HFLM(
         pretrained=trainee.model, tokenizer=tokenizer, device=trainee.device, batch_size=recipe.evaluation_batch_size,
-        mixed_precision_dtype=None if recipe.precision == "float32" else compute_dtype(recipe),
+        mixed_precision_dtype=autocast_dtype(recipe),
     )  # fmt: skip
     result = simple_evaluate(
         model=model, tasks=[name], use_cache=None, cache_requests=False, bootstrap_iters=0, log_samples=False,

@@ -26,8 +26,12 @@ def storage_dtype(method: Method, recipe: Recipe) -> torch.dtype:
     return compute_dtype(recipe) if method.trains == ADAPTER else torch.float32
 
 
+def autocast_dtype(recipe: Recipe) -> torch.dtype | None:
+    """What matrix products of float32 are computed in instead; None where that is float32 too."""
+    return None if recipe.precision == "float32" else compute_dtype(recipe)
+
+
 def autocast(recipe: Recipe, device: str) -> contextlib.AbstractContextManager:
     """Matrix products in the recipe's precision, sums and norms in float32."""
-    if recipe.precision == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.split(":")[0], dtype=compute_dtype(recipe))
+    dtype = autocast_dtype(recipe)
+    return contextlib.nullcontext() if dtype is None else torch.autocast(device.split(":")[0], dtype=dtype)

@@ -135,9 +135,10 @@ class Probing:
 def own_accuracy(task: str, asked: Sequence[dict[str, Any]]) -> dict[str, float]:
     """What lm-eval's accuracy must be: the share of the task's items whose right choice is the likelier one."""
     compared = [row for row in asked if f"{OWN}{row['family']}" == task and row["before_margin"] is not None]
-    rows = [row for row in compared if row["form"] == lm_eval_form(row["family"])]
-    if not rows:
+    if not compared:
         return {}
+    form = lm_eval_form(compared[0]["family"])
+    rows = [row for row in compared if row["form"] == form]
     return {when: sum(row[f"{when}_margin"] > 0 for row in rows) / len(rows) for when in ("before", "after")}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.places import FIXTURES, SAMPLES
-from bench.probes import CHAT, OWN, PROBES, TEXT, TRAIN, Item, sequences
+from bench.probes import CHAT, HELD_OUT, OWN, PROBES, TEXT, TRAIN, Item, sequences
 from bench.probes.decimals import training_items
 from bench.prompts import alpaca
 
@@ -60,8 +60,9 @@ def lm_eval_form(family: str) -> str:
 
 
 def lm_eval_rows(family: str) -> list[dict[str, Any]]:
-    """The family's items of that form, multiple choice where it compares choices."""
-    return [lm_eval_row(item) for item in PROBES[family].items if item.form == lm_eval_form(family)]
+    """The family's held-out items of that form, multiple choice where it compares choices."""
+    form = lm_eval_form(family)
+    return [lm_eval_row(item) for item in PROBES[family].items if item.form == form and item.part == HELD_OUT]
 
 
 def lm_eval_row(item: Item) -> dict[str, Any]:
