@@ -124,13 +124,24 @@ def backward(trainee: Trainee, batches: Sequence[Batch], scaler: Any = None) -> 
     scored = sum(batch.scored for batch in batches)
     total = torch.zeros((), device=trainee.device)
     for number, batch in enumerate(batches):
-        with autocast(trainee.recipe, trainee.device), kept_for_backward(trainee):
-            loss = batch_loss(trainee, batch) / scored
-            total += loss.detach()
-            if trainee.method.penalty and number == 0:
-                loss = loss + trainee.method.penalty(trainee.model)
-        (scaler.scale(loss) if scaler else loss).backward()
+        total += backward_of_one(trainee, batch, scored, scaler, penalised=number == 0)
     return float(total)
+
+
+def backward_of_one(
+    trainee: Trainee, batch: Batch, scored: int, scaler: Any = None, penalised: bool = True
+) -> torch.Tensor:
+    """Gradients of a batch's part of the loss of a step of so many labels, and of the method's penalty.
+
+    Returns the part in nats, detached.
+    """
+    with autocast(trainee.recipe, trainee.device), kept_for_backward(trainee):
+        loss = batch_loss(trainee, batch) / scored
+        part = loss.detach()
+        if trainee.method.penalty and penalised:
+            loss = loss + trainee.method.penalty(trainee.model)
+    (scaler.scale(loss) if scaler else loss).backward()
+    return part
 
 
 def kept_for_backward(trainee: Trainee) -> contextlib.AbstractContextManager:

@@ -28,7 +28,12 @@ LIGHT = (
     "predict", "executor", "engines", "claims", "plugin",
     "commands", "__main__",
 )  # fmt: skip
-IN_A_WORKER = {"predict/trace.py", "predict/fake.py", "predict/as_cuda.py"}  # the heavy part of a light layer
+IN_A_WORKER = {
+    "predict/trace.py",
+    "predict/following.py",
+    "predict/fake.py",
+    "predict/as_cuda.py",
+}  # the heavy part of a light layer
 TURNS = 5
 MOST_SECONDS = 2
 MOST_TIMES = 2  # as long as pytest takes over as many tests that do nothing, where that takes long

@@ -160,7 +160,8 @@ class LiveStorages(TorchDispatchMode):
 
     phase_of() names the phase that is on, term_of(tensor, phase) what a new storage is of (None: it does not
     count), and peaks[phase] are the bytes by term when that phase held most. run(operation, arguments, keywords)
-    does the operation.
+    does the operation. log has what was made and let go in order: a positive entry made a storage of so many
+    bytes, ~n let go the one that entry n made.
     """
 
     def __init__(
@@ -176,6 +177,7 @@ class LiveStorages(TorchDispatchMode):
         self.peak_bytes = 0
         self.terms: dict[str, int] = {}
         self.peaks: dict[str, dict[str, int]] = {}
+        self.log: list[int] = []
         self._highest: dict[str, int] = {}
         self._phase_of = phase_of
         self._term_of = term_of
@@ -195,13 +197,18 @@ class LiveStorages(TorchDispatchMode):
         term = self._term_of(tensor, phase) if term is None else term
         size = 0 if term is None else -(-storage.nbytes() // ROUNDING) * ROUNDING
         about: list[Any] = [term or "", size]
+        number = len(self.log)
 
         def freed(_: Any) -> None:
             self._seen.pop(key, None)
             self.live_bytes -= size
             self.terms[about[0]] -= size
+            if size:
+                self.log.append(~number)
 
         self._seen[key] = weakref.ref(storage, freed), about
+        if size:
+            self.log.append(size)
         self.live_bytes += size
         self.terms[about[0]] = self.terms.get(about[0], 0) + size
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)

@@ -1,7 +1,9 @@
 """What the bytes of a training step are of, and its phases: the words that both predictions use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from bench.predict.replay import StorageLog
 
 LINEAR = "weights, not quantised"
 PACKED = "weights, quantised codes"
@@ -41,9 +43,13 @@ def peak_phase(phases: Phases) -> str:
 
 @dataclass(frozen=True)
 class Peaks:
-    """Bytes by term at the highest moment of each phase; a phase's bytes are the sum of its terms."""
+    """Bytes by term at the highest moment of each phase; a phase's bytes are the sum of its terms.
+
+    log: the storages behind them in order, where they were followed; None of a closed form.
+    """
 
     phases: dict[str, dict[str, int]]
+    log: StorageLog | None = field(default=None, compare=False)
 
     @property
     def terms(self) -> dict[str, int]:

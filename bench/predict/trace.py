@@ -6,8 +6,8 @@ nothing is held, so 70 B parameters need no more memory here than two layers do.
 """
 
 import contextlib
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,12 +16,13 @@ from torch import nn
 from bench import train
 from bench.batches import Batch, Batching, Extent
 from bench.build import FUSED, attach, prepare_base
-from bench.measure.memory import LiveStorages, plainly, quantisation_tensors
+from bench.measure.memory import LiveStorages, plainly
 from bench.methods import Method
 from bench.models import DECODER, ModelEntry
-from bench.predict import savings, terms
-from bench.predict.as_cuda import CudaLike, as_cuda
+from bench.predict import terms
+from bench.predict.as_cuda import as_cuda
 from bench.predict.fake import Answers, Values, fake_tensors
+from bench.predict.following import count, followed
 from bench.predict.terms import Peaks
 from bench.recipe import Recipe
 from bench.sources.weights import SYNTHETIC, Weights
@@ -60,51 +61,61 @@ def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, de
 
     Raises Unsupported for a method that does not suit the model.
     """
-    method.check(entry, recipe)
     extent = extent or full_extent(entry, recipe)
-    with fake_tensors(), as_cuda() if device != "cpu" else contextlib.nullcontext():
+    with built_fake(entry, method, recipe, labels, device) as trainee:
         with Answers():
-            trainee = build(entry, method, recipe, labels, device)
             batch = batch_of(extent, recipe, device)
         return follow(trainee, batch, Values(extent.scored, extent.whole).answer)
 
 
+def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, steps: Sequence[Sequence[Extent]],
+                  told: Callable[[int], None]) -> Peaks:  # fmt: skip
+    """The bytes of training on a card by these steps, each given by the extents of its batches, in their order.
+
+    told(number) hears of each step, from 0, before it is taken. Raises Unsupported.
+    """
+    at_work = [Values()]  # of the batch that is
+
+    def take_all(trainee: train.Trainee, storages: LiveStorages, phase: list[str]) -> None:
+        optimizer, trained = made_optimizer(trainee)
+        for number, extents in enumerate(steps):
+            told(number)
+            phase[0] = terms.FORWARD
+            go_through(trainee, extents, storages, at_work)
+            phase[0] = terms.OPTIMIZER
+            update(trainee, optimizer, trained, storages, number)
+            optimizer.zero_grad(set_to_none=True)
+
+    with built_fake(entry, method, recipe, labels, "cuda:0") as trainee:
+        return followed(trainee, partial(take_all, trainee), lambda *operation: at_work[0].answer(*operation))
+
+
+def go_through(
+    trainee: train.Trainee, extents: Sequence[Extent], storages: LiveStorages, at_work: list[Values]
+) -> None:
+    """Forward and backward of a step's batches, all of which are on the card before the first is read."""
+    batches = [batch_of(extent, trainee.recipe, trainee.device) for extent in extents]
+    for batch in batches:
+        count(batch, storages)
+    scored = sum(batch.scored for batch in batches)
+    for number, (extent, batch) in enumerate(zip(extents, batches, strict=True)):
+        at_work[0] = Values(extent.scored, extent.whole)
+        train.backward_of_one(trainee, batch, scored, penalised=number == 0)
+
+
+@contextlib.contextmanager
+def built_fake(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device: str) -> Iterator[train.Trainee]:
+    """Within: all tensors are fake, on a card by its rules; gives what trains. Raises Unsupported."""
+    method.check(entry, recipe)
+    with fake_tensors(), as_cuda() if device != "cpu" else contextlib.nullcontext():
+        with Answers():
+            trainee = build(entry, method, recipe, labels, device)
+        yield trainee
+
+
 def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plainly) -> Peaks:
     """Training steps of the batch, on whatever tensors the trainee is made of; run does the operations."""
-    vocabulary = trainee.batching.vocabulary
-    phase = [terms.FORWARD]
-
-    def phase_of() -> str:
-        in_backward = phase[0] == terms.FORWARD and torch._C._current_graph_task_id() != -1
-        return terms.BACKWARD if in_backward else phase[0]
-
-    def term_of(tensor: torch.Tensor, phase: str) -> str | None:
-        if CudaLike.making_for_host:
-            return None
-        if phase == terms.OPTIMIZER:
-            return terms.UPDATE
-        if tensor.ndim and tensor.shape[-1] == vocabulary and tensor.is_floating_point():
-            return terms.LOGITS
-        return terms.KEPT if phase == terms.FORWARD else terms.WORKING
-
-    with collected(), LiveStorages(phase_of=phase_of, term_of=term_of, run=run) as storages:
-        for tensor, term in model_tensors(trainee.model):
-            if tensor is not table_on_host(trainee):
-                storages.add(tensor, term)
-        for tensor in (batch.input_ids, batch.labels, batch.attention_mask):
-            storages.add(tensor, terms.BATCH)
-        with gradients_named(trainee.model, storages):
-            take_steps(trainee, batch, storages, phase)
-    return Peaks({name: {k: v for k, v in held.items() if v} for name, held in storages.peaks.items()})
-
-
-def table_on_host(trainee: train.Trainee) -> torch.Tensor | None:
-    """The table of embeddings where the recipe keeps it in the host's memory; built here without a card, it is here."""
-    if trainee.device == "cpu" or savings.embeddings_on_card(trainee.recipe):
-        return None
-    table = trainee.model.get_input_embeddings().weight
-    head = trainee.model.get_output_embeddings()
-    return None if head is not None and head.weight is table else table
+    return followed(trainee, partial(take_steps, trainee, batch), run)
 
 
 def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, phase: list[str]) -> None:
@@ -116,8 +127,8 @@ def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, pha
     """
     accumulates = trainee.recipe.gradient_accumulation_steps > 1
     penalised = trainee.method.penalty is not None
-    optimizer = train.make_optimizer(trainee)
-    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    optimizer, trained = made_optimizer(trainee)
+    count(batch, storages)
     phase[0] = terms.OPTIMIZER
     for parameter in trained:
         parameter.grad = torch.zeros_like(parameter)
@@ -132,6 +143,12 @@ def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, pha
     optimizer.zero_grad(set_to_none=True)
 
 
+def made_optimizer(trainee: train.Trainee) -> tuple[Any, list[nn.Parameter]]:
+    """The optimizer, and the parameters that it trains."""
+    optimizer = train.make_optimizer(trainee)
+    return optimizer, [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 def update(trainee: train.Trainee, optimizer: Any, trained: list[Any], storages: LiveStorages, number: int) -> None:
     """The optimizer's part of the step of this number."""
     train.apply_gradients(trainee.recipe, optimizer, trained, None)  # a scaler of fp16 holds a few numbers
@@ -141,44 +158,3 @@ def update(trainee: train.Trainee, optimizer: Any, trained: list[Any], storages:
                 storages.relabel(tensor, terms.STATES)
     if trainee.method.after_step:
         trainee.method.after_step(trainee.model, number)
-
-
-def model_tensors(model: nn.Module) -> Iterator[tuple[torch.Tensor, str]]:
-    """Every tensor of the model with its term."""
-    for name, parameter in model.named_parameters():
-        yield parameter, parameter_term(name, parameter)
-    yield from ((scale, terms.SCALES) for scale in quantisation_tensors(model))
-    yield from ((buffer, terms.OTHER) for buffer in model.buffers())
-
-
-def parameter_term(name: str, parameter: Any) -> str:
-    """What a parameter is of, by its type and name."""
-    if parameter.requires_grad:
-        return terms.ADAPTER
-    if type(parameter).__name__ in ("Params4bit", "Int8Params"):
-        return terms.PACKED
-    if any(part in name for part in ("embed", "lm_head", ".wte.", ".wpe.", "classifier")):
-        return terms.EMBEDDINGS
-    return terms.LINEAR if parameter.ndim > 1 else terms.OTHER
-
-
-@contextlib.contextmanager
-def gradients_named(model: nn.Module, storages: LiveStorages) -> Iterator[None]:
-    """Within: what backward leaves in .grad is counted as gradients."""
-    name: Callable[[Any], None] = lambda parameter: storages.relabel(parameter.grad, terms.GRADIENTS)  # noqa: E731
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    hooks = [parameter.register_post_accumulate_grad_hook(name) for parameter in trained]
-    yield
-    for hook in hooks:
-        hook.remove()
-
-
-@contextlib.contextmanager
-def collected() -> Iterator[None]:
-    """Within: no garbage collection by itself, so that bytes repeat."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

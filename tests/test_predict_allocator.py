@@ -1,0 +1,137 @@
+"""torch's caching allocator by arithmetic: its rules one by one, and what must hold of any order of things."""
+
+import random
+from itertools import pairwise
+
+import pytest
+import torch
+
+from bench.cards import MIB
+from bench.predict.allocator import CachingAllocator, OutOfMemory
+from bench.predict.replay import EXACT_ENOUGH, StorageLog, replay, runs_within, smallest_limit
+
+KIB = 1024
+GROWING = StorageLog((100 * MIB, 10 * MIB, ~1, 14 * MIB, ~3, 18 * MIB, ~5, 22 * MIB, ~7), 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "allocated", "reserved"),
+    [
+        (1, 512, 2 * MIB),
+        (513, KIB, 2 * MIB),
+        (MIB, MIB, 2 * MIB),
+        (MIB + 1, MIB + 512, 20 * MIB),
+        (10 * MIB - 512, 10 * MIB - 512, 20 * MIB),
+        (10 * MIB, 10 * MIB, 10 * MIB),
+        (20 * MIB, 20 * MIB, 20 * MIB),
+        (20 * MIB + 1, 20 * MIB + 512, 22 * MIB),
+        (21 * MIB, 22 * MIB, 22 * MIB),  # a rest of no more than a mebibyte stays with its block
+        (21 * MIB - 512, 21 * MIB - 512, 22 * MIB),
+    ],
+)
+def test_first_allocation_takes_a_segment(asked, allocated, reserved):
+    allocator = CachingAllocator()
+    allocator.allocate(asked)
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (allocated, reserved)
+
+
+def test_small_and_large_do_not_share_segments():
+    allocator = CachingAllocator()
+    allocator.allocate(2 * MIB)
+    allocator.allocate(KIB)
+    assert allocator.reserved_bytes == 22 * MIB
+
+
+def test_the_smallest_block_that_is_large_enough_is_taken():
+    allocator = CachingAllocator()
+    large, middle = allocator.allocate(40 * MIB), allocator.allocate(30 * MIB)
+    allocator.free(large)
+    allocator.free(middle)
+    assert allocator.allocate(25 * MIB).address == middle.address
+    assert allocator.reserved_bytes == 70 * MIB
+
+
+def test_free_neighbours_become_one():
+    allocator = CachingAllocator()
+    blocks = [allocator.allocate(5 * MIB) for _ in range(4)]
+    assert allocator.reserved_bytes == 20 * MIB
+    for block in (blocks[0], blocks[2], blocks[1], blocks[3]):
+        allocator.free(block)
+    assert allocator.allocate(18 * MIB).address == blocks[0].address
+    assert allocator.reserved_bytes == 20 * MIB
+
+
+def test_only_whole_segments_go_back():
+    allocator = CachingAllocator()
+    kept, freed, alone = allocator.allocate(5 * MIB), allocator.allocate(5 * MIB), allocator.allocate(30 * MIB)
+    allocator.free(freed)
+    allocator.free(alone)
+    allocator.give_back()
+    assert allocator.reserved_bytes == 20 * MIB
+    allocator.free(kept)
+    allocator.give_back()
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (0, 0)
+
+
+def test_a_limit_gives_back_what_is_kept_before_it_refuses():
+    allocator = CachingAllocator(limit=50 * MIB)
+    allocator.free(allocator.allocate(30 * MIB))
+    allocator.allocate(40 * MIB)
+    assert (allocator.given_back, allocator.reserved_bytes) == (1, 40 * MIB)
+    with pytest.raises(OutOfMemory, match="reserved are over"):
+        allocator.allocate(12 * MIB)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_blocks_never_overlap_and_all_can_go_back(seed):
+    order, allocator, live = random.Random(seed), CachingAllocator(), {}
+    for number in range(600):
+        if live and order.random() < 0.45:
+            allocator.free(live.pop(order.choice(list(live))))
+        else:
+            live[number] = allocator.allocate(round(2 ** order.uniform(4, 26)))
+        places = sorted((block.address, block.size) for block in live.values())
+        assert all(one + size <= other for (one, size), (other, _) in pairwise(places))
+        assert allocator.allocated_bytes == sum(size for _, size in places) <= allocator.reserved_bytes
+    for block in live.values():
+        allocator.free(block)
+    allocator.give_back()
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (0, 0)
+
+
+def test_sizes_that_grow_reserve_the_sum_of_them():
+    seen = replay(GROWING)
+    assert (seen.allocated_bytes, seen.reserved_bytes) == (122 * MIB, (100 + 10 + 14 + 18 + 22) * MIB)
+
+
+def test_the_least_limit_is_the_last_that_runs():
+    least = smallest_limit(GROWING)
+    assert runs_within(GROWING, 0, least)
+    assert not runs_within(GROWING, 0, least - EXACT_ENOUGH)
+    assert replay(GROWING, limit=122 * MIB).given_back > 0
+
+
+def test_what_comes_before_training_is_no_peak_of_it():
+    log = StorageLog((300 * MIB, 30 * MIB, ~0, 10 * MIB, 10 * MIB), 3)
+    assert (replay(log).allocated_bytes, replay(log).reserved_bytes) == (50 * MIB, 50 * MIB)
+    assert replay(log, blas_bytes=64 * MIB).allocated_bytes == 114 * MIB
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device: it is torch's own allocator beside ours"
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_torch_allocates_and_reserves_the_same(seed):
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    order, ours, live = random.Random(seed), CachingAllocator(), {}
+    for number in range(400):
+        if live and order.random() < 0.45:
+            tensor, block = live.pop(order.choice(list(live)))
+            ours.free(block)
+            del tensor
+        else:
+            size = round(2 ** order.uniform(21, 27))  # other tests' tensors may leave room for smaller ones
+            live[number] = torch.empty(size, dtype=torch.uint8, device="cuda"), ours.allocate(size)
+        assert torch.cuda.memory_allocated() - before[0] == ours.allocated_bytes
+        assert torch.cuda.memory_reserved() - before[1] == ours.reserved_bytes
