@@ -2,8 +2,9 @@
 
 A total is what torch says such a card has (its out-of-memory messages name it; source 003's T4 has 14.748 GiB),
 not the number on the box; drivers differ by up to a hundredth. Of it a CUDA context with its loaded kernels takes
-CONTEXT_BYTES, and the allocator cannot hand out all of the rest in one piece: LOST_SHARE is set aside for that,
-by experience; smaller cards' contexts are smaller. A record of a real card has its own figures.
+CONTEXT_BYTES; smaller cards' contexts are smaller. The allocator cannot hand out all of the rest: a trace goes
+through it by its rules (bench/predict/allocator.py), and where there is none LOST_SHARE is set aside, which 8B's
+full batches take by such traces, give or take two hundredths. A record of a real card has its own figures.
 """
 
 import re

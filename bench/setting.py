@@ -21,7 +21,7 @@ from bench.measure.memory import Phases
 from bench.methods import METHODS, Method
 from bench.models import DECODER, MODELS, ModelEntry
 from bench.recipe import Recipe, recipe_for
-from bench.sources import Weights, find_weights, load_rows
+from bench.sources import Rows, Weights, find_weights, load_rows
 from bench.tasks import TASKS, Prepared, Score, Task
 from bench.tokenizers import tokenizer_for
 from bench.trainer_engine import train_with_trainer
@@ -79,11 +79,8 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
     mirror = Path(payload["mirror"]) if payload.get("mirror") else None
     say({"line": "looking for weights and data"})
     weights = find_weights(entry, mirror, synthetic=payload.get("synthetic", False))
-    tokenizer, reasons = tokenizer_for(entry, weights, mirror)
-    rows = load_rows(task.data, recipe.data, mirror)
-    prepared = task.run(rows.splits, tokenizer, recipe)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    batching = Batching(recipe, pad, entry.config["vocab_size"], shifted=entry.kind == DECODER)
+    tokenizer, odd = tokenizer_for(entry, weights, mirror)
+    rows, prepared, batching = read_examples(task, entry, recipe, tokenizer, mirror)
     data = {
         "origin": rows.origin,
         "rows": rows.identity,
@@ -93,7 +90,7 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
         "held_out_examples": len(prepared.held_out),
         "truncated_share": prepared.truncated_share,
     }
-    reasons = [f"weights: {weights.reason}", f"data: {rows.reason}", *reasons, *prepared.reasons]
+    reasons = [f"weights: {weights.reason}", f"data: {rows.reason}", *odd, *prepared.reasons]
     reasons += thrift_reasons(recipe, device)
     emulation = {}
     if payload.get("emulate"):
@@ -102,6 +99,16 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
         reasons.append(emulate(card, device))
     return Setting(case, recipe, task, entry, method, weights, tokenizer, prepared, batching, device, data, reasons,
                    Phases(device), emulation)  # fmt: skip
+
+
+def read_examples(
+    task: Task, entry: ModelEntry, recipe: Recipe, tokenizer: Any, mirror: Path | None
+) -> tuple[Rows, Prepared, Batching]:
+    """The task's rows, what one model reads of them, and how that becomes batches."""
+    rows = load_rows(task.data, recipe.data, mirror)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    batching = Batching(recipe, pad, entry.config["vocab_size"], shifted=entry.kind == DECODER)
+    return rows, task.run(rows.splits, tokenizer, recipe), batching
 
 
 def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:

@@ -28,12 +28,9 @@ LIGHT = (
     "predict", "executor", "engines", "claims", "plugin",
     "commands", "__main__",
 )  # fmt: skip
-IN_A_WORKER = {
-    "predict/trace.py",
-    "predict/following.py",
-    "predict/fake.py",
-    "predict/as_cuda.py",
-}  # the heavy part of a light layer
+IN_A_WORKER = {  # the heavy part of a light layer
+    "predict/trace.py", "predict/following.py", "predict/fake.py", "predict/as_cuda.py", "predict/course.py",
+}  # fmt: skip
 TURNS = 5
 MOST_SECONDS = 2
 MOST_TIMES = 2  # as long as pytest takes over as many tests that do nothing, where that takes long

@@ -61,7 +61,7 @@ def test_json_has_all_of_it(capsys):
 
 def test_a_method_without_closed_form_says_so_beside_its_trace():
     asked = ask("tiny_llama", "dora", max_length=64)
-    lines = as_text(Prediction(asked, None, {"forward": {"what trains": 1}}, ["dora has no closed form: so"]))
+    lines = as_text(Prediction(asked, None, Peaks({"forward": {"what trains": 1}}), ["dora has no closed form: so"]))
     assert "note: dora has no closed form: so" in lines
 
 
@@ -135,5 +135,5 @@ def test_a_mistake_is_one_sentence(capsys, words, sentence):
 
 def test_nothing_asked_is_one_sentence(capsys):
     assert told(capsys, "predict") == (
-        2, "", "bench: predict needs --model and --method, or --published, --measured or --baseline\n",
+        2, "", "bench: predict needs --model and --method, or --case, --published, --measured or --baseline\n",
     )  # fmt: skip

@@ -20,7 +20,7 @@ from hub_server import HubServer, serving
 from bench.models import MODELS, ModelEntry
 from bench.places import ROOT
 from bench.registry import UnknownName
-from bench.sources import Answer, SourceError, describe_weights, fetch, find_weights, weights
+from bench.sources import Answer, SourceError, describe_weights, fetch, find_weights, folder_at_hand, weights
 from bench.sources import hub as hub_module
 from bench.sources.snapshot import complaint, wanted_files
 
@@ -192,6 +192,16 @@ def test_the_mirror_comes_first(mirror: Path) -> None:
     found = find_weights(TOY, mirror)
     assert (found.folder, found.origin, found.reason) == (mirror / "models/owner/toy", "mirror", "from the mirror")
     assert describe_weights(TOY, mirror) == "the mirror"
+
+
+def test_a_folder_at_hand_is_found_without_the_hub(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object) -> Path:
+        raise AssertionError("the Hub was asked")
+
+    monkeypatch.setitem(weights.SOURCES, "hub", asked)
+    assert folder_at_hand(TOY, mirror) == mirror / "models/owner/toy"
+    assert folder_at_hand(TOY, None) is None
+    assert folder_at_hand(MODELS["tiny_llama"], mirror) is None
 
 
 def test_the_identity_follows_the_weights(mirror: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from bench.claims.verdict import IMPLAUSIBLE, INCONSISTENT, REFUTED
 from bench.models import MODELS
 from bench.models.shapes import head_parameters, linear_layers, total_parameters
+from bench.predict.closed_form import closed_form
+from bench.predict.question import ask
 from bench.registry import Registry
 
 FORWARD_AND_BACK = 4  # FLOPs of a frozen weight and token: 2 forward, 2 for the gradient of its input
@@ -134,6 +136,14 @@ def weight_bytes(model: str, bits: int, embedding_bits: int = 16) -> Result:
     rest = total_parameters(MODELS[model]) - linear
     how = f"{linear:,} weights of {bits} bits and {rest:,} of {embedding_bits}"
     return Result((linear * bits + rest * embedding_bits) / 8, how)
+
+
+@CALCULATIONS.add("training_bytes", Calculation, fails_as=REFUTED)
+def training_bytes(model: str, method: str, batch: int, length: int) -> Result:
+    """Predicted bytes of the tensors at the peak of training, by the closed form; every row of this length."""
+    asked = ask(model, method, batch_size=batch, max_length=length)
+    how = f"predicted for {model} × {method}, batch {batch} × {length} tokens, by the closed form"
+    return Result(closed_form(asked).peak_bytes, how)
 
 
 @CALCULATIONS.add("packed_parameters", Calculation, fails_as=REFUTED)

@@ -1,20 +1,35 @@
 """`python -m bench predict`: the memory of a training step, without a card and without weights."""
 
 import argparse
+import sys
+from dataclasses import replace
 
-from bench.commands import Commands, Mistake
+from bench.case import parse_case
+from bench.commands import Commands, Mistake, add_mirror, mirror_of
+from bench.methods import METHODS
+from bench.models import MODELS
 from bench.predict import alarm, measured, published
 from bench.predict.budget import budget_bytes
 from bench.predict.closed_form import NoClosedForm
 from bench.predict.question import Question, ask
-from bench.predict.report import as_text
+from bench.predict.report import Prediction, as_text
 from bench.predict.search import FIELDS, largest_that_fits
-from bench.predict.ways import predict, traced_peak
+from bench.predict.ways import UNSEEN, predict, traced_peak
+from bench.recipe import SIZES, recipe_for
+from bench.sources import find_full
 from bench.tables import text_lines
+from bench.tasks import TASKS
+
+# what is asked about where no case is
+SHAPE = ("model", "method", "batch", "length", "rank", "precision", "checkpointing", "quick", "largest", "budget")
 
 
 def add(commands: Commands) -> None:
     parser = commands.add_parser("predict", help="the memory of a training step, without a card")
+    parser.add_argument("--case", metavar="CASE", help="a case's own batches in their order, instead of one shape")
+    parser.add_argument("--steps", type=int, default=8, help="with --case: its first optimizer steps (8; 0 is all)")
+    parser.add_argument("--data", choices=SIZES, help="with --case; else full where a mirror has it, or the sample")
+    add_mirror(parser)
     parser.add_argument("--model", metavar="MODEL")
     parser.add_argument("--method", metavar="METHOD")
     parser.add_argument("--batch", type=int, metavar="ROWS")
@@ -41,7 +56,7 @@ def answer(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.measured:
         if arguments.measure:
-            measured.measure()
+            measured.measure(mirror_of(arguments))
         print("\n".join(measured.markdown()))
         return 0
     if arguments.published:
@@ -52,19 +67,51 @@ def answer(arguments: argparse.Namespace) -> int:
             )
         )
         return 0
+    prediction = prediction_of_case(arguments) if arguments.case else prediction_of_shape(arguments)
+    print(prediction.as_json() if arguments.json else "\n".join(as_text(prediction)))
+    return 0
+
+
+def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
+    """Both predictions of batches of one shape, asked for or searched."""
     question = question_of(arguments)
     if arguments.largest:
         question = searched(question, arguments)
     elif arguments.budget:
         raise Mistake("--budget is for --largest length or --largest batch")
-    prediction = predict(question, traced=not arguments.quick)
-    print(prediction.as_json() if arguments.json else "\n".join(as_text(prediction)))
-    return 0
+    return predict(question, traced=not arguments.quick)
+
+
+def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
+    """What the case's own batches take, in their order."""
+    case, mirror = parse_case(arguments.case), mirror_of(arguments)
+    if case.device == "cpu":
+        raise Mistake(f"{case.id} needs no card; ask for {replace(case, device='cuda').id}")
+    for name in SHAPE:
+        if getattr(arguments, name):
+            raise Mistake(f"--case has its own model, method and batches; leave --{name} out")
+    if arguments.steps < 0:
+        raise Mistake(f"--steps {arguments.steps} must be at least 1, or 0 for all")
+    task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
+    recipe = recipe_for(case, arguments.data or ("full" if find_full(task.data, mirror) else "sample"))
+    if not task.suits(entry):
+        raise Mistake(f"{task.name} is a task for {task.kind} models, and {entry.name} is not one")
+    method.check(entry, recipe)
+    from bench.predict.course import course_of, trace_course  # loads torch
+
+    course = course_of(case, recipe, mirror, arguments.steps)
+
+    def told(step: int) -> None:
+        print(f"step {step + 1} of {len(course.steps)}", file=sys.stderr)
+
+    peaks = trace_course(course, recipe, told)
+    question = Question(entry, method, recipe, course.labels)
+    return Prediction(question, None, peaks, [UNSEEN, *course.reasons], course)
 
 
 def question_of(arguments: argparse.Namespace) -> Question:
     if not (arguments.model and arguments.method):
-        raise Mistake("predict needs --model and --method, or --published, --measured or --baseline")
+        raise Mistake("predict needs --model and --method, or --case, --published, --measured or --baseline")
     checkpointing = None if arguments.checkpointing is None else arguments.checkpointing == "on"
     return ask(
         arguments.model,

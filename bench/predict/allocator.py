@@ -50,15 +50,13 @@ class CachingAllocator:
     """Allocates and frees blocks; all figures in bytes. limit: what may be reserved (0: as much as is asked for).
 
     allocated_bytes is what torch.cuda.memory_allocated says: whole blocks, of which up to a mebibyte may be
-    more than was asked for; reserved_bytes what torch.cuda.memory_reserved says. given_back counts how often all
-    that was kept had to go back to the driver, which costs time.
+    more than was asked for; reserved_bytes what torch.cuda.memory_reserved says.
     """
 
     def __init__(self, limit: int = 0) -> None:
         self.limit = limit
         self.allocated_bytes = self.reserved_bytes = 0
         self.peak_allocated_bytes = self.peak_reserved_bytes = 0
-        self.given_back = 0
         self._pools: dict[bool, list[tuple[int, int, Block]]] = {True: [], False: []}  # size, address; sorted
         self._next_address = 0
 
@@ -111,7 +109,6 @@ class CachingAllocator:
     def _new_segment(self, size: int) -> Block:
         asked = segment_bytes(size)
         if self.limit and self.reserved_bytes + asked > self.limit:
-            self.given_back += 1
             self.give_back()
             if self.reserved_bytes + asked > self.limit:
                 raise OutOfMemory(f"{asked} bytes more than {self.reserved_bytes} reserved are over {self.limit}")

@@ -1,13 +1,16 @@
 """What a card really held, beside the trace of the very batches that it was given.
 
 A record says which of its batches were the heaviest (`heaviest_batches`); their step is traced with today's
-libraries and set, with the workspaces of the card's matrix products, against the allocated peak of the record's
-training phase. Traces of committed records are kept in results/baselines, for each takes seconds.
+libraries, in the allocator's blocks and with the workspaces of the card's matrix products, and set against the
+allocated peak of the record's training phase. What the card reserved follows from all batches in their order: those
+of committed records are made again from their data, traced, and kept in results/baselines, for each takes minutes.
 """
 
 import json
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.cards import blas_bytes
@@ -17,20 +20,23 @@ from bench.models import MODELS
 from bench.places import RESULTS, RUNS
 from bench.predict.alarm import versions
 from bench.predict.question import Question
+from bench.predict.replay import Reserved, replay
 from bench.predict.ways import trace_of
 from bench.recipe import Recipe
 from bench.record import Record, read_records, write_atomically
+from bench.sources import SourceError
 from bench.tables import markdown_lines
 
 AGREES = 0.02  # of the allocated peak; a first bound, for kernels take and free more inside themselves
+MOST_STEPS = 64  # of a run that are traced in their order; its heaviest batches come after them
 TRACES = RESULTS / "baselines" / "measured.json"
-COMMAND = "python -m bench predict --measured --measure"
-HEADS = ("case", "card", "allocated", "predicted", "error", "reserved", "driver", "s/step", "MFU")
+COMMAND = "python -m bench predict --measured --measure --mirror DIR"
+HEADS = ("case", "card", "allocated", "predicted", "error", "reserved", "predicted", "error", "driver", "s/step", "MFU")
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A record's allocated peak of training and its trace, in bytes."""
+    """What a card held of something and what is predicted of it, in bytes."""
 
     measured_bytes: int
     traced_bytes: int
@@ -65,22 +71,27 @@ def not_traced(record: Record) -> str:
 
 
 def compared(record: Record, traced_bytes: int) -> Compared:
+    """The allocated peak of training beside the traced one."""
     return Compared(peaks_of(record)["allocated_bytes"] or 0, traced_bytes)
+
+
+def card_blas_bytes(record: Record) -> int:
+    (capability, _) = record.environment["compute_capability"]
+    return blas_bytes(capability)
 
 
 def payload_of(record: Record) -> dict[str, Any]:
     """What `traced` needs of a record."""
-    (capability, _) = record.environment["compute_capability"]
-    found = {"case": record.case, "recipe": record.recipe, "blas_bytes": blas_bytes(capability)}
+    found = {"case": record.case, "recipe": record.recipe, "blas_bytes": card_blas_bytes(record)}
     return found | {name: record.exact[name] for name in ("labels", "heaviest_batches")}
 
 
 def traced(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
-    """Work of a worker: the traced peak of the record's heaviest batch, whichever that is, and the workspaces."""
+    """Work of a worker: what the record's heaviest batch has allocated, whichever that is, and the workspaces."""
     case = parse_case(payload["case"])
     question = Question(MODELS[case.model], METHODS[case.method], Recipe(**payload["recipe"]), payload["labels"])
-    peak = max(trace_of(question, extent).peak_bytes for extent in payload["heaviest_batches"])
-    return {"bytes": peak + payload["blas_bytes"]}
+    logs = [trace_of(question, extent).log for extent in payload["heaviest_batches"]]
+    return {"bytes": max(replay(log, payload["blas_bytes"]).allocated_bytes for log in logs)}
 
 
 def committed() -> Iterator[tuple[str, Record]]:
@@ -95,45 +106,83 @@ def read_traces() -> dict[str, Any]:
     return dict(json.loads(TRACES.read_text(encoding="utf-8"))) if TRACES.exists() else {"traced": {}, "versions": {}}
 
 
-def measure() -> None:
-    """Trace the committed records that these libraries have not traced yet, and keep each trace as it is done."""
+def measure(mirror: Path | None) -> None:
+    """Trace the committed records that these libraries have not traced yet, and keep each trace as it is done.
+
+    Says of each that cannot be traced why.
+    """
     kept = read_traces()
-    found: dict[str, int] = dict(kept["traced"]) if kept["versions"] == versions() else {}
+    found = dict(kept["traced"]) if kept["versions"] == versions() else {}
     for name, record in committed():
-        if name not in found:
-            found[name] = traced(payload_of(record))["bytes"]
-            write_atomically(TRACES, json.dumps({"versions": versions(), "traced": found}, indent=1) + "\n")
+        if name in found:
+            continue
+        try:
+            found[name] = asdict(reserved_of(record, mirror))
+        except OtherData as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            continue
+        write_atomically(TRACES, json.dumps({"versions": versions(), "traced": found}, indent=1) + "\n")
 
 
-def cells(record: Record, seen: Compared) -> list[str]:
+class OtherData(ValueError):
+    """A record's batches cannot be made again."""
+
+
+def reserved_of(record: Record, mirror: Path | None) -> Reserved:
+    """The record's batches in their order, in the allocator's hands. Raises OtherData."""
+    from bench.predict.course import course_of, trace_course  # loads torch
+
+    case, recipe = parse_case(record.case), Recipe(**record.recipe)
+    try:
+        course = course_of(case, recipe, mirror, MOST_STEPS)
+    except SourceError as error:
+        raise OtherData(str(error)) from None
+    if course.identity != record.data["identity"]:
+        raise OtherData(f"its data was {record.data['identity']}, and here it is {course.identity}")
+    log = trace_course(course, recipe).log
+    assert log is not None
+    return replay(log, card_blas_bytes(record))
+
+
+def cells(record: Record, traced: dict[str, int]) -> list[str]:
     """A row of the table; GB of 10^9 bytes."""
     peaks, noisy = peaks_of(record), record.noisy
     share = noisy.get("utilisation")
-    return [
-        record.case,
-        record.environment["accelerator"],
-        f"{seen.measured_bytes / 1e9:.2f}",
-        f"{seen.traced_bytes / 1e9:.2f}",
-        f"{seen.error:+.1%}",
-        *(f"{amount / 1e9:.2f}" if (amount := peaks[name]) else "–" for name in ("reserved_bytes", "driver_bytes")),
-        f"{noisy['seconds_per_step']:.3f}",
-        "–" if share is None else f"{share:.1%}",
-    ]
+    found = [record.case, record.environment["accelerator"]]
+    for name in ("allocated_bytes", "reserved_bytes"):
+        seen = Compared(peaks[name] or 0, traced[name])
+        found += [gigabytes(seen.measured_bytes), gigabytes(seen.traced_bytes), f"{seen.error:+.1%}"]
+    found.append("–" if peaks["driver_bytes"] is None else gigabytes(peaks["driver_bytes"]))
+    return [*found, f"{noisy['seconds_per_step']:.3f}", "–" if share is None else f"{share:.1%}"]
+
+
+def gigabytes(amount: int) -> str:
+    return f"{amount / 1e9:.2f}"
 
 
 def markdown() -> list[str]:
     """The table's lines for results/PREDICTIONS.md."""
     used = ", ".join(f"{name} {version}" for name, version in read_traces()["versions"].items())
     traces = read_traces()["traced"]
-    found = [(record, compared(record, traces[name])) for name, record in committed() if name in traces]
-    agree = sum(seen.agrees for _, seen in found)
+    found = [(record, traces[name]) for name, record in committed() if name in traces]
+    agree = sum(compared(record, traced["allocated_bytes"]).agrees for record, traced in found)
     return [
         "## Beside what a card held",
         "",
-        f"Written by `{COMMAND}`. Predicted are the trace of each record's heaviest batch, with",
-        f"{used or 'no library yet'}, and the workspaces of matrix products;",
-        "measured is torch's allocated peak of the training phase, beside it what the allocator kept reserved and what",
-        f"the driver counted, in GB of 10^9 bytes. {agree} of {len(found)} are within {AGREES:.0%}.",
+        f"Written by `{COMMAND}`. Predicted are each",
+        f"record's own batches in their order, traced with {used or 'no library yet'}, in the blocks",
+        "of torch's caching allocator and with the workspaces of matrix products; measured are torch's peaks of the",
+        "training phase, allocated and reserved, and what the driver counted, in GB of 10^9 bytes.",
+        f"{agree} of {len(found)} are within {AGREES:.0%} of what was allocated.",
         "",
         *markdown_lines([HEADS, *(cells(*one) for one in found)], 2),
+        "",
+        *notes(),
     ]
+
+
+def notes() -> list[str]:
+    """What is to be known of the runs that the records are of, by the runs' own words."""
+    runs = dict.fromkeys(name.split("/")[0] for name, _ in committed())
+    told = {run: json.loads((RUNS / run / "run.json").read_text(encoding="utf-8")).get("note") for run in runs}
+    return [f"- `{run}`: {note}" for run, note in told.items() if note]

@@ -21,11 +21,10 @@ class StorageLog:
 
 @dataclass(frozen=True)
 class Reserved:
-    """Peaks in bytes: what torch would call allocated and reserved; given_back: how often it had to empty its cache."""
+    """Peaks of what torch calls allocated and reserved."""
 
     allocated_bytes: int
     reserved_bytes: int
-    given_back: int
 
 
 def replay(log: StorageLog, blas_bytes: int = 0, limit: int = 0) -> Reserved:
@@ -45,7 +44,7 @@ def replay(log: StorageLog, blas_bytes: int = 0, limit: int = 0) -> Reserved:
             blocks[number] = allocator.allocate(entry)
         else:
             allocator.free(blocks.pop(~entry))
-    return Reserved(allocator.peak_allocated_bytes, allocator.peak_reserved_bytes, allocator.given_back)
+    return Reserved(allocator.peak_allocated_bytes, allocator.peak_reserved_bytes)
 
 
 def runs_within(log: StorageLog, blas_bytes: int, limit: int) -> bool:

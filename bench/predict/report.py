@@ -1,27 +1,44 @@
 """A prediction as text for a person, and as plain data for a program."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from bench.cards import CARDS, CONTEXT_BYTES, GIB, LOST_SHARE, MIB
 from bench.predict import terms
+from bench.predict.fit import fit, need
 from bench.predict.question import Question
-from bench.predict.terms import Phases, peak, peak_phase, total
+from bench.predict.terms import Peaks, total
+
+if TYPE_CHECKING:
+    from bench.predict.course import Course  # loads torch
+
+ALLOCATOR = {
+    "allocated_bytes": "allocated, in blocks", "reserved_bytes": "reserved", "least_bytes": "least it can do with",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Both predictions of one question: bytes by term for each phase; why one is missing; what may differ."""
+    """Both predictions of one question, at least one of which is there; why one is missing; what may differ.
+
+    course: the batches that were traced, where they are a case's own and not full ones.
+    """
 
     question: Question
-    closed: Phases | None
-    traced: Phases | None
+    closed: Peaks | None
+    traced: Peaks | None
     reasons: list[str] = field(default_factory=list)
+    course: "Course | None" = None
+
+    @property
+    def best(self) -> Peaks:
+        """The trace, or the closed form where no trace was asked for."""
+        return self.traced or self.closed or Peaks({})
 
     @property
     def peak_bytes(self) -> int:
-        """The traced peak, or the closed form's where no trace was asked for."""
-        return peak(self.traced or self.closed or {})
+        return self.best.peak_bytes
 
     def as_json(self) -> str:
         recipe = self.question.recipe
@@ -35,26 +52,31 @@ class Prediction:
             "gradient_checkpointing": recipe.gradient_checkpointing,
             "recipe_digest": recipe.digest(),
             "peak_bytes": self.peak_bytes,
-            "closed_form": self.closed,
-            "trace": self.traced,
-            "fits": {card.name: self.peak_bytes <= card.room_bytes for card in CARDS},
+            "closed_form": self.closed.phases if self.closed else None,
+            "trace": self.traced.phases if self.traced else None,
+            "allocator": needed(self),
+            "fits": {card.name: fit(self.best, card).fits for card in CARDS},
             "reasons": self.reasons,
         }
+        if self.course:
+            said["case"] = self.course.case.id
+            said["steps"] = [[[one.rows, one.length, one.scored] for one in step] for step in self.course.steps]
         return json.dumps(said, indent=1)
 
 
 def as_text(prediction: Prediction) -> list[str]:
     """Lines: the question, the terms at the peak by both ways, the phases, the cards."""
-    lines = [prediction.question.words, "", *terms_table(prediction), "", *phases_table(prediction), ""]
+    words = (prediction.course or prediction.question).words
+    lines = [words, "", *terms_table(prediction), "", *phases_table(prediction)]
+    lines += [*allocator_table(prediction), ""]
     lines += [f"note: {reason}" for reason in prediction.reasons]
-    return [*lines, *cards_table(prediction)]
+    return [*lines, *cards_table(prediction.best, prediction.question.recipe.precision)]
 
 
 def terms_table(prediction: Prediction) -> list[str]:
     """The terms at the highest moment, MiB."""
-    ways = [phases for phases in (prediction.closed, prediction.traced) if phases]
-    peaks = [phases[peak_phase(phases)] for phases in ways]
-    heads = [name for name, phases in (("closed form", prediction.closed), ("trace", prediction.traced)) if phases]
+    peaks = [found.terms for found in (prediction.closed, prediction.traced) if found]
+    heads = [name for name, found in (("closed form", prediction.closed), ("trace", prediction.traced)) if found]
     lines = [row("MiB at the peak", heads)]
     for name in terms.ORDER:
         if any(name in found for found in peaks):
@@ -67,28 +89,40 @@ def terms_table(prediction: Prediction) -> list[str]:
 
 def phases_table(prediction: Prediction) -> list[str]:
     """The peak of each phase, GiB."""
-    ways = [phases for phases in (prediction.closed, prediction.traced) if phases]
+    ways = [found.phases for found in (prediction.closed, prediction.traced) if found]
     return [row("GiB by phase", []), *(
         row(f"  {phase}", [f"{total(phases.get(phase, {})) / GIB:.2f}" for phases in ways]) for phase in terms.PHASES
     )]  # fmt: skip
+
+
+def needed(prediction: Prediction) -> dict[str, int]:
+    """What torch's allocator makes of the storages that were followed, without workspaces; {} without a trace."""
+    log = prediction.best.log
+    return asdict(need(log)) if log else {}
+
+
+def allocator_table(prediction: Prediction) -> list[str]:
+    """The same in lines, GiB."""
+    before = ["–"] if prediction.closed else []
+    lines = [row(f"  {ALLOCATOR[name]}", [*before, f"{size / GIB:.2f}"]) for name, size in needed(prediction).items()]
+    return ["GiB of torch's allocator", *lines] if lines else []
 
 
 def row(name: str, cells: list[str]) -> str:
     return (f"{name:26}" + "".join(f"{cell:>14}" for cell in cells)).rstrip()
 
 
-def cards_table(prediction: Prediction) -> list[str]:
-    """Each card: what it has, what of it is usable, whether the peak is within that."""
+def cards_table(peaks: Peaks, precision: str) -> list[str]:
+    """Each card: what it has, what of it is usable, whether that is enough."""
+    set_aside = f", {100 * LOST_SHARE:.0f} % that the allocator cannot hand out, and the workspaces of matrix products"
     lines = [
-        f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own, {100 * LOST_SHARE:.0f} % that the "
-        "allocator cannot hand out, and the workspaces of matrix products)"
+        f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own{'' if peaks.log else set_aside})",
     ]
     for card in CARDS:
-        left = card.room_bytes - prediction.peak_bytes
-        verdict = f"fits, {left / GIB:.1f} GiB free" if left >= 0 else f"lacks {-left / GIB:.1f} GiB"
-        hint = card.cannot(prediction.question.recipe.precision)
+        usable = card.usable_bytes if peaks.log else card.room_bytes
+        hint = card.cannot(precision)
         lines.append(
-            f"  {card.name:14}{card.total_bytes / GIB:7.1f}{card.room_bytes / GIB:8.1f} GiB  {verdict}"
+            f"  {card.name:14}{card.total_bytes / GIB:7.1f}{usable / GIB:8.1f} GiB  {fit(peaks, card).says}"
             + (f" ({hint})" if hint else "")
         )
     return lines

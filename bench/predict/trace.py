@@ -69,8 +69,8 @@ def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, de
 
 
 def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, steps: Sequence[Sequence[Extent]],
-                  told: Callable[[int], None]) -> Peaks:  # fmt: skip
-    """The bytes of training on a card by these steps, each given by the extents of its batches, in their order.
+                  told: Callable[[int], None], device: str = "cuda:0") -> Peaks:  # fmt: skip
+    """The bytes of training on the device by these steps, each given by the extents of its batches, in their order.
 
     told(number) hears of each step, from 0, before it is taken. Raises Unsupported.
     """
@@ -86,7 +86,7 @@ def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int
             update(trainee, optimizer, trained, storages, number)
             optimizer.zero_grad(set_to_none=True)
 
-    with built_fake(entry, method, recipe, labels, "cuda:0") as trainee:
+    with built_fake(entry, method, recipe, labels, device) as trainee:
         return followed(trainee, partial(take_all, trainee), lambda *operation: at_work[0].answer(*operation))
 
 

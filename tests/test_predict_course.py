@@ -1,0 +1,137 @@
+"""A case's own batches, traced in their order."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from tiny_trainees import labels_of, tiny_examples, tiny_recipe, tiny_trainee
+
+from bench import train
+from bench.__main__ import main
+from bench.batches import Extent
+from bench.cards import GIB, CardKind
+from bench.case import parse_case
+from bench.measure.memory import LiveStorages
+from bench.methods import METHODS
+from bench.models import MODELS
+from bench.predict.course import course_of, trace_course
+from bench.predict.fit import fit
+from bench.predict.following import collected
+from bench.predict.replay import StorageLog, replay
+from bench.predict.terms import Peaks
+from bench.predict.trace import trace_batches
+from bench.recipe import recipe_for
+
+CASE = parse_case("support-tiny_llama-lora-cuda-s0")
+RECIPE = recipe_for(CASE, "sample")
+GROWING = Peaks({}, StorageLog((GIB, 2 * GIB, ~1, 3 * GIB), 1))  # reserves 6 GiB, can do with 4
+
+
+def silently(step):
+    """Nobody is told."""
+
+
+def trained_for_real(model, method, recipe):
+    """Steps of bench.train on real tensors: their extents, and the peak of all storages."""
+    trainee = tiny_trainee(model, method, recipe)
+    steps = train.plan_steps(trainee.batching, tiny_examples(model), 0)
+    with collected(), LiveStorages() as storages:
+        for tensor in (*trainee.model.parameters(), *trainee.model.buffers()):
+            storages.add(tensor.detach())
+        for _ in train.each_step(trainee, steps):
+            pass
+    return [[trainee.batching.extent(items) for items in step.micro_batches] for step in steps], storages.peak_bytes
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+@pytest.mark.parametrize(
+    ("model", "method"),
+    [("tiny_llama", "lora"), ("tiny_llama", "adalora"), ("tiny_gpt2", "full"), ("tiny_bert", "lora")],
+)
+def test_its_peak_is_that_of_real_training(model, method, accumulated):
+    recipe = tiny_recipe(model, method, gradient_accumulation_steps=accumulated, batch_size=2)
+    steps, peak = trained_for_real(model, method, recipe)
+    assert len({extent for step in steps for extent in step}) > 1
+    found = trace_batches(MODELS[model], METHODS[method], recipe, labels_of(model), steps, silently, device="cpu")
+    assert found.peak_bytes == pytest.approx(peak, rel=0.005)
+
+
+def test_other_lengths_reserve_more_than_the_longest_alone():
+    recipe = tiny_recipe("tiny_llama", "lora", max_length=2048)
+    lengths = [[Extent(4, length, 4 * length, True)] for length in (512, 1024, 1536, 2048)]
+    of_all = trace_batches(MODELS["tiny_llama"], METHODS["lora"], recipe, 0, lengths, silently)
+    of_longest = trace_batches(MODELS["tiny_llama"], METHODS["lora"], recipe, 0, lengths[-1:] * 4, silently)
+    assert of_all.peak_bytes == pytest.approx(of_longest.peak_bytes, rel=0.01)
+    assert replay(of_all.log).reserved_bytes > replay(of_longest.log).reserved_bytes
+
+
+def test_a_course_is_the_whole_run():
+    course = course_of(CASE, RECIPE, None)
+    assert len(course.steps) == course.planned
+    assert {extent.rows for extent in course.extents} <= {RECIPE.batch_size, *range(1, RECIPE.batch_size)}
+    assert course.identity.startswith("sha256:")
+
+
+def test_a_course_that_is_cut_ends_with_the_heaviest_batches():
+    whole, cut = course_of(CASE, RECIPE, None), course_of(CASE, RECIPE, None, most_steps=2)
+    assert cut.steps[:2] == whole.steps[:2]
+    assert [step[0].positions for step in cut.steps[2:]].count(max(one.positions for one in whole.extents)) >= 1
+    assert f"the first 2 of {whole.planned} steps, and then the heaviest batches of all" in cut.reasons
+
+
+def test_steps_are_told_of():
+    heard = []
+    course = replace(course_of(CASE, RECIPE, None), steps=[[Extent(2, 16, 30, True)]] * 2)
+    assert trace_course(course, RECIPE, heard.append).peak_bytes > 0
+    assert heard == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("usable_gib", "says"),
+    [
+        (7, "fits, 1.0 GiB free"),
+        (5, "fits, 1.0 GiB free once the allocator gives back its cache"),
+        (3.5, "lacks 0.5 GiB"),
+    ],
+)
+def test_a_card_is_judged_by_what_the_allocator_needs(usable_gib, says):
+    card = CardKind("toy", "a card", usable_gib, context_bytes=0, workspace_bytes=0)
+    assert fit(GROWING, card).says == says
+    assert fit(GROWING, card).fits is says.startswith("fits")
+
+
+def told(capsys, *words):
+    code = main(["predict", *words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_command_says_what_the_batches_are_and_take(capsys):
+    code, out, err = told(capsys, "--case", CASE.id, "--steps", "1", "--data", "sample")
+    assert code == 0
+    assert out.startswith(f"{CASE.id}: ")
+    for said in ("allocated, in blocks", "reserved", "least it can do with", "note: the first 1 of "):
+        assert said in out
+    assert err.startswith("step 1 of ")
+
+
+def test_its_json_has_the_extents(capsys):
+    found = json.loads(told(capsys, "--case", CASE.id, "--steps", "1", "--data", "sample", "--json")[1])
+    assert found["case"] == CASE.id
+    assert all(len(extent) == 3 for step in found["steps"] for extent in step)
+    assert list(found["allocator"]) == ["allocated_bytes", "reserved_bytes", "least_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("pos-bert_base-lora-cpu-s0",), "pos-bert_base-lora-cpu-s0 needs no card; ask for pos-bert_base-lora-cuda-s0"),
+        (("pos-gpt2-lora-cuda-s0",), "pos is a task for encoder models, and gpt2 is not one"),
+        (("pos-bert-lora-cuda-s0",), "no model named 'bert'; did you mean tiny_bert, bert_base, tiny_roberta?"),
+        ((CASE.id, "--steps", "-1"), "--steps -1 must be at least 1, or 0 for all"),
+        ((CASE.id, "--mirror", "nowhere"), "--mirror nowhere: there is no such folder"),
+        ((CASE.id, "--model", "gpt2"), "--case has its own model, method and batches; leave --model out"),
+    ],
+)
+def test_a_mistake_is_one_sentence(capsys, words, sentence):
+    assert told(capsys, "--case", *words) == (2, "", f"bench: {sentence}\n")
