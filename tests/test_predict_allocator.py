@@ -1,6 +1,9 @@
 """torch's caching allocator by arithmetic: its rules one by one, and what must hold of any order of things."""
 
+import contextlib
+import multiprocessing
 import random
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -8,7 +11,7 @@ import torch
 
 from bench.cards import MIB
 from bench.predict.allocator import CachingAllocator, OutOfMemory
-from bench.predict.replay import EXACT_ENOUGH, StorageLog, replay, runs_within, smallest_limit
+from bench.predict.replay import EXACT_ENOUGH, StorageLog, repeated, replay, runs_within, smallest_limit
 
 KIB = 1024
 GROWING = StorageLog((100 * MIB, 10 * MIB, ~1, 14 * MIB, ~3, 18 * MIB, ~5, 22 * MIB, ~7), 1)
@@ -111,10 +114,57 @@ def test_the_least_limit_is_the_last_that_runs():
     assert replay(GROWING, limit=least).reserved_bytes <= least < replay(GROWING).reserved_bytes
 
 
+def test_what_is_repeated_lets_go_what_it_makes():
+    entries = (100 * MIB, 10 * MIB, ~1, 4 * MIB, ~0, ~3)
+    twice = repeated(entries, 1, 3)
+    assert twice == (100 * MIB, 10 * MIB, ~1, 10 * MIB, ~3, 4 * MIB, ~0, ~5)
+    assert replay(StorageLog(twice, 1)) == replay(StorageLog(entries, 1))
+    assert repeated(entries, 6, 6) == entries
+
+
+def test_a_limit_that_fails_for_once_has_another_above_it():
+    least = smallest_limit(GROWING)
+    above = smallest_limit(GROWING, above=least + 20 * MIB)
+    assert above > least + 20 * MIB
+    assert runs_within(GROWING, 0, above)
+
+
 def test_what_comes_before_training_is_no_peak_of_it():
     log = StorageLog((300 * MIB, 30 * MIB, ~0, 10 * MIB, 10 * MIB), 3)
     assert (replay(log).allocated_bytes, replay(log).reserved_bytes) == (50 * MIB, 50 * MIB)
     assert replay(log, blas_bytes=64 * MIB).allocated_bytes == 114 * MIB
+
+
+LIMIT = 257 * MIB  # no sum of segments, so that it does not matter how a fraction is rounded
+SIZES = (6, 27)  # powers of two
+
+
+def make_both(ours, tensors, blocks, number, size):
+    """A tensor and a block of this size under this number; neither where there is no room."""
+    with contextlib.suppress(torch.cuda.OutOfMemoryError):
+        tensors[number] = torch.empty(size, dtype=torch.uint8, device="cuda")
+    with contextlib.suppress(OutOfMemory):
+        blocks[number] = ours.allocate(size)
+    assert tensors.keys() == blocks.keys(), f"only one of the two is out of memory by {size} bytes more"
+
+
+def figures_beside_torchs(seed):
+    """On a card, in a process of its own: (torch's, ours), each (allocated, reserved), after each of the same steps."""
+    order, ours, tensors, blocks, figures = random.Random(seed), CachingAllocator(LIMIT), {}, {}, []
+    torch.cuda.set_per_process_memory_fraction(LIMIT / torch.cuda.mem_get_info()[1])
+    for number in range(600):
+        if order.random() < 0.01:
+            torch.cuda.empty_cache()
+            ours.give_back()
+        if tensors and order.random() < 0.48:
+            freed = order.choice(list(tensors))
+            del tensors[freed]
+            ours.free(blocks.pop(freed))
+        else:
+            make_both(ours, tensors, blocks, number, round(2 ** order.uniform(*SIZES)))
+        torchs = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+        figures.append((torchs, (ours.allocated_bytes, ours.reserved_bytes)))
+    return figures
 
 
 @pytest.mark.skipif(
@@ -122,16 +172,6 @@ def test_what_comes_before_training_is_no_peak_of_it():
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_torch_allocates_and_reserves_the_same(seed):
-    torch.cuda.empty_cache()
-    before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
-    order, ours, live = random.Random(seed), CachingAllocator(), {}
-    for number in range(400):
-        if live and order.random() < 0.45:
-            tensor, block = live.pop(order.choice(list(live)))
-            ours.free(block)
-            del tensor
-        else:
-            size = round(2 ** order.uniform(21, 27))  # other tests' tensors may leave room for smaller ones
-            live[number] = torch.empty(size, dtype=torch.uint8, device="cuda"), ours.allocate(size)
-        assert torch.cuda.memory_allocated() - before[0] == ours.allocated_bytes
-        assert torch.cuda.memory_reserved() - before[1] == ours.reserved_bytes
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
+        figures = alone.submit(figures_beside_torchs, seed).result()
+    assert [torchs for torchs, _ in figures] == [ours for _, ours in figures]

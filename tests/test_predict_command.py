@@ -123,6 +123,8 @@ def test_a_card_is_a_budget_of_what_is_usable():
     (("--largest", "length", "--budget", "rtx309"), "no card named 'rtx309'; did you mean rtx3090, rtx3060_12gb?"),
     (("--largest", "length"), "--largest needs --budget, as --budget 8GB or --budget rtx3090"),
     (("--budget", "8GB"), "--budget is for --largest length or --largest batch"),
+    (("--steps", "2"), "--steps is for --case"),
+    (("--data", "full"), "--data is for --case"),
     (("--method", "qlorra"), str(unknown("method", "qlorra", METHODS.names()))),
     (("--model", "llama31_9b"), "no model named 'llama31_9b'; did you mean llama31_8b, llama31_70b, llama2_7b?"),
     (("--method", "dora"), "dora has no closed form: DoRA's norms take a dequantised or multiplied copy of each weight; "

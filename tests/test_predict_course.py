@@ -1,7 +1,7 @@
 """A case's own batches, traced in their order."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from tiny_trainees import labels_of, tiny_examples, tiny_recipe, tiny_trainee
@@ -14,13 +14,14 @@ from bench.case import parse_case
 from bench.measure.memory import LiveStorages
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.predict.course import course_of, trace_course
+from bench.predict.course import course_of, steps_of, trace_course
 from bench.predict.fit import fit
 from bench.predict.following import collected
-from bench.predict.replay import StorageLog, replay
+from bench.predict.replay import StorageLog, replay, smallest_limit
 from bench.predict.terms import Peaks
-from bench.predict.trace import trace_batches
+from bench.predict.trace import full_extent, trace, trace_batches
 from bench.recipe import recipe_for
+from bench.setting import set_up
 
 CASE = parse_case("support-tiny_llama-lora-cuda-s0")
 RECIPE = recipe_for(CASE, "sample")
@@ -65,18 +66,43 @@ def test_other_lengths_reserve_more_than_the_longest_alone():
     assert replay(of_all.log).reserved_bytes > replay(of_longest.log).reserved_bytes
 
 
-def test_a_course_is_the_whole_run():
+def test_a_course_is_what_the_run_would_be_given():
+    setting = set_up({"case": CASE.id.replace("cuda", "cpu"), "recipe": asdict(RECIPE)}, say=silently)
+    steps = train.plan_steps(setting.batching, setting.prepared.train, CASE.seed)
     course = course_of(CASE, RECIPE, None)
-    assert len(course.steps) == course.planned
-    assert {extent.rows for extent in course.extents} <= {RECIPE.batch_size, *range(1, RECIPE.batch_size)}
-    assert course.identity.startswith("sha256:")
+    assert course.steps == [[setting.batching.extent(items) for items in step.micro_batches] for step in steps]
+    assert course.identity == setting.data["identity"]
+    assert course.words.endswith(f"labels, of all {len(steps)} steps")
 
 
-def test_a_course_that_is_cut_ends_with_the_heaviest_batches():
+def test_a_course_that_is_cut_ends_with_the_steps_of_the_heaviest_batches():
     whole, cut = course_of(CASE, RECIPE, None), course_of(CASE, RECIPE, None, most_steps=2)
     assert cut.steps[:2] == whole.steps[:2]
-    assert [step[0].positions for step in cut.steps[2:]].count(max(one.positions for one in whole.extents)) >= 1
-    assert f"the first 2 of {whole.planned} steps, and then the heaviest batches of all" in cut.reasons
+    assert all(step in whole.steps for step in cut.steps[2:])
+    assert max(whole.extents, key=lambda one: (one.positions, one.length, one.scored)) in [
+        one for step in cut.steps[2:] for one in step
+    ]
+    assert cut.words.endswith(f"of the first 2 of {len(whole.steps)} steps and those of the heaviest batches")
+
+
+def test_a_heavy_batch_comes_where_gradients_are_there():
+    heavy, light = Extent(4, 32, 100, True), Extent(4, 16, 60, True)
+    steps = [[heavy, light], [light, light], [light, heavy]]
+    assert steps_of([heavy], steps) == [[light, heavy]]
+    assert steps_of([heavy, light], steps) == [[light, heavy], [heavy, light]]
+    assert steps_of([heavy, heavy], steps) == [[light, heavy]]
+
+
+@pytest.mark.parametrize("accumulated", [1, 4])
+def test_a_shapes_log_needs_what_several_steps_do(accumulated):
+    recipe = tiny_recipe("tiny_llama", "lora", max_length=1024, gradient_accumulation_steps=accumulated)
+    entry, method = MODELS["tiny_llama"], METHODS["lora"]
+    full = full_extent(entry, recipe)
+    several = trace_batches(entry, method, recipe, 0, [[full] * accumulated] * 3, silently)
+    shape = trace(entry, method, recipe)
+    assert shape.peak_bytes == pytest.approx(several.peak_bytes, rel=0.01)  # whose step has all its batches on the card
+    assert replay(shape.log).reserved_bytes == pytest.approx(replay(several.log).reserved_bytes, rel=0.05)
+    assert smallest_limit(shape.log) == pytest.approx(smallest_limit(several.log), rel=0.05)
 
 
 def test_steps_are_told_of():
@@ -110,7 +136,7 @@ def test_the_command_says_what_the_batches_are_and_take(capsys):
     code, out, err = told(capsys, "--case", CASE.id, "--steps", "1", "--data", "sample")
     assert code == 0
     assert out.startswith(f"{CASE.id}: ")
-    for said in ("allocated, in blocks", "reserved", "least it can do with", "note: the first 1 of "):
+    for said in ("allocated, in blocks", "reserved", "least it runs within", " labels, of the first 1 of "):
         assert said in out
     assert err.startswith("step 1 of ")
 
@@ -131,6 +157,16 @@ def test_its_json_has_the_extents(capsys):
         ((CASE.id, "--steps", "-1"), "--steps -1 must be at least 1, or 0 for all"),
         ((CASE.id, "--mirror", "nowhere"), "--mirror nowhere: there is no such folder"),
         ((CASE.id, "--model", "gpt2"), "--case has its own model, method and batches; leave --model out"),
+        ((CASE.id, "--batch", "0"), "--case has its own model, method and batches; leave --batch out"),
+        (("support-tiny_llama-lora-cuda1-s0",), "no device named 'cuda1'; did you mean cuda, cpu?"),
+        (
+            ("alpaca_worst-tiny_gpt2-lora-cuda-s0", "--data", "full"),
+            "length 2048 is more than the 512 positions of tiny_gpt2",
+        ),
+        (
+            ("alpaca-llama31_8b-prefix-cuda-s0", "--data", "full"),
+            "prefix cannot train llama31_8b under gradient checkpointing: transformers drops the keys and values that it puts before the text; ask with --checkpointing off",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(capsys, words, sentence):

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from bench.case import parse_case
 from bench.commands import Commands, Mistake, add_mirror, mirror_of
+from bench.devices import DEVICES
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict import alarm, measured, published
 from bench.predict.budget import budget_bytes
 from bench.predict.closed_form import NoClosedForm
-from bench.predict.question import Question, ask
+from bench.predict.question import Question, ask, checked
 from bench.predict.report import Prediction, as_text
 from bench.predict.search import FIELDS, largest_that_fits
 from bench.predict.ways import UNSEEN, predict, traced_peak
@@ -20,34 +21,38 @@ from bench.sources import find_full
 from bench.tables import text_lines
 from bench.tasks import TASKS
 
-# what is asked about where no case is
-SHAPE = ("model", "method", "batch", "length", "rank", "precision", "checkpointing", "quick", "largest", "budget")
+FIRST_STEPS = 8  # of a case: minutes for 8 B parameters
 
 
 def add(commands: Commands) -> None:
     parser = commands.add_parser("predict", help="the memory of a training step, without a card")
-    parser.add_argument("--case", metavar="CASE", help="a case's own batches in their order, instead of one shape")
-    parser.add_argument("--steps", type=int, default=8, help="with --case: its first optimizer steps (8; 0 is all)")
+    shape = [
+        parser.add_argument("--model", metavar="MODEL"),
+        parser.add_argument("--method", metavar="METHOD"),
+        parser.add_argument("--batch", type=int, metavar="ROWS"),
+        parser.add_argument("--length", type=int, metavar="TOKENS"),
+        parser.add_argument("--rank", type=int),
+        parser.add_argument("--precision", choices=("float32", "bfloat16", "float16")),
+        parser.add_argument(
+            "--checkpointing", choices=("on", "off"), help="gradient checkpointing; else as the recipe"
+        ),
+        parser.add_argument("--quick", action="store_true", help="the closed form alone, without loading torch"),
+        parser.add_argument("--largest", choices=tuple(FIELDS), help="search the largest that fits --budget"),
+        parser.add_argument("--budget", metavar="8GB", help="what tensors may take, with its unit, or a card's name"),
+    ]
+    parser.set_defaults(work=answer, shape=[option.dest for option in shape])
+    parser.add_argument("--json", action="store_true")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--case", metavar="CASE", help="a case's own batches in their order, instead of one shape")
+    instead.add_argument("--published", action="store_true", help="predictions beside published figures")
+    instead.add_argument("--measured", action="store_true", help="predictions beside what cards held in stored runs")
+    instead.add_argument("--baseline", action="store_true", help="write the peaks that suites/test_predicted.py holds")
+    parser.add_argument("--steps", type=int, help=f"with --case: its first steps ({FIRST_STEPS}; 0 is all)")
     parser.add_argument("--data", choices=SIZES, help="with --case; else full where a mirror has it, or the sample")
     add_mirror(parser)
-    parser.add_argument("--model", metavar="MODEL")
-    parser.add_argument("--method", metavar="METHOD")
-    parser.add_argument("--batch", type=int, metavar="ROWS")
-    parser.add_argument("--length", type=int, metavar="TOKENS")
-    parser.add_argument("--rank", type=int)
-    parser.add_argument("--precision", choices=("float32", "bfloat16", "float16"))
-    parser.add_argument("--checkpointing", choices=("on", "off"), help="gradient checkpointing; else as the recipe")
-    parser.add_argument("--quick", action="store_true", help="the closed form alone, without loading torch")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--largest", choices=tuple(FIELDS), help="search the largest that fits --budget")
-    parser.add_argument("--budget", metavar="8GB", help="an amount with its unit, or a card's name")
-    parser.add_argument("--published", action="store_true", help="predictions beside published figures")
-    parser.add_argument("--measured", action="store_true", help="predictions beside what cards held in stored runs")
     parser.add_argument("--markdown", action="store_true", help="with --published: the page results/PREDICTIONS.md")
     parser.add_argument("--measure", action="store_true",
                         help="with --published or --measured: run the traces that are missing")  # fmt: skip
-    parser.add_argument("--baseline", action="store_true", help="write the peaks that suites/test_predicted.py holds")
-    parser.set_defaults(work=answer)
 
 
 def answer(arguments: argparse.Namespace) -> int:
@@ -74,6 +79,9 @@ def answer(arguments: argparse.Namespace) -> int:
 
 def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
     """Both predictions of batches of one shape, asked for or searched."""
+    for name in ("steps", "data"):
+        if getattr(arguments, name) is not None:
+            raise Mistake(f"--{name} is for --case")
     question = question_of(arguments)
     if arguments.largest:
         question = searched(question, arguments)
@@ -84,29 +92,36 @@ def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
 
 def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
     """What the case's own batches take, in their order."""
-    case, mirror = parse_case(arguments.case), mirror_of(arguments)
-    if case.device == "cpu":
-        raise Mistake(f"{case.id} needs no card; ask for {replace(case, device='cuda').id}")
-    for name in SHAPE:
-        if getattr(arguments, name):
+    for name in arguments.shape:
+        value = getattr(arguments, name)
+        if value is not None and value is not False:
             raise Mistake(f"--case has its own model, method and batches; leave --{name} out")
-    if arguments.steps < 0:
-        raise Mistake(f"--steps {arguments.steps} must be at least 1, or 0 for all")
-    task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
-    recipe = recipe_for(case, arguments.data or ("full" if find_full(task.data, mirror) else "sample"))
-    if not task.suits(entry):
-        raise Mistake(f"{task.name} is a task for {task.kind} models, and {entry.name} is not one")
-    method.check(entry, recipe)
+    steps = FIRST_STEPS if arguments.steps is None else arguments.steps
+    if steps < 0:
+        raise Mistake(f"--steps {steps} must be at least 1, or 0 for all")
+    question, case, mirror = question_of_case(arguments), parse_case(arguments.case), mirror_of(arguments)
     from bench.predict.course import course_of, trace_course  # loads torch
 
-    course = course_of(case, recipe, mirror, arguments.steps)
+    course = course_of(case, question.recipe, mirror, steps)
 
     def told(step: int) -> None:
         print(f"step {step + 1} of {len(course.steps)}", file=sys.stderr)
 
-    peaks = trace_course(course, recipe, told)
-    question = Question(entry, method, recipe, course.labels)
-    return Prediction(question, None, peaks, [UNSEEN, *course.reasons], course)
+    peaks = trace_course(course, question.recipe, told)
+    return Prediction(replace(question, labels=course.labels), None, peaks, [UNSEEN, *course.reasons], course)
+
+
+def question_of_case(arguments: argparse.Namespace) -> Question:
+    """The case's model, method and recipe, if they can be together on a card."""
+    case, mirror = parse_case(arguments.case), mirror_of(arguments)
+    if DEVICES[case.device].torch_name == "cpu":
+        raise Mistake(f"{case.id} needs no card; ask for {replace(case, device='cuda').id}")
+    task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
+    if not task.suits(entry):
+        raise Mistake(f"{task.name} is a task for {task.kind} models, and {entry.name} is not one")
+    recipe = recipe_for(case, arguments.data or ("full" if find_full(task.data, mirror) else "sample"))
+    method.check(entry, recipe)
+    return checked(Question(entry, method, recipe, labels=0))
 
 
 def question_of(arguments: argparse.Namespace) -> Question:
@@ -136,6 +151,6 @@ def searched(question: Question, arguments: argparse.Namespace) -> Question:
     if found is None or not (arguments.quick or traced_peak(found) <= budget):
         found = largest_that_fits(question, arguments.largest, budget, traced_peak)
     if not arguments.json:
-        print(f"largest {arguments.largest} within {budget / 1e9:.2f} GB: "
+        print(f"largest {arguments.largest} whose tensors stay within {budget / 1e9:.2f} GB: "
               f"{getattr(found.recipe, FIELDS[arguments.largest]):,}\n")  # fmt: skip
     return found

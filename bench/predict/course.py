@@ -5,7 +5,7 @@ them, so what is reserved follows from the whole course of a run and not from it
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,11 +25,15 @@ from bench.tokenizers import tokenizer_for
 
 @dataclass(frozen=True)
 class Course:
-    """The extents of the batches of each step that is traced; how many steps are planned; the data's identity."""
+    """The extents of the batches of each step that is traced; the data's identity.
+
+    planned: how many steps the run has; heaviest: how many at the end stand there for their heaviest batches.
+    """
 
     case: Case
     steps: list[list[Extent]]
     planned: int
+    heaviest: int
     labels: int
     identity: str
     reasons: list[str] = field(default_factory=list)
@@ -44,12 +48,21 @@ class Course:
         fewest, most = (pick(extent.scored for extent in self.extents) for pick in (min, max))
         return (
             f"{self.case.id}: {len(self.extents)} batches of {shortest.rows} × {shortest.length} to {longest.rows} × "
-            f"{longest.length} tokens with {fewest:,} to {most:,} labels, as its data gives them"
+            f"{longest.length} tokens with {fewest:,} to {most:,} labels, of {self.which}"
+        )
+
+    @property
+    def which(self) -> str:
+        """Which steps these are, in words."""
+        if not self.heaviest:
+            return f"all {self.planned:,} steps"
+        return (
+            f"the first {len(self.steps) - self.heaviest} of {self.planned:,} steps and those of the heaviest batches"
         )
 
 
 def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int = 0) -> Course:
-    """The run's steps, of its own data; of more than most_steps (0: all) the first, and then each heaviest batch.
+    """The run's steps, of its own data; of more than most_steps (0: all) the first, and then the heaviest batches'.
 
     Raises SourceError where the data cannot be had.
     """
@@ -58,16 +71,20 @@ def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int =
     tokenizer, reasons = tokenizer_for(entry, weights, mirror)
     rows, prepared, batching = read_examples(TASKS[case.task], entry, recipe, tokenizer, mirror)
     planned = train.plan_steps(batching, prepared.train, case.seed)
-    cut = planned[:most_steps] if most_steps else planned
-    steps = [[batching.extent(items) for items in step.micro_batches] for step in cut]
-    if len(cut) < len(planned):
-        steps += [[extent] for extent in train.heaviest(batching, planned)]
-        reasons.append(f"the first {len(cut)} of {len(planned):,} steps, and then the heaviest batches of all")
+    steps = [[batching.extent(items) for items in step.micro_batches] for step in planned]
+    first = steps[: most_steps or len(steps)]
+    last = steps_of(train.heaviest(batching, planned), steps) if len(first) < len(steps) else []
     reasons = [f"data: {rows.reason}", *reasons, *prepared.reasons]
-    return Course(case, steps, len(planned), len(prepared.labels), prepared.identity(), reasons)
+    return Course(case, first + last, len(steps), len(last), len(prepared.labels), prepared.identity(), reasons)
 
 
-def trace_course(course: Course, recipe: Recipe, told: Callable[[int], None] = lambda step: None) -> Peaks:
+def steps_of(extents: Sequence[Extent], steps: Sequence[list[Extent]]) -> list[list[Extent]]:
+    """For each extent the step where it comes latest, so that it meets the gradients of those before it."""
+    found = [max((step for step in steps if extent in step), key=lambda step: step.index(extent)) for extent in extents]
+    return [step for number, step in enumerate(found) if step not in found[:number]]
+
+
+def trace_course(course: Course, recipe: Recipe, told: Callable[[int], None]) -> Peaks:
     """The trace of the course by the case's model and method; told(step) hears of each from 0. Raises Unsupported."""
     quiet()  # first: bitsandbytes says on loading what it lacks
     from bench.predict.trace import trace_batches

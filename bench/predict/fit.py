@@ -1,20 +1,11 @@
 """Whether a card can hold a training: by what its allocator would reserve, or by a share set aside for that."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from bench.cards import GIB, CardKind
-from bench.predict.replay import StorageLog, replay, smallest_limit
+from bench.predict.replay import Reserved, StorageLog, replay, runs_within, smallest_limit
 from bench.predict.terms import Peaks
-
-
-@dataclass(frozen=True)
-class Need:
-    """Bytes: what the allocator hands out in blocks, what it would reserve unhindered, the least it can do with."""
-
-    allocated_bytes: int
-    reserved_bytes: int
-    least_bytes: int
 
 
 @dataclass(frozen=True)
@@ -37,18 +28,20 @@ class Fit:
         return f"fits, {self.left_bytes / GIB:.1f} GiB free"
 
 
-@cache
-def need(log: StorageLog, blas_bytes: int = 0) -> Need:
-    """What the storages need of the allocator, beside so many bytes of workspaces."""
-    free = replay(log, blas_bytes)
-    return Need(free.allocated_bytes, free.reserved_bytes, smallest_limit(log, blas_bytes))
+@lru_cache(maxsize=8)
+def need(log: StorageLog, blas_bytes: int) -> tuple[Reserved, int]:
+    """What the allocator would take unhindered beside so many bytes of workspaces, and the least it runs within."""
+    return replay(log, blas_bytes), smallest_limit(log, blas_bytes)
 
 
 def fit(peaks: Peaks, card: CardKind) -> Fit:
     """Of a trace by its storages, of a closed form by its bytes and the share that is set aside."""
-    if peaks.log is None:
+    if not peaks.log.entries:
         return Fit(card.room_bytes - peaks.peak_bytes)
-    needed = need(peaks.log, card.workspace_bytes)
-    if needed.reserved_bytes <= card.usable_bytes:
-        return Fit(card.usable_bytes - needed.reserved_bytes)
-    return Fit(card.usable_bytes - needed.least_bytes, tight=True)
+    unhindered, least = need(peaks.log, card.workspace_bytes)
+    usable = card.usable_bytes
+    if unhindered.reserved_bytes <= usable:
+        return Fit(usable - unhindered.reserved_bytes)
+    if least <= usable and not runs_within(peaks.log, card.workspace_bytes, usable):
+        least = smallest_limit(peaks.log, card.workspace_bytes, above=usable)
+    return Fit(usable - least, tight=True)

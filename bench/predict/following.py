@@ -13,14 +13,19 @@ from bench.batches import Batch
 from bench.measure.memory import LiveStorages, quantisation_tensors
 from bench.predict import savings, terms
 from bench.predict.as_cuda import CudaLike
-from bench.predict.replay import StorageLog
+from bench.predict.replay import StorageLog, repeated
 from bench.predict.terms import Peaks
 
-Take = Callable[[LiveStorages, list[str]], None]  # trains, and says in the list's one entry which phase it is in
+Span = tuple[int, int]  # of the log's entries
+Take = Callable[[LiveStorages, list[str]], Span]
 
 
 def followed(trainee: train.Trainee, take: Take, run: Callable[..., Any]) -> Peaks:
-    """What the trainee's tensors hold while it is trained by take; run does the operations."""
+    """What the trainee's tensors hold while it is trained by take; run does the operations.
+
+    take(storages, phase) says in phase[0] which phase it is in, and returns the span of the log that would come once
+    more just like that: an allocator's first time is not like its second.
+    """
     vocabulary = trainee.batching.vocabulary
     phase = [terms.FORWARD]
 
@@ -43,14 +48,16 @@ def followed(trainee: train.Trainee, take: Take, run: Callable[..., Any]) -> Pea
                 storages.add(tensor, term)
         started = len(storages.log)
         with gradients_named(trainee.model, storages):
-            take(storages, phase)
+            span = take(storages, phase)
     phases = {name: {k: v for k, v in held.items() if v} for name, held in storages.peaks.items()}
-    return Peaks(phases, StorageLog(tuple(storages.log), started))
+    return Peaks(phases, StorageLog(repeated(storages.log, *span), started))
 
 
 def count(batch: Batch, storages: LiveStorages) -> None:
-    for tensor in (batch.input_ids, batch.labels, batch.attention_mask):
-        storages.relabel(tensor, terms.BATCH)
+    """The batch's tensors are of that term, whenever they were made."""
+    for tensor in (batch.input_ids, batch.labels, batch.attention_mask, batch.position_ids):
+        if tensor is not None:
+            storages.relabel(tensor, terms.BATCH)
 
 
 def table_on_host(trainee: train.Trainee) -> torch.Tensor | None:
@@ -84,7 +91,10 @@ def parameter_term(name: str, parameter: Any) -> str:
 @contextlib.contextmanager
 def gradients_named(model: nn.Module, storages: LiveStorages) -> Iterator[None]:
     """Within: what backward leaves in .grad is counted as gradients."""
-    name: Callable[[Any], None] = lambda parameter: storages.relabel(parameter.grad, terms.GRADIENTS)  # noqa: E731
+
+    def name(parameter: Any) -> None:
+        storages.relabel(parameter.grad, terms.GRADIENTS)
+
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     hooks = [parameter.register_post_accumulate_grad_hook(name) for parameter in trained]
     yield

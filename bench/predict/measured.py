@@ -28,6 +28,9 @@ from bench.sources import SourceError
 from bench.tables import markdown_lines
 
 AGREES = 0.02  # of the allocated peak; a first bound, for kernels take and free more inside themselves
+RESERVED_AGREES = (
+    0.05  # of what was reserved: copies to the host hold their storages a while longer than the trace does
+)
 MOST_STEPS = 64  # of a run that are traced in their order; its heaviest batches come after them
 TRACES = RESULTS / "baselines" / "measured.json"
 COMMAND = "python -m bench predict --measured --measure --mirror DIR"
@@ -65,6 +68,8 @@ def not_traced(record: Record) -> str:
         return "it does not say which of its batches were the heaviest"
     if card := record.environment.get("emulation"):
         return f"the kernels of {card}, which was emulated, are not traced"
+    if settings := record.environment.get("allocator"):
+        return f"its allocator was set otherwise: {settings}"
     if record.recipe["engine"] != "bench":
         return "the trace is of this project's own loop"
     return ""
@@ -139,25 +144,35 @@ def reserved_of(record: Record, mirror: Path | None) -> Reserved:
         raise OtherData(str(error)) from None
     if course.identity != record.data["identity"]:
         raise OtherData(f"its data was {record.data['identity']}, and here it is {course.identity}")
-    log = trace_course(course, recipe).log
-    assert log is not None
-    return replay(log, card_blas_bytes(record))
+    return replay(trace_course(course, recipe, lambda step: None).log, card_blas_bytes(record))
+
+
+def reserved_agrees(record: Record, traced: dict[str, int]) -> bool:
+    measured = peaks_of(record)["reserved_bytes"]
+    return bool(measured) and abs(Compared(measured or 0, traced["reserved_bytes"]).error) <= RESERVED_AGREES
 
 
 def cells(record: Record, traced: dict[str, int]) -> list[str]:
     """A row of the table; GB of 10^9 bytes."""
     peaks, noisy = peaks_of(record), record.noisy
     share = noisy.get("utilisation")
-    found = [record.case, record.environment["accelerator"]]
+    figures: list[str] = []
     for name in ("allocated_bytes", "reserved_bytes"):
-        seen = Compared(peaks[name] or 0, traced[name])
-        found += [gigabytes(seen.measured_bytes), gigabytes(seen.traced_bytes), f"{seen.error:+.1%}"]
-    found.append("–" if peaks["driver_bytes"] is None else gigabytes(peaks["driver_bytes"]))
-    return [*found, f"{noisy['seconds_per_step']:.3f}", "–" if share is None else f"{share:.1%}"]
+        measured = peaks[name]
+        error = f"{Compared(measured, traced[name]).error:+.1%}" if measured else "–"
+        figures += [gigabytes(measured), gigabytes(traced[name]), error]
+    return [
+        record.case,
+        record.environment["accelerator"],
+        *figures,
+        gigabytes(peaks["driver_bytes"]),
+        f"{noisy['seconds_per_step']:.3f}",
+        "–" if share is None else f"{share:.1%}",
+    ]
 
 
-def gigabytes(amount: int) -> str:
-    return f"{amount / 1e9:.2f}"
+def gigabytes(amount: int | None) -> str:
+    return f"{amount / 1e9:.2f}" if amount else "–"
 
 
 def markdown() -> list[str]:
@@ -166,6 +181,7 @@ def markdown() -> list[str]:
     traces = read_traces()["traced"]
     found = [(record, traces[name]) for name, record in committed() if name in traces]
     agree = sum(compared(record, traced["allocated_bytes"]).agrees for record, traced in found)
+    reserved = sum(reserved_agrees(record, traced) for record, traced in found)
     return [
         "## Beside what a card held",
         "",
@@ -173,7 +189,8 @@ def markdown() -> list[str]:
         f"record's own batches in their order, traced with {used or 'no library yet'}, in the blocks",
         "of torch's caching allocator and with the workspaces of matrix products; measured are torch's peaks of the",
         "training phase, allocated and reserved, and what the driver counted, in GB of 10^9 bytes.",
-        f"{agree} of {len(found)} are within {AGREES:.0%} of what was allocated.",
+        f"{agree} of {len(found)} are within {AGREES:.0%} of what was allocated, {reserved} within "
+        f"{RESERVED_AGREES:.0%} of what was reserved.",
         "",
         *markdown_lines([HEADS, *(cells(*one) for one in found)], 2),
         "",
@@ -183,6 +200,6 @@ def markdown() -> list[str]:
 
 def notes() -> list[str]:
     """What is to be known of the runs that the records are of, by the runs' own words."""
-    runs = dict.fromkeys(name.split("/")[0] for name, _ in committed())
-    told = {run: json.loads((RUNS / run / "run.json").read_text(encoding="utf-8")).get("note") for run in runs}
-    return [f"- `{run}`: {note}" for run, note in told.items() if note]
+    runs = dict.fromkeys(RUNS / name.split("/")[0] / "run.json" for name, _ in committed())
+    told = {file: json.loads(file.read_text(encoding="utf-8")).get("note") for file in runs if file.is_file()}
+    return [f"- `{file.parent.name}`: {note}" for file, note in told.items() if note]

@@ -54,16 +54,16 @@ def ask(model: str, method: str, **changes: Any) -> Question:
             raise BadQuestion(f"{says} {given[name]} must be at least 1")
     recipe = recipe_for(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
     chosen.check(entry, recipe)
-    if method == "prefix" and recipe.gradient_checkpointing:
-        raise BadQuestion(
-            f"prefix cannot train {model} under gradient checkpointing: transformers drops the keys and values that "
-            "it puts before the text; ask with --checkpointing off"
-        )
     return checked(Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0))
 
 
 def checked(question: Question) -> Question:
     """The question, if its model's config has what is asked for. Raises BadQuestion."""
+    if question.method.name == "prefix" and question.recipe.gradient_checkpointing:
+        raise BadQuestion(
+            f"prefix cannot train {question.entry.name} under gradient checkpointing: transformers drops the keys and "
+            "values that it puts before the text; ask with --checkpointing off"
+        )
     longest = positions(question.entry)
     if question.recipe.max_length > longest:
         raise BadQuestion(

@@ -1,5 +1,6 @@
 """What a card's allocator makes of a step's storages: allocated in blocks, reserved, and the least that it needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.cards import BLAS_WORKSPACES, MIB
@@ -8,15 +9,30 @@ from bench.predict.allocator import Block, CachingAllocator, OutOfMemory
 EXACT_ENOUGH = 16 * MIB  # of the smallest limit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StorageLog:
     """Which storages were made and let go, in order: a positive entry makes one of so many bytes, ~n lets go the nth's.
 
-    Entries before `started` are there when training starts: the model.
+    Entries before `started` are there when training starts: the model. Empty where nothing was followed.
     """
 
-    entries: tuple[int, ...]
-    started: int
+    entries: tuple[int, ...] = ()
+    started: int = 0
+
+
+def repeated(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
+    """The entries, with those from first up to last once more behind them, which let go what they make."""
+    places: dict[int, int] = {}  # of what the copy makes, by where the first made it
+    found = list(entries[:last])
+    for number, entry in enumerate(entries[first:last], first):
+        if entry > 0:
+            places[number] = len(found)
+            found.append(entry)
+        elif ~entry in places:
+            found.append(~places[~entry])
+    shift = len(found) - last
+    found += [entry if entry > 0 or ~entry < last else entry - shift for entry in entries[last:]]
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -28,16 +44,18 @@ class Reserved:
 
 
 def replay(log: StorageLog, blas_bytes: int = 0, limit: int = 0) -> Reserved:
-    """The storages in an allocator's hands, beside blas_bytes of workspaces of matrix products; limit 0 is none.
+    """The storages in an allocator's hands, beside blas_bytes of workspaces of matrix products.
 
-    As in bench.run, the cache is empty when training starts. Raises OutOfMemory.
+    As in bench.run, the cache is empty when training starts; from there on no more than limit may be reserved (0:
+    as much as is asked for). Raises OutOfMemory.
     """
-    allocator = CachingAllocator(limit)
+    allocator = CachingAllocator()
     blocks: dict[int, Block] = {}
     for number, entry in enumerate(log.entries):
         if number == log.started:
             allocator.give_back()
             allocator.restart_peaks()
+            allocator.limit = limit
             for _ in range(BLAS_WORKSPACES if blas_bytes else 0):
                 allocator.allocate(blas_bytes // BLAS_WORKSPACES)
         if entry > 0:
@@ -55,10 +73,14 @@ def runs_within(log: StorageLog, blas_bytes: int, limit: int) -> bool:
     return True
 
 
-def smallest_limit(log: StorageLog, blas_bytes: int = 0) -> int:
-    """The least that the allocator can do with, to 16 MiB: between what it hands out and what it would reserve."""
-    free = replay(log, blas_bytes)
-    fails, runs = free.allocated_bytes - 1, free.reserved_bytes
+def smallest_limit(log: StorageLog, blas_bytes: int = 0, above: int = 0) -> int:
+    """A limit above this one that it runs within, and not within 16 MiB less.
+
+    Taken to be at least what is allocated unhindered. As blocks fall differently under every limit, a larger one may
+    fail for once where it runs, and a smaller one run: by a hundred MiB in random orders.
+    """
+    unhindered = replay(log, blas_bytes)
+    fails, runs = max(above, unhindered.allocated_bytes - 1), unhindered.reserved_bytes
     while runs - fails > EXACT_ENOUGH:
         middle = (fails + runs) // 2
         fails, runs = (fails, middle) if runs_within(log, blas_bytes, middle) else (middle, runs)

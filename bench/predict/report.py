@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.predict.course import Course  # loads torch
 
 ALLOCATOR = {
-    "allocated_bytes": "allocated, in blocks", "reserved_bytes": "reserved", "least_bytes": "least it can do with",
+    "allocated_bytes": "allocated, in blocks", "reserved_bytes": "reserved", "least_bytes": "least it runs within",
 }  # fmt: skip
 
 
@@ -65,7 +65,7 @@ class Prediction:
 
 
 def as_text(prediction: Prediction) -> list[str]:
-    """Lines: the question, the terms at the peak by both ways, the phases, the cards."""
+    """Lines: the question, the terms at the peak by both ways, the phases, the allocator, the cards."""
     words = (prediction.course or prediction.question).words
     lines = [words, "", *terms_table(prediction), "", *phases_table(prediction)]
     lines += [*allocator_table(prediction), ""]
@@ -98,14 +98,17 @@ def phases_table(prediction: Prediction) -> list[str]:
 def needed(prediction: Prediction) -> dict[str, int]:
     """What torch's allocator makes of the storages that were followed, without workspaces; {} without a trace."""
     log = prediction.best.log
-    return asdict(need(log)) if log else {}
+    if not log.entries:
+        return {}
+    unhindered, least = need(log, 0)
+    return {**asdict(unhindered), "least_bytes": least}
 
 
 def allocator_table(prediction: Prediction) -> list[str]:
     """The same in lines, GiB."""
     before = ["–"] if prediction.closed else []
     lines = [row(f"  {ALLOCATOR[name]}", [*before, f"{size / GIB:.2f}"]) for name, size in needed(prediction).items()]
-    return ["GiB of torch's allocator", *lines] if lines else []
+    return ["GiB of torch's allocator, without workspaces", *lines] if lines else []
 
 
 def row(name: str, cells: list[str]) -> str:
@@ -116,10 +119,10 @@ def cards_table(peaks: Peaks, precision: str) -> list[str]:
     """Each card: what it has, what of it is usable, whether that is enough."""
     set_aside = f", {100 * LOST_SHARE:.0f} % that the allocator cannot hand out, and the workspaces of matrix products"
     lines = [
-        f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own{'' if peaks.log else set_aside})",
+        f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own{'' if peaks.log.entries else set_aside})",
     ]
     for card in CARDS:
-        usable = card.usable_bytes if peaks.log else card.room_bytes
+        usable = card.usable_bytes if peaks.log.entries else card.room_bytes
         hint = card.cannot(precision)
         lines.append(
             f"  {card.name:14}{card.total_bytes / GIB:7.1f}{usable / GIB:8.1f} GiB  {fit(peaks, card).says}"

@@ -45,11 +45,11 @@ def peak_phase(phases: Phases) -> str:
 class Peaks:
     """Bytes by term at the highest moment of each phase; a phase's bytes are the sum of its terms.
 
-    log: the storages behind them in order, where they were followed; None of a closed form.
+    log: the storages behind them in order, where they were followed; empty of a closed form.
     """
 
     phases: dict[str, dict[str, int]]
-    log: StorageLog | None = field(default=None, compare=False)
+    log: StorageLog = field(default=StorageLog(), compare=False)
 
     @property
     def terms(self) -> dict[str, int]:

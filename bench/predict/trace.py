@@ -22,7 +22,7 @@ from bench.models import DECODER, ModelEntry
 from bench.predict import terms
 from bench.predict.as_cuda import as_cuda
 from bench.predict.fake import Answers, Values, fake_tensors
-from bench.predict.following import count, followed
+from bench.predict.following import Span, count, followed
 from bench.predict.terms import Peaks
 from bench.recipe import Recipe
 from bench.sources.weights import SYNTHETIC, Weights
@@ -72,11 +72,12 @@ def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int
                   told: Callable[[int], None], device: str = "cuda:0") -> Peaks:  # fmt: skip
     """The bytes of training on the device by these steps, each given by the extents of its batches, in their order.
 
-    told(number) hears of each step, from 0, before it is taken. Raises Unsupported.
+    told(number) hears of each step, from 0, before it is taken. What the first step's optimizer makes is called its
+    own until the second. Raises Unsupported.
     """
     at_work = [Values()]  # of the batch that is
 
-    def take_all(trainee: train.Trainee, storages: LiveStorages, phase: list[str]) -> None:
+    def take_all(trainee: train.Trainee, storages: LiveStorages, phase: list[str]) -> Span:
         optimizer, trained = made_optimizer(trainee)
         for number, extents in enumerate(steps):
             told(number)
@@ -85,6 +86,7 @@ def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int
             phase[0] = terms.OPTIMIZER
             update(trainee, optimizer, trained, storages, number)
             optimizer.zero_grad(set_to_none=True)
+        return len(storages.log), len(storages.log)
 
     with built_fake(entry, method, recipe, labels, device) as trainee:
         return followed(trainee, partial(take_all, trainee), lambda *operation: at_work[0].answer(*operation))
@@ -118,12 +120,13 @@ def follow(trainee: train.Trainee, batch: Batch, run: Callable[..., Any] = plain
     return followed(trainee, partial(take_steps, trainee, batch), run)
 
 
-def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, phase: list[str]) -> None:
-    """Two steps of bench.train, with phase[0] saying where they are.
+def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, phase: list[str]) -> Span:
+    """Two steps of bench.train, with phase[0] saying where they are; returns the second's span of the log.
 
     Of the first the optimizer's part alone: it leaves the states that the second has from the start. Where a step
     accumulates, the second's batch is a later one and finds all gradients there; of a method with a penalty, which
-    is in the first one's loss alone, both are done.
+    is in the first one's loss alone, both are done. Where gradients were there before, the span ends before the
+    optimizer's part, which lets go of them.
     """
     accumulates = trainee.recipe.gradient_accumulation_steps > 1
     penalised = trainee.method.penalty is not None
@@ -136,11 +139,14 @@ def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, pha
     update(trainee, optimizer, trained, storages, 0)
     if penalised or not accumulates:
         optimizer.zero_grad(set_to_none=True)
+    began = len(storages.log)
     phase[0] = terms.FORWARD
     train.backward(trainee, [batch] * (2 if penalised and accumulates else 1))
+    went_back = len(storages.log)
     phase[0] = terms.OPTIMIZER
     update(trainee, optimizer, trained, storages, 1)
     optimizer.zero_grad(set_to_none=True)
+    return began, went_back if accumulates and not penalised else len(storages.log)
 
 
 def made_optimizer(trainee: train.Trainee) -> tuple[Any, list[nn.Parameter]]:
