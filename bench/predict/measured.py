@@ -28,9 +28,7 @@ from bench.sources import SourceError
 from bench.tables import markdown_lines
 
 AGREES = 0.02  # of the allocated peak; a first bound, for kernels take and free more inside themselves
-RESERVED_AGREES = (
-    0.05  # of what was reserved: copies to the host hold their storages a while longer than the trace does
-)
+RESERVED_AGREES = 0.05  # of what was reserved; 4.5 % is the largest error seen, of checkpoints that go to the host
 MOST_STEPS = 64  # of a run that are traced in their order; its heaviest batches come after them
 TRACES = RESULTS / "baselines" / "measured.json"
 COMMAND = "python -m bench predict --measured --measure --mirror DIR"
