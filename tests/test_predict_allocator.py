@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import random
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
@@ -122,7 +123,12 @@ def test_what_is_repeated_lets_go_what_it_makes():
     assert repeated(entries, 6, 6) == entries
 
 
-def test_a_limit_that_fails_for_once_has_another_above_it():
+def test_what_is_replaced_in_every_step_is_let_go_by_the_next():
+    entries = (64 * MIB, 32 * MIB, 32 * MIB, ~1, ~2)
+    assert repeated(entries, 2, 4) == (64 * MIB, 32 * MIB, 32 * MIB, ~1, 32 * MIB, ~2, ~4)
+
+
+def test_a_limit_is_looked_for_above_another():
     least = smallest_limit(GROWING)
     above = smallest_limit(GROWING, above=least + 20 * MIB)
     assert above > least + 20 * MIB
@@ -169,6 +175,10 @@ def figures_beside_torchs(seed):
 
 @pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs a CUDA device: it is torch's own allocator beside ours"
+)
+@pytest.mark.skipif(
+    any(os.environ.get(name) for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")),
+    reason="torch's allocator is set otherwise",
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_torch_allocates_and_reserves_the_same(seed):

@@ -123,8 +123,10 @@ def test_a_card_is_a_budget_of_what_is_usable():
     (("--largest", "length", "--budget", "rtx309"), "no card named 'rtx309'; did you mean rtx3090, rtx3060_12gb?"),
     (("--largest", "length"), "--largest needs --budget, as --budget 8GB or --budget rtx3090"),
     (("--budget", "8GB"), "--budget is for --largest length or --largest batch"),
-    (("--steps", "2"), "--steps is for --case"),
-    (("--data", "full"), "--data is for --case"),
+    (("--steps", "2"), "--steps does not go with --model, but with --case"),
+    (("--data", "full"), "--data does not go with --model, but with --case"),
+    (("--published",), "--model does not go with --published"),
+    (("--baseline",), "--model does not go with --baseline"),
     (("--method", "qlorra"), str(unknown("method", "qlorra", METHODS.names()))),
     (("--model", "llama31_9b"), "no model named 'llama31_9b'; did you mean llama31_8b, llama31_70b, llama2_7b?"),
     (("--method", "dora"), "dora has no closed form: DoRA's norms take a dequantised or multiplied copy of each weight; "
@@ -133,6 +135,15 @@ def test_a_card_is_a_budget_of_what_is_usable():
 def test_a_mistake_is_one_sentence(capsys, words, sentence):
     code, out, err = told(capsys, *QUICK, *words)
     assert (code, out, err) == (2, "", f"bench: {sentence}\n")
+
+
+@pytest.mark.parametrize(("words", "sentence"), [
+    (("--published", "--steps", "3"), "--steps does not go with --published, but with --case"),
+    (("--measured", "--json"), "--json does not go with --measured, but with --case or --model"),
+    (("--measured", "--baseline"), "--measured does not go with --baseline"),
+])  # fmt: skip
+def test_what_does_not_go_together_is_one_sentence(capsys, words, sentence):
+    assert told(capsys, "predict", *words) == (2, "", f"bench: {sentence}\n")
 
 
 def test_nothing_asked_is_one_sentence(capsys):

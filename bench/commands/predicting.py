@@ -1,10 +1,11 @@
 """`python -m bench predict`: the memory of a training step, without a card and without weights."""
 
 import argparse
+import itertools
 import sys
 from dataclasses import replace
 
-from bench.case import parse_case
+from bench.case import Case, parse_case
 from bench.commands import Commands, Mistake, add_mirror, mirror_of
 from bench.devices import DEVICES
 from bench.methods import METHODS
@@ -26,45 +27,65 @@ FIRST_STEPS = 8  # of a case: minutes for 8 B parameters
 
 def add(commands: Commands) -> None:
     parser = commands.add_parser("predict", help="the memory of a training step, without a card")
-    shape = [
-        parser.add_argument("--model", metavar="MODEL"),
-        parser.add_argument("--method", metavar="METHOD"),
-        parser.add_argument("--batch", type=int, metavar="ROWS"),
-        parser.add_argument("--length", type=int, metavar="TOKENS"),
-        parser.add_argument("--rank", type=int),
-        parser.add_argument("--precision", choices=("float32", "bfloat16", "float16")),
-        parser.add_argument(
-            "--checkpointing", choices=("on", "off"), help="gradient checkpointing; else as the recipe"
-        ),
-        parser.add_argument("--quick", action="store_true", help="the closed form alone, without loading torch"),
-        parser.add_argument("--largest", choices=tuple(FIELDS), help="search the largest that fits --budget"),
-        parser.add_argument("--budget", metavar="8GB", help="what tensors may take, with its unit, or a card's name"),
-    ]
-    parser.set_defaults(work=answer, shape=[option.dest for option in shape])
+    parser.add_argument("--model", metavar="MODEL")
+    parser.add_argument("--method", metavar="METHOD")
+    parser.add_argument("--batch", type=int, metavar="ROWS")
+    parser.add_argument("--length", type=int, metavar="TOKENS")
+    parser.add_argument("--rank", type=int)
+    parser.add_argument("--precision", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument("--checkpointing", choices=("on", "off"), help="gradient checkpointing; else as the recipe")
+    parser.add_argument("--quick", action="store_true", help="the closed form alone, without loading torch")
     parser.add_argument("--json", action="store_true")
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--case", metavar="CASE", help="a case's own batches in their order, instead of one shape")
-    instead.add_argument("--published", action="store_true", help="predictions beside published figures")
-    instead.add_argument("--measured", action="store_true", help="predictions beside what cards held in stored runs")
-    instead.add_argument("--baseline", action="store_true", help="write the peaks that suites/test_predicted.py holds")
+    parser.add_argument("--largest", choices=tuple(FIELDS), help="search the largest that fits --budget")
+    parser.add_argument("--budget", metavar="8GB", help="what tensors may take, with its unit, or a card's name")
+    parser.add_argument("--case", metavar="CASE", help="a case's own batches in their order, instead of one shape")
     parser.add_argument("--steps", type=int, help=f"with --case: its first steps ({FIRST_STEPS}; 0 is all)")
     parser.add_argument("--data", choices=SIZES, help="with --case; else full where a mirror has it, or the sample")
     add_mirror(parser)
+    parser.add_argument("--published", action="store_true", help="predictions beside published figures")
+    parser.add_argument("--measured", action="store_true", help="predictions beside what cards held in stored runs")
     parser.add_argument("--markdown", action="store_true", help="with --published: the page results/PREDICTIONS.md")
     parser.add_argument("--measure", action="store_true",
                         help="with --published or --measured: run the traces that are missing")  # fmt: skip
+    parser.add_argument("--baseline", action="store_true", help="write the peaks that suites/test_predicted.py holds")
+    parser.set_defaults(work=answer)
+
+
+SHAPE = "model"  # what is asked about where nothing else is
+GO_WITH = {  # what is asked about, and what may be said beside it; a mirror may be the environment's, always
+    "baseline": (),
+    "measured": ("measure",),
+    "published": ("measure", "markdown"),
+    "case": ("steps", "data", "json"),
+    SHAPE: ("method", "batch", "length", "rank", "precision", "checkpointing", "quick", "json", "largest", "budget"),
+}  # fmt: skip
+
+
+def subject_of(arguments: argparse.Namespace) -> str:
+    """What is asked about. Raises Mistake for what does not go with it."""
+    given = [name for name, value in vars(arguments).items() if value is not None and value is not False]
+    subject = next((name for name in GO_WITH if name in given), SHAPE)
+    known = {*GO_WITH, *itertools.chain(*GO_WITH.values())}
+    for name in given:
+        if name in known - {subject, *GO_WITH[subject]}:
+            fitting = [f"--{other}" for other, words in GO_WITH.items() if name in words]
+            raise Mistake(
+                f"--{name} does not go with --{subject}" + (f", but with {' or '.join(fitting)}" if fitting else "")
+            )
+    return subject
 
 
 def answer(arguments: argparse.Namespace) -> int:
-    if arguments.baseline:
+    subject = subject_of(arguments)
+    if subject == "baseline":
         print(alarm.write_baseline())
         return 0
-    if arguments.measured:
+    if subject == "measured":
         if arguments.measure:
             measured.measure(mirror_of(arguments))
         print("\n".join(measured.markdown()))
         return 0
-    if arguments.published:
+    if subject == "published":
         cases = published.measure() if arguments.measure else published.read_cases()
         print(
             "\n".join(
@@ -72,16 +93,13 @@ def answer(arguments: argparse.Namespace) -> int:
             )
         )
         return 0
-    prediction = prediction_of_case(arguments) if arguments.case else prediction_of_shape(arguments)
+    prediction = prediction_of_case(arguments) if subject == "case" else prediction_of_shape(arguments)
     print(prediction.as_json() if arguments.json else "\n".join(as_text(prediction)))
     return 0
 
 
 def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
     """Both predictions of batches of one shape, asked for or searched."""
-    for name in ("steps", "data"):
-        if getattr(arguments, name) is not None:
-            raise Mistake(f"--{name} is for --case")
     question = question_of(arguments)
     if arguments.largest:
         question = searched(question, arguments)
@@ -92,14 +110,13 @@ def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
 
 def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
     """What the case's own batches take, in their order."""
-    for name in arguments.shape:
-        value = getattr(arguments, name)
-        if value is not None and value is not False:
-            raise Mistake(f"--case has its own model, method and batches; leave --{name} out")
+    case, mirror = parse_case(arguments.case), mirror_of(arguments)
     steps = FIRST_STEPS if arguments.steps is None else arguments.steps
     if steps < 0:
         raise Mistake(f"--steps {steps} must be at least 1, or 0 for all")
-    question, case, mirror = question_of_case(arguments), parse_case(arguments.case), mirror_of(arguments)
+    question = question_of_case(
+        case, arguments.data or ("full" if find_full(TASKS[case.task].data, mirror) else "sample")
+    )
     from bench.predict.course import course_of, trace_course  # loads torch
 
     course = course_of(case, question.recipe, mirror, steps)
@@ -111,15 +128,14 @@ def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
     return Prediction(replace(question, labels=course.labels), None, peaks, [UNSEEN, *course.reasons], course)
 
 
-def question_of_case(arguments: argparse.Namespace) -> Question:
-    """The case's model, method and recipe, if they can be together on a card."""
-    case, mirror = parse_case(arguments.case), mirror_of(arguments)
+def question_of_case(case: Case, data: str) -> Question:
+    """The case's model, method and recipe, if they can be together on a card; how many labels, the data will say."""
     if DEVICES[case.device].torch_name == "cpu":
         raise Mistake(f"{case.id} needs no card; ask for {replace(case, device='cuda').id}")
     task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
     if not task.suits(entry):
         raise Mistake(f"{task.name} is a task for {task.kind} models, and {entry.name} is not one")
-    recipe = recipe_for(case, arguments.data or ("full" if find_full(task.data, mirror) else "sample"))
+    recipe = recipe_for(case, data)
     method.check(entry, recipe)
     return checked(Question(entry, method, recipe, labels=0))
 

@@ -47,7 +47,7 @@ class Course:
         shortest, longest = (pick(self.extents, key=lambda one: one.positions) for pick in (min, max))
         fewest, most = (pick(extent.scored for extent in self.extents) for pick in (min, max))
         return (
-            f"{self.case.id}: {len(self.extents)} batches of {shortest.rows} × {shortest.length} to {longest.rows} × "
+            f"{self.case.id}: batches of {shortest.rows} × {shortest.length} to {longest.rows} × "
             f"{longest.length} tokens with {fewest:,} to {most:,} labels, of {self.which}"
         )
 
@@ -55,10 +55,9 @@ class Course:
     def which(self) -> str:
         """Which steps these are, in words."""
         if not self.heaviest:
-            return f"all {self.planned:,} steps"
-        return (
-            f"the first {len(self.steps) - self.heaviest} of {self.planned:,} steps and those of the heaviest batches"
-        )
+            return f"all steps ({self.planned:,})"
+        first = len(self.steps) - self.heaviest
+        return f"the first {first:,} steps and those of the heaviest batches ({self.planned:,} steps in all)"
 
 
 def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int = 0) -> Course:
@@ -80,8 +79,14 @@ def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int =
 
 def steps_of(extents: Sequence[Extent], steps: Sequence[list[Extent]]) -> list[list[Extent]]:
     """For each extent the step where it comes latest, so that it meets the gradients of those before it."""
-    found = [max((step for step in steps if extent in step), key=lambda step: step.index(extent)) for extent in extents]
+    found = [
+        max((step for step in steps if extent in step), key=lambda step: last_place(extent, step)) for extent in extents
+    ]
     return [step for number, step in enumerate(found) if step not in found[:number]]
+
+
+def last_place(extent: Extent, step: list[Extent]) -> int:
+    return max(number for number, other in enumerate(step) if other == extent)
 
 
 def trace_course(course: Course, recipe: Recipe, told: Callable[[int], None]) -> Peaks:

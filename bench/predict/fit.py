@@ -42,6 +42,8 @@ def fit(peaks: Peaks, card: CardKind) -> Fit:
     usable = card.usable_bytes
     if unhindered.reserved_bytes <= usable:
         return Fit(usable - unhindered.reserved_bytes)
-    if least <= usable and not runs_within(peaks.log, card.workspace_bytes, usable):
+    if runs_within(peaks.log, card.workspace_bytes, usable):
+        return Fit(max(0, usable - least), tight=True)
+    if least <= usable:
         least = smallest_limit(peaks.log, card.workspace_bytes, above=usable)
-    return Fit(usable - least, tight=True)
+    return Fit(usable - least)

@@ -112,7 +112,7 @@ def read_traces() -> dict[str, Any]:
 def measure(mirror: Path | None) -> None:
     """Trace the committed records that these libraries have not traced yet, and keep each trace as it is done.
 
-    Says of each that cannot be traced why.
+    Says of each that cannot be traced why. Where tracing itself has changed, delete what is kept first.
     """
     kept = read_traces()
     found = dict(kept["traced"]) if kept["versions"] == versions() else {}
@@ -146,8 +146,9 @@ def reserved_of(record: Record, mirror: Path | None) -> Reserved:
 
 
 def reserved_agrees(record: Record, traced: dict[str, int]) -> bool:
-    measured = peaks_of(record)["reserved_bytes"]
-    return bool(measured) and abs(Compared(measured or 0, traced["reserved_bytes"]).error) <= RESERVED_AGREES
+    if not (measured := peaks_of(record)["reserved_bytes"]):
+        return False
+    return abs(Compared(measured, traced["reserved_bytes"]).error) <= RESERVED_AGREES
 
 
 def cells(record: Record, traced: dict[str, int]) -> list[str]:

@@ -21,8 +21,14 @@ class StorageLog:
 
 
 def repeated(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
-    """The entries, with those from first up to last once more behind them, which let go what they make."""
-    places: dict[int, int] = {}  # of what the copy makes, by where the first made it
+    """The entries, with those from first up to last once more behind them.
+
+    What the span leaves behind is let go by its copy, where the span lets go of something as large that was there
+    before it: AdaLoRA's importances are replaced so in every step.
+    """
+    made = [number for number in range(first, last) if entries[number] > 0]
+    left = sorted(set(made) - {~entry for entry in entries[first:last] if entry < 0})
+    places: dict[int, int] = {}  # of what the copy makes, by where the span made it
     found = list(entries[:last])
     for number, entry in enumerate(entries[first:last], first):
         if entry > 0:
@@ -30,8 +36,13 @@ def repeated(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
             found.append(entry)
         elif ~entry in places:
             found.append(~places[~entry])
+        elif same := [other for other in left if entries[other] == entries[~entry]]:
+            left.remove(same[0])
+            found.append(~same[0])
     shift = len(found) - last
-    found += [entry if entry > 0 or ~entry < last else entry - shift for entry in entries[last:]]
+    for entry in entries[last:]:
+        moved = entry - shift if entry < 0 and ~entry >= last else entry
+        found.append(~places[~entry] if entry < 0 and ~entry in places and ~entry not in left else moved)
     return tuple(found)
 
 
@@ -74,10 +85,10 @@ def runs_within(log: StorageLog, blas_bytes: int, limit: int) -> bool:
 
 
 def smallest_limit(log: StorageLog, blas_bytes: int = 0, above: int = 0) -> int:
-    """A limit above this one that it runs within, and not within 16 MiB less.
+    """The least limit above this one that it runs within, found by halving, to 16 MiB; above is below what it reserves.
 
-    Taken to be at least what is allocated unhindered. As blocks fall differently under every limit, a larger one may
-    fail for once where it runs, and a smaller one run: by a hundred MiB in random orders.
+    Nothing below what is allocated unhindered is tried. As blocks fall differently under every limit, a smaller one
+    may run and a larger one fail: in random orders by hundreds of MiB, so whoever has a limit asks runs_within.
     """
     unhindered = replay(log, blas_bytes)
     fails, runs = max(above, unhindered.allocated_bytes - 1), unhindered.reserved_bytes

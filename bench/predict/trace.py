@@ -126,7 +126,8 @@ def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, pha
     Of the first the optimizer's part alone: it leaves the states that the second has from the start. Where a step
     accumulates, the second's batch is a later one and finds all gradients there; of a method with a penalty, which
     is in the first one's loss alone, both are done. Where gradients were there before, the span ends before the
-    optimizer's part, which lets go of them.
+    optimizer's part, which lets go of them. In a real first step the gradients come before the states, so of full
+    training, which has as many as weights, an allocator's blocks fall otherwise: its least is up to a tenth off.
     """
     accumulates = trainee.recipe.gradient_accumulation_steps > 1
     penalised = trainee.method.penalty is not None
