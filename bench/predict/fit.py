@@ -29,21 +29,27 @@ class Fit:
 
 
 @lru_cache(maxsize=8)
-def need(log: StorageLog, blas_bytes: int) -> tuple[Reserved, int]:
-    """What the allocator would take unhindered beside so many bytes of workspaces, and the least it runs within."""
-    return replay(log, blas_bytes), smallest_limit(log, blas_bytes)
+def unhindered(log: StorageLog, blas_bytes: int) -> Reserved:
+    """What the allocator takes where nothing hinders it, beside so many bytes of workspaces."""
+    return replay(log, blas_bytes)
+
+
+@lru_cache(maxsize=8)
+def least(log: StorageLog, blas_bytes: int) -> int:
+    """The least that it runs within, as smallest_limit finds it."""
+    return smallest_limit(log, blas_bytes)
 
 
 def fit(peaks: Peaks, card: CardKind) -> Fit:
     """Of a trace by its storages, of a closed form by its bytes and the share that is set aside."""
     if not peaks.log.entries:
         return Fit(card.room_bytes - peaks.peak_bytes)
-    unhindered, least = need(peaks.log, card.workspace_bytes)
+    of_log = peaks.log, card.workspace_bytes
     usable = card.usable_bytes
-    if unhindered.reserved_bytes <= usable:
-        return Fit(usable - unhindered.reserved_bytes)
-    if runs_within(peaks.log, card.workspace_bytes, usable):
-        return Fit(max(0, usable - least), tight=True)
-    if least <= usable:
-        least = smallest_limit(peaks.log, card.workspace_bytes, above=usable)
-    return Fit(usable - least)
+    if (reserved := unhindered(*of_log).reserved_bytes) <= usable:
+        return Fit(usable - reserved)
+    if runs_within(*of_log, usable):
+        return Fit(max(0, usable - least(*of_log)), tight=True)
+    if least(*of_log) > usable:
+        return Fit(usable - least(*of_log))
+    return Fit(usable - smallest_limit(*of_log, above=usable))

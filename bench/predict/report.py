@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.cards import CARDS, CONTEXT_BYTES, GIB, LOST_SHARE, MIB
+from bench.cards import AMPERE, CARDS, CONTEXT_BYTES, GIB, LOST_SHARE, MIB, blas_bytes
 from bench.predict import terms
-from bench.predict.fit import fit, need
+from bench.predict.fit import fit, least, unhindered
 from bench.predict.question import Question
 from bench.predict.terms import Peaks, total
 
@@ -96,19 +96,18 @@ def phases_table(prediction: Prediction) -> list[str]:
 
 
 def needed(prediction: Prediction) -> dict[str, int]:
-    """What torch's allocator makes of the storages that were followed, without workspaces; {} without a trace."""
-    log = prediction.best.log
+    """What torch's allocator makes of the storages, and workspaces as of an A100; {} where none were followed."""
+    log, workspaces = prediction.best.log, blas_bytes(AMPERE)
     if not log.entries:
         return {}
-    unhindered, least = need(log, 0)
-    return {**asdict(unhindered), "least_bytes": least}
+    return {**asdict(unhindered(log, workspaces)), "least_bytes": least(log, workspaces)}
 
 
 def allocator_table(prediction: Prediction) -> list[str]:
     """The same in lines, GiB."""
     before = ["–"] if prediction.closed else []
     lines = [row(f"  {ALLOCATOR[name]}", [*before, f"{size / GIB:.2f}"]) for name, size in needed(prediction).items()]
-    return ["GiB of torch's allocator, without workspaces", *lines] if lines else []
+    return ["GiB of torch's allocator", *lines] if lines else []
 
 
 def row(name: str, cells: list[str]) -> str:
