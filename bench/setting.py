@@ -79,7 +79,7 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
     mirror = Path(payload["mirror"]) if payload.get("mirror") else None
     say({"line": "looking for weights and data"})
     weights = find_weights(entry, mirror, synthetic=payload.get("synthetic", False))
-    tokenizer, odd = tokenizer_for(entry, weights, mirror)
+    tokenizer, odd = tokenizer_for(entry, weights.folder, mirror)
     rows, prepared, batching = read_examples(task, entry, recipe, tokenizer, mirror)
     data = {
         "origin": rows.origin,

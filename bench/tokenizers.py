@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.models import MODELS, ModelEntry
-from bench.sources import SourceError, Weights, find_weights
+from bench.sources import SourceError, find_weights
 from bench.sources.snapshot import read_json
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<cls>", "<sep>", "<mask>", "<extra>")
@@ -31,14 +31,14 @@ def byte_tokenizer() -> Any:
     )
 
 
-def tokenizer_for(entry: ModelEntry, weights: Weights, mirror: Path | None) -> tuple[Any, list[str]]:
-    """The tokenizer, and reasons where it is not the model's own.
+def tokenizer_for(entry: ModelEntry, folder: Path | None, mirror: Path | None) -> tuple[Any, list[str]]:
+    """The tokenizer, and reasons where it is not the model's own; folder is that of the weights, if there is one.
 
     A synthetic model takes its own from a mirror that has no more of it, or its stand-in's, whose ids must fit: a
     larger id is taken modulo the vocabulary.
     """
-    if weights.folder:
-        return load(weights.folder), []
+    if folder:
+        return load(folder), []
     if folder := mirrored(entry, mirror):
         return load(folder), []
     if entry.tokenizer_stand_in:

@@ -103,6 +103,11 @@ def make_optimizer(trainee: Trainee) -> torch.optim.Optimizer:
     return torch.optim.AdamW(found, fused=trainee.device.startswith("cuda"))
 
 
+def trained_by(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Its parameters, of all groups."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 def eight_bit_adamw(groups: list[dict[str, Any]], device: str) -> torch.optim.Optimizer:
     """bitsandbytes' AdamW: both moments of tensors of 4,096 weights and more in 8 bits; paged on CUDA alone."""
     import bitsandbytes
@@ -170,7 +175,7 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[tuple[int, St
     optimizer = make_optimizer(trainee)
     schedule = make_schedule(optimizer, trainee.recipe, len(steps))
     scaler = torch.amp.GradScaler(trainee.device.split(":")[0]) if trainee.recipe.precision == "float16" else None
-    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    trained = trained_by(optimizer)
     trainee.model.train()
     for number, step in enumerate(steps):
         batches = [trainee.batching.collated(items) for items in step.micro_batches]

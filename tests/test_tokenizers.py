@@ -19,13 +19,13 @@ def mirror(tmp_path):
 
 def test_synthetic_model_takes_its_own_tokenizer_from_a_mirror(mirror):
     entry = MODELS["smollm2_135m"]
-    tokenizer, reasons = tokenizer_for(entry, find_weights(entry, mirror, synthetic=True), mirror)
+    tokenizer, reasons = tokenizer_for(entry, find_weights(entry, mirror, synthetic=True).folder, mirror)
     assert (len(tokenizer), reasons) == (264, [])
 
 
 def test_or_its_stand_ins(mirror):
     entry = MODELS["llama31_8b"]
-    tokenizer, reasons = tokenizer_for(entry, find_weights(entry, mirror, synthetic=True), mirror)
+    tokenizer, reasons = tokenizer_for(entry, find_weights(entry, mirror, synthetic=True).folder, mirror)
     assert len(tokenizer) == 264
     assert reasons == ["text is split by the tokenizer of smollm2_135m, ids modulo the vocabulary"]
 
@@ -35,6 +35,6 @@ def test_roberta_is_known_by_its_config(mirror):
     byte_tokenizer().save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps({"model_type": "roberta"}), encoding="utf-8")
     entry = MODELS["roberta_base"]
-    tokenizer, reasons = tokenizer_for(entry, find_weights(entry, mirror, synthetic=True), mirror)
+    tokenizer, reasons = tokenizer_for(entry, find_weights(entry, mirror, synthetic=True).folder, mirror)
     assert tokenizer.init_kwargs["add_prefix_space"] is True
     assert reasons == []

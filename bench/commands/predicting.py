@@ -18,7 +18,7 @@ from bench.predict.report import Prediction, as_text
 from bench.predict.search import FIELDS, largest_that_fits
 from bench.predict.ways import UNSEEN, predict, traced_peak
 from bench.recipe import SIZES, recipe_for
-from bench.sources import find_full
+from bench.sources import size_at_hand
 from bench.tables import text_lines
 from bench.tasks import TASKS
 
@@ -114,9 +114,7 @@ def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
     steps = FIRST_STEPS if arguments.steps is None else arguments.steps
     if steps < 0:
         raise Mistake(f"--steps {steps} must be at least 1, or 0 for all")
-    question = question_of_case(
-        case, arguments.data or ("full" if find_full(TASKS[case.task].data, mirror) else "sample")
-    )
+    question = question_of_case(case, arguments.data or size_at_hand(TASKS[case.task].data, mirror))
     from bench.predict.course import course_of, trace_course  # loads torch
 
     course = course_of(case, question.recipe, mirror, steps)

@@ -14,7 +14,7 @@ from bench.predict.planner import too_small
 from bench.probes import PROBES
 from bench.recipe import Recipe, recipe_for
 from bench.record import Record
-from bench.sources.data import find_full
+from bench.sources.data import size_at_hand
 from bench.tasks import TASKS
 
 
@@ -29,7 +29,7 @@ class Plan:
         """Sample or full data for this case, as the command line says."""
         if self.options.data != "auto":
             return self.options.data
-        return "full" if find_full(TASKS[case.task].data, self.options.mirror) else "sample"
+        return size_at_hand(TASKS[case.task].data, self.options.mirror)
 
     def recipe(self, case: Case) -> Recipe:
         """The case's recipe as the command line and the emulated card have it; asked for each of its many tests."""

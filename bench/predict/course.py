@@ -4,7 +4,6 @@ Of batches that are alike the allocator keeps what the next one needs. Of others
 them, so what is reserved follows from the whole course of a run and not from its largest batch.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,10 @@ from bench.case import Case
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict.terms import Peaks
+from bench.predict.ways import quietly
 from bench.recipe import Recipe
-from bench.setting import quiet, read_examples
-from bench.sources import Weights, folder_at_hand
-from bench.sources.weights import SYNTHETIC
+from bench.setting import read_examples
+from bench.sources import folder_at_hand
 from bench.tasks import TASKS
 from bench.tokenizers import tokenizer_for
 
@@ -66,8 +65,7 @@ def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int =
     Raises SourceError where the data cannot be had.
     """
     entry = MODELS[case.model]
-    weights = Weights(folder_at_hand(entry, mirror), SYNTHETIC, "", SYNTHETIC)  # for the tokenizer beside them
-    tokenizer, reasons = tokenizer_for(entry, weights, mirror)
+    tokenizer, reasons = tokenizer_for(entry, folder_at_hand(entry, mirror), mirror)
     rows, prepared, batching = read_examples(TASKS[case.task], entry, recipe, tokenizer, mirror)
     planned = train.plan_steps(batching, prepared.train, case.seed)
     steps = [[batching.extent(items) for items in step.micro_batches] for step in planned]
@@ -91,10 +89,8 @@ def last_place(extent: Extent, step: list[Extent]) -> int:
 
 def trace_course(course: Course, recipe: Recipe, told: Callable[[int], None]) -> Peaks:
     """The trace of the course by the case's model and method; told(step) hears of each from 0. Raises Unsupported."""
-    quiet()  # first: bitsandbytes says on loading what it lacks
-    from bench.predict.trace import trace_batches
+    with quietly():
+        from bench.predict.trace import trace_batches
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
         entry, method = MODELS[course.case.model], METHODS[course.case.method]
         return trace_batches(entry, method, recipe, course.labels, course.steps, told)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from bench.cards import GIB, CardKind
-from bench.predict.replay import Reserved, StorageLog, replay, runs_within, smallest_limit
+from bench.predict.replay import StorageLog, runs_within, smallest_limit, unhindered
 from bench.predict.terms import Peaks
 
 
@@ -26,12 +26,6 @@ class Fit:
         if self.tight:
             return f"fits, {self.left_bytes / GIB:.1f} GiB free once the allocator gives back its cache"
         return f"fits, {self.left_bytes / GIB:.1f} GiB free"
-
-
-@lru_cache(maxsize=8)
-def unhindered(log: StorageLog, blas_bytes: int) -> Reserved:
-    """What the allocator takes where nothing hinders it, beside so many bytes of workspaces."""
-    return replay(log, blas_bytes)
 
 
 @lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bench.cards import BLAS_WORKSPACES, MIB
 from bench.predict.allocator import Block, CachingAllocator, OutOfMemory
@@ -26,23 +27,27 @@ def repeated(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
     What the span leaves behind is let go by its copy, where the span lets go of something as large that was there
     before it: AdaLoRA's importances are replaced so in every step.
     """
-    made = [number for number in range(first, last) if entries[number] > 0]
-    left = sorted(set(made) - {~entry for entry in entries[first:last] if entry < 0})
-    places: dict[int, int] = {}  # of what the copy makes, by where the span made it
+    freed = {~entry for entry in entries[first:last] if entry < 0}
+    left = [number for number in range(first, last) if entries[number] > 0 and number not in freed]
+    copies: dict[int, int] = {}  # where the copy makes what the span makes
+    replaced = []
     found = list(entries[:last])
     for number, entry in enumerate(entries[first:last], first):
         if entry > 0:
-            places[number] = len(found)
+            copies[number] = len(found)
             found.append(entry)
-        elif ~entry in places:
-            found.append(~places[~entry])
+        elif ~entry in copies:
+            found.append(~copies[~entry])
         elif same := [other for other in left if entries[other] == entries[~entry]]:
             left.remove(same[0])
+            replaced.append(same[0])
             found.append(~same[0])
-    shift = len(found) - last
+    places = list(range(last))  # where lies what the entries behind the span let go
+    for number in replaced:
+        places[number] = copies[number]
     for entry in entries[last:]:
-        moved = entry - shift if entry < 0 and ~entry >= last else entry
-        found.append(~places[~entry] if entry < 0 and ~entry in places and ~entry not in left else moved)
+        places.append(len(found))
+        found.append(entry if entry > 0 else ~places[~entry])
     return tuple(found)
 
 
@@ -76,6 +81,12 @@ def replay(log: StorageLog, blas_bytes: int = 0, limit: int = 0) -> Reserved:
     return Reserved(allocator.peak_allocated_bytes, allocator.peak_reserved_bytes)
 
 
+@lru_cache(maxsize=8)
+def unhindered(log: StorageLog, blas_bytes: int) -> Reserved:
+    """What the allocator takes where nothing hinders it, beside so many bytes of workspaces."""
+    return replay(log, blas_bytes)
+
+
 def runs_within(log: StorageLog, blas_bytes: int, limit: int) -> bool:
     try:
         replay(log, blas_bytes, limit)
@@ -90,8 +101,8 @@ def smallest_limit(log: StorageLog, blas_bytes: int = 0, above: int = 0) -> int:
     Nothing below what is allocated unhindered is tried. As blocks fall differently under every limit, a smaller one
     may run and a larger one fail: in random orders by hundreds of MiB, so whoever has a limit asks runs_within.
     """
-    unhindered = replay(log, blas_bytes)
-    fails, runs = max(above, unhindered.allocated_bytes - 1), unhindered.reserved_bytes
+    free = unhindered(log, blas_bytes)
+    fails, runs = max(above, free.allocated_bytes - 1), free.reserved_bytes
     while runs - fails > EXACT_ENOUGH:
         middle = (fails + runs) // 2
         fails, runs = (fails, middle) if runs_within(log, blas_bytes, middle) else (middle, runs)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from bench.cards import AMPERE, CARDS, CONTEXT_BYTES, GIB, LOST_SHARE, MIB, blas_bytes
 from bench.predict import terms
-from bench.predict.fit import fit, least, unhindered
+from bench.predict.fit import fit, least
 from bench.predict.question import Question
+from bench.predict.replay import unhindered
 from bench.predict.terms import Peaks, total
 
 if TYPE_CHECKING:

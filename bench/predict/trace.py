@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from bench import train
 from bench.batches import Batch, Batching, Extent
@@ -78,7 +77,8 @@ def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int
     at_work = [Values()]  # of the batch that is
 
     def take_all(trainee: train.Trainee, storages: LiveStorages, phase: list[str]) -> Span:
-        optimizer, trained = made_optimizer(trainee)
+        optimizer = train.make_optimizer(trainee)
+        trained = train.trained_by(optimizer)
         for number, extents in enumerate(steps):
             told(number)
             phase[0] = terms.FORWARD
@@ -131,7 +131,8 @@ def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, pha
     """
     accumulates = trainee.recipe.gradient_accumulation_steps > 1
     penalised = trainee.method.penalty is not None
-    optimizer, trained = made_optimizer(trainee)
+    optimizer = train.make_optimizer(trainee)
+    trained = train.trained_by(optimizer)
     count(batch, storages)
     phase[0] = terms.OPTIMIZER
     for parameter in trained:
@@ -148,12 +149,6 @@ def take_steps(trainee: train.Trainee, batch: Batch, storages: LiveStorages, pha
     update(trainee, optimizer, trained, storages, 1)
     optimizer.zero_grad(set_to_none=True)
     return began, went_back if accumulates and not penalised else len(storages.log)
-
-
-def made_optimizer(trainee: train.Trainee) -> tuple[Any, list[nn.Parameter]]:
-    """The optimizer, and the parameters that it trains."""
-    optimizer = train.make_optimizer(trainee)
-    return optimizer, [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def update(trainee: train.Trainee, optimizer: Any, trained: list[Any], storages: LiveStorages, number: int) -> None:

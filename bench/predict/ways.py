@@ -1,7 +1,8 @@
 """Asking both ways: the closed form at once, the trace where torch may be loaded."""
 
+import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.predict.closed_form import NoClosedForm, closed_form
@@ -28,18 +29,25 @@ def traced_peak(question: Question) -> int:
     return int(trace_of(question).peak_bytes)
 
 
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Within, libraries that are loaded and traced say nothing; bitsandbytes says on loading what it lacks."""
+    from bench.setting import quiet
+
+    quiet()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
+        yield
+
+
 def trace_of(question: Question, extent: Mapping[str, Any] | None = None) -> Any:
     """The trace of the question's step on a card, of a batch of this extent (None: a full one).
 
     Loads torch, transformers and peft; extent has the fields of bench.batches.Extent.
     """
-    from bench.setting import quiet
+    with quietly():
+        from bench.batches import Extent
+        from bench.predict.trace import trace
 
-    quiet()  # first: bitsandbytes says on loading what it lacks
-    from bench.batches import Extent
-    from bench.predict.trace import trace
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
         batch = Extent(**extent) if extent else None
         return trace(question.entry, question.method, question.recipe, question.labels, extent=batch)

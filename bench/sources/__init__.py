@@ -19,7 +19,7 @@ data     the samples written for this project; of a full data set a local mirror
 Nothing heavy is imported before it is needed. Only safetensors are read, and no code of a model is run.
 """
 
-from bench.sources.data import DataSpec, Rows, find_full, load_rows
+from bench.sources.data import DataSpec, Rows, find_full, load_rows, size_at_hand
 from bench.sources.errors import SourceError
 from bench.sources.fetch import fetch
 from bench.sources.hub import Answer, hub_answers
@@ -38,4 +38,5 @@ __all__ = [
     "folder_at_hand",
     "hub_answers",
     "load_rows",
+    "size_at_hand",
 ]

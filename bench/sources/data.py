@@ -67,6 +67,11 @@ def find_full(spec: DataSpec, mirror: Path | None) -> str | None:
     return str(mirror / "datasets" / spec.hub_id)
 
 
+def size_at_hand(spec: DataSpec, mirror: Path | None) -> str:
+    """The size of data that is used where nobody names one: full where a mirror has it, else the sample."""
+    return "full" if find_full(spec, mirror) else "sample"
+
+
 def why_not_mirror(spec: DataSpec, mirror: Path | None) -> str:
     if mirror is None:
         return "no mirror was given"
