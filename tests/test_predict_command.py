@@ -1,6 +1,7 @@
 """`python -m bench predict`: what a person sees, and one sentence for what cannot be asked."""
 
 import json
+import re
 
 import pytest
 
@@ -8,8 +9,9 @@ from bench.__main__ import main
 from bench.cards import CARDS
 from bench.methods import METHODS
 from bench.predict import ways
-from bench.predict.budget import budget_bytes
+from bench.predict.budget import read_budget
 from bench.predict.closed_form import closed_form
+from bench.predict.fit import fit
 from bench.predict.question import ask
 from bench.predict.report import Prediction, as_text
 from bench.predict.search import DoesNotFit, largest, largest_that_fits
@@ -67,49 +69,67 @@ def test_a_method_without_closed_form_says_so_beside_its_trace():
 
 @pytest.mark.parametrize("what", ["length", "batch"])
 def test_largest_is_the_last_that_fits(capsys, what):
-    code, out, _ = told(
-        capsys, *QUICK, "--batch", "1", "--length", "1024", "--largest", what, "--budget", "16GB", "--json"
-    )
-    found = json.loads(out)
+    other = {"length": ("--batch", "1"), "batch": ("--length", "1024")}[what]
+    code, out, _ = told(capsys, *QUICK, *other, "--largest", what, "--budget", "16GB", "--json")
+    found, card = json.loads(out), read_budget("16GB")
     assert code == 0
-    assert found["peak_bytes"] <= 16e9
     asked = ask("llama31_8b", "qlora", batch_size=found["batch"], max_length=found["length"])
     next_up = {"length": asked.at(max_length=found["length"] + 8), "batch": asked.at(batch_size=found["batch"] + 1)}
-    assert closed_form(next_up[what]).peak_bytes > 16e9
+    assert fit(closed_form(asked), card).fits
+    assert not fit(closed_form(next_up[what]), card).fits
+
+
+@pytest.mark.parametrize("method", ["lora", "dora"])  # with a closed form to begin at, and without
+def test_largest_by_traces_is_judged_as_the_table_of_cards(capsys, method):
+    shape = ("--model", "tiny_llama", "--method", method, "--batch", "64")
+    code, out, err = told(capsys, "predict", *shape, "--largest", "length", "--budget", "150MB")
+    length = int(re.search("largest length that fits 150MB: ([0-9]+)\n", out)[1])
+    assert code == 0
+    assert f"tiny_llama × {method}: batch 64 × {length} tokens" in out
+    assert f"tracing a length of {length}\n" in err
+    asked, card = ask("tiny_llama", method, batch_size=64, max_length=length), read_budget("150MB")
+    assert fit(ways.trace_of(asked), card).fits
+    assert not fit(ways.trace_of(asked.at(max_length=length + 8)), card).fits
 
 
 def test_search_needs_few_tries():
     tries = []
 
-    def peak(size):
+    def need(size):
         tries.append(size)
         return 5000 + 3 * size
 
-    assert largest(peak, 5000 + 3 * 12_345, 131_072) == 12_345
-    assert len(tries) < 12
+    assert largest(need, 5000 + 3 * 12_345, 131_072, first=2000) == 12_345
+    assert len(tries) <= 5
 
 
-@pytest.mark.parametrize(("budget", "found"), [(2, 0), (3, 1), (1000, 9)])
-def test_search_ends_at_its_ends(budget, found):
-    assert largest(lambda size: 3 * size, budget, 9) == found
+@pytest.mark.parametrize(("budget", "found"), [(2, 0), (3, 1), (14, 4), (1000, 9)])
+@pytest.mark.parametrize("first", [1, 4, 9])
+def test_search_ends_at_its_ends(budget, found, first):
+    assert largest(lambda size: 3 * size, budget, 9, first) == found
+
+
+@pytest.mark.parametrize("stair", [1, 50, 1000])
+def test_search_gets_along_with_stairs(stair):
+    assert largest(lambda size: size // stair * stair, 4999, 131_072, first=70) == (4999 // stair + 1) * stair - 1
 
 
 def test_what_never_fits_is_an_error_with_the_figure():
     with pytest.raises(
-        DoesNotFit, match=r"llama31_70b × qlora does not fit: a batch of 1 needs [0-9.]+ GB, the budget is 8.00 GB"
+        DoesNotFit,
+        match=r"llama31_70b × qlora does not fit 8GB: a batch of 1 needs 4[0-9.]+ GB of the 8.00 GB that are usable",
     ):
-        largest_that_fits(ask("llama31_70b", "qlora"), "batch", budget_bytes("8GB"))
+        largest_that_fits(ask("llama31_70b", "qlora"), "batch", read_budget("8GB"))
 
 
 @pytest.mark.parametrize(("text", "amount"), [("8GB", 8e9), ("7.5 GiB", 7.5 * GIB), ("500mb", 5e8)])
 def test_budget_has_a_unit(text, amount):
-    assert budget_bytes(text) == amount
+    assert read_budget(text).usable_bytes == read_budget(text).total_bytes == amount
 
 
-def test_a_card_is_a_budget_of_what_is_usable():
-    card = CARDS["t4"]
-    assert budget_bytes("t4") == card.room_bytes < card.usable_bytes < card.total_bytes
-    assert card.cannot("bfloat16").startswith("no bfloat16")
+def test_a_card_is_a_budget_without_what_is_cudas_own():
+    assert read_budget("t4") is CARDS["t4"]
+    assert CARDS["t4"].cannot("bfloat16").startswith("no bfloat16")
     assert CARDS["a100_40gb"].cannot("bfloat16") == ""
 
 
@@ -123,6 +143,8 @@ def test_a_card_is_a_budget_of_what_is_usable():
     (("--largest", "length", "--budget", "rtx309"), "no card named 'rtx309'; did you mean rtx3090, rtx3060_12gb?"),
     (("--largest", "length"), "--largest needs --budget, as --budget 8GB or --budget rtx3090"),
     (("--budget", "8GB"), "--budget is for --largest length or --largest batch"),
+    (("--largest", "batch", "--budget", "8GB", "--batch", "2"),
+     "--largest batch searches the batch; ask without --batch"),
     (("--steps", "2"), "--steps does not go with --model, but with --case"),
     (("--data", "full"), "--data does not go with --model, but with --case"),
     (("--published",), "--model does not go with --published"),

@@ -11,12 +11,12 @@ from bench.devices import DEVICES
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict import alarm, measured, published
-from bench.predict.budget import budget_bytes
-from bench.predict.closed_form import NoClosedForm
+from bench.predict.budget import read_budget
 from bench.predict.question import Question, ask, checked
 from bench.predict.report import Prediction, as_text
-from bench.predict.search import FIELDS, largest_that_fits
-from bench.predict.ways import UNSEEN, predict, traced_peak
+from bench.predict.search import FIELDS, STEPS, largest_that_fits
+from bench.predict.terms import Peaks
+from bench.predict.ways import UNSEEN, predict, trace_of
 from bench.recipe import SIZES, recipe_for
 from bench.sources import size_at_hand
 from bench.tables import text_lines
@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--quick", action="store_true", help="the closed form alone, without loading torch")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--largest", choices=tuple(FIELDS), help="search the largest that fits --budget")
-    parser.add_argument("--budget", metavar="8GB", help="what tensors may take, with its unit, or a card's name")
+    parser.add_argument("--budget", metavar="8GB", help="what torch may reserve, with its unit, or a card's name")
     parser.add_argument("--case", metavar="CASE", help="a case's own batches in their order, instead of one shape")
     parser.add_argument("--steps", type=int, help=f"with --case: its first steps ({FIRST_STEPS}; 0 is all)")
     parser.add_argument("--data", choices=SIZES, help="with --case; else full where a mirror has it, or the sample")
@@ -102,8 +102,8 @@ def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
     """Both predictions of batches of one shape, asked for or searched."""
     question = question_of(arguments)
     if arguments.largest:
-        question = searched(question, arguments)
-    elif arguments.budget:
+        return searched(question, arguments)
+    if arguments.budget:
         raise Mistake("--budget is for --largest length or --largest batch")
     return predict(question, traced=not arguments.quick)
 
@@ -141,30 +141,35 @@ def question_of_case(case: Case, data: str) -> Question:
 def question_of(arguments: argparse.Namespace) -> Question:
     if not (arguments.model and arguments.method):
         raise Mistake("predict needs --model and --method, or --case, --published, --measured or --baseline")
+    sought = arguments.largest
+    if sought and getattr(arguments, sought) is not None:
+        raise Mistake(f"--largest {sought} searches the {sought}; ask without --{sought}")
     checkpointing = None if arguments.checkpointing is None else arguments.checkpointing == "on"
     return ask(
         arguments.model,
         arguments.method,
         batch_size=arguments.batch,
-        max_length=arguments.length,
+        max_length=STEPS["length"] if sought == "length" else arguments.length,
         rank=arguments.rank,
         precision=arguments.precision,
         gradient_checkpointing=checkpointing,
     )
 
 
-def searched(question: Question, arguments: argparse.Namespace) -> Question:
-    """The largest that fits: found by closed form, and judged by the trace where that says otherwise."""
+def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
+    """Of the largest that fits the budget, by traces or with --quick by the closed form."""
     if not arguments.budget:
         raise Mistake("--largest needs --budget, as --budget 8GB or --budget rtx3090")
-    budget = budget_bytes(arguments.budget)
-    try:
-        found = largest_that_fits(question, arguments.largest, budget)
-    except NoClosedForm:
-        found = None
-    if found is None or not (arguments.quick or traced_peak(found) <= budget):
-        found = largest_that_fits(question, arguments.largest, budget, traced_peak)
+    card, what = read_budget(arguments.budget), arguments.largest
+
+    def size(asked: Question) -> str:
+        return f"{getattr(asked.recipe, FIELDS[what]):,}"
+
+    def traced(asked: Question) -> Peaks:
+        print(f"tracing a {what} of {size(asked)}", file=sys.stderr)
+        return trace_of(asked)
+
+    found, peaks = largest_that_fits(question, what, card, None if arguments.quick else traced)
     if not arguments.json:
-        print(f"largest {arguments.largest} whose tensors stay within {budget / 1e9:.2f} GB: "
-              f"{getattr(found.recipe, FIELDS[arguments.largest]):,}\n")  # fmt: skip
-    return found
+        print(f"largest {what} that fits {card.name}: {size(found)}\n")
+    return predict(found, traced=not arguments.quick, peaks=peaks)

@@ -10,7 +10,10 @@ from bench.predict.terms import Peaks
 
 @dataclass(frozen=True)
 class Fit:
-    """A card's verdict. left_bytes: beyond what is reserved, or beyond the least where not all that is kept fits."""
+    """A card's verdict. left_bytes: beyond what is reserved, or beyond the least where not all that is kept fits.
+
+    tight: it was judged by the least, so where it fits the allocator has to give back its cache.
+    """
 
     left_bytes: int
     tight: bool = False
@@ -34,16 +37,22 @@ def least(log: StorageLog, blas_bytes: int) -> int:
     return smallest_limit(log, blas_bytes)
 
 
-def fit(peaks: Peaks, card: CardKind) -> Fit:
-    """Of a trace by its storages, of a closed form by its bytes and the share that is set aside."""
+def needed(peaks: Peaks, card: CardKind) -> int:
+    """What torch's allocator must be able to reserve: no more than the card's usable_bytes where it is enough.
+
+    Of a trace by its storages, of a closed form by its bytes, the workspaces and the share that is set aside.
+    """
+    of_log, usable = (peaks.log, card.workspace_bytes), card.usable_bytes
     if not peaks.log.entries:
-        return Fit(card.room_bytes - peaks.peak_bytes)
-    of_log = peaks.log, card.workspace_bytes
-    usable = card.usable_bytes
-    if (reserved := unhindered(*of_log).reserved_bytes) <= usable:
-        return Fit(usable - reserved)
+        return usable - card.room_bytes + peaks.peak_bytes
     if runs_within(*of_log, usable):
-        return Fit(max(0, usable - least(*of_log)), tight=True)
-    if least(*of_log) > usable:
-        return Fit(usable - least(*of_log))
-    return Fit(usable - smallest_limit(*of_log, above=usable))
+        return min(usable, least(*of_log))
+    return least(*of_log) if least(*of_log) > usable else smallest_limit(*of_log, above=usable)
+
+
+def fit(peaks: Peaks, card: CardKind) -> Fit:
+    if peaks.log.entries:
+        reserved = unhindered(peaks.log, card.workspace_bytes).reserved_bytes
+        if reserved <= card.usable_bytes:
+            return Fit(card.usable_bytes - reserved)
+    return Fit(card.usable_bytes - needed(peaks, card), tight=bool(peaks.log.entries))

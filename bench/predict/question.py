@@ -45,6 +45,7 @@ LEAST = {"batch_size": "batch", "max_length": "length", "rank": "rank"}
 def ask(model: str, method: str, **changes: Any) -> Question:
     """The question about a model and a method by name, with the task's recipe on full data and these changes.
 
+    Its length, where none is given, is no more than the model's positions.
     Raises UnknownName, Unsupported for a pair that cannot work, BadQuestion for a number below 1 or beyond the model.
     """
     entry, chosen = MODELS[model], METHODS[method]
@@ -53,6 +54,8 @@ def ask(model: str, method: str, **changes: Any) -> Question:
         if given.get(name, 1) < 1:
             raise BadQuestion(f"{says} {given[name]} must be at least 1")
     recipe = recipe_for(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
+    if "max_length" not in given:
+        recipe = replace(recipe, max_length=min(recipe.max_length, positions(entry)))
     chosen.check(entry, recipe)
     return checked(Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0))
 

@@ -2,58 +2,74 @@
 
 from collections.abc import Callable
 
-from bench.predict.closed_form import closed_form
+from bench.cards import CardKind
+from bench.predict.closed_form import NoClosedForm, closed_form
+from bench.predict.fit import needed
 from bench.predict.question import Question, positions
+from bench.predict.terms import Peaks
 
 FIELDS = {"length": "max_length", "batch": "batch_size"}
 STEPS = {"length": 8, "batch": 1}  # batches are padded to a multiple of 8
 MOST_BATCH = 1 << 16
+HALVED = 5  # every so manieth try halves what is left, however the line through the others lies
 
 
 class DoesNotFit(ValueError):
     """Not even the smallest fits."""
 
 
-def largest(peak: Callable[[int], int], budget: int, most: int) -> int:
-    """The largest number from 1 to most whose peak is within the budget; 0 if that of 1 is not.
+def largest(need: Callable[[int], int], budget: int, most: int, first: int) -> int:
+    """The largest number from 1 to most whose need is within the budget; 0 if that of 1 is not.
 
-    peak grows with its number, almost straight, so the next try lies where a line through the last two would
-    meet the budget; each also halves what is left, at least every second time.
+    need grows with its number, almost straight, so after first the next try lies where a line through the two
+    nearest to the budget would meet it.
     """
     low, high = 0, most + 1  # low fits, high does not
-    seen: dict[int, int] = {}
-    tries = 0
+    needs = {0: 0}  # for a start: what a line through the first try begins at
+    guess = first
     while high - low > 1:
-        guess = (low + high) // 2
-        if tries % 2 == 0 and low in seen and high in seen:
-            guess = low + int((budget - seen[low]) / (seen[high] - seen[low]) * (high - low))
-        elif not seen:
-            guess = min(most, max(1, most // 64))
         guess = min(max(guess, low + 1), high - 1)
-        seen[guess] = peak(guess)
-        low, high = (guess, high) if seen[guess] <= budget else (low, guess)
-        tries += 1
+        needs[guess] = need(guess)
+        low, high = (guess, high) if needs[guess] <= budget else (low, guess)
+        near, other = sorted(needs, key=lambda number: abs(needs[number] - budget))[:2]
+        rise = needs[other] - needs[near]
+        if len(needs) % HALVED == 0 or not rise:
+            guess = (low + high) // 2
+        else:
+            guess = near + int((budget - needs[near]) * (other - near) / rise)
     return low
 
 
 def largest_that_fits(
-    question: Question, what: str, budget: int, peak: Callable[[Question], int] | None = None
-) -> Question:
-    """The question with the largest length or batch whose peak is within the budget, by closed form or by peak.
+    question: Question, what: str, card: CardKind, trace: Callable[[Question], Peaks] | None = None
+) -> tuple[Question, Peaks]:
+    """The question with the largest length or batch found that fits the card, and its peaks; the next does not fit.
 
-    Raises DoesNotFit, NoClosedForm where no peak is given and the method has no closed form.
+    By closed form, or by this trace: it begins near what the closed form finds. By traces a much larger one may fit
+    again, for blocks fall differently at every size. Raises DoesNotFit, NoClosedForm where no trace is given.
     """
-    judge = peak or (lambda asked: closed_form(asked).peak_bytes)
-    most = positions(question.entry) // STEPS[what] if what == "length" else MOST_BATCH
+    field, step = FIELDS[what], STEPS[what]
+    most = positions(question.entry) // step if what == "length" else MOST_BATCH
+    found: dict[int, Peaks] = {}
 
-    def peak_of(steps: int) -> int:
-        return judge(question.at(**{FIELDS[what]: steps * STEPS[what]}))
+    def need(steps: int) -> int:
+        found[steps] = (trace or closed_form)(question.at(**{field: steps * step}))
+        return needed(found[steps], card)
 
-    found = largest(peak_of, budget, most)
-    if not found:
-        smallest = STEPS[what]
+    near = near_the_largest(question, what, card) if trace else None
+    best = largest(need, card.usable_bytes, most, first=near // step if near else max(1, most // 64))
+    if not best:
         raise DoesNotFit(
-            f"{question.entry.name} × {question.method.name} does not fit: a {what} of {smallest} needs "
-            f"{peak_of(1) / 1e9:.2f} GB, the budget is {budget / 1e9:.2f} GB"
+            f"{question.entry.name} × {question.method.name} does not fit {card.name}: a {what} of {step} needs "
+            f"{needed(found[1], card) / 1e9:.2f} GB of the {card.usable_bytes / 1e9:.2f} GB that are usable"
         )
-    return question.at(**{FIELDS[what]: found * STEPS[what]})
+    return question.at(**{field: best * step}), found[best]
+
+
+def near_the_largest(question: Question, what: str, card: CardKind) -> int | None:
+    """The length or batch that fits by closed form; None where there is none."""
+    try:
+        found, _ = largest_that_fits(question, what, card)
+    except (NoClosedForm, DoesNotFit):
+        return None
+    return int(getattr(found.recipe, FIELDS[what]))

@@ -8,12 +8,16 @@ from typing import Any
 from bench.predict.closed_form import NoClosedForm, closed_form
 from bench.predict.question import Question
 from bench.predict.report import Prediction
+from bench.predict.terms import Peaks
 
 UNSEEN = "what a kernel allocates and frees inside itself is in no term, nor is CUDA's context"
 
 
-def predict(question: Question, traced: bool = True) -> Prediction:
-    """Both predictions; without traced the closed form alone. Raises NoClosedForm where that leaves none."""
+def predict(question: Question, traced: bool = True, peaks: Peaks | None = None) -> Prediction:
+    """Both predictions; without traced the closed form alone. peaks: the trace's, where it was made before.
+
+    Raises NoClosedForm where that leaves none.
+    """
     reasons = [UNSEEN]
     closed = None
     try:
@@ -22,11 +26,7 @@ def predict(question: Question, traced: bool = True) -> Prediction:
         if not traced:
             raise
         reasons.append(str(error))
-    return Prediction(question, closed, trace_of(question) if traced else None, reasons)
-
-
-def traced_peak(question: Question) -> int:
-    return int(trace_of(question).peak_bytes)
+    return Prediction(question, closed, (peaks or trace_of(question)) if traced else None, reasons)
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def quietly() -> Iterator[None]:
         yield
 
 
-def trace_of(question: Question, extent: Mapping[str, Any] | None = None) -> Any:
+def trace_of(question: Question, extent: Mapping[str, Any] | None = None) -> Peaks:
     """The trace of the question's step on a card, of a batch of this extent (None: a full one).
 
     Loads torch, transformers and peft; extent has the fields of bench.batches.Extent.
