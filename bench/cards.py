@@ -7,6 +7,7 @@ through it by its rules (bench/predict/allocator.py), and where there is none LO
 full batches take by such traces, give or take two hundredths. A record of a real card has its own figures.
 """
 
+import math
 import re
 from dataclasses import dataclass, replace
 
@@ -34,9 +35,14 @@ def blas_bytes(capability: int) -> int:
     return BLAS_WORKSPACES * (LARGE_WORKSPACE if capability in (HOPPER, *BLACKWELL) else SMALL_WORKSPACE)
 
 
-def needed_on_card(tensor_bytes: int) -> float:
+def with_lost_share(held_bytes: int) -> int:
+    """What the allocator must be able to reserve for tensors and workspaces of so many bytes."""
+    return math.ceil(held_bytes / (1 - LOST_SHARE))
+
+
+def needed_on_card(tensor_bytes: int) -> int:
     """What a card must have free for tensors of so many bytes, whichever it is."""
-    return (tensor_bytes + blas_bytes(HOPPER)) / (1 - LOST_SHARE) + CONTEXT_BYTES
+    return with_lost_share(tensor_bytes + blas_bytes(HOPPER)) + CONTEXT_BYTES
 
 
 SIZE = re.compile(r"[0-9]+(\.[0-9]+)?")

@@ -7,14 +7,15 @@ import pytest
 
 from bench.__main__ import main
 from bench.cards import CARDS
+from bench.commands import predicting
 from bench.methods import METHODS
 from bench.predict import ways
-from bench.predict.budget import read_budget
+from bench.predict.budget import BadBudget, read_budget
 from bench.predict.closed_form import closed_form
-from bench.predict.fit import fit
-from bench.predict.question import ask
+from bench.predict.fit import fit, needed
+from bench.predict.question import BadQuestion, ask, longest_row
 from bench.predict.report import Prediction, as_text
-from bench.predict.search import DoesNotFit, largest, largest_that_fits
+from bench.predict.search import FIELDS, DoesNotFit, largest, largest_that_fits
 from bench.predict.terms import Peaks
 from bench.registry import unknown
 
@@ -32,7 +33,8 @@ def told(capsys, *words):
 @pytest.fixture
 def no_trace(monkeypatch):
     """The closed form in the trace's place: what the command does with it is the same, and takes no time."""
-    monkeypatch.setattr(ways, "trace_of", lambda question: Peaks(closed_form(question).phases))
+    for module in (ways, predicting):
+        monkeypatch.setattr(module, "trace_of", lambda question: Peaks(closed_form(question).phases))
 
 
 def test_quick_answer_has_terms_phases_and_cards(capsys):
@@ -79,28 +81,78 @@ def test_largest_is_the_last_that_fits(capsys, what):
     assert not fit(closed_form(next_up[what]), card).fits
 
 
+@pytest.mark.parametrize(("what", "other"), [("length", ("--batch", "64")), ("batch", ("--length", "512"))])
 @pytest.mark.parametrize("method", ["lora", "dora"])  # with a closed form to begin at, and without
-def test_largest_by_traces_is_judged_as_the_table_of_cards(capsys, method):
-    shape = ("--model", "tiny_llama", "--method", method, "--batch", "64")
-    code, out, err = told(capsys, "predict", *shape, "--largest", "length", "--budget", "150MB")
-    length = int(re.search("largest length that fits 150MB: ([0-9]+)\n", out)[1])
+def test_largest_by_traces_is_judged_as_the_table_of_cards(capsys, method, what, other):
+    shape = ("--model", "tiny_llama", "--method", method, *other)
+    code, out, err = told(capsys, "predict", *shape, "--largest", what, "--budget", "150MB")
+    size, beyond = map(int, re.match(f"largest {what} that fits 150MB: ([0-9]+); ([0-9]+) does not\n", out).groups())
     assert code == 0
-    assert f"tiny_llama × {method}: batch 64 × {length} tokens" in out
-    assert f"tracing a length of {length}\n" in err
-    asked, card = ask("tiny_llama", method, batch_size=64, max_length=length), read_budget("150MB")
-    assert fit(ways.trace_of(asked), card).fits
-    assert not fit(ways.trace_of(asked.at(max_length=length + 8)), card).fits
+    assert f"tracing a {what} of {size}\n" in err
+    asked = ask("tiny_llama", method, batch_size=64, max_length=512)
+    field, card = FIELDS[what], read_budget("150MB")
+    assert fit(ways.trace_of(asked.at(**{field: size})), card).fits
+    assert not fit(ways.trace_of(asked.at(**{field: beyond})), card).fits
+
+
+@pytest.mark.parametrize("budget", ["150MB", "1MB"])
+def test_traces_begin_where_the_closed_form_ends_and_are_made_once(capsys, monkeypatch, budget):
+    asked, card = ask("tiny_llama", "lora"), read_budget(budget)
+    traced = []
+
+    def trace_of(question):
+        traced.append(question.recipe.batch_size)
+        return Peaks(closed_form(question).phases)
+
+    monkeypatch.setattr(predicting, "trace_of", trace_of)
+    monkeypatch.setattr(ways, "trace_of", trace_of)
+    words = ("predict", "--model", "tiny_llama", "--method", "lora", "--largest", "batch", "--budget", budget)
+    if budget == "1MB":
+        assert "does not fit 1MB: a batch of 1 needs" in told(capsys, *words)[2]
+        assert traced == [1]
+    else:
+        largest_of_all = largest_that_fits(asked, "batch", card).size
+        assert told(capsys, *words, "--json")[0] == 0
+        assert traced[0] == largest_of_all
+        assert len(traced) == len(set(traced))
+
+
+@pytest.mark.parametrize(("model", "method", "most"), [
+    ("gpt2", "lora", 1024), ("gpt2", "prompt", 1008), ("roberta_base", "full", 512), ("tiny_bert", "lora", 512),
+])  # fmt: skip
+def test_a_row_is_no_longer_than_there_are_positions(model, method, most):
+    assert longest_row(ask(model, method)) // 8 * 8 == most
+    found = largest_that_fits(ask(model, "lora"), "length", read_budget("9TB"))
+    assert found.is_last
+    assert ask(model, method).recipe.max_length <= longest_row(ask(model, method))
+
+
+def test_a_length_that_is_not_said_fits_the_model():
+    assert ask("gpt2", "lora").recipe.max_length == 1024
+    assert ask("llama31_8b", "lora").recipe.max_length == 2048
+    with pytest.raises(
+        BadQuestion, match="length 1024 is more than the 1008 positions that gpt2 has beside 16 virtual"
+    ):
+        ask("gpt2", "prompt", max_length=1024)
+
+
+def test_on_a_card_without_bfloat16_another_step_is_searched(capsys):
+    _, out, _ = told(capsys, *QUICK, "--largest", "length", "--batch", "1", "--budget", "t4")
+    assert re.match("largest length that fits t4: .* does not \\(no bfloat16", out)
+    assert "float16, layer inputs" in out.splitlines()[2]
+    assert "bfloat16" not in out.splitlines()[2]
+
+
+def tries(need, budget, most, first):
+    """(what is found, how often need was asked)"""
+    asked = []
+    return largest(lambda size: asked.append(size) or need(size), budget, most, first), len(asked)
 
 
 def test_search_needs_few_tries():
-    tries = []
-
-    def need(size):
-        tries.append(size)
-        return 5000 + 3 * size
-
-    assert largest(need, 5000 + 3 * 12_345, 131_072, first=2000) == 12_345
-    assert len(tries) <= 5
+    found, asked = tries(lambda size: 5000 + 3 * size, 5000 + 3 * 12_345, 131_072, first=2000)
+    assert found == 12_345
+    assert asked <= 4
 
 
 @pytest.mark.parametrize(("budget", "found"), [(2, 0), (3, 1), (14, 4), (1000, 9)])
@@ -109,15 +161,30 @@ def test_search_ends_at_its_ends(budget, found, first):
     assert largest(lambda size: 3 * size, budget, 9, first) == found
 
 
-@pytest.mark.parametrize("stair", [1, 50, 1000])
-def test_search_gets_along_with_stairs(stair):
-    assert largest(lambda size: size // stair * stair, 4999, 131_072, first=70) == (4999 // stair + 1) * stair - 1
+@pytest.mark.parametrize("first", [1, 70, 4000, 65_536])
+@pytest.mark.parametrize(
+    ("need", "last"),
+    [
+        (lambda size: size // 50 * 50, 5049),
+        (lambda size: size // 1000 * 1000, 5999),
+        (lambda size: size * size // 5000, 5000),
+        (lambda size: min(size, 100) if size < 5001 else size * 10, 5000),
+        (lambda size: 5000 if size < 5001 else 5001, 5000),
+        (lambda size: 6000 - size if size < 3000 else 9000, 0),
+    ],
+)
+def test_search_ends_soon_where_need_is_not_straight(need, last, first):
+    found, asked = tries(need, 5000, 65_536, first)
+    assert asked <= 4 + 16
+    assert need(found + 1) > 5000 >= (need(found) if found else 0)
+    if last:
+        assert found == last
 
 
 def test_what_never_fits_is_an_error_with_the_figure():
     with pytest.raises(
         DoesNotFit,
-        match=r"llama31_70b × qlora does not fit 8GB: a batch of 1 needs 4[0-9.]+ GB of the 8.00 GB that are usable",
+        match=r"llama31_70b × qlora does not fit 8GB: a batch of 1 needs 50[0-9.]+ GB of the 8.00 GB that are usable",
     ):
         largest_that_fits(ask("llama31_70b", "qlora"), "batch", read_budget("8GB"))
 
@@ -125,6 +192,21 @@ def test_what_never_fits_is_an_error_with_the_figure():
 @pytest.mark.parametrize(("text", "amount"), [("8GB", 8e9), ("7.5 GiB", 7.5 * GIB), ("500mb", 5e8)])
 def test_budget_has_a_unit(text, amount):
     assert read_budget(text).usable_bytes == read_budget(text).total_bytes == amount
+
+
+@pytest.mark.parametrize("text", ["0.0000000001GB", "9" * 400 + "GB"])
+def test_a_budget_is_a_number_of_bytes(text):
+    with pytest.raises(BadBudget, match="must be at least a byte, and finite"):
+        read_budget(text)
+
+
+def test_what_is_needed_does_not_depend_on_the_budget():
+    peaks = closed_form(ask("llama31_8b", "qlora"))
+    sizes = {needed(peaks, read_budget(budget)) for budget in ("1GB", "100GB")}
+    assert len(sizes) == 1
+    (size,) = sizes
+    assert fit(peaks, read_budget(f"{size / 1e9 + 1e-6}GB")).fits
+    assert not fit(peaks, read_budget(f"{size / 1e9 - 1e-6}GB")).fits
 
 
 def test_a_card_is_a_budget_without_what_is_cudas_own():
@@ -137,9 +219,10 @@ def test_a_card_is_a_budget_without_what_is_cudas_own():
     (("--batch", "0"), "batch 0 must be at least 1"),
     (("--length", "-8"), "length -8 must be at least 1"),
     (("--rank", "0"), "rank 0 must be at least 1"),
-    (("--length", "200000"), "length 200000 is more than the 131072 positions of llama31_8b"),
+    (("--length", "200000"), "length 200000 is more than the 131072 positions that llama31_8b has"),
     (("--largest", "length", "--budget", "8"), "budget '8' needs a unit: 8GB is 10^9 bytes each, 8GiB 2^30"),
-    (("--largest", "length", "--budget", "0GB"), "budget '0GB' must be more than nothing"),
+    (("--largest", "length", "--budget", "0GB"), "budget '0GB' must be at least a byte, and finite"),
+    (("--largest", "length", "--budget", "0.1e"), "budget '0.1e' needs a unit: 0.1GB is 10^9 bytes each, 0.1GiB 2^30"),
     (("--largest", "length", "--budget", "rtx309"), "no card named 'rtx309'; did you mean rtx3090, rtx3060_12gb?"),
     (("--largest", "length"), "--largest needs --budget, as --budget 8GB or --budget rtx3090"),
     (("--budget", "8GB"), "--budget is for --largest length or --largest batch"),

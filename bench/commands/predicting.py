@@ -5,6 +5,7 @@ import itertools
 import sys
 from dataclasses import replace
 
+from bench.cards import recipe_on
 from bench.case import Case, parse_case
 from bench.commands import Commands, Mistake, add_mirror, mirror_of
 from bench.devices import DEVICES
@@ -149,7 +150,7 @@ def question_of(arguments: argparse.Namespace) -> Question:
         arguments.model,
         arguments.method,
         batch_size=arguments.batch,
-        max_length=STEPS["length"] if sought == "length" else arguments.length,
+        max_length=arguments.length,
         rank=arguments.rank,
         precision=arguments.precision,
         gradient_checkpointing=checkpointing,
@@ -160,16 +161,20 @@ def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
     """Of the largest that fits the budget, by traces or with --quick by the closed form."""
     if not arguments.budget:
         raise Mistake("--largest needs --budget, as --budget 8GB or --budget rtx3090")
-    card, what = read_budget(arguments.budget), arguments.largest
-
-    def size(asked: Question) -> str:
-        return f"{getattr(asked.recipe, FIELDS[what]):,}"
+    card, what, quick = read_budget(arguments.budget), arguments.largest, arguments.quick
 
     def traced(asked: Question) -> Peaks:
-        print(f"tracing a {what} of {size(asked)}", file=sys.stderr)
+        print(f"tracing a {what} of {getattr(asked.recipe, FIELDS[what]):,}", file=sys.stderr)
         return trace_of(asked)
 
-    found, peaks = largest_that_fits(question, what, card, None if arguments.quick else traced)
-    if not arguments.json:
-        print(f"largest {what} that fits {card.name}: {size(found)}\n")
-    return predict(found, traced=not arguments.quick, peaks=peaks)
+    there = replace(question, recipe=recipe_on(question.recipe, card))
+    found = largest_that_fits(there, what, card, None if quick else traced)
+    beyond = "no more was tried" if found.is_last else f"{found.size + STEPS[what]:,} does not"
+    said = f"largest {what} that fits {card.name}: {found.size:,}; {beyond}"
+    if hint := card.cannot(question.recipe.precision):
+        said += f" ({hint})"
+    prediction = predict(found.question, traced=not quick, peaks=None if quick else found.peaks)
+    if arguments.json:
+        return replace(prediction, reasons=[said, *prediction.reasons])
+    print(f"{said}\n")
+    return prediction

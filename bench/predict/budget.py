@@ -1,5 +1,6 @@
 """A budget of memory as a person writes it, `8GB` or `7.5GiB`, or a card's name."""
 
+import math
 import re
 
 from bench.cards import CARDS, GIB, MIB, CardKind
@@ -14,7 +15,8 @@ class BadBudget(ValueError):
 def read_budget(text: str) -> CardKind:
     """A card by its name, or one of whose memory torch's allocator gets all: so many bytes, as `8GB` or `7.5GiB`.
 
-    Raises BadBudget without a unit or for nothing, UnknownName for a card that is not known.
+    Its workspaces are those of most cards. Raises BadBudget without a unit or for nothing, UnknownName for a card that
+    is not known.
     """
     name = text.strip()
     found = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*([A-Za-z]*)", name)
@@ -22,7 +24,8 @@ def read_budget(text: str) -> CardKind:
         return CARDS[name]
     amount, unit = float(found[1]), found[2].upper()
     if unit not in UNITS:
-        raise BadBudget(f"budget {text!r} needs a unit: {name}GB is 10^9 bytes each, {name}GiB 2^30")
-    if not amount:
-        raise BadBudget(f"budget {text!r} must be more than nothing")
-    return CardKind(name, "a budget", amount * UNITS[unit] / GIB, context_bytes=0)
+        raise BadBudget(f"budget {text!r} needs a unit: {found[1]}GB is 10^9 bytes each, {found[1]}GiB 2^30")
+    size = amount * UNITS[unit]
+    if size < 1 or math.isinf(size):
+        raise BadBudget(f"budget {text!r} must be at least a byte, and finite")
+    return CardKind(name, "a budget", size / GIB, context_bytes=0)

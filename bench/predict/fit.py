@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bench.cards import GIB, CardKind
+from bench.cards import GIB, CardKind, with_lost_share
 from bench.predict.replay import StorageLog, runs_within, smallest_limit, unhindered
 from bench.predict.terms import Peaks
 
@@ -44,7 +44,7 @@ def needed(peaks: Peaks, card: CardKind) -> int:
     """
     of_log, usable = (peaks.log, card.workspace_bytes), card.usable_bytes
     if not peaks.log.entries:
-        return usable - card.room_bytes + peaks.peak_bytes
+        return with_lost_share(peaks.peak_bytes + card.workspace_bytes)
     if runs_within(*of_log, usable):
         return min(usable, least(*of_log))
     return least(*of_log) if least(*of_log) > usable else smallest_limit(*of_log, above=usable)

@@ -45,7 +45,7 @@ LEAST = {"batch_size": "batch", "max_length": "length", "rank": "rank"}
 def ask(model: str, method: str, **changes: Any) -> Question:
     """The question about a model and a method by name, with the task's recipe on full data and these changes.
 
-    Its length, where none is given, is no more than the model's positions.
+    Its length, where none is given, is no more than the model has positions for.
     Raises UnknownName, Unsupported for a pair that cannot work, BadQuestion for a number below 1 or beyond the model.
     """
     entry, chosen = MODELS[model], METHODS[method]
@@ -54,10 +54,11 @@ def ask(model: str, method: str, **changes: Any) -> Question:
         if given.get(name, 1) < 1:
             raise BadQuestion(f"{says} {given[name]} must be at least 1")
     recipe = recipe_for(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
-    if "max_length" not in given:
-        recipe = replace(recipe, max_length=min(recipe.max_length, positions(entry)))
     chosen.check(entry, recipe)
-    return checked(Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0))
+    question = Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0)
+    if "max_length" not in given:
+        question = question.at(max_length=min(recipe.max_length, longest_row(question)))
+    return checked(question)
 
 
 def checked(question: Question) -> Question:
@@ -67,10 +68,11 @@ def checked(question: Question) -> Question:
             f"prefix cannot train {question.entry.name} under gradient checkpointing: transformers drops the keys and "
             "values that it puts before the text; ask with --checkpointing off"
         )
-    longest = positions(question.entry)
+    longest, before = longest_row(question), virtual_tokens(question)
     if question.recipe.max_length > longest:
         raise BadQuestion(
-            f"length {question.recipe.max_length} is more than the {longest} positions of {question.entry.name}"
+            f"length {question.recipe.max_length} is more than the {longest} positions that {question.entry.name} has"
+            + (f" beside {before} virtual tokens" if before else "")
         )
     return question
 
@@ -84,9 +86,18 @@ NEEDED_OF_ENCODERS = ("vocab_size", "hidden_size", "num_hidden_layers", "num_att
                       "max_position_embeddings")  # fmt: skip
 
 
-def positions(entry: ModelEntry) -> int:
+def virtual_tokens(question: Question) -> int:
+    """How many the method puts before every row, each in a position of its own."""
+    return 0 if question.method.packs else question.recipe.virtual_tokens
+
+
+def longest_row(question: Question) -> int:
     """The most tokens a row can have. Raises BadQuestion where the config lacks a number that a prediction needs."""
+    entry = question.entry
     needed = NEEDED.get(entry.family_name, NEEDED_OF_ENCODERS)
     if missing := [name for name in needed if name not in entry.config]:
         raise BadQuestion(f"the config of {entry.name} lacks {', '.join(missing)}; add it to the model's entry")
-    return int(entry.config["n_positions" if entry.family_name == "gpt2" else "max_position_embeddings"])
+    positions = int(entry.config["n_positions" if entry.family_name == "gpt2" else "max_position_embeddings"])
+    if entry.family_name == "roberta":
+        positions -= entry.config.get("pad_token_id", 1) + 1  # it counts from behind its padding's
+    return positions - virtual_tokens(question)

@@ -55,7 +55,7 @@ class Prediction:
             "peak_bytes": self.peak_bytes,
             "closed_form": self.closed.phases if self.closed else None,
             "trace": self.traced.phases if self.traced else None,
-            "allocator": needed(self),
+            "allocator": of_allocator(self),
             "fits": {card.name: fit(self.best, card).fits for card in CARDS},
             "reasons": self.reasons,
         }
@@ -96,7 +96,7 @@ def phases_table(prediction: Prediction) -> list[str]:
     )]  # fmt: skip
 
 
-def needed(prediction: Prediction) -> dict[str, int]:
+def of_allocator(prediction: Prediction) -> dict[str, int]:
     """What torch's allocator makes of the storages, and workspaces as of an A100; {} where none were followed."""
     log, workspaces = prediction.best.log, blas_bytes(AMPERE)
     if not log.entries:
@@ -107,7 +107,9 @@ def needed(prediction: Prediction) -> dict[str, int]:
 def allocator_table(prediction: Prediction) -> list[str]:
     """The same in lines, GiB."""
     before = ["–"] if prediction.closed else []
-    lines = [row(f"  {ALLOCATOR[name]}", [*before, f"{size / GIB:.2f}"]) for name, size in needed(prediction).items()]
+    lines = [
+        row(f"  {ALLOCATOR[name]}", [*before, f"{size / GIB:.2f}"]) for name, size in of_allocator(prediction).items()
+    ]
     return ["GiB of torch's allocator", *lines] if lines else []
 
 
