@@ -69,11 +69,6 @@ class CardKind:
         """What is left for torch's allocator."""
         return self.total_bytes - self.context_bytes
 
-    @property
-    def room_bytes(self) -> int:
-        """What tensors can take of that."""
-        return int(self.usable_bytes * (1 - LOST_SHARE)) - self.workspace_bytes
-
     def larger_than(self, total_bytes: int) -> bool:
         """Whether a card of so many bytes is too small to stand in for this one."""
         return self.total_bytes > total_bytes * (1 + DRIVERS_DIFFER)

@@ -191,7 +191,7 @@ def test_its_json_has_the_extents(capsys):
         (("support-tiny_llama-lora-cuda1-s0",), "no device named 'cuda1'; did you mean cuda, cpu?"),
         (
             ("alpaca_worst-tiny_gpt2-lora-cuda-s0", "--data", "full"),
-            "length 2048 is more than the 512 positions that tiny_gpt2 has",
+            "length 2048 is more than the 512 tokens that a row of tiny_gpt2 can have",
         ),
         (
             ("alpaca-llama31_8b-prefix-cuda-s0", "--data", "full"),

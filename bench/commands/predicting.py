@@ -5,7 +5,6 @@ import itertools
 import sys
 from dataclasses import replace
 
-from bench.cards import recipe_on
 from bench.case import Case, parse_case
 from bench.commands import Commands, Mistake, add_mirror, mirror_of
 from bench.devices import DEVICES
@@ -15,7 +14,7 @@ from bench.predict import alarm, measured, published
 from bench.predict.budget import read_budget
 from bench.predict.question import Question, ask, checked
 from bench.predict.report import Prediction, as_text
-from bench.predict.search import FIELDS, STEPS, largest_that_fits
+from bench.predict.search import ENDS, FIELDS, STEPS, largest_that_fits
 from bench.predict.terms import Peaks
 from bench.predict.ways import UNSEEN, predict, trace_of
 from bench.recipe import SIZES, recipe_for
@@ -167,13 +166,12 @@ def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
         print(f"tracing a {what} of {getattr(asked.recipe, FIELDS[what]):,}", file=sys.stderr)
         return trace_of(asked)
 
-    there = replace(question, recipe=recipe_on(question.recipe, card))
-    found = largest_that_fits(there, what, card, None if quick else traced)
-    beyond = "no more was tried" if found.is_last else f"{found.size + STEPS[what]:,} does not"
+    found = largest_that_fits(question, what, card, None if quick else traced)
+    beyond = ENDS[what] if found.is_last else f"{found.size + STEPS[what]:,} does not"
     said = f"largest {what} that fits {card.name}: {found.size:,}; {beyond}"
     if hint := card.cannot(question.recipe.precision):
         said += f" ({hint})"
-    prediction = predict(found.question, traced=not quick, peaks=None if quick else found.peaks)
+    prediction = predict(found.question, traced=not quick, peaks=found.peaks)
     if arguments.json:
         return replace(prediction, reasons=[said, *prediction.reasons])
     print(f"{said}\n")

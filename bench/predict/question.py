@@ -57,7 +57,7 @@ def ask(model: str, method: str, **changes: Any) -> Question:
     chosen.check(entry, recipe)
     question = Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0)
     if "max_length" not in given:
-        question = question.at(max_length=min(recipe.max_length, longest_row(question)))
+        question = question.at(max_length=min(recipe.max_length, max(1, longest_row(question))))
     return checked(question)
 
 
@@ -70,9 +70,10 @@ def checked(question: Question) -> Question:
         )
     longest, before = longest_row(question), virtual_tokens(question)
     if question.recipe.max_length > longest:
+        beside = f" beside {before} virtual tokens" if before else ""
         raise BadQuestion(
-            f"length {question.recipe.max_length} is more than the {longest} positions that {question.entry.name} has"
-            + (f" beside {before} virtual tokens" if before else "")
+            f"length {question.recipe.max_length} is more than the {longest} tokens that a row of "
+            f"{question.entry.name} can have{beside}"
         )
     return question
 

@@ -21,8 +21,9 @@ ALLOCATOR = {
 
 @dataclass(frozen=True)
 class Prediction:
-    """Both predictions of one question, at least one of which is there; why one is missing; what may differ.
+    """Both predictions of one question, at least one of which is there.
 
+    reasons: why one is missing, what may differ, what was searched.
     course: the batches that were traced, where they are a case's own and not full ones.
     """
 
@@ -119,15 +120,14 @@ def row(name: str, cells: list[str]) -> str:
 
 def cards_table(peaks: Peaks, precision: str) -> list[str]:
     """Each card: what it has, what of it is usable, whether that is enough."""
-    set_aside = f", {100 * LOST_SHARE:.0f} % that the allocator cannot hand out, and the workspaces of matrix products"
+    share = f"; of what is needed, {100 * LOST_SHARE:.0f} % and workspaces of matrix products are set aside"
     lines = [
-        f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own{'' if peaks.log.entries else set_aside})",
+        f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own){'' if peaks.log.entries else share}",
     ]
     for card in CARDS:
-        usable = card.usable_bytes if peaks.log.entries else card.room_bytes
         hint = card.cannot(precision)
         lines.append(
-            f"  {card.name:14}{card.total_bytes / GIB:7.1f}{usable / GIB:8.1f} GiB  {fit(peaks, card).says}"
+            f"  {card.name:14}{card.total_bytes / GIB:7.1f}{card.usable_bytes / GIB:8.1f} GiB  {fit(peaks, card).says}"
             + (f" ({hint})" if hint else "")
         )
     return lines

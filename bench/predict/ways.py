@@ -14,7 +14,7 @@ UNSEEN = "what a kernel allocates and frees inside itself is in no term, nor is 
 
 
 def predict(question: Question, traced: bool = True, peaks: Peaks | None = None) -> Prediction:
-    """Both predictions; without traced the closed form alone. peaks: the trace's, where it was made before.
+    """Both predictions; without traced the closed form alone. peaks: the trace's, if it was made before.
 
     Raises NoClosedForm where that leaves none.
     """
