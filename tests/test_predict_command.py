@@ -7,8 +7,7 @@ import re
 import pytest
 
 from bench.__main__ import main
-from bench.cards import CARDS
-from bench.commands import predicting
+from bench.cards import CARDS, GIB, MIB
 from bench.methods import METHODS
 from bench.predict import ways
 from bench.predict.budget import BadBudget, read_budget
@@ -16,12 +15,11 @@ from bench.predict.closed_form import closed_form
 from bench.predict.fit import fit, needed
 from bench.predict.question import BadQuestion, ask, longest_row
 from bench.predict.report import Prediction, as_text
-from bench.predict.search import FIELDS, DoesNotFit, largest, largest_that_fits
+from bench.predict.search import FIELDS, DoesNotFit, largest, largest_that_fits, size_of
 from bench.predict.terms import Peaks
 from bench.registry import unknown
 
 QUICK = ("predict", "--model", "llama31_8b", "--method", "qlora", "--quick")
-MIB, GIB = 2**20, 2**30
 
 
 def told(capsys, *words):
@@ -34,8 +32,7 @@ def told(capsys, *words):
 @pytest.fixture
 def no_trace(monkeypatch):
     """The closed form in the trace's place: what the command does with it is the same, and takes no time."""
-    for module in (ways, predicting):
-        monkeypatch.setattr(module, "trace_of", lambda question: Peaks(closed_form(question).phases))
+    monkeypatch.setattr(ways, "trace_of", lambda question: Peaks(closed_form(question).phases))
 
 
 def test_quick_answer_has_terms_phases_and_cards(capsys):
@@ -105,14 +102,13 @@ def test_traces_begin_where_the_closed_form_ends_and_are_made_once(capsys, monke
         traced.append(question.recipe.batch_size)
         return Peaks(closed_form(question).phases)
 
-    monkeypatch.setattr(predicting, "trace_of", trace_of)
     monkeypatch.setattr(ways, "trace_of", trace_of)
     words = ("predict", "--model", "tiny_llama", "--method", "lora", "--largest", "batch", "--budget", budget)
     if budget == "1MB":
         assert "does not fit 1MB: a batch of 1 needs" in told(capsys, *words)[2]
         assert traced == [1]
     else:
-        largest_of_all = largest_that_fits(asked, "batch", card).size
+        largest_of_all = size_of(largest_that_fits(asked, "batch", card).question, "batch")
         assert told(capsys, *words, "--json")[0] == 0
         assert traced[0] == largest_of_all
         assert len(traced) == len(set(traced))
@@ -125,7 +121,7 @@ def test_a_row_is_no_longer_than_there_are_positions(model, method, most):
     asked = ask(model, method)
     assert longest_row(asked) // 8 * 8 == most
     found = largest_that_fits(asked, "length", read_budget("9TB"), lambda question: Peaks({}))
-    assert (found.size, found.is_last) == (most, True)
+    assert (size_of(found.question, "length"), found.is_last) == (most, True)
 
 
 def test_a_length_that_is_not_said_fits_the_model():
@@ -152,7 +148,7 @@ def test_no_card_has_more_free_than_is_usable(capsys):
 def tries(need, budget, most, first):
     """(what is found, whose need was asked)"""
     asked = []
-    return largest(lambda size: asked.append(size) or need(size), budget, most, first), asked
+    return largest(lambda size: (asked.append(size) or need(size)) <= budget, most, first), asked
 
 
 @pytest.mark.parametrize("start", [0.9, 0.97, 1.0, 1.03, 1.1])
@@ -173,7 +169,7 @@ def test_search_needs_few_tries_near_the_answer(step, start):
 @pytest.mark.parametrize(("budget", "found"), [(2, 0), (3, 1), (14, 4), (1000, 9)])
 @pytest.mark.parametrize("first", [1, 4, 9, 20])
 def test_search_ends_at_its_ends(budget, found, first):
-    assert largest(lambda size: 3 * size, budget, 9, first) == found
+    assert largest(lambda size: 3 * size <= budget, 9, first) == found
 
 
 @pytest.mark.parametrize("first", [1, 70, 4000, 65_536])

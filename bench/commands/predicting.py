@@ -10,13 +10,12 @@ from bench.commands import Commands, Mistake, add_mirror, mirror_of
 from bench.devices import DEVICES
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.predict import alarm, measured, published
+from bench.predict import alarm, measured, published, ways
 from bench.predict.budget import read_budget
 from bench.predict.question import Question, ask, checked
 from bench.predict.report import Prediction, as_text
-from bench.predict.search import ENDS, FIELDS, STEPS, largest_that_fits
+from bench.predict.search import ENDS, FIELDS, STEPS, largest_that_fits, size_of
 from bench.predict.terms import Peaks
-from bench.predict.ways import UNSEEN, predict, trace_of
 from bench.recipe import SIZES, recipe_for
 from bench.sources import size_at_hand
 from bench.tables import text_lines
@@ -105,7 +104,7 @@ def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
         return searched(question, arguments)
     if arguments.budget:
         raise Mistake("--budget is for --largest length or --largest batch")
-    return predict(question, traced=not arguments.quick)
+    return ways.predict(question, traced=not arguments.quick)
 
 
 def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
@@ -123,7 +122,7 @@ def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
         print(f"step {step + 1} of {len(course.steps)}", file=sys.stderr)
 
     peaks = trace_course(course, question.recipe, told)
-    return Prediction(replace(question, labels=course.labels), None, peaks, [UNSEEN, *course.reasons], course)
+    return Prediction(replace(question, labels=course.labels), None, peaks, [ways.UNSEEN, *course.reasons], course)
 
 
 def question_of_case(case: Case, data: str) -> Question:
@@ -163,15 +162,16 @@ def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
     card, what, quick = read_budget(arguments.budget), arguments.largest, arguments.quick
 
     def traced(asked: Question) -> Peaks:
-        print(f"tracing a {what} of {getattr(asked.recipe, FIELDS[what]):,}", file=sys.stderr)
-        return trace_of(asked)
+        print(f"tracing a {what} of {size_of(asked, what):,}", file=sys.stderr)
+        return ways.trace_of(asked)
 
     found = largest_that_fits(question, what, card, None if quick else traced)
-    beyond = ENDS[what] if found.is_last else f"{found.size + STEPS[what]:,} does not"
-    said = f"largest {what} that fits {card.name}: {found.size:,}; {beyond}"
+    size = size_of(found.question, what)
+    beyond = ENDS[what] if found.is_last else f"{size + STEPS[what]:,} does not"
+    said = f"largest {what} that fits {card.name}: {size:,}; {beyond}"
     if hint := card.cannot(question.recipe.precision):
         said += f" ({hint})"
-    prediction = predict(found.question, traced=not quick, peaks=found.peaks)
+    prediction = ways.predict(found.question, traced=not quick, peaks=found.peaks)
     if arguments.json:
         return replace(prediction, reasons=[said, *prediction.reasons])
     print(f"{said}\n")

@@ -51,8 +51,10 @@ def needed(peaks: Peaks, card: CardKind) -> int:
 
 
 def fit(peaks: Peaks, card: CardKind) -> Fit:
-    if peaks.log.entries:
-        reserved = unhindered(peaks.log, card.workspace_bytes).reserved_bytes
-        if reserved <= card.usable_bytes:
-            return Fit(card.usable_bytes - reserved)
-    return Fit(card.usable_bytes - needed(peaks, card), tight=bool(peaks.log.entries))
+    usable = card.usable_bytes
+    if not peaks.log.entries:
+        return Fit(usable - needed(peaks, card))
+    reserved = unhindered(peaks.log, card.workspace_bytes).reserved_bytes
+    if reserved <= usable:
+        return Fit(usable - reserved)
+    return Fit(usable - needed(peaks, card), tight=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.cards import CardKind
 from bench.predict.closed_form import NoClosedForm, closed_form
-from bench.predict.fit import needed
+from bench.predict.fit import fit, needed
 from bench.predict.question import Question, longest_row
 from bench.predict.terms import Peaks
 
@@ -18,11 +18,10 @@ NEAR = 16  # the second try is a 16th away from the first; a closed form and a t
 
 @dataclass(frozen=True)
 class Largest:
-    """What was found: the question of that size, its peaks, the size, and whether no larger one was to be tried."""
+    """What was found: the question of that size, its peaks, and whether no larger one was to be tried."""
 
     question: Question
     peaks: Peaks
-    size: int
     is_last: bool
 
 
@@ -30,16 +29,21 @@ class DoesNotFit(ValueError):
     """Not even the smallest fits."""
 
 
-def largest(need: Callable[[int], int], budget: int, most: int, first: int) -> int:
-    """The largest number from 1 to most whose need is within the budget, where need grows with it; 0 if there is none.
+def size_of(question: Question, what: str) -> int:
+    """The question's length or batch."""
+    return int(getattr(question.recipe, FIELDS[what]))
 
-    Where need does not always grow: one whose need is within the budget and the next one's is not. Tried are first,
-    then numbers ever farther from it until one is within and one is not, then halves: few where first is near.
+
+def largest(fits: Callable[[int], bool], most: int, first: int) -> int:
+    """The largest number from 1 to most that fits, where all smaller ones do; 0 if there is none.
+
+    Else one that fits and the next does not. Tried are first, then numbers ever farther from it until one fits and one
+    does not, then halves: few where first is near.
     """
     low, high = 0, most + 1  # low fits, high does not
     guess, step = min(first, most), max(1, first // NEAR)
     while high - low > 1:
-        low, high = (guess, high) if need(guess) <= budget else (low, guess)
+        low, high = (guess, high) if fits(guess) else (low, guess)
         if high > most:
             guess = min(low + step, most)
         elif not low:
@@ -62,25 +66,25 @@ def largest_that_fits(
     most = longest_row(question) // step if what == "length" else MOST_BATCH
     found: dict[int, Peaks] = {}
 
-    def need(steps: int) -> int:
+    def fits(steps: int) -> bool:
         found[steps] = (trace or closed_form)(question.at(**{field: steps * step}))
-        return needed(found[steps], card)
+        return fit(found[steps], card).fits
 
-    first = near_the_largest(question, what, card) if trace else getattr(question.recipe, field)
-    best = largest(need, card.usable_bytes, most, first // step)
+    first = near_the_largest(question, what, card) if trace else question
+    best = largest(fits, most, size_of(first, what) // step)
     if not best:
         raise DoesNotFit(
             f"{question.entry.name} × {question.method.name} does not fit {card.name}: a {what} of {step} needs "
             f"{needed(found[1], card) / 1e9:.2f} GB of the {card.usable_bytes / 1e9:.2f} GB that are usable"
         )
-    return Largest(question.at(**{field: best * step}), found[best], best * step, best == most)
+    return Largest(question.at(**{field: best * step}), found[best], best == most)
 
 
-def near_the_largest(question: Question, what: str, card: CardKind) -> int:
-    """The largest length or batch by closed form, the smallest where none fits by that, the question's own without."""
+def near_the_largest(question: Question, what: str, card: CardKind) -> Question:
+    """With the largest length or batch by closed form, with the smallest if none fits by that, as it is without."""
     try:
-        return largest_that_fits(question, what, card).size
+        return largest_that_fits(question, what, card).question
     except DoesNotFit:
-        return STEPS[what]
+        return question.at(**{FIELDS[what]: STEPS[what]})
     except NoClosedForm:
-        return int(getattr(question.recipe, FIELDS[what]))
+        return question
