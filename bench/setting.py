@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bench import train
-from bench.batches import Batching
+from bench.batches import MULTIPLE, Batching
 from bench.build import attach, prepare_base
 from bench.cards import CardKind
 from bench.case import Case, parse_case
@@ -80,7 +80,7 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
     say({"line": "looking for weights and data"})
     weights = find_weights(entry, mirror, synthetic=payload.get("synthetic", False))
     tokenizer, odd = tokenizer_for(entry, weights.folder, mirror)
-    rows, prepared, batching = read_examples(task, entry, recipe, tokenizer, mirror)
+    rows, prepared, batching = read_examples(task, entry, method, recipe, tokenizer, mirror)
     data = {
         "origin": rows.origin,
         "rows": rows.identity,
@@ -102,13 +102,24 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
 
 
 def read_examples(
-    task: Task, entry: ModelEntry, recipe: Recipe, tokenizer: Any, mirror: Path | None
+    task: Task, entry: ModelEntry, method: Method, recipe: Recipe, tokenizer: Any, mirror: Path | None
 ) -> tuple[Rows, Prepared, Batching]:
-    """The task's rows, what one model reads of them, and how that becomes batches."""
+    """The task's rows, what one model has positions to read of them, and how that becomes batches."""
+    recipe, cut = within_positions(entry, method, recipe)
     rows = load_rows(task.data, recipe.data, mirror)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     batching = Batching(recipe, pad, entry.config["vocab_size"], shifted=entry.kind == DECODER)
-    return rows, task.run(rows.splits, tokenizer, recipe), batching
+    prepared = task.run(rows.splits, tokenizer, recipe)
+    return rows, replace(prepared, reasons=[*cut, *prepared.reasons]), batching
+
+
+def within_positions(entry: ModelEntry, method: Method, recipe: Recipe) -> tuple[Recipe, list[str]]:
+    """The recipe with rows that, padded, the model has positions for; a reason where that made them shorter."""
+    longest = method.longest_row(entry, recipe) // MULTIPLE * MULTIPLE
+    if recipe.max_length <= longest:
+        return recipe, []
+    says = f"rows end at {longest} tokens, not max_length = {recipe.max_length}: {entry.name} has no positions for more"
+    return replace(recipe, max_length=longest), [says]
 
 
 def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
@@ -129,7 +140,8 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
     say({"line": f"training {first.name} first"})
     model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
     model = attach(model, setting.entry, first, recipe, 0, case.seed)
-    trainee = train.Trainee(model, first, recipe, replace(setting.batching, recipe=recipe), setting.device)
+    read, _ = within_positions(setting.entry, first, recipe)
+    trainee = train.Trainee(model, first, recipe, replace(setting.batching, recipe=read), setting.device)
     setting.before = score(setting, trainee).quality
     steps = train.plan_steps(trainee.batching, setting.prepared.train, case.seed)
     done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)

@@ -193,6 +193,29 @@ def test_virtual_tokens_refuse_packed_rows(name):
         METHODS[name].check(MODELS["tiny_llama"], tiny_recipe(method=name, packing=True))
 
 
+def gradients(model, name, checkpointing):
+    """Of a batch, by parameter; what does not train has none."""
+    trainee = tiny_trainee(model, name, tiny_recipe(model, name, gradient_checkpointing=checkpointing))
+    trainee.model.train()
+    torch.manual_seed(0)  # of dropout
+    backward(trainee, [trainee.batching.one(tiny_examples(model, 4))])
+    return {path: parameter.grad for path, parameter in trainee.model.named_parameters() if parameter.requires_grad}
+
+
+@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].checkpoints])
+def test_checkpointing_changes_no_gradient(model, name):
+    torch.testing.assert_close(gradients(model, name, True), gradients(model, name, False))
+
+
+@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if not METHODS[pair[1]].checkpoints])
+def test_checkpointing_is_refused_where_it_would_drop_what_trains(model, name, monkeypatch):
+    with pytest.raises(Unsupported, match=f"{name} cannot train {model} under gradient checkpointing"):
+        gradients(model, name, True)
+    monkeypatch.setitem(METHODS._entries, name, replace(METHODS[name], checkpoints=True))
+    with pytest.raises(RuntimeError, match="size of tensor"):  # the mask still has the positions that were dropped
+        gradients(model, name, True)
+
+
 def test_head_of_a_model_without_one_says_so():
     bare = bare_trainee("tiny_llama", "head", tiny_recipe())
     bare.model.lm_head = None

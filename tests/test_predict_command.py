@@ -13,7 +13,7 @@ from bench.predict import ways
 from bench.predict.budget import BadBudget, read_budget
 from bench.predict.closed_form import closed_form
 from bench.predict.fit import fit, needed
-from bench.predict.question import BadQuestion, ask, longest_row
+from bench.predict.question import BadQuestion, ask
 from bench.predict.report import Prediction, as_text
 from bench.predict.search import FIELDS, DoesNotFit, largest, largest_that_fits, size_of
 from bench.predict.terms import Peaks
@@ -119,7 +119,7 @@ def test_traces_begin_where_the_closed_form_ends_and_are_made_once(capsys, monke
 ])  # fmt: skip
 def test_a_row_is_no_longer_than_there_are_positions(model, method, most):
     asked = ask(model, method)
-    assert longest_row(asked) // 8 * 8 == most
+    assert asked.method.longest_row(asked.entry, asked.recipe) // 8 * 8 == most
     found = largest_that_fits(asked, "length", read_budget("9TB"), lambda question: Peaks({}))
     assert (size_of(found.question, "length"), found.is_last) == (most, True)
 

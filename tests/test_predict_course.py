@@ -170,6 +170,12 @@ def test_the_command_says_what_the_batches_are_and_take(capsys):
     assert err.startswith("step 1 of ")
 
 
+def test_its_rows_are_no_longer_than_the_model_has_positions_for(capsys):
+    _, out, _ = told(capsys, "--case", "alpaca_worst-tiny_gpt2-lora-cuda-s0", "--steps", "1", "--data", "sample")
+    assert "batches of 2 × 512 to 2 × 512 tokens" in out
+    assert "rows end at 512 tokens, not max_length = 2048: tiny_gpt2 has no positions for more" in out
+
+
 def test_its_json_has_the_extents(capsys):
     found = json.loads(told(capsys, "--case", CASE.id, "--steps", "1", "--data", "sample", "--json")[1])
     assert found["case"] == CASE.id
@@ -190,12 +196,8 @@ def test_its_json_has_the_extents(capsys):
         ((CASE.id, "--measure"), "--measure does not go with --case, but with --measured or --published"),
         (("support-tiny_llama-lora-cuda1-s0",), "no device named 'cuda1'; did you mean cuda, cpu?"),
         (
-            ("alpaca_worst-tiny_gpt2-lora-cuda-s0", "--data", "full"),
-            "length 2048 is more than the 512 tokens that a row of tiny_gpt2 can have",
-        ),
-        (
-            ("alpaca-llama31_8b-prefix-cuda-s0", "--data", "full"),
-            "prefix cannot train llama31_8b under gradient checkpointing: transformers drops the keys and values that it puts before the text; ask with --checkpointing off",
+            ("alpaca_worst-tiny_gpt2-prompt-cuda-s0",),
+            "prompt cannot train packed rows: its virtual tokens come once a row; packing = false",
         ),
     ],
 )

@@ -23,6 +23,9 @@ from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
 TAGGING = "pos-tiny_bert-lora-cpu-s0"
 ANSWERING = "support-tiny_llama-lora-cpu-s0"
 AFTER_FULL = "pos-tiny_bert-lora_after_full-cpu-s0"
+BEHIND_VIRTUAL_TOKENS = "support-tiny_gpt2-prompt-cpu-s0"
+PADDED_AFTER_FULL = "pos-tiny_roberta-lora_after_full-cpu-s0"
+LONG = {"max_length": 600, "padding": "max_length", "batch_size": 2, "max_steps": 1, "evaluation_examples": 2}
 BOTH = pytest.mark.parametrize("case_id", [TAGGING, ANSWERING])
 OVERRIDES: dict[str, dict] = {
     TAGGING: {"train_examples": 160, "max_steps": 4},
@@ -34,6 +37,8 @@ OVERRIDES: dict[str, dict] = {
         "batch_size": 2,
     },
     AFTER_FULL: {"train_examples": 160, "max_steps": 2},
+    BEHIND_VIRTUAL_TOKENS: {**LONG, "virtual_tokens": 20},
+    PADDED_AFTER_FULL: LONG,
 }
 METRICS = {
     TAGGING: {"f1", "precision", "recall", "accuracy", "macro_f1", "loss"},
@@ -184,3 +189,12 @@ def test_an_unknown_lm_eval_task_is_told_before_the_base_is_asked(monkeypatch):
     monkeypatch.setattr(Probing, "ask_base", lambda *_: pytest.fail("the base was asked"))
     with pytest.raises(UnknownName, match="no lm-eval task named 'lorabench_decimal'"):
         run_case({**payload(ANSWERING), "probes": ["source003"], "lm_eval": ["lorabench_decimal"]}, silent)
+
+
+@pytest.mark.parametrize(("case_id", "longest"), [(BEHIND_VIRTUAL_TOKENS, 488), (PADDED_AFTER_FULL, 512)])
+def test_no_row_is_longer_than_there_are_positions(case_id, longest):
+    found = ran(case_id)
+    model = parse_case(case_id).model
+    says = f"rows end at {longest} tokens, not max_length = 600: {model} has no positions for more"
+    assert says in found["reasons"]
+    assert found["exact"]["step_shape"] == [2, longest]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.models import DECODER, ENCODER, ModelEntry
-from bench.models.shapes import Linear
+from bench.models.shapes import Linear, positions
 from bench.recipe import Recipe
 from bench.registry import Registry
 
@@ -65,6 +65,7 @@ class Method:
     kinds: tuple[str, ...] = (ENCODER, DECODER)
     unsuited: Mapping[str, str] = field(default_factory=dict)  # family of models -> why it cannot work there
     packs: bool = True  # position ids keep the examples of one row apart
+    checkpoints: bool = True  # trains under gradient checkpointing
     after: str = ""  # the method that is trained and merged first
     penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once an optimizer step
     after_step: Callable[[Any, int], None] | None = None  # (model, step) after each optimizer step
@@ -81,6 +82,14 @@ class Method:
     def suits(self, model: ModelEntry) -> bool:
         return model.kind in self.kinds and model.family_name not in self.unsuited
 
+    def virtual_tokens(self, recipe: Recipe) -> int:
+        """How many it puts before every row, each in a position of its own."""
+        return 0 if self.packs else recipe.virtual_tokens
+
+    def longest_row(self, model: ModelEntry, recipe: Recipe) -> int:
+        """The most tokens of an example that the model has positions for."""
+        return positions(model) - self.virtual_tokens(recipe)
+
     def check(self, model: ModelEntry, recipe: Recipe) -> None:
         """Raises Unsupported, with the reason, for a model or a recipe that the method cannot work with."""
         if model.kind not in self.kinds:
@@ -95,6 +104,11 @@ class Method:
         if recipe.packing and not self.packs:
             raise Unsupported(
                 f"{self.name} cannot train packed rows: its virtual tokens come once a row; packing = false"
+            )
+        if recipe.gradient_checkpointing and not self.checkpoints:
+            raise Unsupported(
+                f"{self.name} cannot train {model.name} under gradient checkpointing: transformers drops the keys and "
+                "values that it puts before the text; turn that off"
             )
         if recipe.loss == "chunked" and model.kind == ENCODER:
             raise Unsupported(f"loss = 'chunked' is for a head over a vocabulary; {model.name} has a classifier")

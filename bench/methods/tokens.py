@@ -29,6 +29,7 @@ def embeddings(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
     identity_at_start=False,
     mergeable=False,
     packs=False,
+    checkpoints=False,
 )
 def prefix(attach: Attach) -> Any:
     """Trained keys and values before the text, in every layer."""

@@ -54,27 +54,24 @@ def ask(model: str, method: str, **changes: Any) -> Question:
         if given.get(name, 1) < 1:
             raise BadQuestion(f"{says} {given[name]} must be at least 1")
     recipe = recipe_for(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
-    chosen.check(entry, recipe)
-    question = Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0)
+    question = checked(Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0))
+    longest, length = chosen.longest_row(entry, recipe), recipe.max_length
     if "max_length" not in given:
-        question = question.at(max_length=min(recipe.max_length, max(1, longest_row(question))))
-    return checked(question)
+        return question.at(max_length=min(length, longest))
+    if length > longest:
+        before = chosen.virtual_tokens(recipe)
+        beside = f" beside {before} virtual tokens" if before else ""
+        raise BadQuestion(f"length {length} is more than the {longest} tokens that a row of {model} can have{beside}")
+    return question
 
 
 def checked(question: Question) -> Question:
-    """The question, if its model's config has what is asked for. Raises BadQuestion."""
-    if question.method.name == "prefix" and question.recipe.gradient_checkpointing:
-        raise BadQuestion(
-            f"prefix cannot train {question.entry.name} under gradient checkpointing: transformers drops the keys and "
-            "values that it puts before the text; ask with --checkpointing off"
-        )
-    longest, before = longest_row(question), virtual_tokens(question)
-    if question.recipe.max_length > longest:
-        beside = f" beside {before} virtual tokens" if before else ""
-        raise BadQuestion(
-            f"length {question.recipe.max_length} is more than the {longest} tokens that a row of "
-            f"{question.entry.name} can have{beside}"
-        )
+    """The question, if its model's config has what a prediction needs. Raises BadQuestion, Unsupported."""
+    entry = question.entry
+    needed = NEEDED.get(entry.family_name, NEEDED_OF_ENCODERS)
+    if missing := [name for name in needed if name not in entry.config]:
+        raise BadQuestion(f"the config of {entry.name} lacks {', '.join(missing)}; add it to the model's entry")
+    question.method.check(entry, question.recipe)
     return question
 
 
@@ -85,20 +82,3 @@ NEEDED = {
 }  # fmt: skip
 NEEDED_OF_ENCODERS = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
                       "max_position_embeddings")  # fmt: skip
-
-
-def virtual_tokens(question: Question) -> int:
-    """How many the method puts before every row, each in a position of its own."""
-    return 0 if question.method.packs else question.recipe.virtual_tokens
-
-
-def longest_row(question: Question) -> int:
-    """The most tokens a row can have. Raises BadQuestion where the config lacks a number that a prediction needs."""
-    entry = question.entry
-    needed = NEEDED.get(entry.family_name, NEEDED_OF_ENCODERS)
-    if missing := [name for name in needed if name not in entry.config]:
-        raise BadQuestion(f"the config of {entry.name} lacks {', '.join(missing)}; add it to the model's entry")
-    positions = int(entry.config["n_positions" if entry.family_name == "gpt2" else "max_position_embeddings"])
-    if entry.family_name == "roberta":
-        positions -= entry.config.get("pad_token_id", 1) + 1  # it counts from behind its padding's
-    return positions - virtual_tokens(question)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.cards import CardKind
 from bench.predict.closed_form import NoClosedForm, closed_form
 from bench.predict.fit import fit, needed
-from bench.predict.question import Question, longest_row
+from bench.predict.question import Question
 from bench.predict.terms import Peaks
 
 FIELDS = {"length": "max_length", "batch": "batch_size"}
@@ -63,7 +63,8 @@ def largest_that_fits(
     again, for blocks fall differently at every size. Raises DoesNotFit, NoClosedForm where no trace is given.
     """
     field, step = FIELDS[what], STEPS[what]
-    most = longest_row(question) // step if what == "length" else MOST_BATCH
+    longest = question.method.longest_row(question.entry, question.recipe)
+    most = longest // step if what == "length" else MOST_BATCH
     found: dict[int, Peaks] = {}
 
     def fits(steps: int) -> bool:
