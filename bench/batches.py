@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.recipe import Recipe
+from bench.recipe import MULTIPLE, Recipe
 from bench.tasks import IGNORE, Example
 
 BUCKET_BATCHES = 32  # examples of this many batches are sorted together, so order stays random beyond
-MULTIPLE = 8  # lengths are padded to a multiple; matrix units like it
 
 
 @dataclass(frozen=True)

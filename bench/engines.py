@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.executor import Executor, Job
-from bench.recipe import CHOICES, recipe_for
+from bench.recipe import CHOICES
 
 TURNS = 3
 STEPS = 30

@@ -20,17 +20,16 @@ import hashlib
 import json
 import math
 import tomllib
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.case import Case
-from bench.devices import computes_bfloat16
 from bench.places import RECIPES
 from bench.registry import nearest
 
 SIZES = ("sample", "full")
+MULTIPLE = 8  # lengths are padded to a multiple; matrix units like it
 NATIVE = "native"  # a file's word for bfloat16 where the device has units for it, and float32 elsewhere
 PORTABLE = "portable"  # a file's word for bfloat16 on a card and float32 on a processor: the same on every machine
 
@@ -54,7 +53,7 @@ class Recipe:
     warmup_fraction: float
     weight_decay: float
     max_gradient_norm: float
-    precision: str  # "float32", "bfloat16" or "float16": what matrix products are computed in; see `settled`
+    precision: str  # "float32", "bfloat16" or "float16": what matrix products are computed in
     max_length: int  # an example longer than this is cut at its end
     padding: str  # "longest": to the batch's longest; "max_length": to a fixed shape
     packing: bool  # several examples in one row, kept apart by position ids
@@ -194,53 +193,3 @@ def variants_of(task: str, folder: Path = RECIPES) -> list[str]:
     """Names of the task's variants. Raises BadFile for a wrong field in its file."""
     path = folder / f"{task}.toml"
     return list(read_task_file(path).get("variants", {})) if path.exists() else []
-
-
-def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The task's tables and, of a variant, its own differences: support_1x8 is 1x8 of support."""
-    path = folder / f"{task}.toml"
-    if path.exists():
-        return read_task_file(path), {}
-    parent, _, name = task.rpartition("_")
-    if parent and name in variants_of(parent, folder):
-        tables = read_task_file(folder / f"{parent}.toml")
-        return tables, tables["variants"][name]
-    return {}, {}
-
-
-def settled(precision: str, device: str, bfloat16: bool) -> str:
-    """A number format for a file's word; bfloat16 says whether the device has units for it."""
-    if precision == NATIVE:
-        return "bfloat16" if bfloat16 else "float32"
-    if precision == PORTABLE:
-        return "float32" if device == "cpu" else "bfloat16"
-    return precision
-
-
-def recipe_for(
-    case: Case, data: str = "sample", folder: Path = RECIPES, bfloat16: bool | None = None, **overrides: Any
-) -> Recipe:
-    """The case's recipe on this size of data; overrides are the command line's.
-
-    bfloat16: whether the case's device has units for it; None: as this machine's has. Raises BadFile for a wrong
-    field in a file.
-    """
-    tables, variant = task_tables(case.task, folder)
-    sized = tables.get(data, {})
-    defaults, methods = read_defaults(folder)
-    layers = [
-        methods.get(case.method, {}),
-        tables.get("task", {}),
-        {key: value for key, value in sized.items() if key != "methods"},
-        tables.get("models", {}).get(case.model, {}),
-        tables.get("methods", {}).get(case.method, {}),
-        sized.get("methods", {}).get(case.method, {}),
-        variant,
-        checked(overrides, "command line"),
-    ]
-    changes: dict[str, Any] = {"data": data}
-    for layer in layers:
-        changes |= {key: value for key, value in layer.items() if key != "methods"}
-    recipe = replace(defaults, **changes)
-    native = computes_bfloat16(case.device) if bfloat16 is None else bfloat16
-    return replace(recipe, precision=settled(recipe.precision, case.device, native))

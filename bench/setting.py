@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from bench import train
-from bench.batches import MULTIPLE, Batching
+from bench.batches import Batching
 from bench.build import attach, prepare_base
 from bench.cards import CardKind
 from bench.case import Case, parse_case
+from bench.case_recipe import recipe_for
 from bench.devices import DEVICES
 from bench.emulation import emulate
 from bench.evaluate import outcomes
@@ -20,7 +21,7 @@ from bench.lean import thrift_reasons
 from bench.measure.memory import Phases
 from bench.methods import METHODS, Method
 from bench.models import DECODER, MODELS, ModelEntry
-from bench.recipe import Recipe, recipe_for
+from bench.recipe import Recipe
 from bench.sources import Rows, Weights, find_weights, load_rows
 from bench.tasks import TASKS, Prepared, Score, Task
 from bench.tokenizers import tokenizer_for
@@ -77,10 +78,11 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
     task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
     device = DEVICES[case.device].torch_name
     mirror = Path(payload["mirror"]) if payload.get("mirror") else None
+    method.check(entry, recipe)
     say({"line": "looking for weights and data"})
     weights = find_weights(entry, mirror, synthetic=payload.get("synthetic", False))
     tokenizer, odd = tokenizer_for(entry, weights.folder, mirror)
-    rows, prepared, batching = read_examples(task, entry, method, recipe, tokenizer, mirror)
+    rows, prepared, batching = read_examples(task, entry, recipe, tokenizer, mirror)
     data = {
         "origin": rows.origin,
         "rows": rows.identity,
@@ -91,6 +93,8 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
         "truncated_share": prepared.truncated_share,
     }
     reasons = [f"weights: {weights.reason}", f"data: {rows.reason}", *odd, *prepared.reasons]
+    if recipe.max_length == method.longest_row(entry, recipe):
+        reasons.append(f"rows end at {recipe.max_length} tokens: {entry.name} has no positions for more")
     reasons += thrift_reasons(recipe, device)
     emulation = {}
     if payload.get("emulate"):
@@ -102,24 +106,13 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
 
 
 def read_examples(
-    task: Task, entry: ModelEntry, method: Method, recipe: Recipe, tokenizer: Any, mirror: Path | None
+    task: Task, entry: ModelEntry, recipe: Recipe, tokenizer: Any, mirror: Path | None
 ) -> tuple[Rows, Prepared, Batching]:
-    """The task's rows, what one model has positions to read of them, and how that becomes batches."""
-    recipe, cut = within_positions(entry, method, recipe)
+    """The task's rows, what one model reads of them, and how that becomes batches."""
     rows = load_rows(task.data, recipe.data, mirror)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     batching = Batching(recipe, pad, entry.config["vocab_size"], shifted=entry.kind == DECODER)
-    prepared = task.run(rows.splits, tokenizer, recipe)
-    return rows, replace(prepared, reasons=[*cut, *prepared.reasons]), batching
-
-
-def within_positions(entry: ModelEntry, method: Method, recipe: Recipe) -> tuple[Recipe, list[str]]:
-    """The recipe with rows that, padded, the model has positions for; a reason where that made them shorter."""
-    longest = method.longest_row(entry, recipe) // MULTIPLE * MULTIPLE
-    if recipe.max_length <= longest:
-        return recipe, []
-    says = f"rows end at {longest} tokens, not max_length = {recipe.max_length}: {entry.name} has no positions for more"
-    return replace(recipe, max_length=longest), [says]
+    return rows, task.run(rows.splits, tokenizer, recipe), batching
 
 
 def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
@@ -140,8 +133,7 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
     say({"line": f"training {first.name} first"})
     model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
     model = attach(model, setting.entry, first, recipe, 0, case.seed)
-    read, _ = within_positions(setting.entry, first, recipe)
-    trainee = train.Trainee(model, first, recipe, replace(setting.batching, recipe=read), setting.device)
+    trainee = train.Trainee(model, first, recipe, replace(setting.batching, recipe=recipe), setting.device)
     setting.before = score(setting, trainee).quality
     steps = train.plan_steps(trainee.batching, setting.prepared.train, case.seed)
     done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)

@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 from bench.case import parse_case
+from bench.case_recipe import recipe_for
 from bench.claims.admission import sample_identity
 from bench.claims.entry import parse_claim
 from bench.claims.evidence import Evidence, Stored
 from bench.claims.figures import span_counts, span_f1
-from bench.recipe import recipe_for
 from bench.record import Record
 
 PROTOCOL = {

@@ -6,8 +6,9 @@ import pytest
 import torch
 from tiny_trainees import PAD, TINY, TINY_DECODERS, tiny_batching, tiny_examples, tiny_recipe, tiny_trainee
 
-from bench.batches import MULTIPLE, collate, collate_packed, pack
+from bench.batches import collate, collate_packed, pack
 from bench.losses import summed_loss
+from bench.recipe import MULTIPLE
 from bench.tasks import IGNORE, Example
 from bench.train import Step, heaviest
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from claim_records import MEASURED, claim_of, evidence_of, tagged_record
 
 from bench.case import parse_case
+from bench.case_recipe import recipe_for
 from bench.claims import probe
-from bench.recipe import recipe_for
 
 
 def answering(said, folder):

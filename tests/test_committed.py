@@ -5,9 +5,9 @@ import re
 import pytest
 
 from bench.__main__ import main
+from bench.case_recipe import recipe_for
 from bench.matrix import Selection, all_cases, is_smoke
 from bench.places import RESULTS, ROOT
-from bench.recipe import recipe_for
 from bench.record import read_records
 from bench.thresholds import read_thresholds
 

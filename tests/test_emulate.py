@@ -13,6 +13,7 @@ import torch
 from bench import devices
 from bench.cards import CARDS, GIB, CardKind, read_card, recipe_on
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.devices import Card
 from bench.emulation import CannotRun, emulate
 from bench.executor import Outcome
@@ -22,7 +23,6 @@ from bench.plugin.options import Options, emulated
 from bench.plugin.progress import Progress
 from bench.plugin.run_folder import machine_name
 from bench.plugin.session import Run
-from bench.recipe import recipe_for
 from bench.record import FAILED, Record, append_record
 
 BIG = Card("NVIDIA H100 80GB HBM3", 80 * GIB, 79 * GIB, "580")

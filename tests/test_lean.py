@@ -25,6 +25,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from bench import evidence, lean
 from bench.build import attach
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.chunks import CHUNKS, TORCH, chunked_loss, chunked_token_losses, route
 from bench.evaluate import outcomes
 from bench.lean import HostEmbedding, bare_head, checkpoints_on_host, is_tied, move_embeddings_to_host
@@ -32,7 +33,6 @@ from bench.losses import summed_loss, token_losses
 from bench.measure.memory import LiveStorages, quantisation_tensors
 from bench.methods import METHODS, Unsupported
 from bench.models import MODELS
-from bench.recipe import recipe_for
 from bench.run import run_case
 from bench.setting import ENGINES, base_maker, score, set_up
 from bench.tasks import IGNORE, Example

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from bench.case import Case, parse_case
+from bench.case_recipe import recipe_for
 from bench.matrix import Selection, all_cases, is_smoke
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
-from bench.recipe import recipe_for
 from bench.registry import UnknownName
 from bench.tasks import TASKS
 

@@ -30,10 +30,12 @@ from transformers.pytorch_utils import Conv1D
 from bench import evidence
 from bench.build import attach, dequantise, is_head, prepare_base, quantise
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.measure.parameters import figures
 from bench.methods import INT8, METHODS, NF4, PLAIN, Unsupported
 from bench.models import MODELS
-from bench.recipe import SIZES, recipe_for
+from bench.models.shapes import positions
+from bench.recipe import SIZES
 from bench.run import changed_base
 from bench.sources import find_weights
 from bench.tasks import TASKS
@@ -214,6 +216,26 @@ def test_checkpointing_is_refused_where_it_would_drop_what_trains(model, name, m
     monkeypatch.setitem(METHODS._entries, name, replace(METHODS[name], checkpoints=True))
     with pytest.raises(RuntimeError, match="size of tensor"):  # the mask still has the positions that were dropped
         gradients(model, name, True)
+
+
+@pytest.mark.parametrize("name", ["lora", "prefix", "prompt"])
+@pytest.mark.parametrize("model", TINY)
+def test_positions_are_as_many_as_the_model_takes(model, name):
+    entry, method = MODELS[model], METHODS[name]
+    trainee = tiny_trainee(model, name, tiny_recipe(model, name, virtual_tokens=3))
+    longest = positions(entry) - method.virtual_tokens(trainee.recipe)
+    ids = torch.full((1, longest + 1), 9)
+    with torch.no_grad():
+        assert trainee.model(input_ids=ids[:, 1:], attention_mask=torch.ones_like(ids[:, 1:])).logits.shape[0] == 1
+        if entry.family_name != "llama":  # whose positions are no table
+            with pytest.raises((IndexError, RuntimeError)):
+                trainee.model(input_ids=ids, attention_mask=torch.ones_like(ids))
+
+
+@pytest.mark.parametrize("name", [method.name for method in METHODS if not method.packs])
+def test_virtual_tokens_that_leave_no_room_are_refused(name):
+    with pytest.raises(Unsupported, match=f"{name}'s 505 virtual tokens leave no room for text: tiny_gpt2 has 512 pos"):
+        METHODS[name].check(MODELS["tiny_gpt2"], tiny_recipe("tiny_gpt2", name, virtual_tokens=505))
 
 
 def test_head_of_a_model_without_one_says_so():

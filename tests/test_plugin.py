@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from bench.case import parse_case
+from bench.case_recipe import recipe_for
 from bench.executor import Outcome
 from bench.matrix import Selection
 from bench.places import ROOT
@@ -27,7 +28,7 @@ from bench.plugin.planning import Plan
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
 from bench.probes import PROBES
-from bench.recipe import BadFile, recipe_for
+from bench.recipe import BadFile
 from bench.record import OK, Record, append_record, read_records
 
 TESTS = Path(__file__).resolve().parent

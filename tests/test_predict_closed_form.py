@@ -6,9 +6,10 @@ import pytest
 
 from bench.measure.parameters import formula
 from bench.methods import METHODS, Unsupported
+from bench.models import MODELS
 from bench.predict import terms
 from bench.predict.closed_form import WITHOUT, NoClosedForm, closed_form, weights
-from bench.predict.question import BadQuestion, ask, checked
+from bench.predict.question import BadQuestion, ask, check_config
 from bench.predict.trace import trace
 
 AGREEMENT = 0.10  # a layer's working set is a sum of its largest tensors, and small ones are left out
@@ -83,12 +84,12 @@ def test_larger_batches_need_more(qlora_8b):
 
 
 def test_a_config_without_a_number_is_one_sentence():
-    asked = ask("tiny_llama", "lora", max_length=64)
-    config = {name: value for name, value in asked.entry.config.items() if name != "intermediate_size"}
+    entry = MODELS["tiny_llama"]
+    config = {name: value for name, value in entry.config.items() if name != "intermediate_size"}
     with pytest.raises(
         BadQuestion, match="the config of tiny_llama lacks intermediate_size; add it to the model's entry"
     ):
-        checked(replace(asked, entry=replace(asked.entry, config=config)))
+        check_config(replace(entry, config=config))
 
 
 def test_a_pair_that_cannot_work_says_why():

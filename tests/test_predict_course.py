@@ -12,6 +12,7 @@ from bench.__main__ import main
 from bench.batches import Extent
 from bench.cards import GIB, MIB, CardKind
 from bench.case import parse_case
+from bench.case_recipe import recipe_for
 from bench.measure.memory import LiveStorages
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -22,7 +23,6 @@ from bench.predict.question import ask
 from bench.predict.replay import StorageLog, replay, runs_within, smallest_limit
 from bench.predict.terms import Peaks
 from bench.predict.trace import full_extent, trace, trace_batches
-from bench.recipe import recipe_for
 from bench.setting import set_up
 
 CASE = parse_case("support-tiny_llama-lora-cuda-s0")
@@ -171,9 +171,9 @@ def test_the_command_says_what_the_batches_are_and_take(capsys):
 
 
 def test_its_rows_are_no_longer_than_the_model_has_positions_for(capsys):
-    _, out, _ = told(capsys, "--case", "alpaca_worst-tiny_gpt2-lora-cuda-s0", "--steps", "1", "--data", "sample")
-    assert "batches of 2 × 512 to 2 × 512 tokens" in out
-    assert "rows end at 512 tokens, not max_length = 2048: tiny_gpt2 has no positions for more" in out
+    words = ("--case", "alpaca_worst-tiny_gpt2-lora-cuda-s0", "--steps", "1", "--data", "sample")
+    assert "batches of 2 × 512 to 2 × 512 tokens" in told(capsys, *words)[1]
+    assert json.loads(told(capsys, *words, "--json")[1])["length"] == 512
 
 
 def test_its_json_has_the_extents(capsys):

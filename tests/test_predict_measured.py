@@ -8,13 +8,13 @@ from tiny_trainees import labels_of, tiny_recipe
 from bench.batches import Extent
 from bench.cards import AMPERE, HOPPER, MIB, blas_bytes
 from bench.case import parse_case
+from bench.case_recipe import recipe_for
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict import course, measured
 from bench.predict.measured import compared, not_traced, payload_of, traced
 from bench.predict.replay import replay
 from bench.predict.trace import trace
-from bench.recipe import recipe_for
 from bench.record import OK, Record
 from bench.sources import SourceError
 

@@ -8,13 +8,14 @@ import pytest
 
 from bench.__main__ import main
 from bench.case import parse_case
+from bench.case_recipe import recipe_for
 from bench.devices import Card
 from bench.places import RESULTS
 from bench.predict import alarm, published
 from bench.predict.alarm import WATCHED, grown, judge, read_baseline
 from bench.predict.planner import needed_bytes, too_small
 from bench.predict.published import Compared, read_cases, read_published
-from bench.recipe import BadFile, recipe_for
+from bench.recipe import BadFile
 from bench.record import BadRecord
 
 MIB = 2**20

@@ -9,10 +9,11 @@ from hashlib import sha256
 import pytest
 
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.places import RECIPES, RESULTS
-from bench.recipe import FIELDS, LATER_FIELDS, BadFile, Recipe, read_defaults, read_task_file, recipe_for
+from bench.recipe import FIELDS, LATER_FIELDS, BadFile, Recipe, read_defaults, read_task_file
 from bench.record import read_records
 from bench.tasks import TASKS
 

@@ -9,10 +9,10 @@ import torch
 from tiny_trainees import silent
 
 from bench.case import parse_case
-from bench.methods import METHODS
+from bench.case_recipe import recipe_for
+from bench.methods import METHODS, Unsupported
 from bench.models import MODELS
 from bench.probing import Probing
-from bench.recipe import recipe_for
 from bench.record import Record, parse_record
 from bench.registry import UnknownName
 from bench.run import run_case
@@ -194,7 +194,12 @@ def test_an_unknown_lm_eval_task_is_told_before_the_base_is_asked(monkeypatch):
 @pytest.mark.parametrize(("case_id", "longest"), [(BEHIND_VIRTUAL_TOKENS, 488), (PADDED_AFTER_FULL, 512)])
 def test_no_row_is_longer_than_there_are_positions(case_id, longest):
     found = ran(case_id)
-    model = parse_case(case_id).model
-    says = f"rows end at {longest} tokens, not max_length = 600: {model} has no positions for more"
-    assert says in found["reasons"]
+    assert f"rows end at {longest} tokens: {parse_case(case_id).model} has no positions for more" in found["reasons"]
     assert found["exact"]["step_shape"] == [2, longest]
+
+
+def test_virtual_tokens_that_leave_no_room_are_refused():
+    asked = payload(BEHIND_VIRTUAL_TOKENS)
+    asked["recipe"] |= {"virtual_tokens": 505}
+    with pytest.raises(Unsupported, match="505 virtual tokens leave no room"):  # before anything is read
+        run_case(asked, silent)

@@ -12,11 +12,11 @@ from transformers.pytorch_utils import Conv1D
 
 from bench.build import config_for
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.measure.parameters import formula
 from bench.methods import METHODS
 from bench.models import DECODER, MODELS
 from bench.models.shapes import head_parameters, linear_layers, stack_parameters, targeted, total_parameters
-from bench.recipe import recipe_for
 from bench.sources import Weights
 
 ENTRIES = MODELS.names()

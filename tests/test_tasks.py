@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.places import ROOT, SAMPLES
-from bench.recipe import recipe_for
 from bench.sources import find_full, load_rows
 from bench.tasks import IGNORE, TASKS, BadData, Example, Prepared, alpaca, medqa, pos, responses, support
 from bench.tasks.medqa import clean

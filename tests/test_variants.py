@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from bench.case import Case, parse_case
+from bench.case_recipe import recipe_for
 from bench.matrix import Selection, all_cases, is_smoke
 from bench.places import RECIPES
-from bench.recipe import BadFile, recipe_for, variants_of
+from bench.recipe import BadFile, variants_of
 from bench.tasks import TASKS
 
 VARIANTS = [task for task in TASKS if task.variant_of]

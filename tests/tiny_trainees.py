@@ -8,9 +8,9 @@ import torch
 from bench.batches import Batching
 from bench.build import attach, prepare_base
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.methods import METHODS
 from bench.models import DECODER, ENCODER, MODELS
-from bench.recipe import recipe_for
 from bench.sources import find_weights
 from bench.tasks import IGNORE, Example
 from bench.train import Trainee

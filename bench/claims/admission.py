@@ -8,9 +8,9 @@ from textwrap import shorten
 from typing import Any
 
 from bench.case import Case, parse_case
+from bench.case_recipe import recipe_for
 from bench.claims.evidence import Evidence, Stored
 from bench.claims.figures import Figure
-from bench.recipe import recipe_for
 from bench.record import Record
 from bench.sources.data import load_rows
 from bench.tasks import TASKS

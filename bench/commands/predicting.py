@@ -6,17 +6,18 @@ import sys
 from dataclasses import replace
 
 from bench.case import Case, parse_case
+from bench.case_recipe import recipe_for
 from bench.commands import Commands, Mistake, add_mirror, mirror_of
 from bench.devices import DEVICES
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict import alarm, measured, published, ways
 from bench.predict.budget import read_budget
-from bench.predict.question import Question, ask, checked
+from bench.predict.question import Question, ask, check_config
 from bench.predict.report import Prediction, as_text
 from bench.predict.search import ENDS, FIELDS, STEPS, largest_that_fits, size_of
 from bench.predict.terms import Peaks
-from bench.recipe import SIZES, recipe_for
+from bench.recipe import SIZES
 from bench.sources import size_at_hand
 from bench.tables import text_lines
 from bench.tasks import TASKS
@@ -132,8 +133,10 @@ def question_of_case(case: Case, data: str) -> Question:
     task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
     if not task.suits(entry):
         raise Mistake(f"{task.name} is a task for {task.kind} models, and {entry.name} is not one")
+    check_config(entry)
     recipe = recipe_for(case, data)
-    return checked(Question(entry, method, recipe, labels=0))
+    method.check(entry, recipe)
+    return Question(entry, method, recipe, labels=0)
 
 
 def question_of(arguments: argparse.Namespace) -> Question:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.models import DECODER, ENCODER, ModelEntry
 from bench.models.shapes import Linear, positions
-from bench.recipe import Recipe
+from bench.recipe import MULTIPLE, Recipe
 from bench.registry import Registry
 
 ALL = "all"
@@ -87,8 +87,8 @@ class Method:
         return 0 if self.packs else recipe.virtual_tokens
 
     def longest_row(self, model: ModelEntry, recipe: Recipe) -> int:
-        """The most tokens of an example that the model has positions for."""
-        return positions(model) - self.virtual_tokens(recipe)
+        """The most tokens of a padded row that the model has positions for; below 1 if virtual tokens take them all."""
+        return (positions(model) - self.virtual_tokens(recipe)) // MULTIPLE * MULTIPLE
 
     def check(self, model: ModelEntry, recipe: Recipe) -> None:
         """Raises Unsupported, with the reason, for a model or a recipe that the method cannot work with."""
@@ -105,10 +105,15 @@ class Method:
             raise Unsupported(
                 f"{self.name} cannot train packed rows: its virtual tokens come once a row; packing = false"
             )
+        if self.longest_row(model, recipe) < 1:
+            raise Unsupported(
+                f"{self.name}'s {recipe.virtual_tokens} virtual tokens leave no room for text: {model.name} has "
+                f"{positions(model)} positions"
+            )
         if recipe.gradient_checkpointing and not self.checkpoints:
             raise Unsupported(
                 f"{self.name} cannot train {model.name} under gradient checkpointing: transformers drops the keys and "
-                "values that it puts before the text; turn that off"
+                "values that it puts before the text; gradient_checkpointing = false"
             )
         if recipe.loss == "chunked" and model.kind == ENCODER:
             raise Unsupported(f"loss = 'chunked' is for a head over a vocabulary; {model.name} has a classifier")

@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.cards import CardKind, recipe_on
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.devices import Card, cards, missing
 from bench.executor import Job
 from bench.measure.environment import describe_machine
@@ -12,7 +13,7 @@ from bench.models import DECODER, MODELS
 from bench.plugin.options import Options
 from bench.predict.planner import too_small
 from bench.probes import PROBES
-from bench.recipe import Recipe, recipe_for
+from bench.recipe import Recipe
 from bench.record import Record
 from bench.sources.data import size_at_hand
 from bench.tasks import TASKS

@@ -64,9 +64,9 @@ def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int =
 
     Raises SourceError where the data cannot be had.
     """
-    entry, method = MODELS[case.model], METHODS[case.method]
+    entry = MODELS[case.model]
     tokenizer, reasons = tokenizer_for(entry, folder_at_hand(entry, mirror), mirror)
-    rows, prepared, batching = read_examples(TASKS[case.task], entry, method, recipe, tokenizer, mirror)
+    rows, prepared, batching = read_examples(TASKS[case.task], entry, recipe, tokenizer, mirror)
     planned = train.plan_steps(batching, prepared.train, case.seed)
     steps = [[batching.extent(items) for items in step.micro_batches] for step in planned]
     first = steps[: most_steps or len(steps)]

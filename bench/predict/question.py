@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.methods import METHODS, Method
 from bench.models import ENCODER, MODELS, ModelEntry
-from bench.recipe import Recipe, recipe_for
+from bench.recipe import Recipe
 
 TASK = {"encoder": "pos", "decoder": "alpaca"}  # whose recipe is asked about
 TAGS = 48  # labels of source 001's data; what a classifier has where nobody says
@@ -53,26 +54,24 @@ def ask(model: str, method: str, **changes: Any) -> Question:
     for name, says in LEAST.items():
         if given.get(name, 1) < 1:
             raise BadQuestion(f"{says} {given[name]} must be at least 1")
+    check_config(entry)
     recipe = recipe_for(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
-    question = checked(Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0))
-    longest, length = chosen.longest_row(entry, recipe), recipe.max_length
-    if "max_length" not in given:
-        return question.at(max_length=min(length, longest))
-    if length > longest:
+    chosen.check(entry, recipe)
+    if recipe.max_length < given.get("max_length", 1):
         before = chosen.virtual_tokens(recipe)
         beside = f" beside {before} virtual tokens" if before else ""
-        raise BadQuestion(f"length {length} is more than the {longest} tokens that a row of {model} can have{beside}")
-    return question
+        raise BadQuestion(
+            f"length {given['max_length']} is more than the {recipe.max_length} tokens that a row of {model} can "
+            f"have{beside}"
+        )
+    return Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0)
 
 
-def checked(question: Question) -> Question:
-    """The question, if its model's config has what a prediction needs. Raises BadQuestion, Unsupported."""
-    entry = question.entry
+def check_config(entry: ModelEntry) -> None:
+    """Raises BadQuestion if the model's config lacks a number that a prediction needs."""
     needed = NEEDED.get(entry.family_name, NEEDED_OF_ENCODERS)
     if missing := [name for name in needed if name not in entry.config]:
         raise BadQuestion(f"the config of {entry.name} lacks {', '.join(missing)}; add it to the model's entry")
-    question.method.check(entry, question.recipe)
-    return question
 
 
 NEEDED = {
