@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.case import Case
 from bench.devices import computes_bfloat16
-from bench.methods import METHODS
-from bench.models import MODELS
+from bench.methods import METHODS, Method
+from bench.models import MODELS, ModelEntry
 from bench.places import RECIPES
 from bench.recipe import NATIVE, PORTABLE, Recipe, checked, read_defaults, read_task_file, variants_of
 
@@ -69,3 +69,9 @@ def recipe_for(
         precision=settled(recipe.precision, case.device, native),
         max_length=min(recipe.max_length, longest),
     )
+
+
+def where_rows_end(model: ModelEntry, method: Method, recipe: Recipe) -> list[str]:
+    """A reason for the rows' length, if they are as long as positions allow."""
+    longest = method.longest_row(model, recipe)
+    return [f"rows end at {method.longest_row_words(model, recipe)}"] if recipe.max_length == longest else []

@@ -227,9 +227,11 @@ def test_positions_are_as_many_as_the_model_takes(model, name):
     ids = torch.full((1, longest + 1), 9)
     with torch.no_grad():
         assert trainee.model(input_ids=ids[:, 1:], attention_mask=torch.ones_like(ids[:, 1:])).logits.shape[0] == 1
-        if entry.family_name != "llama":  # whose positions are no table
-            with pytest.raises((IndexError, RuntimeError)):
-                trainee.model(input_ids=ids, attention_mask=torch.ones_like(ids))
+        if entry.family_name == "llama":  # whose positions are no table
+            assert positions(entry) == trainee.model.config.max_position_embeddings
+            return
+        with pytest.raises((IndexError, RuntimeError)):
+            trainee.model(input_ids=ids, attention_mask=torch.ones_like(ids))
 
 
 @pytest.mark.parametrize("name", [method.name for method in METHODS if not method.packs])

@@ -127,7 +127,10 @@ def test_a_row_is_no_longer_than_there_are_positions(model, method, most):
 def test_a_length_that_is_not_said_fits_the_model():
     assert ask("gpt2", "lora").recipe.max_length == 1024
     assert ask("llama31_8b", "lora").recipe.max_length == 2048
-    with pytest.raises(BadQuestion, match="more than the 1008 tokens that a row of gpt2 can have beside 16 virt"):
+    with pytest.raises(
+        BadQuestion,
+        match="1024 is more than 1008 tokens, the most in multiples of 8 that gpt2 has positions for beside 16 virt",
+    ):
         ask("gpt2", "prompt", max_length=1024)
 
 
@@ -220,7 +223,7 @@ def test_a_card_is_a_budget_without_what_is_cudas_own():
     (("--batch", "0"), "batch 0 must be at least 1"),
     (("--length", "-8"), "length -8 must be at least 1"),
     (("--rank", "0"), "rank 0 must be at least 1"),
-    (("--length", "200000"), "length 200000 is more than the 131072 tokens that a row of llama31_8b can have"),
+    (("--length", "200000"), "length 200000 is more than 131072 tokens, the most in multiples of 8 that llama31_8b has positions for"),
     (("--largest", "length", "--budget", "8"), "budget '8' needs a unit: 8GB is 10^9 bytes each, 8GiB 2^30"),
     (("--largest", "length", "--budget", "0GB"), "budget '0GB' must be at least a byte, and finite"),
     (("--largest", "length", "--budget", "0.1e"), "budget '0.1e' needs a unit: 0.1GB is 10^9 bytes each, 0.1GiB 2^30"),

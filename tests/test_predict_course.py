@@ -172,7 +172,9 @@ def test_the_command_says_what_the_batches_are_and_take(capsys):
 
 def test_its_rows_are_no_longer_than_the_model_has_positions_for(capsys):
     words = ("--case", "alpaca_worst-tiny_gpt2-lora-cuda-s0", "--steps", "1", "--data", "sample")
-    assert "batches of 2 × 512 to 2 × 512 tokens" in told(capsys, *words)[1]
+    out = told(capsys, *words)[1]
+    assert "batches of 2 × 512 to 2 × 512 tokens" in out
+    assert "note: rows end at 512 tokens, the most in multiples of 8 that tiny_gpt2 has positions for\n" in out
     assert json.loads(told(capsys, *words, "--json")[1])["length"] == 512
 
 

@@ -123,7 +123,8 @@ def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
         print(f"step {step + 1} of {len(course.steps)}", file=sys.stderr)
 
     peaks = trace_course(course, question.recipe, told)
-    return Prediction(replace(question, labels=course.labels), None, peaks, [ways.UNSEEN, *course.reasons], course)
+    reasons = [*ways.reasons_of(question), *course.reasons]
+    return Prediction(replace(question, labels=course.labels), None, peaks, reasons, course)
 
 
 def question_of_case(case: Case, data: str) -> Question:

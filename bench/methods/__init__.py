@@ -90,6 +90,14 @@ class Method:
         """The most tokens of a padded row that the model has positions for; below 1 if virtual tokens take them all."""
         return (positions(model) - self.virtual_tokens(recipe)) // MULTIPLE * MULTIPLE
 
+    def longest_row_words(self, model: ModelEntry, recipe: Recipe) -> str:
+        before = self.virtual_tokens(recipe)
+        beside = f" beside {before} virtual tokens" if before else ""
+        return (
+            f"{self.longest_row(model, recipe)} tokens, the most in multiples of {MULTIPLE} that {model.name} has "
+            f"positions for{beside}"
+        )
+
     def check(self, model: ModelEntry, recipe: Recipe) -> None:
         """Raises Unsupported, with the reason, for a model or a recipe that the method cannot work with."""
         if model.kind not in self.kinds:

@@ -58,12 +58,7 @@ def ask(model: str, method: str, **changes: Any) -> Question:
     recipe = recipe_for(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
     chosen.check(entry, recipe)
     if recipe.max_length < given.get("max_length", 1):
-        before = chosen.virtual_tokens(recipe)
-        beside = f" beside {before} virtual tokens" if before else ""
-        raise BadQuestion(
-            f"length {given['max_length']} is more than the {recipe.max_length} tokens that a row of {model} can "
-            f"have{beside}"
-        )
+        raise BadQuestion(f"length {given['max_length']} is more than {chosen.longest_row_words(entry, recipe)}")
     return Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0)
 
 

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bench.case_recipe import where_rows_end
 from bench.predict.closed_form import NoClosedForm, closed_form
 from bench.predict.question import Question
 from bench.predict.report import Prediction
@@ -13,12 +14,17 @@ from bench.predict.terms import Peaks
 UNSEEN = "what a kernel allocates and frees inside itself is in no term, nor is CUDA's context"
 
 
+def reasons_of(question: Question) -> list[str]:
+    """What every prediction leaves out, and where its rows end."""
+    return [UNSEEN, *where_rows_end(question.entry, question.method, question.recipe)]
+
+
 def predict(question: Question, traced: bool = True, peaks: Peaks | None = None) -> Prediction:
     """Both predictions; without traced the closed form alone. peaks: the trace's, if it was made before.
 
     Raises NoClosedForm where that leaves none.
     """
-    reasons = [UNSEEN]
+    reasons = reasons_of(question)
     closed = None
     try:
         closed = closed_form(question)
