@@ -1,7 +1,7 @@
 """The recipe of a case: the files' tables for its task, size of data, model and method, on its device.
 
-Below it stands what a recipe is (`bench/recipe.py`); above methods, for a row has no more tokens than the case's
-model and method have positions for.
+What a recipe is stands in `bench/recipe.py`. This knows models and methods, for no row has more tokens than they have
+positions for.
 """
 
 from dataclasses import replace
@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.case import Case
 from bench.devices import computes_bfloat16
-from bench.methods import METHODS, Method
-from bench.models import MODELS, ModelEntry
+from bench.methods import METHODS
+from bench.models import MODELS
 from bench.places import RECIPES
 from bench.recipe import NATIVE, PORTABLE, Recipe, checked, read_defaults, read_task_file, variants_of
 
@@ -40,7 +40,7 @@ def settled(precision: str, device: str, bfloat16: bool) -> str:
 def recipe_for(
     case: Case, data: str = "sample", folder: Path = RECIPES, bfloat16: bool | None = None, **overrides: Any
 ) -> Recipe:
-    """The case's recipe on this size of data; overrides are the command line's. Rows end where positions do.
+    """The case's recipe on this size of data; overrides are the command line's; rows end where positions do.
 
     bfloat16: whether the case's device has units for it; None: as this machine's has. Raises BadFile for a wrong
     field in a file, UnknownName for a model or method that is not there.
@@ -69,9 +69,3 @@ def recipe_for(
         precision=settled(recipe.precision, case.device, native),
         max_length=min(recipe.max_length, longest),
     )
-
-
-def where_rows_end(model: ModelEntry, method: Method, recipe: Recipe) -> list[str]:
-    """A reason for the rows' length, if they are as long as positions allow."""
-    longest = method.longest_row(model, recipe)
-    return [f"rows end at {method.longest_row_words(model, recipe)}"] if recipe.max_length == longest else []

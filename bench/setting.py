@@ -13,7 +13,7 @@ from bench.batches import Batching
 from bench.build import attach, prepare_base
 from bench.cards import CardKind
 from bench.case import Case, parse_case
-from bench.case_recipe import recipe_for, where_rows_end
+from bench.case_recipe import recipe_for
 from bench.devices import DEVICES
 from bench.emulation import emulate
 from bench.evaluate import outcomes
@@ -93,7 +93,7 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
         "truncated_share": prepared.truncated_share,
     }
     reasons = [f"weights: {weights.reason}", f"data: {rows.reason}", *odd, *prepared.reasons]
-    reasons += where_rows_end(entry, method, recipe)
+    reasons += method.where_rows_end(entry, recipe)
     reasons += thrift_reasons(recipe, device)
     emulation = {}
     if payload.get("emulate"):

@@ -91,12 +91,18 @@ class Method:
         return (positions(model) - self.virtual_tokens(recipe)) // MULTIPLE * MULTIPLE
 
     def longest_row_words(self, model: ModelEntry, recipe: Recipe) -> str:
+        """longest_row, and what it is the most of."""
         before = self.virtual_tokens(recipe)
         beside = f" beside {before} virtual tokens" if before else ""
         return (
             f"{self.longest_row(model, recipe)} tokens, the most in multiples of {MULTIPLE} that {model.name} has "
             f"positions for{beside}"
         )
+
+    def where_rows_end(self, model: ModelEntry, recipe: Recipe) -> list[str]:
+        """A reason for the rows' length, if they are as long as positions allow."""
+        full = recipe.max_length == self.longest_row(model, recipe)
+        return [f"rows end at {self.longest_row_words(model, recipe)}"] if full else []
 
     def check(self, model: ModelEntry, recipe: Recipe) -> None:
         """Raises Unsupported, with the reason, for a model or a recipe that the method cannot work with."""
@@ -115,8 +121,8 @@ class Method:
             )
         if self.longest_row(model, recipe) < 1:
             raise Unsupported(
-                f"{self.name}'s {recipe.virtual_tokens} virtual tokens leave no room for text: {model.name} has "
-                f"{positions(model)} positions"
+                f"{self.name}'s {self.virtual_tokens(recipe)} virtual tokens leave less than {MULTIPLE} of "
+                f"{model.name}'s {positions(model)} positions to the text"
             )
         if recipe.gradient_checkpointing and not self.checkpoints:
             raise Unsupported(

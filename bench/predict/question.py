@@ -47,7 +47,8 @@ def ask(model: str, method: str, **changes: Any) -> Question:
     """The question about a model and a method by name, with the task's recipe on full data and these changes.
 
     Its length, where none is given, is no more than the model has positions for.
-    Raises UnknownName, Unsupported for a pair that cannot work, BadQuestion for a number below 1 or beyond the model.
+    Raises UnknownName, Unsupported for what cannot work together, BadQuestion for a number that is below 1, beyond the
+    model or not in its config.
     """
     entry, chosen = MODELS[model], METHODS[method]
     given = {name: value for name, value in changes.items() if value is not None}

@@ -8,9 +8,10 @@ from bench.predict.closed_form import NoClosedForm, closed_form
 from bench.predict.fit import fit, needed
 from bench.predict.question import Question
 from bench.predict.terms import Peaks
+from bench.recipe import MULTIPLE
 
 FIELDS = {"length": "max_length", "batch": "batch_size"}
-STEPS = {"length": 8, "batch": 1}  # batches are padded to a multiple of 8
+STEPS = {"length": MULTIPLE, "batch": 1}
 MOST_BATCH = 1 << 16
 ENDS = {"length": "the model has no positions for more", "batch": "no larger one was tried"}
 NEAR = 16  # the second try is a 16th away from the first; a closed form and a trace differ by less

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.case_recipe import where_rows_end
 from bench.predict.closed_form import NoClosedForm, closed_form
 from bench.predict.question import Question
 from bench.predict.report import Prediction
@@ -16,7 +15,7 @@ UNSEEN = "what a kernel allocates and frees inside itself is in no term, nor is 
 
 def reasons_of(question: Question) -> list[str]:
     """What every prediction leaves out, and where its rows end."""
-    return [UNSEEN, *where_rows_end(question.entry, question.method, question.recipe)]
+    return [UNSEEN, *question.method.where_rows_end(question.entry, question.recipe)]
 
 
 def predict(question: Question, traced: bool = True, peaks: Peaks | None = None) -> Prediction:
