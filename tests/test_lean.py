@@ -313,15 +313,15 @@ def test_lean_step_can_be_followed_without_data(sample):
 
 @pytest.fixture(scope="module")
 def worst():
-    """Source 003's worst case on a tiny model: rows of 1,024 bytes, all full."""
+    """Source 003's worst case on a tiny model: rows of 512 bytes, all full."""
     case = Case("alpaca_worst", "tiny_llama", "qlora_lean", "cpu")
-    recipe = recipe_for(case, max_length=1024, max_steps=3, gradient_accumulation_steps=1, evaluation_examples=2)
+    recipe = recipe_for(case, max_steps=3, gradient_accumulation_steps=1, evaluation_examples=2)
     return run_case({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent)
 
 
 def test_worst_case_has_one_shape(worst):
-    assert worst["exact"]["step_shape"] == [2, 1024]
-    assert worst["noisy"]["tokens"] > 0.5 * 3 * 2 * 1024  # examples are not cut in two to fill a row
+    assert worst["exact"]["step_shape"] == [2, 512]
+    assert worst["noisy"]["tokens"] > 0.5 * 3 * 2 * 512  # examples are not cut in two to fill a row
 
 
 def test_record_of_a_lean_case_holds_what_it_promises(worst):
