@@ -9,7 +9,7 @@ from bench.methods import METHODS, Unsupported
 from bench.models import MODELS
 from bench.predict import terms
 from bench.predict.closed_form import WITHOUT, NoClosedForm, closed_form, weights
-from bench.predict.question import BadQuestion, ask, check_config
+from bench.predict.question import BadQuestion, ask
 from bench.predict.trace import trace
 
 AGREEMENT = 0.10  # a layer's working set is a sum of its largest tensors, and small ones are left out
@@ -83,13 +83,13 @@ def test_larger_batches_need_more(qlora_8b):
     assert peaks == sorted(set(peaks))
 
 
-def test_a_config_without_a_number_is_one_sentence():
+@pytest.mark.parametrize("number", ["intermediate_size", "max_position_embeddings"])
+def test_a_config_without_a_number_is_one_sentence(number, monkeypatch):
     entry = MODELS["tiny_llama"]
-    config = {name: value for name, value in entry.config.items() if name != "intermediate_size"}
-    with pytest.raises(
-        BadQuestion, match="the config of tiny_llama lacks intermediate_size; add it to the model's entry"
-    ):
-        check_config(replace(entry, config=config))
+    config = {name: value for name, value in entry.config.items() if name != number}
+    monkeypatch.setitem(MODELS._entries, "tiny_llama", replace(entry, config=config))
+    with pytest.raises(BadQuestion, match=f"the config of tiny_llama lacks {number}; add it to the model's entry"):
+        ask("tiny_llama", "lora", max_length=64)
 
 
 def test_a_pair_that_cannot_work_says_why():

@@ -6,14 +6,12 @@ import sys
 from dataclasses import replace
 
 from bench.case import Case, parse_case
-from bench.case_recipe import recipe_for
 from bench.commands import Commands, Mistake, add_mirror, mirror_of
 from bench.devices import DEVICES
-from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict import alarm, measured, published, ways
 from bench.predict.budget import read_budget
-from bench.predict.question import Question, ask, check_config
+from bench.predict.question import Question, ask, of_case
 from bench.predict.report import Prediction, as_text
 from bench.predict.search import ENDS, FIELDS, STEPS, largest_that_fits, size_of
 from bench.predict.terms import Peaks
@@ -131,13 +129,10 @@ def question_of_case(case: Case, data: str) -> Question:
     """The case's model, method and recipe, if they can be together on a card; how many labels, the data will say."""
     if DEVICES[case.device].torch_name == "cpu":
         raise Mistake(f"{case.id} needs no card; ask for {replace(case, device='cuda').id}")
-    task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
+    task, entry = TASKS[case.task], MODELS[case.model]
     if not task.suits(entry):
         raise Mistake(f"{task.name} is a task for {task.kind} models, and {entry.name} is not one")
-    check_config(entry)
-    recipe = recipe_for(case, data)
-    method.check(entry, recipe)
-    return Question(entry, method, recipe, labels=0)
+    return of_case(case, data)
 
 
 def question_of(arguments: argparse.Namespace) -> Question:

@@ -50,17 +50,28 @@ def ask(model: str, method: str, **changes: Any) -> Question:
     Raises UnknownName, Unsupported for what cannot work together, BadQuestion for a number that is below 1, beyond the
     model or not in its config.
     """
-    entry, chosen = MODELS[model], METHODS[method]
+    entry = MODELS[model]
     given = {name: value for name, value in changes.items() if value is not None}
     for name, says in LEAST.items():
         if given.get(name, 1) < 1:
             raise BadQuestion(f"{says} {given[name]} must be at least 1")
+    question = of_case(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
+    if question.recipe.max_length < given.get("max_length", 1):
+        longest = question.method.longest_row_words(entry, question.recipe)
+        raise BadQuestion(f"length {given['max_length']} is more than {longest}")
+    return question
+
+
+def of_case(case: Case, data: str, **changes: Any) -> Question:
+    """The question about a case's model and method, with its recipe on this size of data and these changes.
+
+    Raises UnknownName, Unsupported for what cannot work together, BadQuestion for a number that the config lacks.
+    """
+    entry, method = MODELS[case.model], METHODS[case.method]
     check_config(entry)
-    recipe = recipe_for(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
-    chosen.check(entry, recipe)
-    if recipe.max_length < given.get("max_length", 1):
-        raise BadQuestion(f"length {given['max_length']} is more than {chosen.longest_row_words(entry, recipe)}")
-    return Question(entry, chosen, recipe, TAGS if entry.kind == ENCODER else 0)
+    recipe = recipe_for(case, data, **changes)
+    method.check(entry, recipe)
+    return Question(entry, method, recipe, TAGS if entry.kind == ENCODER else 0)
 
 
 def check_config(entry: ModelEntry) -> None:
