@@ -33,13 +33,24 @@ from bench.commands import (
     thresholds,
 )
 from bench.record import BadRecord
-from bench.registry import UnknownName
+from bench.registry import UnknownName, import_entries, names_in
 
+PROGRAM = "python -m bench"
 COMMANDS = (listing, fetching, table, thresholds, engines, predicting, claims, census, probes, refusals, score)
 
 
+def entries_parser() -> argparse.ArgumentParser:
+    """Of what stands beside any command."""
+    own = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    own.add_argument("--entries", type=names_in, default=os.environ.get("LORABENCH_ENTRIES", ""), metavar="A,B",
+                     help="your modules that register models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
+    return own
+
+
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(prog="python -m bench", description="what is no test; tests are `pytest suites`")
+    root = argparse.ArgumentParser(
+        prog=PROGRAM, description="what is no test; tests are `pytest suites`", parents=[entries_parser()]
+    )
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
@@ -47,8 +58,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(words)
+    given, rest = entries_parser().parse_known_args(words)
     try:
+        import_entries(given.entries)
+        arguments = parser().parse_args(rest, given)
         code = arguments.work(arguments)
         sys.stdout.flush()
         return code

@@ -34,11 +34,14 @@ class Timing:
         return statistics.median(self.seconds_per_step)
 
 
-def compare(case: Case, mirror: Path | None, data: str) -> list[Timing]:
-    """Time STEPS steps by each engine, TURNS times. Raises RuntimeError if a run does not end well."""
+def compare(case: Case, mirror: Path | None, data: str, entries: tuple[str, ...] = ()) -> list[Timing]:
+    """Time STEPS steps by each engine, TURNS times. Raises RuntimeError if a run does not end well.
+
+    entries: modules that register a person's own, for the worker.
+    """
     seconds: dict[str, list[float]] = {engine: [] for engine in CHOICES["engine"]}
     losses: dict[str, float] = {}
-    with Executor(("torch", "transformers", "peft", "bench.run"), TIMEOUT_SECONDS) as executor:
+    with Executor(("torch", "transformers", "peft", "bench.run", *entries), TIMEOUT_SECONDS) as executor:
         for engine, job in jobs(case, mirror, data):
             executor.submit(job)
             outcome = executor.outcome(job.key)

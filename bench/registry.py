@@ -5,6 +5,7 @@ there is no second list to extend.
 """
 
 import difflib
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +30,23 @@ def unknown(kind: str, name: str, names: list[str]) -> UnknownName:
     near = nearest(name, names)
     hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}"
     return UnknownName(f"no {kind} named {name!r}; {hint}")
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names of a list as a person writes it: a,b."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def import_entries(modules: tuple[str, ...]) -> None:
+    """Have a person's own modules register their entries. Raises ValueError in one sentence for one that cannot.
+
+    They may import torch and its like inside functions alone: pytest's side stays without them.
+    """
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # whatever a person's module raises
+            raise ValueError(f"--entries {module}: {type(error).__name__}: {error}") from None
 
 
 class Registry(Generic[Entry]):

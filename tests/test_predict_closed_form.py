@@ -6,10 +6,9 @@ import pytest
 
 from bench.measure.parameters import formula
 from bench.methods import METHODS, Unsupported
-from bench.models import MODELS
 from bench.predict import terms
 from bench.predict.closed_form import WITHOUT, NoClosedForm, closed_form, weights
-from bench.predict.question import BadQuestion, ask
+from bench.predict.question import ask
 from bench.predict.trace import trace
 
 AGREEMENT = 0.10  # a layer's working set is a sum of its largest tensors, and small ones are left out
@@ -81,15 +80,6 @@ def test_every_method_has_one_or_says_why_not(method):
 def test_larger_batches_need_more(qlora_8b):
     peaks = [closed_form(qlora_8b.at(batch_size=size)).peak_bytes for size in (1, 2, 4)]
     assert peaks == sorted(set(peaks))
-
-
-@pytest.mark.parametrize("number", ["intermediate_size", "max_position_embeddings"])
-def test_a_config_without_a_number_is_one_sentence(number, monkeypatch):
-    entry = MODELS["tiny_llama"]
-    config = {name: value for name, value in entry.config.items() if name != number}
-    monkeypatch.setitem(MODELS._entries, "tiny_llama", replace(entry, config=config))
-    with pytest.raises(BadQuestion, match=f"the config of tiny_llama lacks {number}; add it to the model's entry"):
-        ask("tiny_llama", "lora", max_length=64)
 
 
 def test_a_pair_that_cannot_work_says_why():

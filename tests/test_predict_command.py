@@ -3,12 +3,14 @@
 import json
 import math
 import re
+import sys
 
 import pytest
 
 from bench.__main__ import main
 from bench.cards import CARDS, GIB, MIB
 from bench.methods import METHODS
+from bench.models import MODELS
 from bench.predict import ways
 from bench.predict.budget import BadBudget, read_budget
 from bench.predict.closed_form import closed_form
@@ -253,6 +255,49 @@ def test_a_mistake_is_one_sentence(capsys, words, sentence):
 ])  # fmt: skip
 def test_what_does_not_go_together_is_one_sentence(capsys, words, sentence):
     assert told(capsys, "predict", *words) == (2, "", f"bench: {sentence}\n")
+
+
+OWN = """
+from dataclasses import replace
+from bench.models import MODELS, add
+add(replace(MODELS["tiny_llama"], name="own_llama", {change}))
+"""
+
+
+@pytest.fixture
+def write_own(tmp_path, monkeypatch):
+    """Write a person's module `own_models`, whose model is tiny_llama with a change; it is unknown again afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    yield lambda change: (tmp_path / "own_models.py").write_text(OWN.format(change=change), encoding="utf-8")
+    sys.modules.pop("own_models", None)
+    if "own_llama" in MODELS:
+        MODELS.remove("own_llama")
+
+
+@pytest.mark.parametrize("by_option", [True, False])
+def test_a_persons_own_model_is_predicted(capsys, monkeypatch, write_own, by_option):
+    write_own("config=MODELS['tiny_llama'].config | {'num_hidden_layers': 3}")
+    if not by_option:
+        monkeypatch.setenv("LORABENCH_ENTRIES", "own_models")
+    words = ("predict", "--model", "own_llama", "--method", "lora", "--quick", "--json")
+    code, out, err = told(capsys, *words, *(("--entries", "own_models") if by_option else ()))
+    assert (code, err) == (0, "")
+    peaks = {name: closed_form(ask(name, "lora")).peak_bytes for name in ("tiny_llama", "own_llama")}
+    assert peaks["own_llama"] > peaks["tiny_llama"]
+    assert json.loads(out)["peak_bytes"] == peaks["own_llama"]
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    ("config={**MODELS['tiny_gpt2'].config}", "BadEntry: the config of own_llama lacks hidden_size, num_hidden_layers,"),
+    ("family_name='mistral'", "UnknownName: no family named 'mistral'; did you mean bert, roberta, gpt2, llama?"),
+    ("famly=''", "TypeError: "),
+])  # fmt: skip
+def test_a_model_that_cannot_be_is_one_sentence(capsys, write_own, change, sentence):
+    write_own(change)
+    code, out, err = told(capsys, *QUICK, "--entries", "own_models")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"bench: --entries own_models: {sentence}")
+    assert err.count("\n") == 1
 
 
 def test_nothing_asked_is_one_sentence(capsys):

@@ -1,6 +1,7 @@
 """Formulas from an architecture's numbers give what transformers builds and what peft adapts."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,8 +16,9 @@ from bench.case import Case
 from bench.case_recipe import recipe_for
 from bench.measure.parameters import formula
 from bench.methods import METHODS
-from bench.models import DECODER, MODELS
+from bench.models import DECODER, MODELS, BadEntry
 from bench.models.shapes import head_parameters, linear_layers, stack_parameters, targeted, total_parameters
+from bench.registry import UnknownName
 from bench.sources import Weights
 
 ENTRIES = MODELS.names()
@@ -30,6 +32,21 @@ TARGETS = [
     for choose in CHOICES
     if choose(MODELS[name])
 ]
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [(name, number) for name in TINY for number in MODELS[name].family.numbers]
+)
+def test_an_entry_that_lacks_a_number_is_refused(name, number):
+    entry = MODELS[name]
+    config = {key: value for key, value in entry.config.items() if key != number}
+    with pytest.raises(BadEntry, match=f"^the config of {name} lacks {number}; add it to the model's entry$"):
+        replace(entry, config=config)
+
+
+def test_an_entry_of_a_family_that_is_not_there_is_refused():
+    with pytest.raises(UnknownName, match=r"no family named 'mistral'; .* bert, roberta, gpt2, llama"):
+        replace(MODELS["tiny_llama"], family_name="mistral")
 
 
 @pytest.fixture(scope="module")

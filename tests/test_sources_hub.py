@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +36,22 @@ TOY_FILES = {
     "onnx/model.safetensors": b"another",
 }
 HUB_FILES = {"models/owner/toy": TOY_FILES, "models/owner/pickled": {"config.json": b"{}", "pytorch_model.bin": b""}}
-TOY = ModelEntry("toy", "", "bert", {"hidden_size": 4}, hub_id="owner/toy")
+TOY = replace(
+    MODELS["tiny_bert"], name="toy", hub_id="owner/toy", config=MODELS["tiny_bert"].config | {"hidden_size": 4}
+)
 
 SEARCH = """
 import json, sys, time
-from dataclasses import asdict
-from bench.models import ModelEntry
+from dataclasses import asdict, replace
+from bench.models import MODELS
 from bench.sources import find_weights, hub, hub_answers
 
+TOY = replace(MODELS["tiny_bert"], config={**MODELS["tiny_bert"].config, "hidden_size": 4})
 hub.REQUEST_SECONDS = 1.0
 started = time.monotonic()
 found = {"answer": asdict(hub_answers()), "seconds": time.monotonic() - started}
 for name in sys.argv[1:]:
-    entry = ModelEntry(name, "", "bert", {"hidden_size": 4}, hub_id="owner/" + name)
+    entry = replace(TOY, name=name, hub_id="owner/" + name)
     found[name] = asdict(find_weights(entry, None))
 print(json.dumps(found, default=str))
 """
@@ -221,7 +225,7 @@ def test_the_identity_needs_no_cache(mirror: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_folder_of_another_shape_is_used_and_says_so(mirror: Path) -> None:
-    entry = ModelEntry("toy", "", "bert", {"hidden_size": 768}, hub_id="owner/toy")
+    entry = replace(TOY, config=TOY.config | {"hidden_size": 768})
     assert find_weights(entry, mirror).reason == "from the mirror, whose hidden_size is 4 where the entry says 768"
 
 

@@ -31,7 +31,7 @@ def print_scorecard(arguments: argparse.Namespace) -> int:
     """Every claim is judged, for they are corrected together; the options choose what is shown."""
     claims = read_claims()
     runs: list[Path] = [folder_of(run) for run in arguments.runs] or committed_runs()
-    evidence, complaints = gather(claims, runs)
+    evidence, complaints = gather(claims, runs, arguments.entries)
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     verdicts = {

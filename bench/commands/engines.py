@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
 
 
 def compare_engines(arguments: argparse.Namespace) -> int:
-    timings = compare(parse_case(arguments.case), mirror_of(arguments), "sample")
+    timings = compare(parse_case(arguments.case), mirror_of(arguments), "sample", arguments.entries)
     for timing in timings:
         turns = ", ".join(f"{seconds:.4f}" for seconds in timing.seconds_per_step)
         print(f"{timing.engine:8} {timing.median:.4f} s/step (turns {turns}), last loss {timing.last_loss:.4f}")

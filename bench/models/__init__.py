@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.registry import Registry
+from bench.registry import Registry, unknown
 
 ENCODER = "encoder"
 DECODER = "decoder"
@@ -27,9 +27,13 @@ class Wheel:
     licence: str = ""
 
 
+class BadEntry(ValueError):
+    """A model's entry that does not say enough; the message says what it lacks."""
+
+
 @dataclass(frozen=True)
 class Family:
-    """What is common to an architecture: module names as transformers has them."""
+    """What is common to an architecture: names of modules and numbers as transformers has them."""
 
     kind: str  # ENCODER or DECODER
     model_type: str  # of transformers' AutoConfig
@@ -37,7 +41,11 @@ class Family:
     all_linear: tuple[str, ...]
     keys_values_feedforward: tuple[str, ...]  # what IA3 rescales
     feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
+    numbers: tuple[str, ...]  # what of a config tells the shapes of all its tensors, and its rows' length
 
+
+NUMBERS = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+           "max_position_embeddings")  # fmt: skip
 
 FAMILIES = {
     "bert": Family(
@@ -47,6 +55,7 @@ FAMILIES = {
         all_linear=("query", "key", "value", "dense"),
         keys_values_feedforward=("key", "value", "output.dense"),
         feedforward=("output.dense",),
+        numbers=NUMBERS,
     ),
     "roberta": Family(
         kind=ENCODER,
@@ -56,6 +65,7 @@ FAMILIES = {
         all_linear=("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"),
         keys_values_feedforward=("key", "value", "output.dense"),
         feedforward=("output.dense",),
+        numbers=NUMBERS,
     ),
     "gpt2": Family(
         kind=DECODER,
@@ -65,6 +75,7 @@ FAMILIES = {
         all_linear=("c_attn", "c_proj", "c_fc"),
         keys_values_feedforward=("c_attn", "mlp.c_proj"),
         feedforward=("mlp.c_proj",),
+        numbers=("vocab_size", "n_embd", "n_layer", "n_head", "n_positions"),
     ),
     "llama": Family(
         kind=DECODER,
@@ -73,13 +84,17 @@ FAMILIES = {
         all_linear=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         keys_values_feedforward=("k_proj", "v_proj", "down_proj"),
         feedforward=("down_proj",),
+        numbers=(*NUMBERS, "num_key_value_heads"),
     ),
 }
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model. config: its architecture's numbers; source_cases: task -> methods a source ran it with."""
+    """One model. config: its architecture's numbers; source_cases: task -> methods a source ran it with.
+
+    Raises UnknownName for a family that is not there, BadEntry for a number of its family that config lacks.
+    """
 
     name: str
     says: str
@@ -90,6 +105,12 @@ class ModelEntry:
     wheel: Wheel | None = None
     tokenizer_stand_in: str = ""  # whose tokenizer serves when the model's own cannot be had; "": bytes
     source_cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.family_name not in FAMILIES:
+            raise unknown("family", self.family_name, list(FAMILIES))
+        if lacking := [number for number in self.family.numbers if number not in self.config]:
+            raise BadEntry(f"the config of {self.name} lacks {', '.join(lacking)}; add it to the model's entry")
 
     @property
     def family(self) -> Family:

@@ -1,6 +1,5 @@
 """The command line: which cases, where weights and data come from, how they are run."""
 
-import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from bench.matrix import Selection
 from bench.places import RUNS
 from bench.probes import PROBES
 from bench.recipe import CHOICES
-from bench.registry import UnknownName
+from bench.registry import UnknownName, import_entries, names_in
 
 LISTS = {
     "tasks": "tasks to run, as pos,support",
@@ -76,11 +75,11 @@ class Options:
 
 def read_options(config: pytest.Config) -> Options:
     """Raises pytest.UsageError with one sentence for what is wrong."""
-    entries = names(config.getoption("entries"))
-    import_entries(entries)
+    entries = names_in(config.getoption("entries"))
     try:
+        import_entries(entries)
         selection = Selection(
-            **{name: names(config.getoption(name)) for name in LISTS if name != "seeds"},
+            **{name: names_in(config.getoption(name)) for name in LISTS if name != "seeds"},
             seeds=seeds(config.getoption("seeds")),
         )
         probes = probe_families(config.getoption("probes"))
@@ -105,7 +104,7 @@ def read_options(config: pytest.Config) -> Options:
         engine=config.getoption("engine"),
         synthetic=config.getoption("synthetic"),
         probes=probes,
-        lm_eval=names(config.getoption("lm_eval")),
+        lm_eval=names_in(config.getoption("lm_eval")),
         resume=resume,
         replay=replay,
         case_timeout=timeout,
@@ -132,30 +131,14 @@ def emulated(text: str) -> CardKind | None:
     return card
 
 
-def names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def probe_families(text: str) -> tuple[str, ...]:
     """The named families, all of them for "all", their items checked. Raises UnknownName or BadFile."""
-    wanted = [family for name in names(text) for family in (PROBES.names() if name == "all" else [name])]
+    wanted = [family for name in names_in(text) for family in (PROBES.names() if name == "all" else [name])]
     return tuple(name for name in dict.fromkeys(wanted) if PROBES[name].items)
 
 
-def import_entries(modules: tuple[str, ...]) -> None:
-    """Have a person's own modules register their entries, here as in every worker.
-
-    They may import torch and its like inside functions alone: this process stays without them.
-    """
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # whatever a person's module raises
-            raise pytest.UsageError(f"--entries {module}: {type(error).__name__}: {error}") from None
-
-
 def seeds(text: str) -> tuple[int, ...]:
-    parts = names(text) or ("0",)
+    parts = names_in(text) or ("0",)
     if wrong := [part for part in parts if not part.isdecimal()]:
         raise ValueError(f"--seeds {wrong[0]!r} is no seed; give whole numbers from 0, as --seeds 0,1,2")
     return tuple(dict.fromkeys(int(part) for part in parts))

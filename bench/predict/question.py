@@ -47,8 +47,7 @@ def ask(model: str, method: str, **changes: Any) -> Question:
     """The question about a model and a method by name, with the task's recipe on full data and these changes.
 
     Its length, where none is given, is no more than the model has positions for.
-    Raises UnknownName, Unsupported for what cannot work together, BadQuestion for a number that is below 1, beyond the
-    model or not in its config.
+    Raises UnknownName, Unsupported for what cannot work together, BadQuestion for a number below 1 or beyond the model.
     """
     entry = MODELS[model]
     given = {name: value for name, value in changes.items() if value is not None}
@@ -65,26 +64,9 @@ def ask(model: str, method: str, **changes: Any) -> Question:
 def of_case(case: Case, data: str, **changes: Any) -> Question:
     """The question about a case's model and method, with its recipe on this size of data and these changes.
 
-    Raises UnknownName, Unsupported for what cannot work together, BadQuestion for a number that the config lacks.
+    Raises UnknownName, Unsupported for what cannot work together.
     """
     entry, method = MODELS[case.model], METHODS[case.method]
-    check_config(entry)
     recipe = recipe_for(case, data, **changes)
     method.check(entry, recipe)
     return Question(entry, method, recipe, TAGS if entry.kind == ENCODER else 0)
-
-
-def check_config(entry: ModelEntry) -> None:
-    """Raises BadQuestion if the model's config lacks a number that a prediction needs."""
-    needed = NEEDED.get(entry.family_name, NEEDED_OF_ENCODERS)
-    if missing := [name for name in needed if name not in entry.config]:
-        raise BadQuestion(f"the config of {entry.name} lacks {', '.join(missing)}; add it to the model's entry")
-
-
-NEEDED = {
-    "llama": ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-              "intermediate_size", "max_position_embeddings"),
-    "gpt2": ("vocab_size", "n_embd", "n_layer", "n_head", "n_positions"),
-}  # fmt: skip
-NEEDED_OF_ENCODERS = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-                      "max_position_embeddings")  # fmt: skip
