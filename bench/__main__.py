@@ -1,4 +1,4 @@
-"""`python -m bench COMMAND`: what is no test.
+"""`python -m bench COMMAND`: what is no test; --entries A,B anywhere: with a person's own models, methods and tasks.
 
 python -m bench list [models|methods|tasks]   what there is
 python -m bench fetch [MODEL ...]             fetch weights before they are needed
@@ -35,33 +35,29 @@ from bench.commands import (
 from bench.record import BadRecord
 from bench.registry import UnknownName, import_entries, names_in
 
-PROGRAM = "python -m bench"
 COMMANDS = (listing, fetching, table, thresholds, engines, predicting, claims, census, probes, refusals, score)
 
 
-def entries_parser() -> argparse.ArgumentParser:
-    """Of what stands beside any command."""
-    own = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
-    own.add_argument("--entries", type=names_in, default=os.environ.get("LORABENCH_ENTRIES", ""), metavar="A,B",
-                     help="your modules that register models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
-    return own
-
-
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(
-        prog=PROGRAM, description="what is no test; tests are `pytest suites`", parents=[entries_parser()]
-    )
+    root = argparse.ArgumentParser(prog="python -m bench", description="what is no test; tests are `pytest suites`")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
+    add_entries(root, os.environ.get("LORABENCH_ENTRIES", ""))
+    for behind in commands.choices.values():
+        add_entries(behind, argparse.SUPPRESS)
     return root
 
 
+def add_entries(where: argparse.ArgumentParser, default: str) -> None:
+    where.add_argument("--entries", type=names_in, default=default, metavar="A,B",
+                       help="your modules that register models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
+
+
 def main(words: Sequence[str] | None = None) -> int:
-    given, rest = entries_parser().parse_known_args(words)
+    arguments = parser().parse_args(words)
     try:
-        import_entries(given.entries)
-        arguments = parser().parse_args(rest, given)
+        import_entries(arguments.entries)
         code = arguments.work(arguments)
         sys.stdout.flush()
         return code

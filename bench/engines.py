@@ -34,7 +34,7 @@ class Timing:
         return statistics.median(self.seconds_per_step)
 
 
-def compare(case: Case, mirror: Path | None, data: str, entries: tuple[str, ...] = ()) -> list[Timing]:
+def compare(case: Case, mirror: Path | None, data: str, entries: tuple[str, ...]) -> list[Timing]:
     """Time STEPS steps by each engine, TURNS times. Raises RuntimeError if a run does not end well.
 
     entries: modules that register a person's own, for the worker.

@@ -10,7 +10,7 @@ from bench.batches import Batch
 from bench.chunks import chunked_token_losses
 from bench.lean import bare_head
 from bench.losses import token_losses
-from bench.models import DECODER, ModelEntry
+from bench.models import DECODER
 from bench.precision import autocast
 from bench.tasks import Example
 from bench.train import Trainee
@@ -53,27 +53,29 @@ def batch_outcomes(trainee: Trainee, batch: Batch) -> tuple[Tensor, Tensor, Tens
 
 
 @torch.no_grad()
-def generate(trainee: Trainee, tokenizer: Any, examples: Sequence[Example], entry: ModelEntry) -> list[str]:
+def generate(trainee: Trainee, tokenizer: Any, examples: Sequence[Example], kind: str) -> list[str]:
     """Greedy answers to the examples' prompts; [] for an encoder.
 
-    At most NEW_TOKENS each, and no more than the model, which this entry describes, has positions for.
+    At most NEW_TOKENS each, and no more than the model has positions for.
     """
-    if entry.kind != DECODER or not examples:
+    if kind != DECODER or not examples:
         return []
     trainee.model.eval()
     prompts = [example.input_ids[: first_scored(example)] for example in examples]
-    room = trainee.method.text_positions(entry, trainee.recipe) + 1  # an answer's last token is never read
-    # peft 0.21 drops position ids beside virtual tokens, and padding then moves a prompt: one at a time there
-    together = trainee.method.packs and max(map(len, prompts)) + NEW_TOKENS <= room
+    positions = trainee.model.config.max_position_embeddings - trainee.method.virtual_tokens(trainee.recipe)
+    max_length = positions + 1  # of prompt and answer: the last token is never read
+    # One at a time where an answer may be shorter than the others, and beside virtual tokens: peft 0.21 drops position
+    # ids there, and padding then moves a prompt.
+    together = trainee.method.packs and max(map(len, prompts)) + NEW_TOKENS <= max_length
     size = len(prompts) if together else 1
     groups = [prompts[start : start + size] for start in range(0, len(prompts), size)]
-    return [answer for group in groups for answer in answers(trainee, tokenizer, group, room)]
+    return [answer for group in groups for answer in answers(trainee, tokenizer, group, max_length)]
 
 
-def answers(trainee: Trainee, tokenizer: Any, prompts: Sequence[list[int]], room: int) -> list[str]:
-    """The continuation of each prompt, all in one batch; room: tokens of a prompt and its answer at most."""
+def answers(trainee: Trainee, tokenizer: Any, prompts: Sequence[list[int]], max_length: int) -> list[str]:
+    """The continuation of each prompt, all in one batch; max_length: tokens of a prompt and its answer."""
     end = tokenizer.eos_token_id % trainee.batching.vocabulary
-    said = continuations(trainee, prompts, min(NEW_TOKENS, room - max(map(len, prompts))), end)
+    said = continuations(trainee, prompts, min(NEW_TOKENS, max_length - max(map(len, prompts))), end)
     return [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in said]
 
 

@@ -152,7 +152,7 @@ def train_and_score(
     final = scores[0]
     asked = setting.prepared.held_out[: setting.recipe.generated_examples]
     with setting.phases("generate"):
-        said = generate(trainee, setting.tokenizer, asked, setting.entry)
+        said = generate(trainee, setting.tokenizer, asked, setting.entry.kind)
     tables = dict(final.tables)
     if said:
         tables["generated"] = [

@@ -16,6 +16,7 @@ from bench.executor import Executor, Job
 from bench.predict.alarm import WATCHED, Watched, judge
 from bench.predict.measured import AGREES, compared, not_traced, payload_of
 from bench.record import OK, Record
+from bench.registry import names_in
 
 PRELOAD = ("torch", "transformers", "peft", "bench.predict.trace")
 SECONDS = 600.0
@@ -46,9 +47,9 @@ def on_card(case: Case) -> bool:
 
 
 @pytest.fixture(scope="module")
-def tracer() -> Iterator[Executor]:
+def tracer(pytestconfig: pytest.Config) -> Iterator[Executor]:
     """A worker for traces of records, also of those that --replay judges."""
-    with Executor(PRELOAD, SECONDS) as executor:
+    with Executor((*PRELOAD, *names_in(pytestconfig.getoption("--entries"))), SECONDS) as executor:
         yield executor
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from bench import commands
 from bench.__main__ import main
 from bench.cards import CARDS, GIB, MIB
 from bench.methods import METHODS
@@ -285,6 +286,19 @@ def test_a_persons_own_model_is_predicted(capsys, monkeypatch, write_own, by_opt
     peaks = {name: closed_form(ask(name, "lora")).peak_bytes for name in ("tiny_llama", "own_llama")}
     assert peaks["own_llama"] > peaks["tiny_llama"]
     assert json.loads(out)["peak_bytes"] == peaks["own_llama"]
+
+
+@pytest.mark.parametrize("words", [("engines", "CASE"), ("claims",)])
+def test_workers_are_told_of_a_persons_own(monkeypatch, write_own, words):
+    """What hands them to the executor is called with their modules."""
+    write_own("")
+    seen = []
+    monkeypatch.setattr(commands.engines, "parse_case", lambda text: text)
+    monkeypatch.setattr(commands.engines, "compare", lambda *given: seen.append(given[-1]) or sys.exit())
+    monkeypatch.setattr(commands.claims, "gather", lambda *given: seen.append(given[-1]) or sys.exit())
+    with pytest.raises(SystemExit):
+        main([*words, "--entries", "own_models"])
+    assert seen == [("own_models",)]
 
 
 @pytest.mark.parametrize(("change", "sentence"), [

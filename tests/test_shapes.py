@@ -44,6 +44,26 @@ def test_an_entry_that_lacks_a_number_is_refused(name, number):
         replace(entry, config=config)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "sentence"),
+    [
+        ("tiny_llama", {"head_dim": 32}, "head_dim = 32; llama's formulas here are for 16"),
+        ("tiny_llama", {"attention_bias": True}, "attention_bias = True; llama's formulas here are for False"),
+        ("tiny_llama", {"mlp_bias": True}, "mlp_bias = True; llama's formulas here are for False"),
+        ("tiny_gpt2", {"n_inner": 100}, "n_inner = 100; gpt2's formulas here are for 256"),
+    ],
+)
+def test_an_entry_that_no_formula_is_for_is_refused(name, changes, sentence):
+    with pytest.raises(BadEntry, match=f"^the config of {name} has {sentence}$"):
+        replace(MODELS[name], config={**MODELS[name].config, **changes})
+
+
+def test_an_entry_may_say_what_its_family_implies():
+    entry = MODELS["tiny_llama"]
+    config = {**entry.config, "head_dim": 16, "attention_bias": False, "mlp_bias": None}
+    assert linear_layers(replace(entry, config=config)) == linear_layers(entry)
+
+
 def test_an_entry_of_a_family_that_is_not_there_is_refused():
     with pytest.raises(UnknownName, match=r"no family named 'mistral'; .* bert, roberta, gpt2, llama"):
         replace(MODELS["tiny_llama"], family_name="mistral")

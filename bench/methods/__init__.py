@@ -86,13 +86,9 @@ class Method:
         """How many it puts before every row, each in a position of its own."""
         return 0 if self.packs else recipe.virtual_tokens
 
-    def text_positions(self, model: ModelEntry, recipe: Recipe) -> int:
-        """How many of the model's positions virtual tokens leave to the text; below 1 if they take them all."""
-        return positions(model) - self.virtual_tokens(recipe)
-
     def longest_row(self, model: ModelEntry, recipe: Recipe) -> int:
         """The most tokens of a padded row that the model has positions for; below 1 if virtual tokens take them all."""
-        return self.text_positions(model, recipe) // MULTIPLE * MULTIPLE
+        return (positions(model) - self.virtual_tokens(recipe)) // MULTIPLE * MULTIPLE
 
     def longest_row_words(self, model: ModelEntry, recipe: Recipe) -> str:
         """longest_row, and what it is the most of."""

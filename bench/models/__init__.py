@@ -4,7 +4,7 @@ An entry's `config` are the numbers of its architecture, as its Hub `config.json
 the entry which modules they may adapt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,23 @@ class Wheel:
 
 
 class BadEntry(ValueError):
-    """A model's entry that does not say enough; the message says what it lacks."""
+    """A model's entry that cannot be; the message says what is wrong with its config."""
+
+
+def nothing(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def of_gpt2(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {"n_inner": 4 * config["n_embd"]}
+
+
+def of_llama(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "head_dim": config["hidden_size"] // config["num_attention_heads"],
+        "attention_bias": False,
+        "mlp_bias": False,
+    }
 
 
 @dataclass(frozen=True)
@@ -41,11 +57,13 @@ class Family:
     all_linear: tuple[str, ...]
     keys_values_feedforward: tuple[str, ...]  # what IA3 rescales
     feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
-    numbers: tuple[str, ...]  # what of a config tells the shapes of all its tensors, and its rows' length
+    numbers: tuple[str, ...]  # what of a config the formulas and the rows' length need
+    implied: Callable[[Mapping[str, Any]], dict[str, Any]] = nothing  # config -> what else of it the formulas are for
 
 
 NUMBERS = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
            "max_position_embeddings")  # fmt: skip
+
 
 FAMILIES = {
     "bert": Family(
@@ -76,6 +94,7 @@ FAMILIES = {
         keys_values_feedforward=("c_attn", "mlp.c_proj"),
         feedforward=("mlp.c_proj",),
         numbers=("vocab_size", "n_embd", "n_layer", "n_head", "n_positions"),
+        implied=of_gpt2,
     ),
     "llama": Family(
         kind=DECODER,
@@ -85,6 +104,7 @@ FAMILIES = {
         keys_values_feedforward=("k_proj", "v_proj", "down_proj"),
         feedforward=("down_proj",),
         numbers=(*NUMBERS, "num_key_value_heads"),
+        implied=of_llama,
     ),
 }
 
@@ -93,7 +113,7 @@ FAMILIES = {
 class ModelEntry:
     """One model. config: its architecture's numbers; source_cases: task -> methods a source ran it with.
 
-    Raises UnknownName for a family that is not there, BadEntry for a number of its family that config lacks.
+    Raises UnknownName for a family that is not there, BadEntry for a config that the family's formulas are not for.
     """
 
     name: str
@@ -111,6 +131,10 @@ class ModelEntry:
             raise unknown("family", self.family_name, list(FAMILIES))
         if lacking := [number for number in self.family.numbers if number not in self.config]:
             raise BadEntry(f"the config of {self.name} lacks {', '.join(lacking)}; add it to the model's entry")
+        for name, value in self.family.implied(self.config).items():
+            if self.config.get(name) not in (None, value):
+                seen = f"the config of {self.name} has {name} = {self.config[name]}"
+                raise BadEntry(f"{seen}; {self.family_name}'s formulas here are for {value}")
 
     @property
     def family(self) -> Family:
