@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from bench import commands
+from bench import engines
 from bench.__main__ import main
 from bench.cards import CARDS, GIB, MIB
+from bench.claims import gathering
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict import ways
@@ -288,17 +289,15 @@ def test_a_persons_own_model_is_predicted(capsys, monkeypatch, write_own, by_opt
     assert json.loads(out)["peak_bytes"] == peaks["own_llama"]
 
 
-@pytest.mark.parametrize("words", [("engines", "CASE"), ("claims",)])
-def test_workers_are_told_of_a_persons_own(monkeypatch, write_own, words):
-    """What hands them to the executor is called with their modules."""
+@pytest.mark.parametrize("words", [("engines", "pos-tiny_bert-lora-cpu-s0"), ("claims",)])
+def test_workers_import_a_persons_own(monkeypatch, write_own, words):
     write_own("")
     seen = []
-    monkeypatch.setattr(commands.engines, "parse_case", lambda text: text)
-    monkeypatch.setattr(commands.engines, "compare", lambda *given: seen.append(given[-1]) or sys.exit())
-    monkeypatch.setattr(commands.claims, "gather", lambda *given: seen.append(given[-1]) or sys.exit())
+    for module in (engines, gathering):
+        monkeypatch.setattr(module, "Executor", lambda preload, *_: seen.append(preload) or sys.exit())
     with pytest.raises(SystemExit):
         main([*words, "--entries", "own_models"])
-    assert seen == [("own_models",)]
+    assert [preload[-1] for preload in seen] == ["own_models"]
 
 
 @pytest.mark.parametrize(("change", "sentence"), [

@@ -40,8 +40,9 @@ TARGETS = [
 def test_an_entry_that_lacks_a_number_is_refused(name, number):
     entry = MODELS[name]
     config = {key: value for key, value in entry.config.items() if key != number}
-    with pytest.raises(BadEntry, match=f"^the config of {name} lacks {number}; add it to the model's entry$"):
-        replace(entry, config=config)
+    for lacking in (config, {**config, number: None}):
+        with pytest.raises(BadEntry, match=f"^the config of {name} lacks {number}; add it to the model's entry$"):
+            replace(entry, config=lacking)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ def test_an_entry_that_lacks_a_number_is_refused(name, number):
         ("tiny_llama", {"head_dim": 32}, "head_dim = 32; llama's formulas here are for 16"),
         ("tiny_llama", {"attention_bias": True}, "attention_bias = True; llama's formulas here are for False"),
         ("tiny_llama", {"mlp_bias": True}, "mlp_bias = True; llama's formulas here are for False"),
+        ("tiny_llama", {"mlp_bias": None}, "mlp_bias = None; llama's formulas here are for False"),
         ("tiny_gpt2", {"n_inner": 100}, "n_inner = 100; gpt2's formulas here are for 256"),
     ],
 )
@@ -58,10 +60,18 @@ def test_an_entry_that_no_formula_is_for_is_refused(name, changes, sentence):
         replace(MODELS[name], config={**MODELS[name].config, **changes})
 
 
-def test_an_entry_may_say_what_its_family_implies():
-    entry = MODELS["tiny_llama"]
-    config = {**entry.config, "head_dim": 16, "attention_bias": False, "mlp_bias": None}
-    assert linear_layers(replace(entry, config=config)) == linear_layers(entry)
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [
+        ("tiny_llama", {"head_dim": 16, "attention_bias": False, "mlp_bias": False}),
+        ("tiny_llama", {"head_dim": None}),
+        ("tiny_gpt2", {"n_inner": 256}),
+        ("tiny_gpt2", {"n_inner": None}),
+    ],
+)
+def test_an_entry_may_state_what_its_formulas_are_for(name, stated):
+    entry = replace(MODELS[name], config={**MODELS[name].config, **stated})
+    assert numbers(on_meta(entry, 0)) == total_parameters(entry, 0)
 
 
 def test_an_entry_of_a_family_that_is_not_there_is_refused():
@@ -69,16 +79,21 @@ def test_an_entry_of_a_family_that_is_not_there_is_refused():
         replace(MODELS["tiny_llama"], family_name="mistral")
 
 
+def on_meta(entry, labels):
+    """The model on the meta device; its tensors hold nothing."""
+    auto = AutoModelForTokenClassification if labels else AutoModelForCausalLM
+    with torch.device("meta"):
+        return auto.from_config(config_for(entry, NO_WEIGHTS, labels))
+
+
 @pytest.fixture(scope="module")
 def built():
-    """Models on the meta device by name and number of labels, each built once; their tensors hold nothing."""
+    """Models on the meta device by name and number of labels, each built once."""
     made = {}
 
     def build(name, labels):
         if (name, labels) not in made:
-            auto = AutoModelForTokenClassification if labels else AutoModelForCausalLM
-            with torch.device("meta"):
-                made[name, labels] = auto.from_config(config_for(MODELS[name], NO_WEIGHTS, labels))
+            made[name, labels] = on_meta(MODELS[name], labels)
         return made[name, labels]
 
     return build

@@ -31,19 +31,19 @@ class BadEntry(ValueError):
     """A model's entry that cannot be; the message says what is wrong with its config."""
 
 
-def nothing(config: Mapping[str, Any]) -> dict[str, Any]:
+def nothing(config: Mapping[str, Any]) -> dict[str, tuple]:
     return {}
 
 
-def of_gpt2(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {"n_inner": 4 * config["n_embd"]}
+def of_gpt2(config: Mapping[str, Any]) -> dict[str, tuple]:
+    return {"n_inner": (None, 4 * config["n_embd"])}
 
 
-def of_llama(config: Mapping[str, Any]) -> dict[str, Any]:
+def of_llama(config: Mapping[str, Any]) -> dict[str, tuple]:
     return {
-        "head_dim": config["hidden_size"] // config["num_attention_heads"],
-        "attention_bias": False,
-        "mlp_bias": False,
+        "head_dim": (None, config["hidden_size"] // config["num_attention_heads"]),
+        "attention_bias": (False,),
+        "mlp_bias": (False,),
     }
 
 
@@ -58,7 +58,7 @@ class Family:
     keys_values_feedforward: tuple[str, ...]  # what IA3 rescales
     feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
     numbers: tuple[str, ...]  # what of a config the formulas and the rows' length need
-    implied: Callable[[Mapping[str, Any]], dict[str, Any]] = nothing  # config -> what else of it the formulas are for
+    formulas_for: Callable[[Mapping[str, Any]], dict[str, tuple]] = nothing  # config -> values it may state besides
 
 
 NUMBERS = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
@@ -94,7 +94,7 @@ FAMILIES = {
         keys_values_feedforward=("c_attn", "mlp.c_proj"),
         feedforward=("mlp.c_proj",),
         numbers=("vocab_size", "n_embd", "n_layer", "n_head", "n_positions"),
-        implied=of_gpt2,
+        formulas_for=of_gpt2,
     ),
     "llama": Family(
         kind=DECODER,
@@ -104,7 +104,7 @@ FAMILIES = {
         keys_values_feedforward=("k_proj", "v_proj", "down_proj"),
         feedforward=("down_proj",),
         numbers=(*NUMBERS, "num_key_value_heads"),
-        implied=of_llama,
+        formulas_for=of_llama,
     ),
 }
 
@@ -129,12 +129,12 @@ class ModelEntry:
     def __post_init__(self) -> None:
         if self.family_name not in FAMILIES:
             raise unknown("family", self.family_name, list(FAMILIES))
-        if lacking := [number for number in self.family.numbers if number not in self.config]:
+        if lacking := [number for number in self.family.numbers if self.config.get(number) is None]:
             raise BadEntry(f"the config of {self.name} lacks {', '.join(lacking)}; add it to the model's entry")
-        for name, value in self.family.implied(self.config).items():
-            if self.config.get(name) not in (None, value):
+        for name, allowed in self.family.formulas_for(self.config).items():
+            if name in self.config and self.config[name] not in allowed:
                 seen = f"the config of {self.name} has {name} = {self.config[name]}"
-                raise BadEntry(f"{seen}; {self.family_name}'s formulas here are for {value}")
+                raise BadEntry(f"{seen}; {self.family_name}'s formulas here are for {allowed[-1]}")
 
     @property
     def family(self) -> Family:
