@@ -125,7 +125,7 @@ def test_arithmetic_and_structure_take_less_than_twenty_seconds():
 
 
 def test_command_filters_and_prints_json(capsys, monkeypatch, evidence):
-    monkeypatch.setattr(claims_command, "gather", lambda claims, runs: (evidence, []))
+    monkeypatch.setattr(claims_command, "gather", lambda claims, runs, entries: (evidence, []))
     assert main(["claims", "--source", "004", "--kind", "structural", "--verdict", "refuted", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {entry["source"] for entry in found} == {"004"}
@@ -134,13 +134,13 @@ def test_command_filters_and_prints_json(capsys, monkeypatch, evidence):
 
 
 def test_command_prints_the_page(capsys, monkeypatch, evidence):
-    monkeypatch.setattr(claims_command, "gather", lambda claims, runs: (evidence, []))
+    monkeypatch.setattr(claims_command, "gather", lambda claims, runs, entries: (evidence, []))
     assert main(["claims", "--markdown"]) == 0
     assert capsys.readouterr().out == PAGE.read_text(encoding="utf-8")
 
 
 def test_command_says_that_no_claim_is_left(capsys, monkeypatch, evidence):
-    monkeypatch.setattr(claims_command, "gather", lambda claims, runs: (evidence, []))
+    monkeypatch.setattr(claims_command, "gather", lambda claims, runs, entries: (evidence, []))
     assert main(["claims", "--source", "009"]) == 2
     assert capsys.readouterr().err == "bench: no claim is left by these options\n"
 
