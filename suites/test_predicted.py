@@ -13,10 +13,10 @@ import pytest
 from bench.cards import MIB
 from bench.case import Case
 from bench.executor import Executor, Job
+from bench.plugin.hooks import OPTIONS
 from bench.predict.alarm import WATCHED, Watched, judge
 from bench.predict.measured import AGREES, compared, not_traced, payload_of
 from bench.record import OK, Record
-from bench.registry import names_in
 
 PRELOAD = ("torch", "transformers", "peft", "bench.predict.trace")
 SECONDS = 600.0
@@ -49,7 +49,7 @@ def on_card(case: Case) -> bool:
 @pytest.fixture(scope="module")
 def tracer(pytestconfig: pytest.Config) -> Iterator[Executor]:
     """A worker for traces of records, also of those that --replay judges."""
-    with Executor((*PRELOAD, *names_in(pytestconfig.getoption("--entries"))), SECONDS) as executor:
+    with Executor((*PRELOAD, *pytestconfig.stash[OPTIONS].entries), SECONDS) as executor:
         yield executor
 
 

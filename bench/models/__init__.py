@@ -57,13 +57,17 @@ class Family:
     all_linear: tuple[str, ...]
     keys_values_feedforward: tuple[str, ...]  # what IA3 rescales
     feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
-    numbers: tuple[str, ...]  # what of a config the formulas and the rows' length need
+    shape: tuple[str, ...]  # numbers of a config that the formulas need
+    positions: str = "max_position_embeddings"  # the number that rows' length needs
     formulas_for: Callable[[Mapping[str, Any]], dict[str, tuple]] = nothing  # config -> values it may state besides
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All that a config must have."""
+        return (*self.shape, self.positions)
 
-NUMBERS = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-           "max_position_embeddings")  # fmt: skip
 
+SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 FAMILIES = {
     "bert": Family(
@@ -73,7 +77,7 @@ FAMILIES = {
         all_linear=("query", "key", "value", "dense"),
         keys_values_feedforward=("key", "value", "output.dense"),
         feedforward=("output.dense",),
-        numbers=NUMBERS,
+        shape=SHAPE,
     ),
     "roberta": Family(
         kind=ENCODER,
@@ -83,7 +87,7 @@ FAMILIES = {
         all_linear=("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"),
         keys_values_feedforward=("key", "value", "output.dense"),
         feedforward=("output.dense",),
-        numbers=NUMBERS,
+        shape=SHAPE,
     ),
     "gpt2": Family(
         kind=DECODER,
@@ -93,7 +97,8 @@ FAMILIES = {
         all_linear=("c_attn", "c_proj", "c_fc"),
         keys_values_feedforward=("c_attn", "mlp.c_proj"),
         feedforward=("mlp.c_proj",),
-        numbers=("vocab_size", "n_embd", "n_layer", "n_head", "n_positions"),
+        shape=("vocab_size", "n_embd", "n_layer", "n_head"),
+        positions="n_positions",
         formulas_for=of_gpt2,
     ),
     "llama": Family(
@@ -103,7 +108,14 @@ FAMILIES = {
         all_linear=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         keys_values_feedforward=("k_proj", "v_proj", "down_proj"),
         feedforward=("down_proj",),
-        numbers=(*NUMBERS, "num_key_value_heads"),
+        shape=(
+            "vocab_size",
+            "hidden_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "intermediate_size",
+        ),
         formulas_for=of_llama,
     ),
 }

@@ -62,11 +62,8 @@ def layer_count(entry: ModelEntry) -> int:
 
 def positions(entry: ModelEntry) -> int:
     """How many tokens the model can tell apart in a row; RoBERTa counts from behind its padding's position."""
-    config = entry.config
-    if entry.family_name == "gpt2":
-        return int(config["n_positions"])
-    taken = config.get("pad_token_id", 1) + 1 if entry.family_name == "roberta" else 0
-    return int(config["max_position_embeddings"]) - taken
+    taken = entry.config.get("pad_token_id", 1) + 1 if entry.family_name == "roberta" else 0
+    return int(entry.config[entry.family.positions]) - taken
 
 
 def hidden_size(entry: ModelEntry) -> int:

@@ -16,10 +16,6 @@ from bench.sources.snapshot import complaint, read_json, weight_files
 from bench.sources.wheels import wheel_folder, wheel_is_cached
 
 SYNTHETIC = "synthetic"
-SHAPES = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-    "intermediate_size", "n_embd", "n_layer", "n_head",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,8 +100,8 @@ def place(origin: str, entry: ModelEntry) -> str:
 def odd_shape(folder: Path, entry: ModelEntry) -> str:
     """A remark where the folder's architecture is not the entry's; predictions for the entry do not hold then."""
     config = read_json(folder / "config.json")
-    for key in SHAPES:
-        if key in config and key in entry.config and config[key] != entry.config[key]:
+    for key in entry.family.shape:
+        if key in config and config[key] != entry.config[key]:
             return f", whose {key} is {config[key]} where the entry says {entry.config[key]}"
     return ""
 
