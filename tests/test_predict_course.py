@@ -13,12 +13,12 @@ from bench.batches import Extent
 from bench.cards import GIB, MIB, CardKind
 from bench.case import parse_case
 from bench.case_recipe import recipe_for
+from bench.measure.garbage import collected
 from bench.measure.memory import LiveStorages
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict.course import course_of, steps_of, trace_course
 from bench.predict.fit import fit
-from bench.predict.following import collected
 from bench.predict.question import ask
 from bench.predict.replay import StorageLog, replay, runs_within, smallest_limit
 from bench.predict.terms import Peaks

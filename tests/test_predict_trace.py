@@ -8,13 +8,13 @@ from tiny_trainees import TINY, labels_of, tiny_examples, tiny_recipe, tiny_trai
 from torch._subclasses.fake_tensor import FakeTensor
 
 from bench.batches import pack
+from bench.measure.garbage import collected
 from bench.measure.memory import LiveStorages
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
 from bench.predict import terms
 from bench.predict.as_cuda import as_cuda
 from bench.predict.fake import Answers, fake_tensors
-from bench.predict.following import collected
 from bench.predict.replay import replay
 from bench.predict.terms import Peaks
 from bench.predict.trace import batch_of, follow, full_extent, trace

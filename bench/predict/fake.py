@@ -7,8 +7,9 @@ with the same storages take their place, under bitsandbytes' own layers and auto
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial, wraps
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +18,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+COMPILE = torch.compile
 RANDOM = {"uniform_", "normal_", "random_", "bernoulli_", "trunc_normal_"}  # in place, and values do not matter
 
 
@@ -33,6 +35,8 @@ class Values:
 
     def answer(self, operation: Any, arguments: Any, keywords: Any) -> Any:
         """The operation's result: a number is 1, nothing is an outlier."""
+        if operation is torch.ops.prim.device.default:
+            return arguments[0].fake_device
         name = operation.overloadpacket.__name__
         if name == "_local_scalar_dense":
             dtype = arguments[0].dtype
@@ -135,6 +139,19 @@ def move(module: nn.Module, *args: Any, **more: Any) -> nn.Module:
     return module
 
 
+def when_called(function: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
+    """torch.compile's, by its first call."""
+    if function is None:
+        return partial(when_called, **options)
+    compiled = cache(partial(COMPILE, function, **options))
+    return wraps(function)(lambda *args, **more: compiled()(*args, **more))
+
+
+def compiled_when_called() -> Any:
+    """Within: torch.compile waits for a call; it loads seconds of compilers, and fake tensors call nothing compiled."""
+    return patch.object(torch, "compile", when_called)
+
+
 @contextlib.contextmanager
 def fake_tensors() -> Iterator[None]:
     """Within: every new tensor is fake.
@@ -144,8 +161,10 @@ def fake_tensors() -> Iterator[None]:
     need `Values.answer`: by Answers, or by a mode that calls it.
     """
     import accelerate
-    import bitsandbytes
     from transformers.utils import import_utils
+
+    with compiled_when_called():
+        import bitsandbytes
 
     with (
         patch.object(import_utils, "is_fake_tensor", lambda tensor: False),

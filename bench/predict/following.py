@@ -1,7 +1,6 @@
 """Following a training step's storages: what they are of, when they come and go, what they take together."""
 
 import contextlib
-import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from bench import train
 from bench.batches import Batch
+from bench.measure.garbage import collected
 from bench.measure.memory import LiveStorages, quantisation_tensors
 from bench.predict import savings, terms
 from bench.predict.as_cuda import CudaLike
@@ -100,14 +100,3 @@ def gradients_named(model: nn.Module, storages: LiveStorages) -> Iterator[None]:
     yield
     for hook in hooks:
         hook.remove()
-
-
-@contextlib.contextmanager
-def collected() -> Iterator[None]:
-    """Within: no garbage collection by itself, so that bytes repeat."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bench.measure.garbage import collected
 from bench.predict.closed_form import NoClosedForm, closed_form
 from bench.predict.question import Question
 from bench.predict.report import Prediction
@@ -36,11 +37,14 @@ def predict(question: Question, traced: bool = True, peaks: Peaks | None = None)
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Within, libraries that are loaded and traced say nothing; bitsandbytes says on loading what it lacks."""
-    from bench.setting import quiet
+    """Within, libraries that are loaded and traced say nothing; bitsandbytes says on loading what it lacks.
 
-    quiet()
-    with warnings.catch_warnings():
+    They make hundreds of thousands of objects that stay: no garbage is looked for among them.
+    """
+    with collected(), warnings.catch_warnings():
+        from bench.setting import quiet
+
+        quiet()
         warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
         yield
 

@@ -1,0 +1,18 @@
+"""Python's garbage collection, held back while it would cost time or make bytes differ from run to run."""
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def collected() -> Iterator[None]:
+    """Garbage is collected now and not again within, so that bytes repeat; loading and building go quicker, too."""
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
