@@ -1,5 +1,7 @@
 """The trace on fake tensors gives what the same tracker sees on real ones, to the byte."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -12,9 +14,10 @@ from bench.measure.garbage import collected
 from bench.measure.memory import LiveStorages
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
+from bench.places import ROOT
 from bench.predict import terms
 from bench.predict.as_cuda import as_cuda
-from bench.predict.fake import Answers, fake_tensors
+from bench.predict.fake import Answers, Values, fake_tensors
 from bench.predict.replay import replay
 from bench.predict.terms import Peaks
 from bench.predict.trace import batch_of, follow, full_extent, trace
@@ -130,6 +133,55 @@ def test_what_says_cuda_runs_by_a_cards_rules():
         assert torch.is_autocast_enabled()
         assert torch.nn.functional.layer_norm(hidden, (8,)).dtype == torch.float32
         assert (hidden @ hidden.T).dtype == torch.bfloat16
+
+
+VIEWS = {
+    "rows": lambda tensor: [tensor[1:3]],
+    "transposed": lambda tensor: [tensor.t()],
+    "shaped": lambda tensor: [tensor.view(2, 12)],
+    "expanded": lambda tensor: [tensor[:1].expand(5, 6)],
+    "detached": lambda tensor: [tensor.detach()],
+    "chunks": lambda tensor: tensor.split(2),
+}
+
+
+@pytest.mark.parametrize("views", VIEWS.values(), ids=VIEWS)
+def test_a_view_is_as_torch_makes_it(views):
+    real, seen = torch.ones(4, 6, dtype=torch.bfloat16), []
+    with fake_tensors(), Answers():
+        fake = torch.ones(4, 6, dtype=torch.bfloat16)
+        with LiveStorages(run=lambda *operation: seen.append(operation[0]) or Values().answer(*operation)):
+            made = views(fake)
+    assert any(operation.is_view for operation in seen)
+    assert [about(view) for view in made] == [about(view) for view in views(real)]
+    assert all(isinstance(view, FakeTensor) for view in made)
+    assert {view.untyped_storage()._cdata for view in made} == {fake.untyped_storage()._cdata}
+
+
+def about(tensor):
+    return tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.dtype, tensor.device
+
+
+COMPILING = """
+import sys
+from bench.predict.fake import fake_tensors
+with fake_tensors():
+    import bitsandbytes
+loaded = "torch._inductor.compile_fx" in sys.modules
+import torch
+from bench.predict.fake import compiled_when_called
+with compiled_when_called():
+    plain = torch.compile(lambda number: number + 1, backend="eager")
+    options = torch.compile(backend="eager", dynamic=False)(lambda number, plus=0: number + plus)
+torch._dynamo.utils.counters.clear()
+print(loaded, plain(torch.ones(1)).item(), options(torch.ones(1), plus=4).item(),
+      torch._dynamo.utils.counters["frames"]["ok"])
+"""
+
+
+def test_no_compiler_is_loaded_before_something_compiled_is_called():
+    found = subprocess.run([sys.executable, "-c", COMPILING], capture_output=True, text=True, cwd=ROOT)
+    assert found.stdout.split() == ["False", "2.0", "5.0", "2"], found.stderr
 
 
 def test_attention_without_a_mask_keeps_no_scores():

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 from torch.utils._python_dispatch import TorchDispatchMode
 
 COMPILE = torch.compile
@@ -49,7 +49,18 @@ class Values:
             return arguments[0].new_empty((chosen, *arguments[0].shape[mask.ndim :]))
         if name == "int8_vectorwise_quant":
             return in_int8(arguments[0])
+        if operation.is_view and type(arguments[0]) is FakeTensor and arguments[0].constant is None:
+            return view(operation, arguments, keywords)
         return operation(*arguments, **keywords)
+
+
+def view(operation: Any, arguments: Any, keywords: Any) -> Any:
+    """The view of a fake tensor by the kernel that makes it; half of all operations, so past FakeTensorMode's cache."""
+    whole: FakeTensor = arguments[0]
+    with in_kernel_invocation_manager(whole.fake_mode):
+        made = operation(*arguments, **keywords)
+    wrap = partial(FakeTensor, whole.fake_mode, device=whole.fake_device)
+    return wrap(made) if isinstance(made, torch.Tensor) else [wrap(one) for one in made]
 
 
 class Answers(TorchDispatchMode):
