@@ -53,9 +53,14 @@ def test_an_entry_that_lacks_a_number_is_refused(name, number):
         ("tiny_llama", {"mlp_bias": True}, "mlp_bias = True; llama's formulas here are for False"),
         ("tiny_llama", {"mlp_bias": None}, "mlp_bias = None; llama's formulas here are for False"),
         ("tiny_gpt2", {"n_inner": 100}, "n_inner = 100; gpt2's formulas here are for 256"),
+        ("tiny_gpt2", {"add_cross_attention": True}, "add_cross_attention = True; gpt2's formulas here are for False"),
+        ("tiny_llama", {"num_attention_heads": 0}, "num_attention_heads = 0; it must be a whole number of at least 1"),
+        ("tiny_bert", {"vocab_size": -1}, "vocab_size = -1; it must be a whole number of at least 1"),
+        ("tiny_gpt2", {"n_embd": "64"}, "n_embd = '64'; it must be a whole number of at least 1"),
+        ("tiny_llama", {"hidden_size": 64.0}, "hidden_size = 64.0; it must be a whole number of at least 1"),
     ],
 )
-def test_an_entry_that_no_formula_is_for_is_refused(name, changes, sentence):
+def test_an_entry_with_other_values_is_refused(name, changes, sentence):
     with pytest.raises(BadEntry, match=f"^the config of {name} has {sentence}$"):
         replace(MODELS[name], config={**MODELS[name].config, **changes})
 
@@ -65,7 +70,7 @@ def test_an_entry_that_no_formula_is_for_is_refused(name, changes, sentence):
     [
         ("tiny_llama", {"head_dim": 16, "attention_bias": False, "mlp_bias": False}),
         ("tiny_llama", {"head_dim": None}),
-        ("tiny_gpt2", {"n_inner": 256}),
+        ("tiny_gpt2", {"n_inner": 256, "add_cross_attention": False}),
         ("tiny_gpt2", {"n_inner": None}),
     ],
 )

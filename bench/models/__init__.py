@@ -36,7 +36,7 @@ def nothing(config: Mapping[str, Any]) -> dict[str, tuple]:
 
 
 def of_gpt2(config: Mapping[str, Any]) -> dict[str, tuple]:
-    return {"n_inner": (None, 4 * config["n_embd"])}
+    return {"n_inner": (None, 4 * config["n_embd"]), "add_cross_attention": (False,)}
 
 
 def of_llama(config: Mapping[str, Any]) -> dict[str, tuple]:
@@ -143,6 +143,10 @@ class ModelEntry:
             raise unknown("family", self.family_name, list(FAMILIES))
         if lacking := [number for number in self.family.numbers if self.config.get(number) is None]:
             raise BadEntry(f"the config of {self.name} lacks {', '.join(lacking)}; add it to the model's entry")
+        for name in self.family.numbers:
+            if type(self.config[name]) is not int or self.config[name] < 1:
+                seen = f"the config of {self.name} has {name} = {self.config[name]!r}"
+                raise BadEntry(f"{seen}; it must be a whole number of at least 1")
         for name, allowed in self.family.formulas_for(self.config).items():
             if name in self.config and self.config[name] not in allowed:
                 seen = f"the config of {self.name} has {name} = {self.config[name]}"
