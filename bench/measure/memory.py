@@ -186,12 +186,12 @@ class LiveStorages(TorchDispatchMode):
 
     def add(self, tensor: torch.Tensor, term: str | None = None) -> None:
         """Count the tensor's storage, once; of this term, or as term_of says."""
+        kind = tensor.device.type
+        if kind == "meta" or (self.kind and kind != self.kind):
+            return
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key in self._seen:
-            return
-        kind = tensor.device.type
-        if kind == "meta" or (self.kind and kind != self.kind):
             return
         phase = self._phase_of()
         term = self._term_of(tensor, phase) if term is None else term

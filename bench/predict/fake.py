@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 COMPILE = torch.compile
 RANDOM = {"uniform_", "normal_", "random_", "bernoulli_", "trunc_normal_"}  # in place, and values do not matter
+VIEWS = {"detach", "view", "t", "transpose", "permute", "expand", "slice", "select", "unsqueeze"}  # by one kernel each
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,17 @@ class Values:
             return arguments[0].new_empty((chosen, *arguments[0].shape[mask.ndim :]))
         if name == "int8_vectorwise_quant":
             return in_int8(arguments[0])
-        if operation.is_view and type(arguments[0]) is FakeTensor and arguments[0].constant is None:
+        if name in VIEWS and type(arguments[0]) is FakeTensor:
             return view(operation, arguments, keywords)
         return operation(*arguments, **keywords)
 
 
-def view(operation: Any, arguments: Any, keywords: Any) -> Any:
-    """The view of a fake tensor by the kernel that makes it; half of all operations, so past FakeTensorMode's cache."""
+def view(operation: Any, arguments: Any, keywords: Any) -> FakeTensor:
+    """The view by the kernel that makes it: past FakeTensorMode's cache, as views are a third of all operations."""
     whole: FakeTensor = arguments[0]
     with in_kernel_invocation_manager(whole.fake_mode):
         made = operation(*arguments, **keywords)
-    wrap = partial(FakeTensor, whole.fake_mode, device=whole.fake_device)
-    return wrap(made) if isinstance(made, torch.Tensor) else [wrap(one) for one in made]
+    return FakeTensor(whole.fake_mode, made, whole.fake_device)
 
 
 class Answers(TorchDispatchMode):
@@ -150,12 +150,12 @@ def move(module: nn.Module, *args: Any, **more: Any) -> nn.Module:
     return module
 
 
-def when_called(function: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
-    """torch.compile's, by its first call."""
-    if function is None:
+def when_called(model: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
+    """torch.compile, done when the function is first called."""
+    if model is None:
         return partial(when_called, **options)
-    compiled = cache(partial(COMPILE, function, **options))
-    return wraps(function)(lambda *args, **more: compiled()(*args, **more))
+    compiled = cache(partial(COMPILE, model, **options))
+    return wraps(model)(lambda *args, **more: compiled()(*args, **more))
 
 
 def compiled_when_called() -> Any:

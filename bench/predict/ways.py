@@ -39,14 +39,15 @@ def predict(question: Question, traced: bool = True, peaks: Peaks | None = None)
 def quietly() -> Iterator[None]:
     """Within, libraries that are loaded and traced say nothing; bitsandbytes says on loading what it lacks.
 
-    They make hundreds of thousands of objects that stay: no garbage is looked for among them.
+    Loading makes hundreds of thousands of objects that stay, so garbage is not looked for meanwhile.
     """
-    with collected(), warnings.catch_warnings():
+    with collected():
         from bench.setting import quiet
 
         quiet()
-        warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
+            yield
 
 
 def trace_of(question: Question, extent: Mapping[str, Any] | None = None) -> Peaks:
