@@ -145,12 +145,13 @@ class ModelEntry:
             raise BadEntry(f"the config of {self.name} lacks {', '.join(lacking)}; add it to the model's entry")
         for name in self.family.numbers:
             if type(self.config[name]) is not int or self.config[name] < 1:
-                seen = f"the config of {self.name} has {name} = {self.config[name]!r}"
-                raise BadEntry(f"{seen}; it must be a whole number of at least 1")
+                raise self.refusal(name, "it must be a whole number of at least 1")
         for name, allowed in self.family.formulas_for(self.config).items():
             if name in self.config and self.config[name] not in allowed:
-                seen = f"the config of {self.name} has {name} = {self.config[name]}"
-                raise BadEntry(f"{seen}; {self.family_name}'s formulas here are for {allowed[-1]}")
+                raise self.refusal(name, f"{self.family_name}'s formulas here are for {allowed[-1]}")
+
+    def refusal(self, name: str, why: str) -> BadEntry:
+        return BadEntry(f"the config of {self.name} has {name} = {self.config[name]!r}; {why}")
 
     @property
     def family(self) -> Family:
