@@ -13,7 +13,7 @@ import torch
 
 from bench.build import FUSED, attention_by
 from bench.decoding import Reading, batches, read
-from bench.evaluate import continuations
+from bench.generation import continuations
 from bench.onednn import linear_layers_by_onednn
 from bench.precision import autocast, autocast_dtype
 from bench.prefix_tree import prefix_tree

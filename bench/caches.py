@@ -3,13 +3,19 @@
 A layer's keys and values are (rows, heads, length, width of a head), those of nodes (heads, nodes, width).
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
+# What a model takes its cache as, and gives it back as: transformers 5.24 has renamed it.
+CACHE_NAME = next(
+    field.name for field in dataclasses.fields(CausalLMOutputWithPast) if field.name in ("cache", "past_key_values")
+)
 ROOM = 32  # tokens that a cache takes before it must be copied
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.build import FUSED, attention_of
-from bench.caches import NodeCache
+from bench.caches import CACHE_NAME, NodeCache
 from bench.precision import autocast
 from bench.prefix_tree import PrefixTree
 from bench.train import Trainee
@@ -40,9 +40,9 @@ def forward(
     with autocast(trainee.recipe, trainee.device):
         found = trainee.model(
             input_ids=ids.to(trainee.device), attention_mask=mask.to(trainee.device),
-            position_ids=positions.to(trainee.device), past_key_values=cache, use_cache=True, logits_to_keep=kept,
+            position_ids=positions.to(trainee.device), use_cache=True, logits_to_keep=kept, **{CACHE_NAME: cache},
         )  # fmt: skip
-    return found.logits.float().cpu(), found.past_key_values
+    return found.logits.float().cpu(), getattr(found, CACHE_NAME)
 
 
 @dataclass

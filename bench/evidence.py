@@ -17,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 
 from bench.batches import Batching
 from bench.build import dequantise, load_adapter
+from bench.generation import greedy, longest
 from bench.measure.memory import free_bytes
 from bench.measure.parameters import elements
 from bench.methods import Method
@@ -27,6 +28,7 @@ from bench.train import Trainee
 
 EXAMPLES = 2
 LENGTH = 48
+GENERATED = 8  # tokens of a held-out example's continuation, which ends at LENGTH at the latest
 WORD = 4  # bytes
 ROUNDED_ROWS = 1024  # of a weight at a time: a head over a vocabulary would take gigabytes in float32
 HASHED_WORDS = 1 << 20  # at a time, so that a hash of a large matrix takes little memory
@@ -119,6 +121,21 @@ def switched_off(model: Any, probe: Probe) -> Tensor:
     for head in heads:
         head.enable_adapters(True)
     return logits
+
+
+@torch.no_grad()
+def generation_distance(trainee: Trainee, example: Example) -> float:
+    """How far the logits that generating goes by, a token at a time behind a cache, are from those of one reading."""
+    trainee.model.eval()
+    most = min(LENGTH, longest(trainee)) - GENERATED
+    prompt = torch.tensor([example.input_ids[:most]]) % trainee.batching.vocabulary
+    told = greedy(
+        trainee, prompt, torch.ones_like(prompt), GENERATED, min_new_tokens=GENERATED, pad_token_id=0,
+        output_logits=True, return_dict_in_generate=True,
+    )  # fmt: skip
+    with autocast(trainee.recipe, trainee.device):
+        read = trainee.model(input_ids=told.sequences[:, :-1]).logits[0, -GENERATED:]
+    return distance(torch.cat(told.logits).float(), read.float())
 
 
 def saved_bytes(folder: Path) -> int:

@@ -10,11 +10,12 @@ import torch
 from bench import evidence, train
 from bench.build import attach
 from bench.chunks import SAYS, route
-from bench.evaluate import generate
 from bench.figures import achieved, base_figures, exact_figures, inference_figures
+from bench.generation import generate
 from bench.measure.clock import step_statistics
 from bench.measure.energy import Joules
 from bench.measure.environment import describe_worker
+from bench.models import DECODER
 from bench.probing import Probing, make_probing
 from bench.setting import ENGINES, Setting, base_maker, score, set_up
 from bench.tasks import Score
@@ -57,6 +58,8 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     tuned = probe(model)
     if setting.method.is_adapter:
         seen["off_distance"] = evidence.distance(evidence.switched_off(model, probe), base_logits)
+    if setting.entry.kind == DECODER:
+        seen["generation_distance"] = evidence.generation_distance(trainee, setting.prepared.held_out[0])
     exact = exact_figures(setting, trainee, found, seen)
     result["noisy"] |= achieved(setting, exact, result["noisy"]) | inference_figures(setting, model, make_base)
     del model

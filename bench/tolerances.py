@@ -27,7 +27,7 @@ def rounding(model: ModelEntry, precision: str) -> float:
 def start_tolerance(method: Method, model: ModelEntry, precision: str, rounding_distance: float = 0.0) -> float:
     """B = 0 adds nothing, to the bit; what moves a part of W into BA, or divides by a norm, rounds once.
 
-    rounding_distance is as in merge_tolerance: what such a rounding was seen to do to this very model.
+    rounding_distance is as in rounding_tolerance: what such a rounding was seen to do to this very model.
     """
     exact = method.keeps_base and not method.rounds_at_start
     return 0.0 if exact or not method.is_adapter else max(rounding(model, precision), rounding_distance)
@@ -39,10 +39,12 @@ def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float
     return 0.0 if exact else rounding(model, precision)
 
 
-def merge_tolerance(
+def rounding_tolerance(
     method: Method, model: ModelEntry, precision: str, kept: str = "float32", rounding_distance: float = 0.0
 ) -> float:
-    """The merged weight is rounded to what the base computes in; NF4's is what it was dequantised to.
+    """Of the same products computed otherwise: merged into the weights, or a token at a time behind a cache.
+
+    A merged weight is rounded to what the base computes in; NF4's is what it was dequantised to.
 
     kept is what the adapter is kept in: unmerged, its products are rounded to that where it is the coarser.
     rounding_distance: what one more rounding of every weight was seen to do to this model's logits. Where that

@@ -4,9 +4,9 @@ import pytest
 
 from bench.case import Case
 from bench.methods import METHODS, Method
-from bench.models import MODELS
+from bench.models import DECODER, MODELS
 from bench.record import Record
-from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
+from bench.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
 
 
 @pytest.fixture
@@ -55,12 +55,26 @@ def test_merge_keeps_logits(case: Case, method: Method, record: Record) -> None:
     """Merged into the base's weights it gives the same logits."""
     if not method.mergeable:
         pytest.skip(f"{method.name} has no weight to merge into")
-    seen, recipe = record.evidence, record.recipe
+    seen = record.evidence
     if "merge_not_checked" in seen:
         pytest.skip(seen["merge_not_checked"])
-    kept = recipe.get("adapter_precision", "float32")  # records of before have no such field
-    allowed = merge_tolerance(method, MODELS[case.model], recipe["precision"], kept, seen.get("rounding_distance", 0.0))
-    assert seen["merge_distance"] <= allowed
+    assert seen["merge_distance"] <= rounding_tolerance(method, MODELS[case.model], *roundings(record))
+
+
+def test_generates_what_it_reads(case: Case, method: Method, record: Record) -> None:
+    """Generating, a token at a time behind a cache, goes by the logits that one reading of it all gives."""
+    if MODELS[case.model].kind != DECODER:
+        pytest.skip(f"{case.model} is an encoder and generates nothing")
+    seen = record.evidence
+    if "generation_distance" not in seen:
+        pytest.skip("the record is of before this was looked at")
+    assert seen["generation_distance"] <= rounding_tolerance(method, MODELS[case.model], *roundings(record))
+
+
+def roundings(record: Record) -> tuple[str, str, float]:
+    """What base and adapter are rounded to, and what one more rounding of every weight was seen to do."""
+    kept = record.recipe.get("adapter_precision", "float32")  # records of before have no such field
+    return record.recipe["precision"], kept, record.evidence.get("rounding_distance", 0.0)
 
 
 def test_off_gives_base(method: Method, record: Record) -> None:

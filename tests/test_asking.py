@@ -11,7 +11,8 @@ from bench import asking, decoding, probing
 from bench.asking import Reply, prompt_ids, question_of, reading_only, text_losses
 from bench.build import FUSED, WRITTEN_OUT
 from bench.decoding import forward
-from bench.evaluate import continuations, outcomes
+from bench.evaluate import outcomes
+from bench.generation import continuations
 from bench.methods import METHODS
 from bench.probes import CHAT, LOSS, PROBES, Family, Item
 from bench.probes.parsers import larger_number

@@ -8,14 +8,16 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file, save_file
 from tiny_trainees import TINY, bare_trainee, tiny_base, tiny_batching, tiny_examples, tiny_recipe, tiny_trainee
 from torch import nn
+from transformers.cache_utils import DynamicLayer
 
 from bench import evidence
 from bench.build import load_adapter
 from bench.evidence import changes, distance, fingerprint, hash_bits, read_back
+from bench.generation import greedy
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.run import changed_base
-from bench.tolerances import UNIT_ROUNDING, merge_tolerance, reload_tolerance
+from bench.tolerances import UNIT_ROUNDING, reload_tolerance, rounding_tolerance
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.int8, torch.uint8, torch.float64]
 WORDS = evidence.HASHED_WORDS
@@ -105,7 +107,7 @@ def reading(monkeypatch):
 def tolerances(found, method="lora"):
     """(of reading back, of merging), the latter with what a rounding was seen to do."""
     arguments = (METHODS[method], MODELS["tiny_llama"], "float32")
-    return reload_tolerance(*arguments), merge_tolerance(*arguments, rounding_distance=found["rounding_distance"])
+    return reload_tolerance(*arguments), rounding_tolerance(*arguments, rounding_distance=found["rounding_distance"])
 
 
 @pytest.mark.parametrize("method", ["lora", "lora_all", "qlora", "rslora"])
@@ -176,9 +178,9 @@ def test_rounding_again_moves_weights_by_at_most_one_unit(dtype):
 
 def test_a_model_that_makes_more_of_roundings_is_allowed_more():
     method, model = METHODS["qlora"], MODELS["bert_base"]
-    reasoned = merge_tolerance(method, model, "bfloat16")
-    assert merge_tolerance(method, model, "bfloat16", rounding_distance=reasoned / 10) == reasoned
-    assert merge_tolerance(method, model, "bfloat16", rounding_distance=reasoned) == 2 * reasoned
+    reasoned = rounding_tolerance(method, model, "bfloat16")
+    assert rounding_tolerance(method, model, "bfloat16", rounding_distance=reasoned / 10) == reasoned
+    assert rounding_tolerance(method, model, "bfloat16", rounding_distance=reasoned) == 2 * reasoned
 
 
 def test_weights_that_are_not_saved_do_not_read_back(monkeypatch):
@@ -189,6 +191,47 @@ def test_weights_that_are_not_saved_do_not_read_back(monkeypatch):
     monkeypatch.setattr(evidence, "load_weights", lambda model, folder: model)
     found = read_back(trainee, probe, probe(trainee.model), lambda: tiny_base("tiny_llama", "full", recipe), int)
     assert found["reload_distance"] > 0
+
+
+@pytest.fixture
+def answering():
+    """A trained LoRA, and how far its generation may be from one reading."""
+    allowed = rounding_tolerance(METHODS["lora"], MODELS["tiny_llama"], "float32")
+    return with_b(tiny_trainee("tiny_llama")), allowed
+
+
+def test_an_adapter_that_generation_leaves_out_is_seen(answering, monkeypatch):
+    trainee, allowed = answering
+    example = tiny_examples(count=1)[0]
+    assert evidence.generation_distance(trainee, example) <= allowed
+
+    def without(*asked, **options):
+        with trainee.model.disable_adapter():
+            return greedy(*asked, **options)
+
+    monkeypatch.setattr(evidence, "greedy", without)
+    assert evidence.generation_distance(trainee, example) > 1000 * allowed
+
+
+def test_a_cache_that_mixes_up_what_it_holds_is_seen(answering, monkeypatch):
+    trainee, allowed = answering
+    update = DynamicLayer.update
+
+    def mixed(self, keys, values, *rest, **more):
+        """What the prompt gives stays; behind it, the first token's values are the last one's."""
+        one = keys.shape[-2] == 1
+        keys, values = update(self, keys, values, *rest, **more)
+        return keys, values.roll(1, dims=-2) if one else values
+
+    monkeypatch.setattr(DynamicLayer, "update", mixed)
+    assert evidence.generation_distance(trainee, tiny_examples(count=1)[0]) > 1000 * allowed
+
+
+def test_a_generated_answer_keeps_within_the_positions():
+    recipe = tiny_recipe("tiny_gpt2", "prompt", virtual_tokens=504)  # which leave 8
+    trainee = tiny_trainee("tiny_gpt2", "prompt", recipe)
+    allowed = rounding_tolerance(METHODS["prompt"], MODELS["tiny_gpt2"], "float32")
+    assert evidence.generation_distance(trainee, tiny_examples("tiny_gpt2", 1)[0]) <= allowed
 
 
 def test_an_adapter_that_stays_on_is_seen():

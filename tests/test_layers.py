@@ -16,7 +16,7 @@ LAYERS = (
     "prompts", "probes", "models", "methods", "case_recipe", "sources", "tasks", "tokenizers",  # entries, and their rows
     "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score", "epoch_report",
     "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
-    "evaluate", "prefix_tree", "caches", "onednn", "decoding", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",
+    "evaluate", "generation", "prefix_tree", "caches", "onednn", "decoding", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",
     "run", "stepper",  # the work
     "predict",  # its cost without a card
     "structure", "executor", "engines", "claims", "plugin", "commands", "__main__",  # pytest's side

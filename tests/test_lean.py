@@ -36,7 +36,7 @@ from bench.models import MODELS
 from bench.run import run_case
 from bench.setting import ENGINES, base_maker, score, set_up
 from bench.tasks import IGNORE, Example
-from bench.tolerances import ADAPTER_FILE_OVERHEAD, merge_tolerance
+from bench.tolerances import ADAPTER_FILE_OVERHEAD, rounding_tolerance
 from bench.train import Trainee, backward, make_optimizer, plan_steps, train
 
 SUM_CLOSE = 1e-5  # relative: the same sums in another order, in float32
@@ -329,7 +329,7 @@ def test_record_of_a_lean_case_holds_what_it_promises(worst):
     assert seen["base"]["changed"] == seen["base_changed_by_attaching"] == seen["trained_without_gradient"] == 0
     assert seen["trained"]["changed"] == seen["trained"]["tensors"]
     assert seen["start_distance"] == seen["reload_distance"] == seen["off_distance"] == 0
-    merged = merge_tolerance(METHODS["qlora_lean"], MODELS["tiny_llama"], "bfloat16")
+    merged = rounding_tolerance(METHODS["qlora_lean"], MODELS["tiny_llama"], "bfloat16")
     assert seen["merge_distance"] <= merged
     least = 2 * worst["exact"]["trainable_parameters"]  # bfloat16
     assert least <= worst["exact"]["adapter_bytes"] <= least + ADAPTER_FILE_OVERHEAD

@@ -33,13 +33,13 @@ from bench.case import Case
 from bench.case_recipe import recipe_for
 from bench.measure.parameters import figures
 from bench.methods import INT8, METHODS, NF4, PLAIN, Unsupported
-from bench.models import MODELS
+from bench.models import DECODER, MODELS
 from bench.models.shapes import positions
 from bench.recipe import SIZES
 from bench.run import changed_base
 from bench.sources import find_weights
 from bench.tasks import TASKS
-from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
+from bench.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
 from bench.train import backward, plan_steps, train
 
 STEPS = 12  # enough for AdaLoRA's whole schedule
@@ -89,8 +89,15 @@ def life(model, name, precision):
     seen |= evidence.gradient_evidence(trainee.model)
     seen["frozen_with_gradient"] = [path for path, parameter in trainee.model.named_parameters()
                                     if parameter.grad is not None and not parameter.requires_grad]  # fmt: skip
+    if MODELS[model].kind == DECODER:
+        seen["generation"] = evidence.generation_distance(trainee, examples[0])
     seen |= evidence.read_back(trainee, probe, tuned, lambda: tiny_base(model, name, recipe), lambda: None)
     return seen
+
+
+def kept(name):
+    """The precision of what the method trains."""
+    return "bfloat16" if name == "qlora_lean" else "float32"
 
 
 @BY_PRECISION
@@ -103,8 +110,7 @@ def test_trainable_parameters_are_the_formulas(model, name, precision):
 @BY_PRECISION
 @BY_PAIR
 def test_what_trains_is_kept_as_the_recipe_says(model, name, precision):
-    kept = torch.bfloat16 if name == "qlora_lean" else torch.float32
-    assert life(model, name, precision)["dtypes"] == {kept}
+    assert life(model, name, precision)["dtypes"] == {getattr(torch, kept(name))}
 
 
 @BY_PRECISION
@@ -152,9 +158,15 @@ def test_saved_and_read_back_it_gives_the_same_logits(model, name, precision):
 @BY_PRECISION
 @pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].mergeable])
 def test_merge_keeps_logits(model, name, precision):
-    seen = life(model, name, precision)
-    kept = "bfloat16" if name == "qlora_lean" else "float32"
-    assert seen["merge_distance"] <= merge_tolerance(METHODS[name], MODELS[model], precision, kept)
+    allowed = rounding_tolerance(METHODS[name], MODELS[model], precision, kept(name))
+    assert life(model, name, precision)["merge_distance"] <= allowed
+
+
+@BY_PRECISION
+@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if pair[0] in TINY_DECODERS])
+def test_generating_goes_by_the_logits_of_one_reading(model, name, precision):
+    allowed = rounding_tolerance(METHODS[name], MODELS[model], precision, kept(name))
+    assert life(model, name, precision)["generation"] <= allowed
 
 
 @BY_PRECISION
@@ -332,7 +344,7 @@ def test_dequantised_base_gives_the_quantised_ones_logits(model, name):
     recipe = tiny_recipe(model, name)
     probe = evidence.Probe(tiny_batching(model, recipe), "cpu", tiny_examples(model, 4))
     quantised, plain = (probe(tiny_base(model, name, recipe)), probe(dequantise(tiny_base(model, name, recipe))))
-    assert evidence.distance(plain, quantised) <= merge_tolerance(METHODS[name], MODELS[model], "float32")
+    assert evidence.distance(plain, quantised) <= rounding_tolerance(METHODS[name], MODELS[model], "float32")
 
 
 def test_a_plain_base_is_not_packed():

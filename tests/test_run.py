@@ -18,7 +18,7 @@ from bench.registry import UnknownName
 from bench.run import run_case
 from bench.stepper import Stepper
 from bench.tasks import TASKS
-from bench.tolerances import merge_tolerance, reload_tolerance, start_tolerance
+from bench.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
 
 TAGGING = "pos-tiny_bert-lora-cpu-s0"
 ANSWERING = "support-tiny_llama-lora-cpu-s0"
@@ -122,11 +122,18 @@ def test_evidence_holds(case_id):
     arguments = (method, MODELS[parse_case(case_id).model], payload(case_id)["recipe"]["precision"])
     assert found["start_distance"] <= start_tolerance(*arguments)
     assert found["reload_distance"] <= reload_tolerance(*arguments)
-    assert found["merge_distance"] <= merge_tolerance(*arguments, rounding_distance=found["rounding_distance"])
+    assert found["merge_distance"] <= rounding_tolerance(*arguments, rounding_distance=found["rounding_distance"])
     assert found["off_distance"] == 0
     assert found["base"]["changed"] == found["base_changed_by_attaching"] == 0
     assert found["trained"]["changed"] == found["trained"]["tensors"] > 0
     assert found["trained_without_gradient"] == 0
+
+
+def test_generating_is_looked_at_where_a_model_generates():
+    found = ran(ANSWERING)["evidence"]
+    arguments = (METHODS["lora"], MODELS["tiny_llama"], payload(ANSWERING)["recipe"]["precision"])
+    assert found["generation_distance"] <= rounding_tolerance(*arguments)
+    assert "generation_distance" not in ran(TAGGING)["evidence"]
 
 
 @BOTH
