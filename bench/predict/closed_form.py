@@ -2,14 +2,14 @@
 
 For bench.train's step on a CUDA card: products in the recipe's precision by autocast, flash attention, what
 trains and its AdamW states in float32. The second step, when the states exist. What a layer keeps is written
-down in `layers`; what trains is counted by the method's own formula.
+down in `layers` and `working`; what trains is counted by the method's own formula.
 """
 
 from bench.measure.parameters import formula
-from bench.methods import ADAPTER, ALL, INT8, NF4
+from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4
 from bench.models import ENCODER
 from bench.models.shapes import head_parameters, linear_layers, stack_parameters, total_parameters
-from bench.predict import layers, savings, terms
+from bench.predict import layers, savings, terms, working
 from bench.predict.question import Question
 from bench.predict.terms import Peaks
 
@@ -49,15 +49,21 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
     resting[terms.ADAPTER] = trains
     resting[terms.STATES] = savings.state_bytes(question.recipe, count)
     single, half = logits_bytes(question, chunk)
-    kept, working = layers.kept_for_backward(question), layers.working_set(question)
-    in_forward = kept + (layers.cast_weights(question) if question.recipe.gradient_checkpointing else 0)
-    count_of_layers = layers.layer_count(question.entry)
-    first, second, last = gradients(question, trains)
-    loss = {terms.KEPT: kept, terms.LOGITS: 3 * single, terms.GRADIENTS: first}
-    top = {terms.KEPT: kept, terms.WORKING: working, terms.GRADIENTS: second}
-    bottom = {terms.KEPT: kept // count_of_layers, terms.WORKING: working, terms.GRADIENTS: last}
-    backward = max(loss, top, bottom, key=lambda moment: sum(moment.values()))
-    forward = {terms.KEPT: in_forward, terms.LOGITS: half + 2 * single, terms.GRADIENTS: first}
+    kept, at_work = layers.kept_for_backward(question), working.working_set(question)
+    in_forward = kept + layers.cached_in_forward(question)
+    logits = half + 2 * single
+    of_one = kept // layers.layer_count(question.entry)
+    first, second, third, last = gradients(question, trains)
+    moments = (
+        {terms.KEPT: kept, terms.LOGITS: 3 * single, terms.GRADIENTS: first},
+        {terms.KEPT: kept, terms.LOGITS: half, terms.WORKING: working.head_gradient(question), terms.GRADIENTS: first},
+        {terms.KEPT: kept, terms.WORKING: at_work, terms.GRADIENTS: second},
+        {terms.KEPT: of_one, terms.WORKING: at_work, terms.GRADIENTS: third},
+        {terms.GRADIENTS: last},
+    )
+    backward = max(moments, key=lambda moment: sum(moment.values()))
+    in_forward += max(0, working.at_hand(question) - logits)  # before there are logits
+    forward = {terms.KEPT: in_forward, terms.LOGITS: logits, terms.GRADIENTS: first}
     return Peaks({
         terms.FORWARD: tidy(resting, forward),
         terms.BACKWARD: tidy(resting, backward),
@@ -65,20 +71,23 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
     })  # fmt: skip
 
 
-def gradients(question: Question, trains: int) -> tuple[int, int, int]:
-    """Bytes of gradients at the loss, when the last layer is through and when the first is; trains: of all.
+def gradients(question: Question, trains: int) -> tuple[int, int, int, int]:
+    """Bytes of gradients at the loss, in the last layer, in the first, and when the embeddings have theirs.
 
-    A step that accumulates has all of them from its second micro-batch on, and each new one beside them until it is
-    added; the largest is the embeddings', where they train.
+    trains: of all. A step that accumulates has all of them from its second micro-batch on, and each new one beside them
+    until it is added. A tied table's is summed of the head's, which waits until then, and the embeddings'.
     """
-    entry = question.entry
-    tied = total_parameters(entry, question.labels) == stack_parameters(entry)
-    embeddings = int(entry.config["vocab_size"]) * layers.hidden_size(entry) * SINGLE
-    if question.method.trains != ALL:
-        embeddings = 0
+    method, count = question.method, layers.layer_count(question.entry)
+    tied = layers.is_tied(question)
+    table = int(question.entry.config["vocab_size"]) * layers.hidden_size(question.entry) * SINGLE
+    embeddings = table * (method.trains == ALL or (method.trains == HEAD and tied))
+    head = head_parameters(question.entry, question.labels) * SINGLE * (method.trains != ADAPTER)
+    of_layers = trains - embeddings - (0 if tied else head)
+    waiting = embeddings * tied
+    end = (3 if tied else 1) * embeddings
     if question.recipe.gradient_accumulation_steps > 1:
-        return trains, trains, trains + embeddings
-    return 0, trains // layers.layer_count(entry), trains - (0 if tied else embeddings)
+        return trains, trains + waiting, trains + waiting, trains + end
+    return 0, head, head + of_layers * (count - 1) // count, trains - embeddings + end
 
 
 def tidy(*parts: dict[str, int]) -> dict[str, int]:

@@ -1,18 +1,38 @@
-"""What a transformer layer keeps between forward and backward, and what its own backward holds at once.
+"""What a transformer layer keeps between forward and backward.
 
-Bytes for each token, read off the layers' own code in transformers 5 under autocast. H: hidden size, K: width
-of the keys, I: width of the feed-forward layer; two bytes an element where products are in half precision,
-four in the float32 of norms.
+Bytes for each token, read off the layers' own code in transformers 5, peft 0.21 and bitsandbytes 0.50 under autocast.
+H: hidden size, K: width of the keys, I: width of the feed-forward layer; two bytes an element where products are in
+half precision, four in the float32 of norms.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from bench.measure.parameters import formula
-from bench.methods import ADAPTER, ALL, NF4
-from bench.models import ModelEntry
-from bench.models.shapes import head_parameters, hidden_size, key_value_size, layer_count, linear_layers, selects
+from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4, PLAIN
+from bench.models import ENCODER, ModelEntry
+from bench.models.shapes import (
+    Linear,
+    head_parameters,
+    hidden_size,
+    key_value_size,
+    layer_count,
+    linear_layers,
+    selects,
+    stack_parameters,
+    total_parameters,
+)
 from bench.predict import savings
 from bench.predict.question import Question
 
 SINGLE = 4
+# What a linear layer reads: a norm's output, attention's, or the feed-forward product.
+FIRST_NORM, SECOND_NORM, ATTENTION, INNER = "first norm", "second norm", "attention", "inner"
+READERS = {  # of anything but a norm's output; BERT's attention ends like its feed-forward layer
+    "self_attn.o_proj": ATTENTION, "attention.output.dense": ATTENTION, "attn.c_proj": ATTENTION,
+    "mlp.down_proj": INNER, "output.dense": INNER, "mlp.c_proj": INNER,
+}  # fmt: skip
+FIRST = ("q_proj", "k_proj", "v_proj", "query", "key", "value", "c_attn")  # those that read the first norm's output
 
 
 def tokens(question: Question) -> int:
@@ -29,94 +49,188 @@ def width(question: Question) -> int:
     return computed(question) if question.method.trains == ADAPTER else SINGLE
 
 
+def normed(question: Question) -> int:
+    """Bytes of an element of a norm's output: LayerNorm's is in float32 under autocast, Llama's own norm rounds it."""
+    return width(question) if question.entry.family_name == "llama" else SINGLE
+
+
+def given(question: Question) -> int:
+    """Bytes of an element that a linear layer gives: bitsandbytes' 4-bit layer gives back what it got."""
+    return normed(question) if question.method.storage == NF4 else computed(question)
+
+
+def residual(question: Question) -> int:
+    """Bytes of an element of the hidden states between layers, which a checkpoint keeps."""
+    if question.entry.family_name == "gpt2" and question.method.storage == NF4:
+        return SINGLE
+    return normed(question) if question.entry.kind == ENCODER else width(question)
+
+
+def layer(entry: ModelEntry) -> list[Linear]:
+    """The linear layers of one transformer layer."""
+    stack = linear_layers(entry)
+    return stack[: len(stack) // layer_count(entry)]
+
+
 def feedforward_size(entry: ModelEntry) -> int:
-    return max(max(layer.inputs, layer.outputs) for layer in linear_layers(entry)[: per_layer(entry)] if
-               "mlp" in layer.name or "intermediate" in layer.name or layer.name == "output.dense")  # fmt: skip
+    return next(one.inputs for one in layer(entry) if source(one) == INNER)
 
 
-def per_layer(entry: ModelEntry) -> int:
-    """Linear layers of one transformer layer."""
-    return len(linear_layers(entry)) // layer_count(entry)
+def source(linear: Linear) -> str:
+    """What the linear layer reads; one name for what is one tensor."""
+    if linear.name in READERS:
+        return READERS[linear.name]
+    return FIRST_NORM if linear.name.endswith(FIRST) else SECOND_NORM
 
 
-def adapted(question: Question, *names: str) -> bool:
-    """Whether a thin product or a gradient of the weight needs the input of one of these linear layers."""
+def inner_width(question: Question) -> int:
+    """Bytes of an element of the feed-forward product; GPT-2's GELU is written out and ends in float32."""
+    return SINGLE if question.entry.family_name == "gpt2" else given(question)
+
+
+@dataclass(frozen=True)
+class Input:
+    """What one linear layer reads, for each token: its source, its bytes there, and those of a copy made to be kept."""
+
+    source: str
+    bytes: int
+    copied: int
+
+
+def inputs(question: Question) -> Iterator[Input]:
+    """The inputs that are kept for the backward pass: for a thin product, a weight's gradient, or by LLM.int8()."""
+    method = question.method
+    targets = method.targets(question.entry) if method.trains == ADAPTER else ()
+    wide = {ATTENTION: computed(question), INNER: inner_width(question)}
+    for linear in layer(question.entry):
+        read = source(linear)
+        held = wide.get(read, normed(question))
+        trains = method.trains == ALL or any(selects(target, linear.name) for target in targets)
+        copy = copied(question, held) if trains else 0
+        if method.storage == INT8 or (trains and not copy):
+            yield Input(read, linear.inputs * held, 0)
+        if copy:
+            yield Input(read, linear.inputs * held, linear.inputs * copy)
+
+
+def copied(question: Question, held: int) -> int:
+    """Bytes of an element of the copy that a product makes of its input; 0 where it takes it as it is.
+
+    peft brings the input of a plain layer's adapter to the adapter's precision, of which autocast makes the copy; that
+    of a quantised one it leaves to autocast.
+    """
+    half, own = computed(question), savings.trained_width(question.recipe)
     if question.method.trains != ADAPTER:
-        return question.method.trains == "all"
-    own = [layer.name for layer in linear_layers(question.entry)[: per_layer(question.entry)]]
-    targets = question.method.targets(question.entry)
-    chosen = {name for name in own if any(selects(target, name) for target in targets)}
-    return any(name.endswith(wanted) for name in chosen for wanted in names)
+        return 0 if held == half else half
+    if half == SINGLE:
+        return 0 if own == SINGLE else own
+    through_single = question.method.storage == PLAIN and own == SINGLE
+    return half if held != half or through_single else 0
 
 
-def kept_by_llama(question: Question) -> int:
-    """Norms' inputs in float32; rotated queries and keys, values, attention's output; gate, up and their product."""
-    half, hidden = computed(question), hidden_size(question.entry)
-    keys, inner = key_value_size(question.entry), feedforward_size(question.entry)
-    kept = 2 * SINGLE * hidden + 2 * half * (hidden + keys) + 3 * half * inner
-    kept += half * hidden * adapted(question, "q_proj", "k_proj", "v_proj")
-    kept += half * hidden * adapted(question, "gate_proj", "up_proj")
-    return kept + half * inner * adapted(question, "down_proj")
+def kept_inputs(question: Question) -> int:
+    """Bytes for each token of the linear layers' inputs; attention's output is kept by attention itself."""
+    shared, copies = {}, 0
+    for read in inputs(question):
+        copies += read.copied
+        if not read.copied and read.source != ATTENTION:
+            shared[read.source] = read.bytes
+    return sum(shared.values()) + copies
 
 
-def kept_by_bert(question: Question) -> int:
-    """Norms' inputs in float32; queries, keys, values, attention's output; GELU's input and output."""
-    half, hidden, inner = computed(question), hidden_size(question.entry), feedforward_size(question.entry)
-    kept = 2 * SINGLE * hidden + 4 * half * hidden + half * inner
-    kept += half * hidden * adapted(question, "query", "key", "value")
-    kept += half * hidden * adapted(question, "intermediate.dense")
-    return kept + half * inner * adapted(question, "output.dense")
+def kept_by_attention(question: Question) -> int:
+    """Queries, keys, values, the output, and a float32 a head. In float32 keys are repeated to as many as queries."""
+    entry, half = question.entry, computed(question)
+    keys = key_value_size(entry) if half < SINGLE else hidden_size(entry)
+    heads = int(entry.config["n_head" if entry.family_name == "gpt2" else "num_attention_heads"])
+    return 2 * half * (hidden_size(entry) + keys) + SINGLE * heads
 
 
-def kept_by_gpt2(question: Question) -> int:
-    """As BERT; its GELU is written out: a cube in float32, a hyperbolic tangent and the two factors of a product."""
-    half, hidden, inner = computed(question), hidden_size(question.entry), feedforward_size(question.entry)
-    kept = 2 * SINGLE * hidden + 4 * half * hidden + (3 * SINGLE + half) * inner
-    kept += half * hidden * adapted(question, "c_attn")
-    kept += half * hidden * adapted(question, "c_fc")
-    return kept + half * inner * adapted(question, "mlp.c_proj")
+def kept_by_activation(question: Question) -> int:
+    """Llama: gate, its SiLU, and up. BERT: GELU's input. GPT-2's is written out: a cube, a tangent and two factors."""
+    inner, out = feedforward_size(question.entry), given(question)
+    if question.entry.family_name == "llama":
+        return 3 * out * inner
+    return (3 * SINGLE + out) * inner if question.entry.family_name == "gpt2" else out * inner
 
 
-KEPT = {"llama": kept_by_llama, "bert": kept_by_bert, "roberta": kept_by_bert, "gpt2": kept_by_gpt2}
+def kept_by_norms(question: Question) -> int:
+    """Both norms' inputs in float32; a gain that trains needs what it multiplies, which Llama's norm keeps for it."""
+    return (2 + 2 * gains_train(question)) * SINGLE * hidden_size(question.entry)
 
 
 def kept_by_layer(question: Question) -> int:
     """Bytes that one layer keeps for its backward pass, all tokens together."""
-    return tokens(question) * KEPT[question.entry.family_name](question)
+    for_each = kept_by_norms(question) + kept_by_attention(question) + kept_by_activation(question)
+    return tokens(question) * (for_each + kept_inputs(question))
+
+
+def reaches_layers(question: Question) -> bool:
+    """Whether gradients go through the layers: not where all that trains is a head of its own above them.
+
+    Checkpointing has them go down to the embeddings whatever trains.
+    """
+    return question.method.trains != HEAD or is_tied(question) or question.recipe.gradient_checkpointing
+
+
+def is_tied(question: Question) -> bool:
+    """Whether the head is the table of embeddings."""
+    return total_parameters(question.entry, question.labels) == stack_parameters(question.entry)
 
 
 def kept_for_backward(question: Question) -> int:
-    """Bytes kept when the forward pass ends: every layer's input, or all that it keeps; and the last norm's input."""
-    entry, count, count_tokens = question.entry, layer_count(question.entry), tokens(question)
-    last = count_tokens * hidden_size(entry) * SINGLE
-    if question.recipe.gradient_checkpointing:
-        on_card = savings.checkpoints_on_card(question.recipe)
-        return on_card * count * count_tokens * hidden_size(entry) * width(question) + last
-    return count * kept_by_layer(question) + last + cast_weights(question)
+    """Bytes kept when the forward pass ends: every layer's input, or all that it keeps; and what the head needs.
 
-
-def cast_weights(question: Question) -> int:
-    """Bytes of the half-precision copies that autocast makes of matrices that train, kept with the activations."""
-    entry, recipe = question.entry, question.recipe
-    if computed(question) == savings.trained_width(recipe):
-        return 0  # they are in what products take already
-    if question.method.trains == ADAPTER:
-        trained = formula(entry, question.method, recipe, question.labels)
-    else:
-        trained = head_parameters(entry, question.labels)
-        if question.method.trains == ALL:
-            trained += sum(layer.inputs * layer.outputs for layer in linear_layers(entry))
-    return trained * computed(question)
-
-
-def working_set(question: Question) -> int:
-    """Bytes of one layer's backward: what it keeps if that is computed again, gradients on the way, a whole weight.
-
-    The gradients on the way are those of the feed-forward product and of two hidden states.
+    The first norm of a frozen base keeps nothing: no gradient goes that far but with checkpointing.
     """
-    entry = question.entry
-    again = kept_by_layer(question) if question.recipe.gradient_checkpointing else 0
-    flowing = tokens(question) * computed(question) * (feedforward_size(entry) + 2 * hidden_size(entry))
-    largest = max(layer.inputs * layer.outputs for layer in linear_layers(entry))
-    unpacked = largest * computed(question) if question.method.storage == NF4 else 0
-    return again + flowing + unpacked
+    count, each = layer_count(question.entry), tokens(question) * hidden_size(question.entry)
+    of_layers, of_head = casts(question)
+    trains = question.method.trains
+    head = each * computed(question) * (trains != ADAPTER or question.entry.kind == ENCODER)
+    if not reaches_layers(question):
+        return head
+    if question.recipe.gradient_checkpointing:
+        kept = count * each * residual(question) * savings.checkpoints_on_card(question.recipe) + each * SINGLE
+        kept += count * kept_in_spite(question)
+    else:
+        kept = count * kept_by_layer(question) + each * SINGLE * (trains != ADAPTER) + of_layers
+    return kept + each * SINGLE * gains_train(question) + head + of_head
+
+
+def ends_in_norm(question: Question) -> bool:
+    """Whether a layer's norms come behind what they are of, so that its input is a norm's output, as in BERT."""
+    return question.entry.kind == ENCODER
+
+
+def kept_in_spite(question: Question) -> int:
+    """Bytes that a layer keeps in spite of checkpoints: LLM.int8() holds its inputs by other means than they see."""
+    if question.method.storage != INT8:
+        return 0
+    held = sum({read.source: read.bytes for read in inputs(question)}.values())
+    return tokens(question) * (held - ends_in_norm(question) * normed(question) * hidden_size(question.entry))
+
+
+def gains_train(question: Question) -> bool:
+    """Whether a norm keeps what its gain multiplies: LayerNorm's makes that again of its input."""
+    return question.method.trains == ALL and question.entry.family_name == "llama"
+
+
+def casts(question: Question) -> tuple[int, int]:
+    """Bytes of the copies in half precision that autocast makes of float32 matrices: of the layers' or the adapter's,
+    and of the head's."""
+    entry, half = question.entry, computed(question)
+    if half == SINGLE:
+        return 0, 0
+    if question.method.trains == ADAPTER:
+        narrow = savings.trained_width(question.recipe) == half
+        return 0 if narrow else half * formula(entry, question.method, question.recipe, question.labels), 0
+    matrices = sum(linear.inputs * linear.outputs for linear in linear_layers(entry))
+    return half * matrices, half * head_parameters(entry, question.labels)
+
+
+def cached_in_forward(question: Question) -> int:
+    """Bytes of those copies that the forward pass holds besides what it keeps: autocast has one of each that trains."""
+    of_layers, of_head = casts(question)
+    if not reaches_layers(question):
+        return of_head
+    return of_layers * (question.recipe.gradient_checkpointing and question.method.trains != HEAD)
