@@ -42,7 +42,8 @@ def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
     return config
 
 
-def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtype: torch.dtype, device: str) -> Any:
+def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtype: torch.dtype, device: str,
+               attention: str = FUSED) -> Any:  # fmt: skip
     """The model with a new classifier over labels, or (labels = 0) with its language head, on the device.
 
     On the device "meta" a model of random weights has shapes and buffers alone.
@@ -52,8 +53,6 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
 
     auto = AutoModelForTokenClassification if entry.kind == ENCODER else AutoModelForCausalLM
     config = config_for(entry, weights, labels)
-    # torch's fused attention for processors is slow in the backward pass: half of a step at 100 tokens
-    attention = WRITTEN_OUT if device == "cpu" else FUSED
     if weights.folder:
         torch.manual_seed(seed)  # of the new head
         model: Any = auto.from_pretrained(
@@ -148,7 +147,9 @@ def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Metho
     method.check(entry, recipe)
     plain = method.storage == PLAIN
     first = device if plain else "cpu" if weights.folder else "meta"
-    model = build_base(entry, weights, labels, seed, storage_dtype(method, recipe), first)
+    # torch's fused attention for processors is slow in the backward pass: half of a step at 100 tokens
+    attention = WRITTEN_OUT if device == "cpu" else FUSED
+    model = build_base(entry, weights, labels, seed, storage_dtype(method, recipe), first, attention)
     if not plain:  # layer by layer, so that the card never holds it whole
         model = quantise(model, method.storage, compute_dtype(recipe), device, recipe.quantise_head)
         model = materialise(model, device)

@@ -165,7 +165,7 @@ def read_back(
         if method.quantised:
             needed = bytes_dequantised(fresh, compute_dtype(trainee.recipe))
             del fresh
-            if lacking := lacks_room(needed, trainee.device):
+            if lacking := lacks_room(needed, trainee.device, "merging was not checked: the dequantised base takes"):
                 return {**found, "merge_not_checked": lacking}
             fresh = load_adapter(dequantise(make_base()), folder, kept)
     if method.mergeable:
@@ -200,8 +200,8 @@ def bytes_dequantised(model: Any, plain: torch.dtype) -> int:
     return held + packed * plain.itemsize
 
 
-def lacks_room(needed: int, device: str) -> str:
-    """Why a model of so many bytes has no place on the card; empty where it has one."""
+def lacks_room(needed: int, device: str, says: str) -> str:
+    """Why so many bytes have no place on the card, in a sentence that begins so; empty where they have one."""
     if device == "cpu":
         return ""
     gc.collect()
@@ -209,10 +209,7 @@ def lacks_room(needed: int, device: str) -> str:
     free = free_bytes(device) or 0
     if needed <= free:
         return ""
-    return (
-        f"merging was not checked: the dequantised base takes {needed / 2**30:.1f} GiB "
-        f"and {free / 2**30:.1f} GiB are free on the card"
-    )
+    return f"{says} {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free on the card"
 
 
 def save(trainee: Trainee, folder: Path) -> None:

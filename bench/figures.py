@@ -13,6 +13,8 @@ from bench.measure.memory import LiveStorages, quantisation_tensors
 from bench.models import DECODER
 from bench.setting import Setting
 
+SCALE = 2.0**10  # of a loss in float16: small gradients are not lost, and large ones do not overflow
+
 
 def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
     """FLOPs of the base's forward pass."""
@@ -39,11 +41,15 @@ def exact_figures(
             storages.add(tensor.detach())
         found["resting_allocated_bytes"] = storages.live_bytes
         optimizer = train.make_optimizer(trainee)
+        scaler = train.make_scaler(trainee, SCALE)
         for group in optimizer.param_groups:
             group["lr"] = 0.0  # a whole step that leaves the weights as they are
-        train.backward(trainee, [batch.to(setting.device)])
+        train.backward(trainee, [batch.to(setting.device)], scaler)
         seen |= evidence.gradient_evidence(model)
-        optimizer.step()
+        if scaler:
+            scaler.step(optimizer)
+        else:
+            optimizer.step()
     found["step_allocated_bytes"] = storages.peak_bytes
     found["step_shape"] = list(batch.input_ids.shape)
     model.zero_grad(set_to_none=True)
@@ -61,6 +67,10 @@ def inference_figures(setting: Setting, model: Any, make_base: Callable[[], Any]
     """Seconds per generated token with and without the adapter: of a variant alone, for it takes three models."""
     method = setting.method
     if not setting.task.variant_of or setting.entry.kind != DECODER or not method.mergeable or method.quantised:
+        return {}
+    others = 2 * sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    if lacking := evidence.lacks_room(others, setting.device, "inference was not timed: base and merged model take"):
+        setting.reasons.append(lacking)
         return {}
     prompt = setting.prepared.held_out[0].input_ids[: inference.PROMPT_TOKENS]
     ids = torch.tensor([prompt], device=setting.device) % setting.batching.vocabulary

@@ -51,8 +51,8 @@ def packed_linear(weight: Tensor, bias: Tensor | None, storage: str, compute: to
         packed.support_avx512bf16_for_cpu = False
     else:
         packed.weight = bitsandbytes.nn.Int8Params(
-            weight.to(torch.float16), requires_grad=False, has_fp16_weights=False
-        )
+            weight.to("cpu", torch.float16), requires_grad=False, has_fp16_weights=False
+        )  # one that is on a card already would be packed in its first forward pass
     if bias is not None:
         packed.bias = nn.Parameter(bias, requires_grad=False)
     # moving to a device is what quantises; from the device to itself it would do nothing

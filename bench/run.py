@@ -28,8 +28,10 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     make_base = base_maker(setting, say)
     with phases("load"):
         model = make_base()
+    loss = {}
     if setting.recipe.loss == "chunked":
-        setting.reasons.append(SAYS[route(model.get_output_embeddings(), setting.device)])
+        loss["loss_by"] = route(model.get_output_embeddings(), setting.device)
+        setting.reasons.append(SAYS[loss["loss_by"]])
     steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
     found = base_figures(setting, model)
     probe = evidence.Probe(setting.batching, setting.device, setting.prepared.held_out)
@@ -81,7 +83,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
         "evidence": seen,
         "data": setting.data,
         "weights": {"origin": setting.weights.origin, "identity": setting.weights.identity},
-        "environment": {**describe_worker(setting.device), **setting.emulation},
+        "environment": {**describe_worker(setting.device), **setting.emulation, **loss},
         "reasons": setting.reasons,
         **result,
     }

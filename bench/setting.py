@@ -128,7 +128,7 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
         return fresh
     first = METHODS[setting.method.after]
     case = replace(setting.case, method=first.name)
-    recipe = recipe_for(case, setting.recipe.data, engine=setting.recipe.engine)
+    recipe = first_recipe(setting, case)
     say({"line": f"training {first.name} first"})
     model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
     model = attach(model, setting.entry, first, recipe, 0, case.seed)
@@ -149,6 +149,15 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
         return base
 
     return tuned
+
+
+def first_recipe(setting: Setting, first: Case) -> Recipe:
+    """The recipe of the method that goes first, with what was changed of the case's own: precision and steps."""
+    told, own = setting.recipe, recipe_for(setting.case, setting.recipe.data)
+    changes: dict[str, Any] = {"engine": told.engine, "precision": told.precision}
+    if told.max_steps != own.max_steps:
+        changes["max_steps"] = told.max_steps
+    return recipe_for(first, told.data, **changes)
 
 
 def score(setting: Setting, trainee: train.Trainee) -> Score:

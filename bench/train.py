@@ -103,6 +103,13 @@ def make_optimizer(trainee: Trainee) -> torch.optim.Optimizer:
     return torch.optim.AdamW(found, fused=trainee.device.startswith("cuda"))
 
 
+def make_scaler(trainee: Trainee, scale: float = 2.0**16) -> Any:
+    """What scales the loss of a training in float16, from this scale on (torch's own); None for other precisions."""
+    if trainee.recipe.precision != "float16":
+        return None
+    return torch.amp.GradScaler(trainee.device.split(":")[0], init_scale=scale)
+
+
 def trained_by(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     """Its parameters, of all groups."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -174,7 +181,7 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[tuple[int, St
     """Train, yielding (number from 0, step, loss, seconds, batches) after each. Raises if the loss is not finite."""
     optimizer = make_optimizer(trainee)
     schedule = make_schedule(optimizer, trainee.recipe, len(steps))
-    scaler = torch.amp.GradScaler(trainee.device.split(":")[0]) if trainee.recipe.precision == "float16" else None
+    scaler = make_scaler(trainee)
     trained = trained_by(optimizer)
     trainee.model.train()
     for number, step in enumerate(steps):
@@ -184,26 +191,28 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[tuple[int, St
         loss = backward(trainee, [batch.to(trainee.device) for batch in batches], scaler)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {number + 1}; lower learning_rate in the recipe")
-        apply_gradients(trainee.recipe, optimizer, trained, scaler)
-        schedule.step()
-        if trainee.method.after_step:
-            trainee.method.after_step(trainee.model, number)
+        if apply_gradients(trainee.recipe, optimizer, trained, scaler):
+            schedule.step()
+            if trainee.method.after_step:
+                trainee.method.after_step(trainee.model, number)
         optimizer.zero_grad(set_to_none=True)
         synchronise(trainee.device)  # kernels are queued; without this the clock stops early
         yield number, step, loss, time.perf_counter() - started, batches
 
 
-def apply_gradients(recipe: Recipe, optimizer: torch.optim.Optimizer, trained: list, scaler: Any) -> None:
-    """Clip to the recipe's norm and step."""
+def apply_gradients(recipe: Recipe, optimizer: torch.optim.Optimizer, trained: list, scaler: Any) -> bool:
+    """Clip to the recipe's norm and step. False where a scaler left the step out, for gradients overflowed."""
     if scaler:
         scaler.unscale_(optimizer)
     if recipe.max_gradient_norm:
         nn.utils.clip_grad_norm_(trained, recipe.max_gradient_norm)
-    if scaler:
-        scaler.step(optimizer)
-        scaler.update()
-    else:
+    if not scaler:
         optimizer.step()
+        return True
+    scale = scaler.get_scale()
+    scaler.step(optimizer)
+    scaler.update()
+    return bool(scaler.get_scale() >= scale)  # it is lowered where gradients overflowed
 
 
 def train(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:

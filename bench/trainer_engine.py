@@ -130,7 +130,7 @@ def callback(
             self.started = time.perf_counter()
 
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            if trainee.method.after_step:
+            if trainee.method.after_step and not rest["optimizer"].step_was_skipped:
                 trainee.method.after_step(trainee.model, state.global_step)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:

@@ -23,7 +23,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from bench import evidence, lean
-from bench.build import attach
+from bench.build import FUSED, attach, attention_by
 from bench.case import Case
 from bench.case_recipe import recipe_for
 from bench.chunks import CHUNKS, TORCH, chunked_loss, chunked_token_losses, route
@@ -277,7 +277,7 @@ def step_bytes(model, method, **changes):
     trainee, order = tiny_trainee(model, method, recipe), random.Random(0)
     rows = [[order.randrange(8, WIDE) for _ in range(LENGTH)] for _ in range(2)]
     batch = trainee.batching.one([Example(str(number), row, row) for number, row in enumerate(rows)])
-    with LiveStorages() as storages:
+    with attention_by(trainee.model, FUSED), LiveStorages() as storages:
         for tensor in (*trainee.model.parameters(), *trainee.model.buffers(), *quantisation_tensors(trainee.model)):
             storages.add(tensor.detach())
         at_rest = storages.live_bytes

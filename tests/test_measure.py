@@ -2,8 +2,10 @@
 
 import json
 
+import bitsandbytes
 import pytest
 import torch
+from bitsandbytes.autograd._functions import MatMul8bitLt
 from tiny_trainees import LABELS, TINY, labels_of, tiny_base, tiny_examples, tiny_recipe, tiny_trainee
 
 from bench.measure import energy, flops, memory, parameters
@@ -168,6 +170,16 @@ def test_counted_step_flops_are_the_formulas(model, method):
     arguments = (MODELS[model], METHODS[method], trainee.recipe, labels_of(model))
     found = flops.step_figures(trainee.model, *arguments)
     assert found["step_flops"] / found["step_flops_formula"] == pytest.approx(1, rel=STEP_FLOPS_AGREEMENT)
+
+
+def test_a_cards_product_of_llm_int8_is_counted(monkeypatch):
+    def on_a_card(left, right, out=None, state=None, threshold=0.0, bias=None):
+        return MatMul8bitLt.apply(left, right, out, bias, state)
+
+    monkeypatch.setattr(bitsandbytes, "matmul", on_a_card)
+    base = tiny_base("tiny_llama", "lora_int8", tiny_recipe(method="lora_int8"))
+    seen = flops.count_forward(base, flops.probe(MODELS["tiny_llama"], "cpu"))
+    assert seen / flops.forward_formula(MODELS["tiny_llama"], 0) == pytest.approx(1, rel=FLOPS_AGREEMENT)
 
 
 @pytest.mark.parametrize("method", METHODS.names())

@@ -13,6 +13,7 @@ from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 from tiny_trainees import TINY, tiny_base, tiny_recipe
 from torch import nn
 
+from bench import build
 from bench.build import build_base, is_head
 from bench.methods import METHODS, NF4
 from bench.models import MODELS
@@ -134,3 +135,22 @@ def test_model_without_storage_keeps_its_head_tied(name, tied):
     weights = Weights(None, "synthetic", "made for this test", "synthetic")
     model = build_base(MODELS[name], weights, 0, 0, torch.float32, "meta")
     assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) is tied
+
+
+@pytest.mark.parametrize(("device", "attention"), [("cpu", "eager"), ("cuda:0", "sdpa")])
+@pytest.mark.parametrize("folder", [None, Path("weights")])
+@pytest.mark.parametrize("method", ["lora", "qlora", "lora_int8"])
+def test_attention_is_that_of_the_device_that_the_base_is_for(monkeypatch, method, folder, device, attention):
+    """Wherever it is built first, to be packed."""
+
+    class Built(Exception):
+        pass
+
+    def build_base(*arguments):
+        raise Built(arguments[-1])
+
+    monkeypatch.setattr(build, "build_base", build_base)
+    weights = Weights(folder, "mirror", "", "")
+    entry, recipe = MODELS["tiny_llama"], tiny_recipe(method=method)
+    with pytest.raises(Built, match=attention):
+        build.prepare_base(entry, weights, 0, METHODS[method], recipe, 0, device)

@@ -9,6 +9,7 @@ from bench.batches import Extent
 from bench.cards import AMPERE, HOPPER, MIB, blas_bytes
 from bench.case import parse_case
 from bench.case_recipe import recipe_for
+from bench.chunks import CHUNKS, LIGER
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.predict import course, measured
@@ -57,8 +58,13 @@ def test_error_is_a_share_of_what_was_measured(traced_mib, error, agrees):
             "its allocator was set otherwise: expandable_segments:True",
         ),
         ({"recipe": {**asdict(RECIPE), "engine": "trainer"}}, "the trace is of this project's own loop"),
+        ({"environment": {"loss_by": CHUNKS}}, ""),
+        (
+            {"environment": {"loss_by": LIGER}},
+            "its loss in chunks is liger's, and this project's own is traced",
+        ),
     ],
-    ids=["card", "processor", "older record", "emulated", "allocator", "trainer"],
+    ids=["card", "processor", "older record", "emulated", "allocator", "trainer", "own loss", "another's loss"],
 )
 def test_what_is_not_traced_says_why(changes, reason):
     assert not_traced(replace(RECORD, **changes)) == reason

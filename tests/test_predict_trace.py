@@ -31,6 +31,14 @@ def traced(model, method, recipe, device="cpu"):
     return trace(MODELS[model], METHODS[method], recipe, labels_of(model), device)
 
 
+@pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
+@pytest.mark.parametrize("found", [None, "liger_kernel"])
+def test_a_loss_in_chunks_is_traced_as_this_projects_own_whatever_is_installed(monkeypatch, found):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: found)
+    recipe = tiny_recipe("tiny_llama", "qlora_lean")
+    traced("tiny_llama", "qlora_lean", recipe, "cuda:0")
+
+
 def followed(model, method, recipe):
     """Real tensors, made by the same functions that every case is."""
     trainee = tiny_trainee(model, method, recipe)

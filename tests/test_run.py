@@ -1,21 +1,25 @@
 """A case from end to end, in this process: the record it gives, whole, honest and repeating."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_trainees import silent
+from tiny_trainees import silent, tiny_trainee
 
+from bench import evidence
 from bench.case import parse_case
 from bench.case_recipe import recipe_for
+from bench.figures import inference_figures
 from bench.methods import METHODS, Unsupported
 from bench.models import MODELS
 from bench.probing import Probing
 from bench.record import Record, parse_record
 from bench.registry import UnknownName
 from bench.run import run_case
+from bench.setting import first_recipe
 from bench.stepper import Stepper
 from bench.tasks import TASKS
 from bench.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
@@ -169,6 +173,32 @@ def test_lora_after_full_starts_from_full():
     assert found["losses"][0] < ran(TAGGING)["losses"][0]
     assert found["evidence"]["start_distance"] == 0
     assert found["evidence"]["reload_distance"] == 0
+
+
+def test_what_goes_first_has_the_cases_steps_and_precision():
+    case, first = parse_case(AFTER_FULL), parse_case("pos-tiny_bert-full-cpu-s0")
+    own = recipe_for(case)
+    told = SimpleNamespace(case=case, recipe=own)
+    assert first_recipe(told, first) == recipe_for(first)
+    told.recipe = replace(own, max_steps=2, precision="float16")
+    assert first_recipe(told, first) == replace(recipe_for(first), max_steps=2, precision="float16")
+
+
+def test_inference_is_not_timed_where_a_card_has_no_room(monkeypatch):
+    monkeypatch.setattr(evidence, "free_bytes", lambda device: 0)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    trainee = tiny_trainee()
+    setting = SimpleNamespace(method=METHODS["lora"], task=TASKS["medqa_r4"], entry=MODELS["tiny_llama"],
+                              device="cuda:0", reasons=[])  # fmt: skip
+    assert inference_figures(setting, trainee.model, lambda: pytest.fail("a base was made")) == {}
+    assert setting.reasons[0].startswith("inference was not timed: base and merged model take ")
+
+
+def test_small_gradients_of_float16_are_seen():
+    case_id = "pos-tiny_bert-lora_all-cpu-s0"
+    recipe = recipe_for(parse_case(case_id), train_examples=160, max_steps=8, precision="float16")
+    found = run_case({"case": case_id, "recipe": asdict(recipe), "mirror": ""}, silent)
+    assert found["evidence"]["trained_without_gradient"] == 0
 
 
 def test_a_stepper_takes_the_first_step_again_and_again():

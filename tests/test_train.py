@@ -46,6 +46,17 @@ def test_accumulated_gradients_are_those_of_the_large_batch(model, method, size)
     assert torch.linalg.norm(seen - expected) <= SUM_CLOSE * torch.linalg.norm(expected)
 
 
+def test_a_step_that_overflows_in_float16_is_no_step_of_the_rank_schedule(monkeypatch):
+    """Its importances would be no numbers, and nothing would be pruned for good."""
+    scaler = torch.amp.GradScaler
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda device, init_scale: scaler(device, init_scale=2.0**22))
+    recipe = tiny_recipe("tiny_llama", "adalora", precision="float16", max_steps=32)
+    trainee = tiny_trainee("tiny_llama", "adalora", recipe)
+    trained(trainee, tiny_examples())
+    report = trainee.method.report(trainee.model)
+    assert report["rank_total"] == report["adapted_layers"] * recipe.rank
+
+
 @pytest.mark.parametrize("size", [1, 4])
 def test_adaloras_penalty_counts_once_a_step(size):
     trainee, examples = tiny_trainee(method="adalora"), tiny_examples(count=8)

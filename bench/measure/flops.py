@@ -88,12 +88,19 @@ def rows_product(left: Any, right: Any, *rest: Any, out_shape: Any = None, **mor
     return 2 * math.prod(left) * right[0]
 
 
+def mixed_product(left: Any, quantised: Any, right: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
+    """FLOPs of LLM.int8()'s product on a card, its outliers' included: left and quantised are of one shape."""
+    return rows_product(left, right)
+
+
 def counter() -> FlopCounterMode:
-    """torch's counter, taught bitsandbytes' fused product where it is loaded."""
+    """torch's counter, taught bitsandbytes' fused products where it is loaded."""
     known = torch.ops.bitsandbytes
     mapping: dict[Any, Any] = {}
     if hasattr(known, "gemm_4bit"):
         mapping[known.gemm_4bit] = packed_product
+    if hasattr(known, "int8_mixed_scaled_mm"):
+        mapping[known.int8_mixed_scaled_mm] = mixed_product
     for name in ("int8_scaled_mm", "int8_linear_matmul"):
         if hasattr(known, name):
             mapping[getattr(known, name)] = rows_product

@@ -101,8 +101,8 @@ class Phases:
         self._reset()
 
     def _reset(self) -> None:
+        gc.collect()  # a model that went before may wait in a cycle
         if self.device == "cpu":
-            gc.collect()
             reset_resident_peak()
         else:
             torch.cuda.empty_cache()  # what an earlier phase reserved is not this one's

@@ -16,6 +16,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
+from bench import train
+from bench.chunks import CHUNKS
+
 # what autocast computes in float32 on CUDA and not on a processor, of those that our architectures call
 IN_FLOAT32 = {
     "layer_norm", "pow", "__pow__", "rsqrt", "softmax", "log_softmax", "cumsum", "sum", "prod", "norm", "vector_norm",
@@ -125,20 +128,6 @@ def backward(loss: torch.Tensor) -> None:
 
 
 @contextlib.contextmanager
-def without_fused_loss() -> Iterator[None]:
-    """Within: torch has no linear_cross_entropy, so that a loss in chunks is this project's own.
-
-    torch asks the tensors' device and copies the whole head in float32 on a processor, as it does not on a card.
-    """
-    fused = vars(functional).pop("linear_cross_entropy", None)
-    try:
-        yield
-    finally:
-        if fused:
-            functional.linear_cross_entropy = fused
-
-
-@contextlib.contextmanager
 def as_cuda() -> Iterator[None]:
     """Within: what is said of "cuda" happens on the processor, by a card's rules."""
     enabled, dtype, autocast = torch.is_autocast_enabled, torch.get_autocast_dtype, torch.autocast
@@ -149,7 +138,8 @@ def as_cuda() -> Iterator[None]:
     with (
         patch.dict(vars(torch), {name: for_host(getattr(torch, name)) for name in FACTORIES}),
         patch.object(torch.Tensor, "to", moved(torch.Tensor.to)),
-        without_fused_loss(),
+        # Liger's kernel is for a card alone, and torch's copies the whole head in float32 on a processor
+        patch.object(train, "route", lambda head, device: CHUNKS),
         patch.object(torch.Tensor, "backward", backward),
         patch.object(torch, "autocast", cast),
         patch.object(torch.amp, "autocast", cast),

@@ -30,6 +30,7 @@ from bench.tables import markdown_lines
 AGREES = 0.02  # of the allocated peak; a first bound, for kernels take and free more inside themselves
 RESERVED_AGREES = 0.05  # of what was reserved; 4.5 % is the largest error seen, of checkpoints that go to the host
 MOST_STEPS = 64  # of a run that are traced in their order; its heaviest batches come after them
+TRACED_LOSS = "chunks"  # by whom a loss in chunks is, as bench.chunks names itself
 TRACES = RESULTS / "baselines" / "measured.json"
 COMMAND = "python -m bench predict --measured --measure --mirror DIR"
 HEADS = ("case", "card", "allocated", "predicted", "error", "reserved", "predicted", "error", "driver", "s/step", "MFU")
@@ -68,6 +69,8 @@ def not_traced(record: Record) -> str:
         return f"the kernels of {card}, which was emulated, are not traced"
     if settings := record.environment.get("allocator"):
         return f"its allocator was set otherwise: {settings}"
+    if record.environment.get("loss_by", TRACED_LOSS) != TRACED_LOSS:
+        return f"its loss in chunks is {record.environment['loss_by']}'s, and this project's own is traced"
     if record.recipe["engine"] != "bench":
         return "the trace is of this project's own loop"
     return ""
