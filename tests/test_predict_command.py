@@ -227,6 +227,8 @@ def test_a_card_is_a_budget_without_what_is_cudas_own():
     (("--batch", "0"), "batch 0 must be at least 1"),
     (("--length", "-8"), "length -8 must be at least 1"),
     (("--rank", "0"), "rank 0 must be at least 1"),
+    (("--method", "full", "--rank", "4"), "full has no rank"),
+    (("--method", "prompt", "--rank", "4"), "prompt has no rank"),
     (("--length", "200000"), "length 200000 is more than 131072 tokens, the most in multiples of 8 that llama31_8b has positions for"),
     (("--largest", "length", "--budget", "8"), "budget '8' needs a unit: 8GB is 10^9 bytes each, 8GiB 2^30"),
     (("--largest", "length", "--budget", "0GB"), "budget '0GB' must be at least a byte, and finite"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.case import Case
 from bench.case_recipe import recipe_for
+from bench.measure.parameters import formula
 from bench.methods import METHODS, Method
 from bench.models import ENCODER, MODELS, ModelEntry
 from bench.recipe import Recipe
@@ -31,12 +32,19 @@ class Question:
         return replace(self, recipe=replace(self.recipe, **changes))
 
     @property
+    def has_rank(self) -> bool:
+        """Whether what the method trains depends on the recipe's rank."""
+        counts = {formula(self.entry, self.method, self.at(rank=rank).recipe, self.labels) for rank in (1, 2)}
+        return len(counts) > 1 or self.method.prunes
+
+    @property
     def words(self) -> str:
         recipe = self.recipe
+        rank = f"rank {recipe.rank}, " if self.has_rank else ""
         kept = "layer inputs alone" if recipe.gradient_checkpointing else "all activations"
         return (
             f"{self.entry.name} × {self.method.name}: batch {recipe.batch_size} × {recipe.max_length} tokens, "
-            f"rank {recipe.rank}, {recipe.precision}, {kept} kept for backward"
+            f"{rank}{recipe.precision}, {kept} kept for backward"
         )
 
 
@@ -55,6 +63,8 @@ def ask(model: str, method: str, **changes: Any) -> Question:
         if given.get(name, 1) < 1:
             raise BadQuestion(f"{says} {given[name]} must be at least 1")
     question = of_case(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
+    if "rank" in given and not question.has_rank:
+        raise BadQuestion(f"{method} has no rank")
     if question.recipe.max_length < given.get("max_length", 1):
         longest = question.method.longest_row_words(entry, question.recipe)
         raise BadQuestion(f"length {given['max_length']} is more than {longest}")

@@ -49,7 +49,7 @@ class Prediction:
             "method": self.question.method.name,
             "batch": recipe.batch_size,
             "length": recipe.max_length,
-            "rank": recipe.rank,
+            "rank": recipe.rank if self.question.has_rank else None,
             "precision": recipe.precision,
             "gradient_checkpointing": recipe.gradient_checkpointing,
             "recipe_digest": recipe.digest(),
