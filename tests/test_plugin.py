@@ -146,6 +146,10 @@ def no_workers(tmp_path):
         (["--case-timeout", "-3"], "--case-timeout -3 must be above 0 seconds"),
         (["--case-timeout", "nan"], "--case-timeout nan must be above 0 seconds"),
         (["--probes", "decimal"], "no probe named 'decimal'; did you mean decimals"),
+        (
+            ["--tasks", "pos", "--models", "gpt2"],
+            "no case is selected: pos is a task for encoder models, and gpt2 is no",
+        ),
         (["--entries", "no_such_module"], "--entries no_such_module: ModuleNotFoundError: No module named"),
     ],
 )

@@ -129,9 +129,8 @@ def question_of_case(case: Case, data: str) -> Question:
     """The case's model, method and recipe, if they can be together on a card; how many labels, the data will say."""
     if DEVICES[case.device].torch_name == "cpu":
         raise Mistake(f"{case.id} needs no card; ask for {replace(case, device='cuda').id}")
-    task, entry = TASKS[case.task], MODELS[case.model]
-    if not task.suits(entry):
-        raise Mistake(f"{task.name} is a task for {task.kind} models, and {entry.name} is not one")
+    if refusal := TASKS[case.task].refusal(MODELS[case.model]):
+        raise Mistake(refusal)
     return of_case(case, data)
 
 

@@ -80,7 +80,15 @@ class Method:
         return self.storage != PLAIN
 
     def suits(self, model: ModelEntry) -> bool:
-        return model.kind in self.kinds and model.family_name not in self.unsuited
+        return not self.refusal(model)
+
+    def refusal(self, model: ModelEntry) -> str:
+        """Why the method cannot work with the model, whatever the recipe; empty if it can."""
+        if model.kind not in self.kinds:
+            return f"{self.name} does not suit {model.name}: it is for {' and '.join(self.kinds)} models"
+        if model.family_name in self.unsuited:
+            return f"{self.name} does not suit {model.name}: {self.unsuited[model.family_name]}"
+        return ""
 
     def virtual_tokens(self, recipe: Recipe) -> int:
         """How many it puts before every row, each in a position of its own."""
@@ -106,10 +114,8 @@ class Method:
 
     def check(self, model: ModelEntry, recipe: Recipe) -> None:
         """Raises Unsupported, with the reason, for a model or a recipe that the method cannot work with."""
-        if model.kind not in self.kinds:
-            raise Unsupported(f"{self.name} does not suit {model.name}: it is for {' and '.join(self.kinds)} models")
-        if model.family_name in self.unsuited:
-            raise Unsupported(f"{self.name} does not suit {model.name}: {self.unsuited[model.family_name]}")
+        if refusal := self.refusal(model):
+            raise Unsupported(refusal)
         if self.prunes and recipe.initial_rank < recipe.rank:
             raise Unsupported(
                 f"{self.name} prunes from initial_rank = {recipe.initial_rank} to rank = {recipe.rank}; "
