@@ -333,6 +333,15 @@ def test_replay_without_the_persons_entries_shows_their_table(copied, no_workers
     assert "INTERNALERROR" not in done.text
 
 
+@pytest.mark.parametrize("text", ["", "\n", '{"case": "pos-tiny_bert-lora-cp'])
+def test_replay_of_a_run_without_a_record_is_a_usage_error(quiet, tmp_path, text):
+    (tmp_path / "records.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(pytest.UsageError, match=f"^no record in the run {tmp_path.name}") as raised:
+        Run(options(replay=tmp_path), quiet)
+    assert ("cut or damaged JSON" in str(raised.value)) is bool(text.strip())
+    assert Run(options(resume=tmp_path), quiet).records == {}
+
+
 # --- resume
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bench.case import Case
 from bench.executor import Executor, Job, Outcome, Session
@@ -11,7 +14,7 @@ from bench.plugin.options import Options
 from bench.plugin.planning import Plan
 from bench.plugin.progress import Progress
 from bench.plugin.run_folder import EMULATION, make_folder, refuse_another_card, write_case
-from bench.record import FAILED, NOT_RUN, OK, Record, parse_record, read_records
+from bench.record import FAILED, NOT_RUN, OK, BadRecord, Record, parse_record, read_records, read_run
 from bench.sources.hub import UNREACHABLE
 
 PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run", "bench.stepper")
@@ -36,10 +39,19 @@ class Run:
         self._executors: list[Executor] = []
         self._environment: dict[str, str] = {}
         if self.folder:
-            self._stored, self.complaints = read_records(self.folder / "records.jsonl")
+            self._stored, self.complaints = self._read(self.folder)
             refuse_another_card(options, self.folder, self._stored.values())
         if options.replay:
             self.records = dict(self._stored)
+
+    def _read(self, folder: Path) -> tuple[dict[str, Record], list[str]]:
+        """The stored run's records. Raises pytest.UsageError where there is none to judge; resuming needs none."""
+        if self.options.resume:
+            return read_records(folder / "records.jsonl")
+        try:
+            return read_run(folder)
+        except BadRecord as error:
+            raise pytest.UsageError(str(error)) from None
 
     def cannot_run(self, case: Case) -> str:
         """Why the case is skipped before it starts; empty if it can run."""
