@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.models import DECODER, ENCODER, ModelEntry
+from bench.models import DECODER, ENCODER, BadEntry, ModelEntry
 from bench.models.shapes import Linear, positions
 from bench.recipe import MULTIPLE, Recipe
 from bench.registry import Registry
@@ -16,10 +16,12 @@ from bench.registry import Registry
 ALL = "all"
 HEAD = "head"
 ADAPTER = "adapter"
+TRAINS = (ALL, HEAD, ADAPTER)
 
 PLAIN = "plain"  # float32, or bfloat16 where the recipe computes in it and the base is frozen
 INT8 = "int8"
 NF4 = "nf4"
+STORAGES = (PLAIN, INT8, NF4)
 
 
 class Unsupported(ValueError):
@@ -44,6 +46,7 @@ class Method:
     """An entry. run(attach) -> a peft configuration, or None where peft has no part.
 
     targets(model): modules it adapts; count(layers, model, recipe): its trainable parameters without the head.
+    Raises BadEntry for a storage that is not there, or something to train that is not.
     """
 
     name: str
@@ -70,6 +73,12 @@ class Method:
     penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once an optimizer step
     after_step: Callable[[Any, int], None] | None = None  # (model, step) after each optimizer step
     report: Callable[[Any], dict[str, Any]] | None = None  # (model) -> more evidence after training
+
+    def __post_init__(self) -> None:
+        for name, choices in (("trains", TRAINS), ("storage", STORAGES)):
+            if (seen := getattr(self, name)) not in choices:
+                allowed = ", ".join(choices)
+                raise BadEntry(f"the method {self.name} has {name} = {seen!r}; it must be one of {allowed}")
 
     @property
     def is_adapter(self) -> bool:
