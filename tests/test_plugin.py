@@ -537,6 +537,15 @@ def test_record_is_judged_where_the_disk_is_full(quiet, monkeypatch):
     assert run.records[CASE.id].ok
 
 
+def test_run_that_cannot_be_written_is_a_usage_error_and_starts_no_worker(quiet, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(run_folder, "RUNS", tmp_path / "file")
+    run = Run(options(), quiet)
+    with pytest.raises(pytest.UsageError, match=rf"^the run cannot be written to {tmp_path}/file/[^/]+: "):
+        run.submit([CASE])
+    assert run._executors == []
+
+
 def test_broken_recipe_is_a_usage_error_before_anything_runs(quiet, monkeypatch):
     def broken(*_, **__):
         raise BadFile("pos.toml [task]: rank = 0 must be at least 1")

@@ -13,7 +13,7 @@ from bench.cards import CARDS, GIB, MIB
 from bench.claims import gathering
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.predict import ways
+from bench.predict import alarm, ways
 from bench.predict.budget import BadBudget, read_budget
 from bench.predict.closed_form import closed_form
 from bench.predict.fit import fit, needed
@@ -311,6 +311,24 @@ def test_a_model_that_cannot_be_is_one_sentence(capsys, write_own, change, sente
     assert (code, out) == (2, "")
     assert err.startswith(f"bench: --entries own_models: {sentence}")
     assert err.count("\n") == 1
+
+
+def test_a_baseline_that_cannot_be_written_is_one_sentence(capsys, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(alarm, "measure", lambda question: {})
+    monkeypatch.setattr(alarm, "FILE", tmp_path / "file" / "peaks.json")
+    code, out, err = told(capsys, "predict", "--baseline")
+    assert (code, out) == (2, "")
+    assert err.startswith("bench: [Errno ")
+    assert err.count("\n") == 1
+
+
+def test_an_interrupt_is_one_line(capsys, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(alarm, "write_baseline", interrupt)
+    assert told(capsys, "predict", "--baseline") == (130, "", "bench: interrupted\n")
 
 
 def test_nothing_asked_is_one_sentence(capsys):

@@ -20,7 +20,10 @@ EMULATION = "emulation"  # the key of a run and of a record's environment: the e
 
 
 def make_folder(options: Options, folder: Path | None) -> Path:
-    """The run's folder, a new one if none is given; it says what began it."""
+    """The run's folder, a new one if none is given; it says what began it.
+
+    Raises pytest.UsageError where it cannot be written.
+    """
     if folder is None:
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name(options.emulate)}"
         taken = len(list(RUNS.glob(f"{name}*")))  # sessions that began in the same second
@@ -28,7 +31,10 @@ def make_folder(options: Options, folder: Path | None) -> Path:
     about = {"command": ["pytest", *sys.argv[1:]], "machine": describe_machine(),  # `python -m pytest` is the same
              EMULATION: emulation_of(options)}  # fmt: skip
     if not (folder / "run.json").exists():  # a resumed run keeps the command that began it
-        write_atomically(folder / "run.json", json.dumps(about, indent=1) + "\n")
+        try:
+            write_atomically(folder / "run.json", json.dumps(about, indent=1) + "\n")
+        except OSError as error:
+            raise pytest.UsageError(f"the run cannot be written to {folder}: {error.strerror}") from None
     return folder
 
 

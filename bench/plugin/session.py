@@ -66,8 +66,8 @@ class Run:
             return
         size = max((self.plan.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
-        executor = self._start_executor(timeout)
         self.folder = make_folder(self.options, self.folder)
+        executor = self._start_executor(timeout)
         self._prepare(sorted({case.model for case in waiting}))
         for case in waiting:
             self._jobs[case.id] = case
