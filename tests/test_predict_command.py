@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench import engines
+from bench import devices, engines
 from bench.__main__ import main
 from bench.cards import CARDS, GIB, MIB
 from bench.claims import gathering
@@ -329,6 +329,23 @@ def test_an_interrupt_is_one_line(capsys, monkeypatch):
 
     monkeypatch.setattr(alarm, "write_baseline", interrupt)
     assert told(capsys, "predict", "--baseline") == (130, "", "bench: interrupted\n")
+
+
+@pytest.mark.parametrize(("asked", "sentence"), [
+    ("pos-llama31_8b-lora-cpu-s0", "pos is a task for encoder models, and llama31_8b is not one"),
+    ("support-tiny_bert-lora-cpu-s0", "support is a task for decoder models, and tiny_bert is not one"),
+    ("support-tiny_gpt2-olora-cpu-s0", "olora does not suit tiny_gpt2: "),
+    ("pos-minilm_l6-lora-cuda-s0", "needs a CUDA device; this machine has none"),
+    ("pos-minilm_l66-lora-cpu-s0", "no model named 'minilm_l66'; did you mean minilm_l6"),
+    ("pos-minilm_l6-lora-gpu-s0", "no device named 'gpu'; did you mean cpu"),
+])  # fmt: skip
+def test_engines_of_a_case_that_cannot_run_are_one_sentence(capsys, monkeypatch, asked, sentence):
+    monkeypatch.setattr(devices, "cards", lambda: ())
+    monkeypatch.setattr(engines, "Executor", lambda *_: pytest.fail("a worker was started"))
+    code, out, err = told(capsys, "engines", asked)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
 
 
 def test_nothing_asked_is_one_sentence(capsys):
