@@ -13,7 +13,7 @@ from bench.measure.environment import describe_machine
 from bench.plugin.options import Options
 from bench.plugin.planning import Plan
 from bench.plugin.progress import Progress
-from bench.plugin.run_folder import EMULATION, make_folder, refuse_another_card, write_case
+from bench.plugin.run_folder import EMULATION, emulation_of, make_folder, refuse_another_card, write_case
 from bench.record import FAILED, NOT_RUN, OK, BadRecord, Record, parse_record, read_records, read_run
 from bench.sources.hub import UNREACHABLE
 
@@ -34,6 +34,7 @@ class Run:
         self.complaints: list[str] = []
         self.told: set[str] = set()  # failed cases that a test has reported
         self.folder = options.replay or options.resume
+        self.emulation: str | None = None  # of the cases that were submitted
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
         self._executors: list[Executor] = []
@@ -66,7 +67,8 @@ class Run:
             return
         size = max((self.plan.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
-        self.folder = make_folder(self.options, self.folder)
+        self.emulation = emulation_of(self.options, waiting)
+        self.folder = make_folder(self.emulation, self.folder)
         executor = self._start_executor(timeout)
         self._prepare(sorted({case.model for case in waiting}))
         for case in waiting:
@@ -152,6 +154,7 @@ class Run:
 
     def open_steps(self, case: Case) -> Session:
         """A worker that does this case's optimizer steps one by one; the queue of its device waits meanwhile."""
+        self.emulation = self.emulation or emulation_of(self.options, [case])
         if not self._executors:
             self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])
             self._prepare([case.model])
