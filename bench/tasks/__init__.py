@@ -15,6 +15,7 @@ from bench.recipe import Recipe
 from bench.registry import Registry
 from bench.sources.data import DataSpec
 
+BYTES = "bytes"  # the name_or_path of the tokenizer that stands in where none was found
 IGNORE = -100  # the label of a token that is not scored, as torch's cross-entropy has it
 
 
