@@ -61,6 +61,7 @@ def test_json_has_all_of_it(capsys):
     found = json.loads(out)
     assert (found["model"], found["rank"], found["length"]) == ("llama31_8b", 32, 2048)
     assert found["closed_form"] == found["trace"]
+    assert "searched" not in found
     assert found["peak_bytes"] == max(sum(phase.values()) for phase in found["trace"].values())
     assert found["fits"].keys() == set(CARDS.names())
 
@@ -77,6 +78,9 @@ def test_largest_is_the_last_that_fits(capsys, what):
     code, out, _ = told(capsys, *QUICK, *other, "--largest", what, "--budget", "16GB", "--json")
     found, card = json.loads(out), read_budget("16GB")
     assert code == 0
+    assert found["searched"] == {
+        "what": what, "budget": "16GB", "budget_bytes": 16 * 10**9, "largest": found[what], "is_last": False,
+    }  # fmt: skip
     asked = ask("llama31_8b", "qlora", batch_size=found["batch"], max_length=found["length"])
     next_up = {"length": asked.at(max_length=found["length"] + 8), "batch": asked.at(batch_size=found["batch"] + 1)}
     assert fit(closed_form(asked), card).fits

@@ -163,13 +163,12 @@ def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
         return ways.trace_of(asked)
 
     found = largest_that_fits(question, what, card, None if quick else traced)
-    size = size_of(found.question, what)
-    beyond = ENDS[what] if found.is_last else f"{size + STEPS[what]:,} does not"
-    said = f"largest {what} that fits {card.name}: {size:,}; {beyond}"
+    beyond = ENDS[what] if found.is_last else f"{found.size + STEPS[what]:,} does not"
+    said = f"largest {what} that fits {card.name}: {found.size:,}; {beyond}"
     if hint := card.cannot(question.recipe.precision):
         said += f" ({hint})"
     prediction = ways.predict(found.question, traced=not quick, peaks=found.peaks)
     if arguments.json:
-        return replace(prediction, reasons=[said, *prediction.reasons])
+        return replace(prediction, reasons=[said, *prediction.reasons], searched=found)
     print(f"{said}\n")
     return prediction
