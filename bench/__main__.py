@@ -15,6 +15,7 @@ python -m bench probes [FAMILY ...] [--write]  what probes ask; write the files 
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -36,6 +37,8 @@ from bench.record import BadRecord
 from bench.registry import UnknownName, import_entries, names_in
 
 COMMANDS = (listing, fetching, table, thresholds, engines, predicting, claims, census, probes, refusals, score)
+
+INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,12 +64,15 @@ def main(words: Sequence[str] | None = None) -> int:
         code = arguments.work(arguments)
         sys.stdout.flush()
         return code
-    except (Mistake, UnknownName, BadRecord, ValueError, RuntimeError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # whoever reads has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else closing it at exit breaks again
         return 0
+    except (Mistake, UnknownName, BadRecord, ValueError, RuntimeError, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
     if weights.folder:
         config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
     else:
-        config = AutoConfig.for_model(entry.family.model_type, **entry.config)
+        config = AutoConfig.for_model(**{"model_type": entry.family.model_type, **entry.config})
     config.use_cache = False
     if labels:
         config.num_labels = labels

@@ -13,17 +13,54 @@ from bench.devices import computes_bfloat16
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.places import RECIPES
-from bench.recipe import NATIVE, PORTABLE, Recipe, checked, read_defaults, read_task_file, variants_of
+from bench.recipe import (
+    NATIVE,
+    PORTABLE,
+    SIZES,
+    BadFile,
+    Recipe,
+    checked,
+    read_defaults,
+    read_task_file,
+    variants_of,
+)
+from bench.registry import Registry, is_one_slip
+
+
+def read_without_slips(path: Path) -> dict[str, Any]:
+    tables = read_task_file(path)
+    refuse_slips(tables, path)
+    return tables
+
+
+def refuse_slips(tables: dict[str, Any], where: Path) -> None:
+    """Raises BadFile for a table whose name is one slip away from a model's or method's and is none.
+
+    Others may be a person's own, whose entries are not there in every session.
+    """
+    registries: dict[str, Registry] = {"models": MODELS, "methods": METHODS}
+    groups = [(kind, kind, tables.get(kind, {})) for kind in registries]
+    groups += [("methods", f"{size}.methods", tables.get(size, {}).get("methods", {})) for size in SIZES]
+    for kind, table, named in groups:
+        registry = registries[kind]
+        for name in named:
+            if name in registry:
+                continue
+            if near := [other for other in registry.names() if is_one_slip(name, other)]:
+                raise BadFile(
+                    f"{where} [{table}.{name}]: no {registry.kind} named {name!r}; did you mean {', '.join(near)}? "
+                    "One of your own is known by --entries"
+                )
 
 
 def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The task's tables and, of a variant, its own differences: support_1x8 is 1x8 of support."""
     path = folder / f"{task}.toml"
     if path.exists():
-        return read_task_file(path), {}
+        return read_without_slips(path), {}
     parent, _, name = task.rpartition("_")
     if parent and name in variants_of(parent, folder):
-        tables = read_task_file(folder / f"{parent}.toml")
+        tables = read_without_slips(folder / f"{parent}.toml")
         return tables, tables["variants"][name]
     return {}, {}
 
@@ -48,6 +85,7 @@ def recipe_for(
     tables, variant = task_tables(case.task, folder)
     sized = tables.get(data, {})
     defaults, methods = read_defaults(folder)
+    refuse_slips({"methods": methods}, folder / "defaults.toml")
     layers = [
         methods.get(case.method, {}),
         tables.get("task", {}),

@@ -47,6 +47,20 @@ def all_cases(selection: Selection) -> list[Case]:
     ]
 
 
+def why_none(selection: Selection) -> str:
+    """Why no case is selected, by the first of what was named that does not suit the rest."""
+    tasks = [TASKS[name] for name in chosen(selection.tasks, TASKS)]
+    devices = chosen(selection.devices, DEVICES)
+    models = [model for device in devices for task in tasks for model in models_for(task, device, selection)]
+    if models:
+        refusals = [METHODS[name].refusal(model) for model in models for name in selection.methods]
+    else:
+        refusals = [task.refusal(MODELS[name]) for name in selection.models for task in tasks]
+    names = ", ".join(task.name for task in tasks)
+    unnamed = f"no model runs {names} on {', '.join(devices)} unless it is named; add --models"
+    return f"no case is selected: {next(filter(None, refusals), unnamed)}"
+
+
 def chosen(names: tuple[str, ...], registry: Registry) -> list[str]:
     return [name for name in registry.names() if not names or name in names]
 

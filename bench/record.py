@@ -146,6 +146,14 @@ def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
     return records, complaints
 
 
+def read_run(folder: Path) -> tuple[dict[str, Record], list[str]]:
+    """What read_records gives of a run's folder. Raises BadRecord where no record of it can be read."""
+    records, complaints = read_records(folder / "records.jsonl")
+    if not records:
+        raise BadRecord("; ".join([f"no record in the run {folder.name}", *complaints]))
+    return records, complaints
+
+
 def decoded(line: bytes, where: str) -> str:
     """The line as text: a killed process may have cut it inside a character."""
     try:

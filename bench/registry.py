@@ -25,6 +25,15 @@ def nearest(name: str, names: list[str]) -> list[str]:
     return near or (names if len(names) <= 6 else [])
 
 
+def is_one_slip(name: str, other: str) -> bool:
+    """Whether one letter more, less or other, or two that changed places, make the one name of the other."""
+    pairs = enumerate(zip(name, other, strict=False))
+    same = next((at for at, (one, another) in pairs if one != another), min(len(name), len(other)))
+    first, second = name[same:], other[same:]
+    swapped = first[:2] == second[1::-1] and first[2:] == second[2:]
+    return first != second and (swapped or second[1:] in (first, first[1:]) or first[1:] == second)
+
+
 def unknown(kind: str, name: str, names: list[str]) -> UnknownName:
     """The error for a name that does not exist, with what is near."""
     near = nearest(name, names)

@@ -9,6 +9,7 @@ from typing import Any
 from bench.models import MODELS, ModelEntry
 from bench.sources import SourceError, find_weights
 from bench.sources.snapshot import read_json
+from bench.tasks import BYTES
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<cls>", "<sep>", "<mask>", "<extra>")
 
@@ -27,8 +28,9 @@ def byte_tokenizer() -> Any:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", cls_token="<cls>"
-    )
+        tokenizer_object=tokenizer, name_or_path=BYTES, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
+        cls_token="<cls>",
+    )  # fmt: skip
 
 
 def tokenizer_for(entry: ModelEntry, folder: Path | None, mirror: Path | None) -> tuple[Any, list[str]]:

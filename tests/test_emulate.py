@@ -6,6 +6,7 @@ No CUDA device is needed: what would be told to torch's allocator is caught.
 import json
 from dataclasses import asdict, replace
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from bench.devices import Card
 from bench.emulation import CannotRun, emulate
 from bench.executor import Outcome
 from bench.matrix import Selection
-from bench.plugin import hooks, options, planning
+from bench.plugin import hooks, options, planning, run_folder, session
 from bench.plugin.options import Options, emulated
 from bench.plugin.progress import Progress
 from bench.plugin.run_folder import machine_name
@@ -175,7 +176,36 @@ def test_a_record_that_failed_carries_the_cards_name_too(failed, name):
 
 
 def test_runs_folder_carries_the_cards_name():
-    assert machine_name(CARDS["t4"]) == f"{machine_name()}_as_t4"
+    assert machine_name("t4") == f"{machine_name()}_as_t4"
+
+
+@pytest.mark.parametrize(
+    ("cases", "card", "emulation"),
+    [
+        ([ON_PROCESSOR, ON_CARD], "t4", "t4"),
+        ([ON_PROCESSOR, ON_CARD], None, ""),
+        ([ON_PROCESSOR], "t4", None),
+        ([ON_PROCESSOR], None, None),
+    ],
+)
+def test_run_is_of_a_card_where_a_case_is_on_one(monkeypatch, tmp_path, cases, card, emulation):
+    monkeypatch.setattr(session, "Executor", MagicMock())
+    monkeypatch.setattr(run_folder, "RUNS", tmp_path)
+    run = run_of(card and CARDS[card])
+    run.submit(cases)
+    about = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    info = {}
+    hooks.pytest_benchmark_update_machine_info(SimpleNamespace(stash={hooks.RUN: run}), info)
+    assert about.get("emulation") == emulation
+    assert info["emulation"] == (emulation or "")
+    assert run.folder.name.endswith("_as_t4") is (emulation == "t4")
+
+
+@pytest.mark.parametrize("card", [None, "t4"])
+def test_run_of_the_processor_alone_goes_on_with_any_card(stored, card):
+    folder = stored("", device="cpu")
+    (folder / "run.json").write_text("{}", encoding="utf-8")
+    assert Run(replace(settled(card and CARDS[card]), resume=folder), Progress()).folder == folder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from bench.case import Case, parse_case
 from bench.case_recipe import recipe_for
-from bench.matrix import Selection, all_cases, is_smoke
+from bench.matrix import Selection, all_cases, is_smoke, why_none
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
 from bench.registry import UnknownName
@@ -159,6 +159,28 @@ def test_seeds_multiply_the_cases():
 
 def test_model_that_no_named_task_suits_gives_no_case():
     assert all_cases(Selection(tasks=("pos",), models=("tiny_llama",))) == []
+
+
+@pytest.mark.parametrize(
+    ("selection", "says"),
+    [
+        (
+            Selection(tasks=("pos",), models=("gpt2",)),
+            "no case is selected: pos is a task for encoder models, and gpt2 is not one",
+        ),
+        (
+            Selection(models=("tiny_bert",), methods=("qlora_lean",)),
+            "no case is selected: qlora_lean does not suit tiny_bert: it is for decoder models",
+        ),
+        (
+            Selection(tasks=("alpaca_worst",), devices=("cpu",)),
+            "no case is selected: no model runs alpaca_worst on cpu unless it is named; add --models",
+        ),
+    ],
+)
+def test_selection_of_no_case_says_why(selection, says):
+    assert all_cases(selection) == []
+    assert why_none(selection) == says
 
 
 @pytest.mark.parametrize(

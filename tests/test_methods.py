@@ -33,7 +33,7 @@ from bench.case import Case
 from bench.case_recipe import recipe_for
 from bench.measure.parameters import figures
 from bench.methods import INT8, METHODS, NF4, PLAIN, Unsupported
-from bench.models import DECODER, MODELS
+from bench.models import DECODER, MODELS, BadEntry
 from bench.models.shapes import positions
 from bench.recipe import SIZES
 from bench.run import changed_base
@@ -371,3 +371,15 @@ def test_start_is_held_to_the_larger_of_reason_and_sight():
     assert start_tolerance(dora, model, "bfloat16", reasoned / 2) == reasoned
     assert start_tolerance(dora, model, "bfloat16", 2 * reasoned) == 2 * reasoned
     assert start_tolerance(METHODS["lora"], model, "bfloat16", 2 * reasoned) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"storage": "nf8"}, "the method lora has storage = 'nf8'; it must be one of plain, int8, nf4"),
+        ({"trains": "adapters"}, "the method lora has trains = 'adapters'; it must be one of all, head, adapter"),
+    ],
+)
+def test_a_method_that_cannot_be_is_refused(change, sentence):
+    with pytest.raises(BadEntry, match=f"^{sentence}$"):
+        replace(METHODS["lora"], **change)

@@ -146,6 +146,10 @@ def no_workers(tmp_path):
         (["--case-timeout", "-3"], "--case-timeout -3 must be above 0 seconds"),
         (["--case-timeout", "nan"], "--case-timeout nan must be above 0 seconds"),
         (["--probes", "decimal"], "no probe named 'decimal'; did you mean decimals"),
+        (
+            ["--tasks", "pos", "--models", "gpt2"],
+            "no case is selected: pos is a task for encoder models, and gpt2 is no",
+        ),
         (["--entries", "no_such_module"], "--entries no_such_module: ModuleNotFoundError: No module named"),
     ],
 )
@@ -327,6 +331,15 @@ def test_replay_without_the_persons_entries_shows_their_table(copied, no_workers
     done = start(copied.parent, "-p", "no_workers", ONE_TEST, *TINY, "--replay", copied, **no_workers)
     assert f"{toy('lora')}          ok" in done.text
     assert "INTERNALERROR" not in done.text
+
+
+@pytest.mark.parametrize("text", ["", "\n", '{"case": "pos-tiny_bert-lora-cp'])
+def test_replay_of_a_run_without_a_record_is_a_usage_error(quiet, tmp_path, text):
+    (tmp_path / "records.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(pytest.UsageError, match=f"^no record in the run {tmp_path.name}") as raised:
+        Run(options(replay=tmp_path), quiet)
+    assert ("cut or damaged JSON" in str(raised.value)) is bool(text.strip())
+    assert Run(options(resume=tmp_path), quiet).records == {}
 
 
 # --- resume
@@ -522,6 +535,15 @@ def test_record_is_judged_where_the_disk_is_full(quiet, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         run._done(Outcome(CASE.id, OK, result={}))
     assert run.records[CASE.id].ok
+
+
+def test_run_that_cannot_be_written_is_a_usage_error_and_starts_no_worker(quiet, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(run_folder, "RUNS", tmp_path / "file")
+    run = Run(options(), quiet)
+    with pytest.raises(pytest.UsageError, match=rf"^the run cannot be written to {tmp_path}/file/[^/]+: "):
+        run.submit([CASE])
+    assert run._executors == []
 
 
 def test_broken_recipe_is_a_usage_error_before_anything_runs(quiet, monkeypatch):

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from bench import engines
+from bench import devices, engines
 from bench.__main__ import main
 from bench.cards import CARDS, GIB, MIB
 from bench.claims import gathering
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.predict import ways
+from bench.predict import alarm, ways
 from bench.predict.budget import BadBudget, read_budget
 from bench.predict.closed_form import closed_form
 from bench.predict.fit import fit, needed
@@ -61,6 +61,7 @@ def test_json_has_all_of_it(capsys):
     found = json.loads(out)
     assert (found["model"], found["rank"], found["length"]) == ("llama31_8b", 32, 2048)
     assert found["closed_form"] == found["trace"]
+    assert "searched" not in found
     assert found["peak_bytes"] == max(sum(phase.values()) for phase in found["trace"].values())
     assert found["fits"].keys() == set(CARDS.names())
 
@@ -77,6 +78,9 @@ def test_largest_is_the_last_that_fits(capsys, what):
     code, out, _ = told(capsys, *QUICK, *other, "--largest", what, "--budget", "16GB", "--json")
     found, card = json.loads(out), read_budget("16GB")
     assert code == 0
+    assert found["searched"] == {
+        "what": what, "budget": "16GB", "budget_bytes": 16 * 10**9, "largest": found[what], "is_last": False,
+    }  # fmt: skip
     asked = ask("llama31_8b", "qlora", batch_size=found["batch"], max_length=found["length"])
     next_up = {"length": asked.at(max_length=found["length"] + 8), "batch": asked.at(batch_size=found["batch"] + 1)}
     assert fit(closed_form(asked), card).fits
@@ -312,6 +316,41 @@ def test_a_model_that_cannot_be_is_one_sentence(capsys, write_own, change, sente
     code, out, err = told(capsys, *QUICK, "--entries", "own_models")
     assert (code, out) == (2, "")
     assert err.startswith(f"bench: --entries own_models: {sentence}")
+    assert err.count("\n") == 1
+
+
+def test_a_baseline_that_cannot_be_written_is_one_sentence(capsys, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(alarm, "measure", lambda question: {})
+    monkeypatch.setattr(alarm, "FILE", tmp_path / "file" / "peaks.json")
+    code, out, err = told(capsys, "predict", "--baseline")
+    assert (code, out) == (2, "")
+    assert err.startswith("bench: [Errno ")
+    assert err.count("\n") == 1
+
+
+def test_an_interrupt_is_one_line(capsys, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(alarm, "write_baseline", interrupt)
+    assert told(capsys, "predict", "--baseline") == (130, "", "bench: interrupted\n")
+
+
+@pytest.mark.parametrize(("asked", "sentence"), [
+    ("pos-llama31_8b-lora-cpu-s0", "pos is a task for encoder models, and llama31_8b is not one"),
+    ("support-tiny_bert-lora-cpu-s0", "support is a task for decoder models, and tiny_bert is not one"),
+    ("support-tiny_gpt2-olora-cpu-s0", "olora does not suit tiny_gpt2: "),
+    ("pos-minilm_l6-lora-cuda-s0", "needs a CUDA device; this machine has none"),
+    ("pos-minilm_l66-lora-cpu-s0", "no model named 'minilm_l66'; did you mean minilm_l6"),
+    ("pos-minilm_l6-lora-gpu-s0", "no device named 'gpu'; did you mean cpu"),
+])  # fmt: skip
+def test_engines_of_a_case_that_cannot_run_are_one_sentence(capsys, monkeypatch, asked, sentence):
+    monkeypatch.setattr(devices, "cards", lambda: ())
+    monkeypatch.setattr(engines, "Executor", lambda *_: pytest.fail("a worker was started"))
+    code, out, err = told(capsys, "engines", asked)
+    assert (code, out) == (2, "")
+    assert sentence in err
     assert err.count("\n") == 1
 
 

@@ -175,6 +175,9 @@ MISTAKES = {
     "model that is no table": ("[models]\ngpt2 = 4", "[models].gpt2: expected a table, saw 4"),
     "methods that are no table": ("[sample]\nmethods = 4", "[sample].methods: expected a table, saw 4"),
     "methods where they would not be read": ("[task.methods.lora]\nrank = 4", "[task]: no hyperparameter 'methods'"),
+    "mistyped model": ("[models.lama31_8b]\nrank = 4", "[models.lama31_8b]: no model named 'lama31_8b'; did you mean llama31_8b?"),
+    "mistyped method": ("[methods.qloraa]\nrank = 4", "[methods.qloraa]: no method named 'qloraa'; did you mean qlora?"),
+    "mistyped sized method": ("[full.methods.lroa]\nrank = 4", "[full.methods.lroa]: no method named 'lroa'; did you mean lora"),
     "broken TOML": ("[task\nrank = 4", "line 1"),
     "key given twice": ("[task]\nrank = 4\nrank = 5", "Cannot overwrite a value"),
 }  # fmt: skip
@@ -188,6 +191,29 @@ def test_mistake_is_named_by_file_and_key(folder, text, says):
         recipe_for(CASE, folder=folder)
     assert str(raised.value).startswith(str(path))
     assert says in str(raised.value)
+
+
+def test_mistyped_method_of_the_defaults_is_named(folder):
+    with (folder / "defaults.toml").open("a", encoding="utf-8") as file:
+        file.write("[methods.qlora_laen]\nrank = 2\n")
+    with pytest.raises(
+        BadFile, match=r"defaults\.toml \[methods\.qlora_laen\]: no method .* did you mean qlora_lean\?"
+    ):
+        recipe_for(CASE, folder=folder)
+
+
+def test_names_unlike_any_may_be_a_persons_own(folder, plain):
+    (folder / "toy.toml").write_text("[models.my_own]\nrank = 4\n[methods.lora_mine]\nrank = 5\n", encoding="utf-8")
+    assert recipe_for(CASE, folder=folder) == plain
+
+
+def test_names_near_others_that_are_registered_are_theirs(folder):
+    METHODS.put("lora2", replace(METHODS["lora"], name="lora2"))
+    (folder / "toy.toml").write_text("[methods.lora2]\nrank = 5\n", encoding="utf-8")
+    assert recipe_for(replace(CASE, method="lora2"), folder=folder).rank == 5
+    METHODS.remove("lora2")
+    with pytest.raises(BadFile, match="no method named 'lora2'; did you mean lora"):
+        recipe_for(CASE, folder=folder)
 
 
 def test_file_that_is_not_utf8_is_named(folder):

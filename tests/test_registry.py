@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.registry import Registry, UnknownName, nearest
+from bench.registry import Registry, UnknownName, is_one_slip, nearest
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,18 @@ def test_few_names_are_all_near():
 
 def test_at_most_three_names_are_near():
     assert len(nearest("lora", ["lora1", "lora2", "lora3", "lora4", "full", "head", "ia3"])) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "slip"),
+    [
+        ("lama31_8b", True), ("llama31_8bb", True), ("llama31_9b", True), ("lalma31_8b", True), ("llama31_b8", True),
+        ("llama31_8b", False), ("llama31_405b", False), ("my_llama31_8b", False), ("llama2_7b", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_slip_is_of_one_letter(name, slip):
+    assert is_one_slip(name, "llama31_8b") is slip
+    assert is_one_slip("llama31_8b", name) is slip
 
 
 def test_empty_registry_says_so():

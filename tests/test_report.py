@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.__main__ import main
 from bench.places import ROOT
 from bench.record import STATUSES, Record
 from bench.report import EMPTY, HEADINGS, NAMES, row, table_of
@@ -102,6 +103,16 @@ def test_markdown_has_as_many_cells_in_every_line():
 def test_markdown_escapes_what_would_break_a_cell(cell, shown):
     lines = markdown_lines([["name", "number"], [cell, "x"]], 1)
     assert lines[2] == f"| {shown} | x |"
+
+
+@pytest.mark.parametrize("text", ["", '{"case": "pos-tiny_bert-lora-cp'])
+def test_a_run_without_a_record_has_no_table(capsys, tmp_path, text):
+    (tmp_path / "records.jsonl").write_text(text, encoding="utf-8")
+    assert main(["table", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"bench: no record in the run {tmp_path.name}")
+    assert err.count("\n") == 1
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

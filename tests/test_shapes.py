@@ -54,6 +54,25 @@ def test_an_entry_that_lacks_a_number_is_refused(name, number):
         ("tiny_llama", {"mlp_bias": None}, "mlp_bias = None; llama's formulas here are for False"),
         ("tiny_gpt2", {"n_inner": 100}, "n_inner = 100; gpt2's formulas here are for 256"),
         ("tiny_gpt2", {"add_cross_attention": True}, "add_cross_attention = True; gpt2's formulas here are for False"),
+        ("tiny_llama", {"model_type": "phi"}, "model_type = 'phi'; that is not of the family llama"),
+        (
+            "tiny_llama",
+            {"model_type": "qwen2", "hidden_size": None},
+            "model_type = 'qwen2'; that is not of the family llama",
+        ),
+        ("tiny_llama", {"hidden_size": 66}, "hidden_size = 66; it must be a multiple of num_attention_heads = 4"),
+        (
+            "tiny_llama",
+            {"num_key_value_heads": 3},
+            "num_attention_heads = 4; it must be a multiple of num_key_value_heads = 3",
+        ),
+        (
+            "tiny_llama",
+            {"num_key_value_heads": 8},
+            "num_attention_heads = 4; it must be a multiple of num_key_value_heads = 8",
+        ),
+        ("tiny_gpt2", {"n_head": 3}, "n_embd = 64; it must be a multiple of n_head = 3"),
+        ("tiny_llama", {"tie_word_embeddings": "false"}, "tie_word_embeddings = 'false'; it must be True or False"),
         ("tiny_llama", {"num_attention_heads": 0}, "num_attention_heads = 0; it must be a whole number of at least 1"),
         ("tiny_bert", {"vocab_size": -1}, "vocab_size = -1; it must be a whole number of at least 1"),
         ("tiny_gpt2", {"n_embd": "64"}, "n_embd = '64'; it must be a whole number of at least 1"),
@@ -165,6 +184,14 @@ def test_targeted_layers_are_those_peft_adapts(name, targets):
     with torch.device("meta"):
         model = auto.from_config(config_for(entry, NO_WEIGHTS, labels))
     assert adapted(model, targets) == Counter(layer.name for layer in targeted(entry, targets))
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_config_may_say_its_familys_own_type(name):
+    """As one does that is copied whole from a config.json."""
+    entry = MODELS[name]
+    typed = replace(entry, config={**entry.config, "model_type": entry.family.model_type})
+    assert config_for(typed, NO_WEIGHTS, LABELS).to_dict() == config_for(entry, NO_WEIGHTS, LABELS).to_dict()
 
 
 @pytest.mark.parametrize("name", ENTRIES)

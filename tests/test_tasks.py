@@ -299,9 +299,13 @@ def test_prompts_without_room_for_an_answer_are_dropped_and_told(byte_tokenizer)
     assert prepared.reasons == ["2 examples dropped: their prompt alone fills max_length = 8"]
 
 
-def test_no_room_for_any_answer_is_an_error(byte_tokenizer):
+def test_no_room_for_any_answer_is_an_error(byte_tokenizer, monkeypatch):
     rows = [("train-0", "abcd", "e")]
-    with pytest.raises(BadData, match="no example is left: every prompt fills max_length = 4; raise it"):
+    says = "no example is left: every prompt fills max_length = 4; raise it"
+    with pytest.raises(BadData, match=rf"^{says}, or let .* it is split into bytes, .* tokenizer_stand_in .* a mirror"):
+        responses.prepare_pairs(rows, rows, byte_tokenizer, replace(RECIPE, max_length=4))
+    monkeypatch.setattr(byte_tokenizer, "name_or_path", "a model's own")
+    with pytest.raises(BadData, match=f"^{says}$"):
         responses.prepare_pairs(rows, rows, byte_tokenizer, replace(RECIPE, max_length=4))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.places import RUNS
-from bench.record import Record, read_records
+from bench.record import Record, read_run
 
 Commands = Any  # argparse's own type for subparsers is private
 
@@ -28,8 +28,8 @@ def folder_of(run: str) -> Path:
 
 
 def records_of(run: str) -> list[Record]:
-    """A run's records, by its folder or its name in results/runs."""
-    records, complaints = read_records(folder_of(run) / "records.jsonl")
+    """A run's records, by its folder or its name in results/runs. Raises BadRecord where none can be read."""
+    records, complaints = read_run(folder_of(run))
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     return list(records.values())

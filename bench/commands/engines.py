@@ -2,9 +2,16 @@
 
 import argparse
 
-from bench.case import parse_case
-from bench.commands import Commands, add_mirror, mirror_of
+from bench.case import Case, parse_case
+from bench.case_recipe import recipe_for
+from bench.commands import Commands, Mistake, add_mirror, mirror_of
+from bench.devices import missing
 from bench.engines import compare
+from bench.methods import METHODS
+from bench.models import MODELS
+from bench.tasks import TASKS
+
+SIZE = "sample"  # of the data that both engines are timed on
 
 
 def add(commands: Commands) -> None:
@@ -14,8 +21,18 @@ def add(commands: Commands) -> None:
     parser.set_defaults(work=compare_engines)
 
 
+def check(case: Case) -> None:
+    """Raises Mistake or Unsupported for a case that cannot be run here."""
+    entry, method = MODELS[case.model], METHODS[case.method]
+    if reason := TASKS[case.task].refusal(entry) or missing(case.device):
+        raise Mistake(f"{case.id}: {reason}")
+    method.check(entry, recipe_for(case, SIZE))
+
+
 def compare_engines(arguments: argparse.Namespace) -> int:
-    timings = compare(parse_case(arguments.case), mirror_of(arguments), "sample", arguments.entries)
+    case = parse_case(arguments.case)
+    check(case)
+    timings = compare(case, mirror_of(arguments), SIZE, arguments.entries)
     for timing in timings:
         turns = ", ".join(f"{seconds:.4f}" for seconds in timing.seconds_per_step)
         print(f"{timing.engine:8} {timing.median:.4f} s/step (turns {turns}), last loss {timing.last_loss:.4f}")

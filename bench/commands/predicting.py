@@ -129,9 +129,8 @@ def question_of_case(case: Case, data: str) -> Question:
     """The case's model, method and recipe, if they can be together on a card; how many labels, the data will say."""
     if DEVICES[case.device].torch_name == "cpu":
         raise Mistake(f"{case.id} needs no card; ask for {replace(case, device='cuda').id}")
-    task, entry = TASKS[case.task], MODELS[case.model]
-    if not task.suits(entry):
-        raise Mistake(f"{task.name} is a task for {task.kind} models, and {entry.name} is not one")
+    if refusal := TASKS[case.task].refusal(MODELS[case.model]):
+        raise Mistake(refusal)
     return of_case(case, data)
 
 
@@ -164,13 +163,12 @@ def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
         return ways.trace_of(asked)
 
     found = largest_that_fits(question, what, card, None if quick else traced)
-    size = size_of(found.question, what)
-    beyond = ENDS[what] if found.is_last else f"{size + STEPS[what]:,} does not"
-    said = f"largest {what} that fits {card.name}: {size:,}; {beyond}"
+    beyond = ENDS[what] if found.is_last else f"{found.size + STEPS[what]:,} does not"
+    said = f"largest {what} that fits {card.name}: {found.size:,}; {beyond}"
     if hint := card.cannot(question.recipe.precision):
         said += f" ({hint})"
     prediction = ways.predict(found.question, traced=not quick, peaks=found.peaks)
     if arguments.json:
-        return replace(prediction, reasons=[said, *prediction.reasons])
+        return replace(prediction, reasons=[said, *prediction.reasons], searched=found)
     print(f"{said}\n")
     return prediction

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.models import DECODER, ENCODER, ModelEntry
+from bench.models import DECODER, ENCODER, BadEntry, ModelEntry
 from bench.models.shapes import Linear, positions
 from bench.recipe import MULTIPLE, Recipe
 from bench.registry import Registry
@@ -16,10 +16,12 @@ from bench.registry import Registry
 ALL = "all"
 HEAD = "head"
 ADAPTER = "adapter"
+TRAINS = (ALL, HEAD, ADAPTER)
 
 PLAIN = "plain"  # float32, or bfloat16 where the recipe computes in it and the base is frozen
 INT8 = "int8"
 NF4 = "nf4"
+STORAGES = (PLAIN, INT8, NF4)
 
 
 class Unsupported(ValueError):
@@ -44,6 +46,7 @@ class Method:
     """An entry. run(attach) -> a peft configuration, or None where peft has no part.
 
     targets(model): modules it adapts; count(layers, model, recipe): its trainable parameters without the head.
+    Raises BadEntry for a storage that is not there, or something to train that is not.
     """
 
     name: str
@@ -71,6 +74,12 @@ class Method:
     after_step: Callable[[Any, int], None] | None = None  # (model, step) after each optimizer step
     report: Callable[[Any], dict[str, Any]] | None = None  # (model) -> more evidence after training
 
+    def __post_init__(self) -> None:
+        for name, choices in (("trains", TRAINS), ("storage", STORAGES)):
+            if (seen := getattr(self, name)) not in choices:
+                allowed = ", ".join(choices)
+                raise BadEntry(f"the method {self.name} has {name} = {seen!r}; it must be one of {allowed}")
+
     @property
     def is_adapter(self) -> bool:
         return self.trains == ADAPTER
@@ -80,7 +89,15 @@ class Method:
         return self.storage != PLAIN
 
     def suits(self, model: ModelEntry) -> bool:
-        return model.kind in self.kinds and model.family_name not in self.unsuited
+        return not self.refusal(model)
+
+    def refusal(self, model: ModelEntry) -> str:
+        """Why the method cannot work with the model, whatever the recipe; empty if it can."""
+        if model.kind not in self.kinds:
+            return f"{self.name} does not suit {model.name}: it is for {' and '.join(self.kinds)} models"
+        if model.family_name in self.unsuited:
+            return f"{self.name} does not suit {model.name}: {self.unsuited[model.family_name]}"
+        return ""
 
     def virtual_tokens(self, recipe: Recipe) -> int:
         """How many it puts before every row, each in a position of its own."""
@@ -106,10 +123,8 @@ class Method:
 
     def check(self, model: ModelEntry, recipe: Recipe) -> None:
         """Raises Unsupported, with the reason, for a model or a recipe that the method cannot work with."""
-        if model.kind not in self.kinds:
-            raise Unsupported(f"{self.name} does not suit {model.name}: it is for {' and '.join(self.kinds)} models")
-        if model.family_name in self.unsuited:
-            raise Unsupported(f"{self.name} does not suit {model.name}: {self.unsuited[model.family_name]}")
+        if refusal := self.refusal(model):
+            raise Unsupported(refusal)
         if self.prunes and recipe.initial_rank < recipe.rank:
             raise Unsupported(
                 f"{self.name} prunes from initial_rank = {recipe.initial_rank} to rank = {recipe.rank}; "

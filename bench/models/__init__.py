@@ -28,7 +28,7 @@ class Wheel:
 
 
 class BadEntry(ValueError):
-    """A model's entry that cannot be; the message says what is wrong with its config."""
+    """An entry that cannot be; the message says what is wrong with it."""
 
 
 def nothing(config: Mapping[str, Any]) -> dict[str, tuple]:
@@ -59,6 +59,7 @@ class Family:
     feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
     shape: tuple[str, ...]  # numbers of a config that the formulas need
     positions: str = "max_position_embeddings"  # the number that rows' length needs
+    heads: tuple[tuple[str, str], ...] = (("hidden_size", "num_attention_heads"),)  # the first a multiple of the second
     formulas_for: Callable[[Mapping[str, Any]], dict[str, tuple]] = nothing  # config -> values it may state besides
 
     @property
@@ -99,6 +100,7 @@ FAMILIES = {
         feedforward=("mlp.c_proj",),
         shape=("vocab_size", "n_embd", "n_layer", "n_head"),
         positions="n_positions",
+        heads=(("n_embd", "n_head"),),
         formulas_for=of_gpt2,
     ),
     "llama": Family(
@@ -116,6 +118,7 @@ FAMILIES = {
             "num_key_value_heads",
             "intermediate_size",
         ),
+        heads=(("hidden_size", "num_attention_heads"), ("num_attention_heads", "num_key_value_heads")),
         formulas_for=of_llama,
     ),
 }
@@ -141,11 +144,18 @@ class ModelEntry:
     def __post_init__(self) -> None:
         if self.family_name not in FAMILIES:
             raise unknown("family", self.family_name, list(FAMILIES))
+        if self.config.get("model_type", self.family.model_type) != self.family.model_type:
+            raise self.refusal("model_type", f"that is not of the family {self.family_name}")
         if lacking := [number for number in self.family.numbers if self.config.get(number) is None]:
             raise BadEntry(f"the config of {self.name} lacks {', '.join(lacking)}; add it to the model's entry")
         for name in self.family.numbers:
             if type(self.config[name]) is not int or self.config[name] < 1:
                 raise self.refusal(name, "it must be a whole number of at least 1")
+        for name, divisor in self.family.heads:
+            if self.config[name] % self.config[divisor]:
+                raise self.refusal(name, f"it must be a multiple of {divisor} = {self.config[divisor]}")
+        if type(self.config.get("tie_word_embeddings", False)) is not bool:
+            raise self.refusal("tie_word_embeddings", "it must be True or False")
         for name, allowed in self.family.formulas_for(self.config).items():
             if name in self.config and self.config[name] not in allowed:
                 raise self.refusal(name, f"{self.family_name}'s formulas here are for {allowed[-1]}")

@@ -16,7 +16,7 @@ from bench.methods import METHODS
 from bench.models import MODELS
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
-from bench.plugin.run_folder import EMULATION, emulation_of
+from bench.plugin.run_folder import EMULATION
 from bench.plugin.session import Run
 from bench.probe_report import Probed
 from bench.record import FAILED, NOT_RUN, Record
@@ -194,7 +194,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     about = describe_machine()
     machine_info["accelerator"] = about["accelerator"]
     machine_info["driver"] = about["driver"]
-    machine_info[EMULATION] = emulation_of(config.stash[OPTIONS])
+    machine_info[EMULATION] = config.stash[RUN].emulation or ""
     machine_info["libraries"] = about["libraries"]
 
 

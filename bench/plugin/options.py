@@ -8,7 +8,7 @@ import pytest
 
 from bench.cards import CARDS, GIB, CardKind, read_card
 from bench.devices import cards
-from bench.matrix import Selection
+from bench.matrix import Selection, all_cases, why_none
 from bench.places import RUNS
 from bench.probes import PROBES
 from bench.recipe import CHOICES
@@ -85,6 +85,8 @@ def read_options(config: pytest.Config) -> Options:
         probes = probe_families(config.getoption("probes"))
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
+    if not all_cases(selection):
+        raise pytest.UsageError(why_none(selection))
     workers, timeout = config.getoption("workers"), config.getoption("case_timeout")
     if workers < 1:
         raise pytest.UsageError(f"--workers {workers} must be at least 1")

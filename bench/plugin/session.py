@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bench.case import Case
 from bench.executor import Executor, Job, Outcome, Session
@@ -10,8 +13,8 @@ from bench.measure.environment import describe_machine
 from bench.plugin.options import Options
 from bench.plugin.planning import Plan
 from bench.plugin.progress import Progress
-from bench.plugin.run_folder import EMULATION, make_folder, refuse_another_card, write_case
-from bench.record import FAILED, NOT_RUN, OK, Record, parse_record, read_records
+from bench.plugin.run_folder import EMULATION, emulation_of, make_folder, refuse_another_card, write_case
+from bench.record import FAILED, NOT_RUN, OK, BadRecord, Record, parse_record, read_records, read_run
 from bench.sources.hub import UNREACHABLE
 
 PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run", "bench.stepper")
@@ -31,15 +34,25 @@ class Run:
         self.complaints: list[str] = []
         self.told: set[str] = set()  # failed cases that a test has reported
         self.folder = options.replay or options.resume
+        self.emulation: str | None = None  # of the cases that were submitted
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
         self._executors: list[Executor] = []
         self._environment: dict[str, str] = {}
         if self.folder:
-            self._stored, self.complaints = read_records(self.folder / "records.jsonl")
+            self._stored, self.complaints = self._read(self.folder)
             refuse_another_card(options, self.folder, self._stored.values())
         if options.replay:
             self.records = dict(self._stored)
+
+    def _read(self, folder: Path) -> tuple[dict[str, Record], list[str]]:
+        """The stored run's records. Raises pytest.UsageError where there is none to judge; resuming needs none."""
+        if self.options.resume:
+            return read_records(folder / "records.jsonl")
+        try:
+            return read_run(folder)
+        except BadRecord as error:
+            raise pytest.UsageError(str(error)) from None
 
     def cannot_run(self, case: Case) -> str:
         """Why the case is skipped before it starts; empty if it can run."""
@@ -54,8 +67,9 @@ class Run:
             return
         size = max((self.plan.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
+        self.emulation = emulation_of(self.options, waiting)
+        self.folder = make_folder(self.emulation, self.folder)
         executor = self._start_executor(timeout)
-        self.folder = make_folder(self.options, self.folder)
         self._prepare(sorted({case.model for case in waiting}))
         for case in waiting:
             self._jobs[case.id] = case
@@ -140,6 +154,7 @@ class Run:
 
     def open_steps(self, case: Case) -> Session:
         """A worker that does this case's optimizer steps one by one; the queue of its device waits meanwhile."""
+        self.emulation = self.emulation or emulation_of(self.options, [case])
         if not self._executors:
             self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])
             self._prepare([case.model])

@@ -9,6 +9,7 @@ from bench.predict import terms
 from bench.predict.fit import fit, least
 from bench.predict.question import Question
 from bench.predict.replay import unhindered
+from bench.predict.search import Largest
 from bench.predict.terms import Peaks, total
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Prediction:
 
     reasons: why one is missing, what may differ, what was searched.
     course: the batches that were traced, where they are a case's own and not full ones.
+    searched: what was found, where the question is the largest that fits.
     """
 
     question: Question
@@ -32,6 +34,7 @@ class Prediction:
     traced: Peaks | None
     reasons: list[str] = field(default_factory=list)
     course: "Course | None" = None
+    searched: Largest | None = None
 
     @property
     def best(self) -> Peaks:
@@ -60,6 +63,8 @@ class Prediction:
             "fits": {card.name: fit(self.best, card).fits for card in CARDS},
             "reasons": self.reasons,
         }
+        if self.searched:
+            said["searched"] = self.searched.as_json()
         if self.course:
             said["case"] = self.course.case.id
             said["steps"] = [[[one.rows, one.length, one.scored] for one in step] for step in self.course.steps]

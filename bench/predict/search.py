@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bench.cards import CardKind
 from bench.predict.closed_form import NoClosedForm, closed_form
@@ -19,11 +20,22 @@ NEAR = 16  # the second try is a 16th away from the first; a closed form and a t
 
 @dataclass(frozen=True)
 class Largest:
-    """What was found: the question of that size, its peaks, and whether no larger one was to be tried."""
+    """What was found for a card or budget: the question of that size, its peaks, whether no larger was to be tried."""
 
+    what: str  # "length" or "batch"
+    card: CardKind
     question: Question
     peaks: Peaks
     is_last: bool
+
+    @property
+    def size(self) -> int:
+        return size_of(self.question, self.what)
+
+    def as_json(self) -> dict[str, Any]:
+        """budget_bytes: what torch's allocator may have of it."""
+        return {"what": self.what, "budget": self.card.name, "budget_bytes": self.card.usable_bytes,
+                "largest": self.size, "is_last": self.is_last}  # fmt: skip
 
 
 class DoesNotFit(ValueError):
@@ -79,7 +91,7 @@ def largest_that_fits(
             f"{question.entry.name} × {question.method.name} does not fit {card.name}: a {what} of {step} needs "
             f"{needed(found[1], card) / 1e9:.2f} GB of the {card.usable_bytes / 1e9:.2f} GB that are usable"
         )
-    return Largest(question.at(**{field: best * step}), found[best], best == most)
+    return Largest(what, card, question.at(**{field: best * step}), found[best], best == most)
 
 
 def near_the_largest(question: Question, what: str, card: CardKind) -> Question:

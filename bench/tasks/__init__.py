@@ -15,6 +15,7 @@ from bench.recipe import Recipe
 from bench.registry import Registry
 from bench.sources.data import DataSpec
 
+BYTES = "bytes"  # the name_or_path of the tokenizer that stands in where none was found
 IGNORE = -100  # the label of a token that is not scored, as torch's cross-entropy has it
 
 
@@ -89,7 +90,12 @@ class Task:
     probes: tuple[str, ...] = ()  # families that its cases are always asked
 
     def suits(self, model: ModelEntry) -> bool:
-        return model.kind == self.kind
+        return not self.refusal(model)
+
+    def refusal(self, model: ModelEntry) -> str:
+        """Why the model cannot be tuned for it; empty if it can."""
+        suits = model.kind == self.kind
+        return "" if suits else f"{self.name} is a task for {self.kind} models, and {model.name} is not one"
 
     def improvement(self, before: float, after: float) -> float:
         """How far after is better than before; negative if it is worse."""

@@ -8,10 +8,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.recipe import Recipe
-from bench.tasks import IGNORE, BadData, Example, Prepared, Score
+from bench.tasks import BYTES, IGNORE, BadData, Example, Prepared, Score
 
 HELD_OUT_SHARE = 0.1
 HELD_OUT_LIMIT = 500  # held-out rows of a full data set; more would cost time and tell no more
+ALSO_OF_BYTES = (
+    ", or let the text have fewer tokens: it is split into bytes, for no tokenizer was found; name a "
+    "tokenizer_stand_in in the model's entry, or give a mirror that has the model's tokenizer"
+)
 SPLIT_SEED = 20260101  # the split belongs to the task, not to a case's seed
 
 
@@ -72,7 +76,8 @@ def prepare_pairs(
     if dropped := train_dropped + held_out_dropped:
         reasons.append(f"{dropped} examples dropped: their prompt alone fills max_length = {recipe.max_length}")
     if not train_examples or not held_out_examples:
-        raise BadData(f"no example is left: every prompt fills max_length = {recipe.max_length}; raise it")
+        remedy = ALSO_OF_BYTES if tokenizer.name_or_path == BYTES else ""
+        raise BadData(f"no example is left: every prompt fills max_length = {recipe.max_length}; raise it{remedy}")
     share = (train_cut + held_out_cut) / (len(train) + len(held_out))
     return Prepared(train_examples, held_out_examples, [], share, reasons)
 
