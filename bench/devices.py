@@ -25,7 +25,6 @@ DEVICES.put("cuda", Device("cuda", "the first visible CUDA card", "cuda:0"))
 
 
 PROCESSOR = Path("/proc/cpuinfo")
-AMPERE = 8  # the compute capability from which cards have units for bfloat16
 BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86 and Arm
 
 
@@ -33,11 +32,11 @@ BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x
 def computes_bfloat16(device: str) -> bool:
     """Whether the device has units for products in bfloat16; without, a processor takes many times float32's time.
 
-    An emulated card's kind may say that it has none after all (bench.cards). Of a processor that does not say what it
-    has, none is assumed.
+    A card's kind may say that it has none after all (bench.cards). Of a processor that does not say what it has,
+    none is assumed.
     """
     if device != "cpu":
-        return not cards() or cards()[0].computes_bfloat16
+        return True
     words = PROCESSOR.read_text(encoding="utf-8", errors="replace").split() if PROCESSOR.exists() else []
     return not BFLOAT16_UNITS.isdisjoint(words)
 
@@ -50,7 +49,6 @@ class Card:
     total_bytes: int
     free_bytes: int
     driver: str
-    computes_bfloat16: bool = True
 
 
 @cache
@@ -68,8 +66,7 @@ def cards() -> tuple[Card, ...]:
     found = []
     for handle in [handles[index] for index in visible(identities, os.environ.get("CUDA_VISIBLE_DEVICES"))]:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        native = pynvml.nvmlDeviceGetCudaComputeCapability(handle)[0] >= AMPERE
-        found.append(Card(str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.free), driver, native))
+        found.append(Card(str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.free), driver))
     pynvml.nvmlShutdown()
     return tuple(found)
 

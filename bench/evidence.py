@@ -165,16 +165,16 @@ def read_back(
         if method.quantised:
             needed = bytes_dequantised(fresh, compute_dtype(trainee.recipe))
             del fresh
-            if lacking := lacks_room(needed, trainee.device, "merging was not checked: the dequantised base takes"):
-                return {**found, "merge_not_checked": lacking}
+            if lacking := lacks_room(needed, trainee.device):
+                reason = f"merging was not checked: the dequantised base takes {lacking}"
+                return {**found, "merge_not_checked": reason}
             fresh = load_adapter(dequantise(make_base()), folder, kept)
     if method.mergeable:
-        merged = fresh.merge_and_unload()
-        logits = probe(merged)
-        found["merge_distance"] = distance(logits, tuned)
-        round_again(merged, UNIT_ROUNDING[trainee.recipe.precision])
-        found["rounding_distance"] = distance(probe(merged), logits)
-    return found
+        fresh = fresh.merge_and_unload()
+        found["merge_distance"] = distance(probe(fresh), tuned)
+    logits = probe(fresh)
+    round_again(fresh, UNIT_ROUNDING[trainee.recipe.precision])
+    return {**found, "rounding_distance": distance(probe(fresh), logits)}
 
 
 @torch.no_grad()
@@ -200,8 +200,8 @@ def bytes_dequantised(model: Any, plain: torch.dtype) -> int:
     return held + packed * plain.itemsize
 
 
-def lacks_room(needed: int, device: str, says: str) -> str:
-    """Why so many bytes have no place on the card, in a sentence that begins so; empty where they have one."""
+def lacks_room(needed: int, device: str) -> str:
+    """So many bytes beside those that are free on the card; empty where they have a place there."""
     if device == "cpu":
         return ""
     gc.collect()
@@ -209,7 +209,7 @@ def lacks_room(needed: int, device: str, says: str) -> str:
     free = free_bytes(device) or 0
     if needed <= free:
         return ""
-    return f"{says} {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free on the card"
+    return f"{needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free on the card"
 
 
 def save(trainee: Trainee, folder: Path) -> None:

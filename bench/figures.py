@@ -13,7 +13,7 @@ from bench.measure.memory import LiveStorages, quantisation_tensors
 from bench.models import DECODER
 from bench.setting import Setting
 
-SCALE = 2.0**10  # of a loss in float16: small gradients are not lost, and large ones do not overflow
+SCALE = 2.0**10  # of a loss in float16, so that small gradients are not lost; torch's own begins where many overflow
 
 
 def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
@@ -69,8 +69,8 @@ def inference_figures(setting: Setting, model: Any, make_base: Callable[[], Any]
     if not setting.task.variant_of or setting.entry.kind != DECODER or not method.mergeable or method.quantised:
         return {}
     others = 2 * sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    if lacking := evidence.lacks_room(others, setting.device, "inference was not timed: base and merged model take"):
-        setting.reasons.append(lacking)
+    if lacking := evidence.lacks_room(others, setting.device):
+        setting.reasons.append(f"inference was not timed: base and merged model take at least {lacking}")
         return {}
     prompt = setting.prepared.held_out[0].input_ids[: inference.PROMPT_TOKENS]
     ids = torch.tensor([prompt], device=setting.device) % setting.batching.vocabulary

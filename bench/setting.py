@@ -152,11 +152,10 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
 
 
 def first_recipe(setting: Setting, first: Case) -> Recipe:
-    """The recipe of the method that goes first, with what was changed of the case's own: precision and steps."""
+    """The recipe of the method that goes first, with what was changed of the case's own: engine, precision, steps."""
     told, own = setting.recipe, recipe_for(setting.case, setting.recipe.data)
-    changes: dict[str, Any] = {"engine": told.engine, "precision": told.precision}
-    if told.max_steps != own.max_steps:
-        changes["max_steps"] = told.max_steps
+    names = ("engine", "precision", "max_steps")
+    changes = {name: getattr(told, name) for name in names if getattr(told, name) != getattr(own, name)}
     return recipe_for(first, told.data, **changes)
 
 

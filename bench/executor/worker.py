@@ -167,7 +167,7 @@ def settle(request: dict[str, Any]) -> None:
     """Take over the parent's import path, folder and environment, which may differ from the fork server's."""
     os.environ.clear()
     os.environ.update(request["environment"])
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's order, by which bench.devices tells the first
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's order, if nobody says otherwise
     sys.path[:] = request["import_path"]
     importlib.invalidate_caches()
     os.chdir(request["folder"])

@@ -76,6 +76,6 @@ def describe_worker(device: str) -> dict[str, Any]:
     if device.startswith("cuda"):
         more["compute_capability"] = list(torch.cuda.get_device_capability(device))
         more["cuda"] = torch.version.cuda
-        names = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")  # torch reads both
-        more["allocator"] = ",".join(os.environ[name] for name in names if os.environ.get(name))
+        older = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "")
+        more["allocator"] = os.environ.get("PYTORCH_ALLOC_CONF") or older
     return {**describe_machine(), **more}

@@ -89,7 +89,7 @@ def rows_product(left: Any, right: Any, *rest: Any, out_shape: Any = None, **mor
 
 
 def mixed_product(left: Any, quantised: Any, right: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
-    """FLOPs of LLM.int8()'s product on a card, its outliers' included: left and quantised are of one shape."""
+    """FLOPs of LLM.int8()'s product on a card, as one dense product: the outliers' second one is not counted."""
     return rows_product(left, right)
 
 

@@ -8,7 +8,7 @@ down in `layers` and `working`; what trains is counted by the method's own formu
 from bench.measure.parameters import formula
 from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4
 from bench.models import ENCODER
-from bench.models.shapes import head_parameters, linear_layers, stack_parameters, total_parameters
+from bench.models.shapes import head_parameters, linear_layers, stack_parameters
 from bench.predict import layers, savings, terms, working
 from bench.predict.question import Question
 from bench.predict.terms import Peaks
@@ -52,12 +52,13 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
     kept, at_work = layers.kept_for_backward(question), working.working_set(question)
     in_forward = kept + layers.cached_in_forward(question)
     logits = half + 2 * single
-    of_one = kept // layers.layer_count(question.entry)
+    below = kept - layers.kept_by_head(question)  # for the layers, when the head is through
+    of_one = below // layers.layer_count(question.entry)
     first, second, third, last = gradients(question, trains)
     moments = (
         {terms.KEPT: kept, terms.LOGITS: 3 * single, terms.GRADIENTS: first},
         {terms.KEPT: kept, terms.LOGITS: half, terms.WORKING: working.head_gradient(question), terms.GRADIENTS: first},
-        {terms.KEPT: kept, terms.WORKING: at_work, terms.GRADIENTS: second},
+        {terms.KEPT: below, terms.WORKING: at_work, terms.GRADIENTS: second},
         {terms.KEPT: of_one, terms.WORKING: at_work, terms.GRADIENTS: third},
         {terms.GRADIENTS: last},
     )
@@ -104,7 +105,7 @@ def weights(question: Question, double: bool = True) -> dict[str, int]:
     own = layers.width(question)
     stack = linear_layers(entry)
     linear = sum(layer.inputs * layer.outputs for layer in stack)
-    tied = total_parameters(entry, labels) == stack_parameters(entry)
+    tied = layers.is_tied(question)
     embeddings = entry.config["vocab_size"] * layers.hidden_size(entry)
     other = stack_parameters(entry) - linear - embeddings
     head = 0 if tied or method.trains != ADAPTER or entry.kind == ENCODER else head_parameters(entry, labels)

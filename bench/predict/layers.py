@@ -184,17 +184,24 @@ def kept_for_backward(question: Question) -> int:
     The first norm of a frozen base keeps nothing: no gradient goes that far but with checkpointing.
     """
     count, each = layer_count(question.entry), tokens(question) * hidden_size(question.entry)
-    of_layers, of_head = casts(question)
-    trains = question.method.trains
-    head = each * computed(question) * (trains != ADAPTER or question.entry.kind == ENCODER)
+    head, of_layers = kept_by_head(question), casts(question)[0]
     if not reaches_layers(question):
         return head
     if question.recipe.gradient_checkpointing:
         kept = count * each * residual(question) * savings.checkpoints_on_card(question.recipe) + each * SINGLE
         kept += count * kept_in_spite(question)
     else:
-        kept = count * kept_by_layer(question) + each * SINGLE * (trains != ADAPTER) + of_layers
-    return kept + each * SINGLE * gains_train(question) + head + of_head
+        last = each * SINGLE * (question.method.trains != ADAPTER)
+        kept = count * kept_by_layer(question) + last + of_layers
+    return kept + each * SINGLE * gains_train(question) + head
+
+
+def kept_by_head(question: Question) -> int:
+    """Bytes that the head keeps where it trains: its input, and its copy in half precision if gradients go below."""
+    if question.method.trains == ADAPTER and question.entry.kind != ENCODER:
+        return 0
+    read = tokens(question) * hidden_size(question.entry) * computed(question)
+    return read + casts(question)[1] * reaches_layers(question)
 
 
 def ends_in_norm(question: Question) -> bool:

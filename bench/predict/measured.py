@@ -30,7 +30,7 @@ from bench.tables import markdown_lines
 AGREES = 0.02  # of the allocated peak; a first bound, for kernels take and free more inside themselves
 RESERVED_AGREES = 0.05  # of what was reserved; 4.5 % is the largest error seen, of checkpoints that go to the host
 MOST_STEPS = 64  # of a run that are traced in their order; its heaviest batches come after them
-TRACED_LOSS = "chunks"  # by whom a loss in chunks is, as bench.chunks names itself
+TRACED_LOSS = "chunks"  # bench.chunks.CHUNKS, which would load torch: who computes a loss in chunks in a trace
 TRACES = RESULTS / "baselines" / "measured.json"
 COMMAND = "python -m bench predict --measured --measure --mirror DIR"
 HEADS = ("case", "card", "allocated", "predicted", "error", "reserved", "predicted", "error", "driver", "s/step", "MFU")
