@@ -19,7 +19,7 @@ from bench.batches import Batching
 from bench.build import dequantise, load_adapter
 from bench.generation import greedy, longest
 from bench.measure.memory import free_bytes
-from bench.measure.parameters import elements
+from bench.measure.parameters import elements, held_bytes
 from bench.methods import Method
 from bench.precision import adapter_dtype, autocast, compute_dtype
 from bench.tasks import Example
@@ -194,10 +194,8 @@ def round_again(model: Any, unit: float) -> None:
 
 def bytes_dequantised(model: Any, plain: torch.dtype) -> int:
     """What the model takes while its packed layers are made plain again, one after the other, at the most."""
-    parameters = list(model.parameters())
-    held = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
-    packed = sum(elements(p) for p in parameters if not p.is_floating_point())
-    return held + packed * plain.itemsize
+    packed = sum(elements(p) for p in model.parameters() if not p.is_floating_point())
+    return held_bytes(model) + packed * plain.itemsize
 
 
 def lacks_room(needed: int, device: str) -> str:

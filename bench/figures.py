@@ -68,8 +68,7 @@ def inference_figures(setting: Setting, model: Any, make_base: Callable[[], Any]
     method = setting.method
     if not setting.task.variant_of or setting.entry.kind != DECODER or not method.mergeable or method.quantised:
         return {}
-    others = 2 * sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    if lacking := evidence.lacks_room(others, setting.device):
+    if lacking := evidence.lacks_room(2 * parameters.held_bytes(model), setting.device):
         setting.reasons.append(f"inference was not timed: base and merged model take at least {lacking}")
         return {}
     prompt = setting.prepared.held_out[0].input_ids[: inference.PROMPT_TOKENS]

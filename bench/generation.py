@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.models import DECODER
 from bench.precision import autocast
-from bench.tasks import Example
+from bench.tasks import IGNORE, Example
 from bench.train import Trainee
 
 NEW_TOKENS = 32  # of a generated answer
@@ -74,4 +74,4 @@ def greedy(trainee: Trainee, ids: Tensor, mask: Tensor, new_tokens: int, **optio
 
 def first_scored(example: Example) -> int:
     """Where the response begins."""
-    return next(index for index, label in enumerate(example.labels) if label != -100)
+    return next(index for index, label in enumerate(example.labels) if label != IGNORE)

@@ -15,6 +15,11 @@ def elements(parameter: Any) -> int:
     return parameter.numel()
 
 
+def held_bytes(model: Any) -> int:
+    """Bytes of all parameters as they are stored."""
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+
+
 def counted(model: Any) -> dict[str, int]:
     """trainable and total parameters as torch holds them."""
     parameters = list(model.parameters())
