@@ -70,20 +70,18 @@ class NodeCache:
         self.nodes = nodes
         self.layers: list[tuple[Tensor, Tensor]] = []
 
-    def path(self, nodes: Sequence[int]) -> DynamicCache | None:
-        """A cache of one row, of these nodes behind each other; None of no nodes."""
-        if not nodes:
-            return None
+    def path(self, nodes: Sequence[int]) -> DynamicCache:
+        """A cache of one row, of these nodes behind each other, which keeps all whatever the model would."""
         found, at = DynamicCache(), torch.tensor(nodes)
-        for number, (keys, values) in enumerate(self.layers):
+        for number, (keys, values) in enumerate(self.layers if nodes else ()):
             found.update(keys[None, :, at], values[None, :, at], number)
         return found
 
     def write(self, start: int, cache: Any, begun: int) -> None:
         """Take over what a cache of one row holds behind its first begun tokens: the nodes from start on.
 
-        Raises ValueError for a cache of another kind: one that forgets what it has read, as a sliding window does, or
-        that holds more than keys and values.
+        Raises ValueError for a cache of another kind: one that forgets what it has read, or that holds more than keys
+        and values.
         """
         for number, layer in enumerate(cache.layers):
             if type(layer) is not DynamicLayer:

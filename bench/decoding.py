@@ -95,10 +95,13 @@ def read(trainee: Trainee, tree: PrefixTree, asked: Mapping[int, Collection[int]
     """Read the tree; what is asked are nodes, and the tokens whose log-probability after them is.
 
     Raises ValueError for a model that computes attention otherwise than FUSED: a mask of what each node sees would be
-    added there to how much it looks at it.
+    added there to how much it looks at it. And for prompts longer than the window that attention looks back.
     """
     if (attention := attention_of(trainee.model)) != FUSED:
         raise ValueError(f"{attention} attention would misread a tree's mask: read it by {FUSED}")
+    window = getattr(trainee.model.config, "sliding_window", None)
+    if window and (longest := max(tree.depths) + 1) > window:
+        raise ValueError(f"a prompt of {longest:,} tokens is longer than the {window:,} that attention looks back")
     reading = Reading(trainee, tree, NodeCache(len(tree.tokens)))
     many = NODES_ON_PROCESSOR if trainee.device == "cpu" else NODES_ON_CARD
     for start in range(0, len(tree.tokens), many):

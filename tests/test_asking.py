@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_trainees import bare_trainee, silent, tiny_recipe, tiny_trainee
+from tiny_trainees import TINY_DECODERS, bare_trainee, silent, tiny_recipe, tiny_trainee
 
 from bench import asking, decoding, probing
 from bench.asking import Reply, prompt_ids, question_of, reading_only, text_losses
@@ -21,7 +21,6 @@ from bench.prompts import HEADING
 from bench.tasks import Example
 from bench.tokenizers import byte_tokenizer
 
-DECODERS = ["tiny_llama", "tiny_gpt2"]
 ITEMS = PROBES["decimals"].items[:27]  # of every form, enough of the Alpaca prompt to share its beginning
 TOKENIZER = byte_tokenizer()
 NEW_TOKENS = [6, 3, 1] * 9  # an item each: rows end at different lengths
@@ -68,7 +67,7 @@ def ask(trainee, *asked):
         return asking.ask(trainee, *asked)
 
 
-@pytest.mark.parametrize("model", DECODERS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
 def test_a_batch_replies_as_single_prompts_do(model):
     trainee = tiny_trainee(model)
     together = ask(trainee, TOKENIZER, ITEMS, NEW_TOKENS)
@@ -90,7 +89,7 @@ def read_whole(trainee, item):
     return nats
 
 
-@pytest.mark.parametrize("model", DECODERS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
 def test_choices_get_what_a_whole_reading_gives(model):
     trainee = tiny_trainee(model)
     replies = ask(trainee, TOKENIZER, ITEMS, NEW_TOKENS)
@@ -128,7 +127,7 @@ def test_attention_is_fused_while_asked_and_as_before_after(toy_families, monkey
     assert config._attn_implementation == before == WRITTEN_OUT
 
 
-@pytest.mark.parametrize("model", DECODERS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
 def test_greedy_answers_are_transformers_own(model):
     trainee = tiny_trainee(model)
     prompts = [prompt_ids(item, TOKENIZER) for item in ITEMS]
@@ -162,7 +161,7 @@ def test_an_answer_after_virtual_tokens_ends_at_a_heading(monkeypatch):
     assert not reply.cut
 
 
-@pytest.mark.parametrize("model", DECODERS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
 def test_a_row_that_has_ended_disturbs_none_until_it_leaves(model):
     """Of 20 rows one ends at once and stays: an eighth of them must have ended before any leaves."""
     trainee = tiny_trainee(model)
@@ -220,7 +219,7 @@ def test_a_chat_item_is_put_into_the_models_template():
 
 
 @pytest.mark.parametrize("method", ["lora", "prompt", "prefix"])
-@pytest.mark.parametrize("model", DECODERS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
 def test_losses_of_texts_are_over_all_their_tokens_but_the_first(model, method):
     """As an evaluation takes them, by batches of padded texts."""
     trainee = tiny_trainee(model, method=method)

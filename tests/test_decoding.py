@@ -5,7 +5,7 @@ from itertools import chain
 
 import pytest
 import torch
-from tiny_trainees import tiny_recipe, tiny_trainee
+from tiny_trainees import TINY_DECODERS, tiny_recipe, tiny_trainee
 
 from bench import decoding
 from bench.build import FUSED, attention_by
@@ -13,7 +13,6 @@ from bench.decoding import BATCH_SIZE, SMALL_BATCH_SIZE, batch_size, batches, fo
 from bench.precision import autocast
 from bench.prefix_tree import prefix_tree
 
-DECODERS = ["tiny_llama", "tiny_gpt2"]
 BATCH_TOLERANCE = 1e-4  # float32 sums in another order
 ROUNDING_TOLERANCE = 0.03  # bfloat16 has 8 bits, and the logits are of a few units
 # of all kinds: alike from the start, one the beginning of another, alone, and twice
@@ -41,7 +40,7 @@ def whole(trainee, prompt):
 
 
 @pytest.mark.parametrize("nodes", [1, 3, 128])
-@pytest.mark.parametrize("model", DECODERS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
 def test_a_tree_is_read_as_its_sequences_are(model, nodes, monkeypatch):
     monkeypatch.setattr(decoding, "NODES_ON_PROCESSOR", nodes)
     trainee = ready(model)
@@ -51,6 +50,21 @@ def test_a_tree_is_read_as_its_sequences_are(model, nodes, monkeypatch):
         assert reading.likeliest[end] == int(logits.argmax())
         told = [reading.nats[end, token] for token in (50, 51)]
         assert told == pytest.approx(logits.log_softmax(-1)[[50, 51]].tolist(), abs=BATCH_TOLERANCE)
+
+
+@pytest.mark.parametrize("window", [7, 8])
+def test_a_tree_is_read_within_a_window_or_refused(window):
+    trainee = ready("tiny_mistral")
+    trainee.model.config.sliding_window = window
+    if window < max(map(len, PROMPTS)):
+        with pytest.raises(ValueError, match="a prompt of 8 tokens is longer than the 7 that attention looks back"):
+            read_of(trainee, PROMPTS, [50])
+        return
+    reading, ends = read_of(trainee, PROMPTS, [50])
+    said = reading.greedy(ends, lambda row, said: len(said) == 6)  # and beyond
+    for prompt, answer in zip(PROMPTS, said, strict=True):
+        for at, token in enumerate(answer):
+            assert int(whole(trainee, prompt + answer[:at]).argmax()) == token
 
 
 def test_a_tree_is_read_in_bfloat16_as_its_sequences_are(monkeypatch):
@@ -86,7 +100,7 @@ def test_attention_that_takes_no_mask_of_branches_is_refused():
         read(trainee, prefix_tree(PROMPTS), {})
 
 
-@pytest.mark.parametrize("model", DECODERS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
 def test_rows_that_were_kept_go_on_as_whole_prompts_do(model):
     """The next token's logits, where an untrained model's likeliest token tells little."""
     trainee = ready(model)
@@ -117,7 +131,7 @@ def test_a_row_that_has_ended_needs_no_further_positions():
     assert [len(tokens) for tokens in said] == [1] + [20] * 19
 
 
-@pytest.mark.parametrize("model", DECODERS)
+@pytest.mark.parametrize("model", TINY_DECODERS)
 def test_what_an_answer_begins_with_is_not_read_again(model, monkeypatch):
     """Of two rows one was read as far as its third token, which the other's answer does not begin with."""
     trainee = ready(model)

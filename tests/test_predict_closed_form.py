@@ -56,6 +56,9 @@ def test_70b_does_not_fit_a_t4_by_its_weights_alone():
 NARROW = {  # two layers of a true width, with an own head or a tied one: what differs by layer is in both
     "llama31_8b": {"num_hidden_layers": 2, "vocab_size": 32000},
     "smollm2_135m": {"num_hidden_layers": 2},
+    "mistral_7b": {"num_hidden_layers": 2, "vocab_size": 32000, "head_dim": 160},
+    "qwen25_7b": {"num_hidden_layers": 2, "vocab_size": 32000},
+    "qwen3_06b": {"num_hidden_layers": 2, "vocab_size": 32000},
     "gpt2": {"n_layer": 2},
     "bert_base": {"num_hidden_layers": 2},
 }
@@ -83,6 +86,18 @@ def test_every_method_has_one_or_says_why_not(method):
             closed_form(asked)
     else:
         assert closed_form(asked).peak_bytes > 0
+
+
+@pytest.mark.parametrize(("model", "changes"), [
+    ("tiny_mistral", {"sliding_window": 32}),
+    ("tiny_qwen2", {"sliding_window": 32, "use_sliding_window": True, "max_window_layers": 1}),
+])  # fmt: skip
+def test_none_where_attention_looks_no_further_than_a_window(model, changes):
+    asked = ask(model, "lora", max_length=32)
+    looking = replace(asked, entry=replace(asked.entry, config={**asked.entry.config, **changes}))
+    with pytest.raises(NoClosedForm, match="lora has no closed form: a window of 32 tokens is a mask; the trace has"):
+        closed_form(looking)
+    assert closed_form(looking.at(max_length=24)) == closed_form(asked.at(max_length=24))
 
 
 def test_larger_batches_need_more(qlora_8b):

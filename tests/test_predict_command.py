@@ -12,7 +12,9 @@ from bench.__main__ import main
 from bench.cards import CARDS, GIB, MIB
 from bench.claims import gathering
 from bench.methods import METHODS
-from bench.models import MODELS
+from bench.models import MODELS, BadEntry
+from bench.models.of_config import read_entry
+from bench.models.shapes import total_parameters
 from bench.predict import alarm, ways
 from bench.predict.budget import BadBudget, read_budget
 from bench.predict.closed_form import closed_form
@@ -258,7 +260,7 @@ def test_a_mistake_is_one_sentence(capsys, words, sentence):
 
 @pytest.mark.parametrize(("words", "sentence"), [
     (("--published", "--steps", "3"), "--steps does not go with --published, but with --case"),
-    (("--measured", "--json"), "--json does not go with --measured, but with --case or --model"),
+    (("--measured", "--json"), "--json does not go with --measured, but with --case or --config or --model"),
     (("--measured", "--baseline"), "--measured does not go with --baseline"),
 ])  # fmt: skip
 def test_what_does_not_go_together_is_one_sentence(capsys, words, sentence):
@@ -295,6 +297,86 @@ def test_a_persons_own_model_is_predicted(capsys, monkeypatch, write_own, by_opt
     assert json.loads(out)["peak_bytes"] == peaks["own_llama"]
 
 
+CONFIGS = {  # as they lie on the Hub, with what older versions of transformers wrote into them
+    "Qwen3-1.7B": {
+        "architectures": ["Qwen3ForCausalLM"], "attention_bias": False, "head_dim": 128, "hidden_act": "silu",
+        "hidden_size": 2048, "intermediate_size": 6144, "max_position_embeddings": 40960, "max_window_layers": 28,
+        "model_type": "qwen3", "num_attention_heads": 16, "num_hidden_layers": 28, "num_key_value_heads": 8,
+        "rms_norm_eps": 1e-06, "rope_scaling": None, "rope_theta": 1000000, "sliding_window": None,
+        "tie_word_embeddings": True, "torch_dtype": "bfloat16", "transformers_version": "4.51.0", "use_cache": True,
+        "use_sliding_window": False, "vocab_size": 151936,
+    },
+    "Qwen2.5-0.5B-bnb-4bit": {
+        "model_type": "qwen2", "hidden_act": "silu", "hidden_size": 896, "intermediate_size": 4864,
+        "max_position_embeddings": 32768, "max_window_layers": 24, "num_attention_heads": 14, "num_hidden_layers": 24,
+        "num_key_value_heads": 2, "quantization_config": {"load_in_4bit": True, "quant_method": "bitsandbytes"},
+        "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768, "tie_word_embeddings": True,
+        "auto_map": {"AutoModelForCausalLM": "evil.Model"}, "use_sliding_window": False, "vocab_size": 151936,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def write_config(tmp_path):
+    """Write a model's config.json into the folder of this name; what is read of it is unknown again afterwards."""
+    known = set(MODELS.names())
+
+    def write(folder, text):
+        file = tmp_path / folder / "config.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    yield write
+    for name in set(MODELS.names()) - known:
+        MODELS.remove(name)
+
+
+@pytest.mark.parametrize(("folder", "name", "parameters"), [
+    ("Qwen3-1.7B", "qwen3_1_7b", 1_720_574_976),
+    ("Qwen2.5-0.5B-bnb-4bit", "qwen2_5_0_5b_bnb_4bit", 494_032_768),
+])  # fmt: skip
+def test_any_models_config_is_predicted(capsys, write_config, folder, name, parameters):
+    file = write_config(folder, json.dumps(CONFIGS[folder]))
+    words = ("--method", "qlora", "--batch", "1", "--length", "256", "--json")
+    code, out, err = told(capsys, "predict", "--config", str(file.parent), *words)
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["model"] == name
+    assert total_parameters(MODELS[name]) == parameters
+    by_formula = max(sum(terms.values()) for terms in found["closed_form"].values())
+    assert by_formula == pytest.approx(found["peak_bytes"], rel=0.03)
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("{", "config.json: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); it must be a "
+          "model's config.json"),
+    ("[1]", "config.json states no model_type; a model's config.json does"),
+    ('{"model_type": "gemma3"}', "config.json is of model_type 'gemma3'; predictions are for bert, roberta, gpt2, llama,"),
+    ('{"model_type": "qwen3"}', "the config of odd_model lacks vocab_size, hidden_size, num_hidden_layers,"),
+])  # fmt: skip
+def test_a_config_that_cannot_be_is_one_sentence(capsys, write_config, text, sentence):
+    file = write_config("Odd Model!", text)
+    code, out, err = told(capsys, "predict", "--config", str(file), "--method", "lora")
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_a_config_is_named_after_its_model(write_config):
+    cached = write_config("models--Qwen--Qwen3-1.7B/snapshots/70d244cc", json.dumps(CONFIGS["Qwen3-1.7B"]))
+    assert read_entry(cached).name == "qwen3_1_7b"
+    assert read_entry(write_config("gpt2", json.dumps(dict(MODELS["gpt2"].config) | {"model_type": "gpt2"}))).name == (
+        "gpt2_by_config"
+    )
+    other = cached.parent / "other.json"
+    cached.rename(other)
+    with pytest.raises(
+        BadEntry, match=r"config.json: No such file or directory; it must be a model's config.json, or "
+    ):
+        read_entry(cached.parent)
+
+
 @pytest.mark.parametrize("words", [("engines", "pos-tiny_bert-lora-cpu-s0"), ("claims",)])
 def test_workers_import_a_persons_own(monkeypatch, write_own, words):
     write_own("")
@@ -308,7 +390,7 @@ def test_workers_import_a_persons_own(monkeypatch, write_own, words):
 
 @pytest.mark.parametrize(("change", "sentence"), [
     ("config={**MODELS['tiny_gpt2'].config}", "BadEntry: the config of own_llama lacks hidden_size, num_hidden_layers,"),
-    ("family_name='mistral'", "UnknownName: no family named 'mistral'; did you mean bert, roberta, gpt2, llama?"),
+    ("family_name='mixtral'", "UnknownName: no family named 'mixtral'; did you mean mistral?"),
     ("famly=''", "TypeError: "),
 ])  # fmt: skip
 def test_a_model_that_cannot_be_is_one_sentence(capsys, write_own, change, sentence):

@@ -1,5 +1,6 @@
 """The trace on fake tensors gives what the same tracker sees on real ones, to the byte."""
 
+import importlib.util
 import subprocess
 import sys
 from dataclasses import replace
@@ -34,7 +35,8 @@ def traced(model, method, recipe, device="cpu"):
 @pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
 @pytest.mark.parametrize("found", [None, "liger_kernel"])
 def test_a_loss_in_chunks_is_traced_as_this_projects_own_whatever_is_installed(monkeypatch, found):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: found)
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *of: found if "liger" in name else find(name, *of))
     recipe = tiny_recipe("tiny_llama", "qlora_lean")
     traced("tiny_llama", "qlora_lean", recipe, "cuda:0")
 
@@ -77,6 +79,14 @@ def test_and_so_of_batches_that_are_not_full(model, packing):
     trainee.model.train()
     seen = follow(trainee, trainee.batching.collated(items))
     assert_alike(trace(MODELS[model], METHODS["lora"], recipe, labels_of(model), "cpu", extent), seen)
+
+
+@pytest.mark.parametrize("window", [16, 32, 33])
+def test_and_so_where_attention_looks_no_further_than_a_window(monkeypatch, window):
+    entry = replace(MODELS["tiny_mistral"], config={**MODELS["tiny_mistral"].config, "sliding_window": window})
+    monkeypatch.setitem(MODELS._entries, "tiny_mistral", entry)
+    recipe = tiny_recipe("tiny_mistral", "lora")
+    assert_alike(traced("tiny_mistral", "lora", recipe), followed("tiny_mistral", "lora", recipe))
 
 
 @pytest.mark.parametrize("accumulated", [1, 2])

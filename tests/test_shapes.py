@@ -48,10 +48,18 @@ def test_an_entry_that_lacks_a_number_is_refused(name, number):
 @pytest.mark.parametrize(
     ("name", "changes", "sentence"),
     [
-        ("tiny_llama", {"head_dim": 32}, "head_dim = 32; llama's formulas here are for 16"),
-        ("tiny_llama", {"attention_bias": True}, "attention_bias = True; llama's formulas here are for False"),
-        ("tiny_llama", {"mlp_bias": True}, "mlp_bias = True; llama's formulas here are for False"),
-        ("tiny_llama", {"mlp_bias": None}, "mlp_bias = None; llama's formulas here are for False"),
+        ("tiny_llama", {"head_dim": 0}, "head_dim = 0; it must be a whole number of at least 1"),
+        ("tiny_llama", {"attention_bias": "yes"}, "attention_bias = 'yes'; it must be True or False"),
+        ("tiny_llama", {"mlp_bias": None}, "mlp_bias = None; it must be True or False"),
+        ("tiny_qwen2", {"use_sliding_window": 1}, "use_sliding_window = 1; it must be True or False"),
+        ("tiny_llama", {"hidden_act": "gelu"}, "hidden_act = 'gelu'; llama's formulas here are for silu"),
+        ("tiny_qwen3", {"hidden_act": "relu"}, "hidden_act = 'relu'; qwen3's formulas here are for silu"),
+        ("tiny_bert", {"hidden_act": "relu"}, "hidden_act = 'relu'; bert's formulas here are for gelu"),
+        (
+            "tiny_gpt2",
+            {"activation_function": "relu"},
+            "activation_function = 'relu'; gpt2's formulas here are for gelu_new",
+        ),
         ("tiny_gpt2", {"n_inner": 100}, "n_inner = 100; gpt2's formulas here are for 256"),
         ("tiny_gpt2", {"add_cross_attention": True}, "add_cross_attention = True; gpt2's formulas here are for False"),
         ("tiny_llama", {"model_type": "phi"}, "model_type = 'phi'; that is not of the family llama"),
@@ -87,8 +95,14 @@ def test_an_entry_with_other_values_is_refused(name, changes, sentence):
 @pytest.mark.parametrize(
     ("name", "stated"),
     [
-        ("tiny_llama", {"head_dim": 16, "attention_bias": False, "mlp_bias": False}),
+        ("tiny_llama", {"head_dim": 16, "attention_bias": False, "mlp_bias": False, "hidden_act": "silu"}),
         ("tiny_llama", {"head_dim": None}),
+        ("tiny_llama", {"head_dim": 40, "num_key_value_heads": 1}),
+        ("tiny_llama", {"attention_bias": True}),
+        ("tiny_llama", {"mlp_bias": True}),
+        ("tiny_mistral", {"head_dim": 8, "sliding_window": None}),
+        ("tiny_qwen2", {"use_sliding_window": False, "sliding_window": 64, "max_window_layers": 2}),
+        ("tiny_qwen3", {"attention_bias": True, "head_dim": 16}),
         ("tiny_gpt2", {"n_inner": 256, "add_cross_attention": False}),
         ("tiny_gpt2", {"n_inner": None}),
     ],
@@ -99,8 +113,8 @@ def test_an_entry_may_state_what_its_formulas_are_for(name, stated):
 
 
 def test_an_entry_of_a_family_that_is_not_there_is_refused():
-    with pytest.raises(UnknownName, match=r"no family named 'mistral'; .* bert, roberta, gpt2, llama"):
-        replace(MODELS["tiny_llama"], family_name="mistral")
+    with pytest.raises(UnknownName, match=r"no family named 'mixtral'; did you mean mistral\?"):
+        replace(MODELS["tiny_llama"], family_name="mixtral")
 
 
 def on_meta(entry, labels):
@@ -206,6 +220,7 @@ def test_missing_target_is_named(name):
         pytest.param("bert_base", "lora", 8, TAGS, 294_912 + 36_912, id="source_001_bert"),
         pytest.param("gpt2", "lora", 8, 0, 811_008, id="source_002_gpt2"),
         pytest.param("llama31_8b", "lora_all", 16, 0, 41_943_040, id="source_003_llama31_8b"),
+        pytest.param("qwen3_8b", "lora_all", 16, 0, 43_646_976, id="unsloth_qwen3_8b"),
         pytest.param("llama2_7b", "lora_all", 16, 0, 39_976_960, id="source_000_llama2_7b"),
     ],
 )

@@ -4,11 +4,14 @@ import argparse
 import itertools
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from bench.case import Case, parse_case
 from bench.commands import Commands, Mistake, add_mirror, mirror_of
 from bench.devices import DEVICES
 from bench.models import MODELS
+from bench.models import add as add_model
+from bench.models.of_config import read_entry
 from bench.predict import alarm, measured, published, ways
 from bench.predict.budget import read_budget
 from bench.predict.question import Question, ask, of_case
@@ -26,6 +29,7 @@ FIRST_STEPS = 8  # of a case: minutes for 8 B parameters
 def add(commands: Commands) -> None:
     parser = commands.add_parser("predict", help="the memory of a training step, without a card")
     parser.add_argument("--model", metavar="MODEL")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of --model: any model's config.json")
     parser.add_argument("--method", metavar="METHOD")
     parser.add_argument("--batch", type=int, metavar="ROWS")
     parser.add_argument("--length", type=int, metavar="TOKENS")
@@ -50,12 +54,14 @@ def add(commands: Commands) -> None:
 
 
 SHAPE = "model"  # what is asked about where nothing else is
+OF_SHAPE = ("method", "batch", "length", "rank", "precision", "checkpointing", "quick", "json", "largest", "budget")
 GO_WITH = {  # what is asked about, and what may be said beside it; a mirror may be the environment's, always
     "baseline": (),
     "measured": ("measure",),
     "published": ("measure", "markdown"),
     "case": ("steps", "data", "json"),
-    SHAPE: ("method", "batch", "length", "rank", "precision", "checkpointing", "quick", "json", "largest", "budget"),
+    "config": OF_SHAPE,
+    SHAPE: OF_SHAPE,
 }  # fmt: skip
 
 
@@ -135,14 +141,17 @@ def question_of_case(case: Case, data: str) -> Question:
 
 
 def question_of(arguments: argparse.Namespace) -> Question:
-    if not (arguments.model and arguments.method):
-        raise Mistake("predict needs --model and --method, or --case, --published, --measured or --baseline")
+    model = add_model(read_entry(arguments.config)).name if arguments.config else arguments.model
+    if not (model and arguments.method):
+        raise Mistake(
+            "predict needs --model or --config and --method, or --case, --published, --measured or --baseline"
+        )
     sought = arguments.largest
     if sought and getattr(arguments, sought) is not None:
         raise Mistake(f"--largest {sought} searches the {sought}; ask without --{sought}")
     checkpointing = None if arguments.checkpointing is None else arguments.checkpointing == "on"
     return ask(
-        arguments.model,
+        model,
         arguments.method,
         batch_size=arguments.batch,
         max_length=arguments.length,

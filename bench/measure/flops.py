@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.build import WRITTEN_OUT, attention_by
 from bench.methods import Method
 from bench.models import ENCODER, ModelEntry
-from bench.models.shapes import head_parameters, hidden_size, layer_count, linear_layers, targeted
+from bench.models.shapes import INTO_ATTENTION, head_parameters, layer, layer_count, linear_layers, query_size, targeted
 from bench.precision import autocast
 from bench.recipe import Recipe
 from bench.tolerances import FLOPS_AGREEMENT
@@ -40,13 +40,8 @@ def forward_formula(entry: ModelEntry, labels: int) -> int:
     weights = sum(layer.inputs * layer.outputs for layer in linear_layers(entry))
     bias = labels  # the classifier's bias is no product
     head = head_parameters(entry, labels) - bias
-    attention = 4 * layer_count(entry) * BATCH * LENGTH**2 * attention_width(entry)
+    attention = 4 * layer_count(entry) * BATCH * LENGTH**2 * query_size(entry)
     return 2 * (weights + head) * tokens + attention
-
-
-def attention_width(entry: ModelEntry) -> int:
-    """Heads times head size; the queries' width."""
-    return hidden_size(entry)
 
 
 def step_formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> int | None:
@@ -69,13 +64,9 @@ def step_formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int)
 
 def first_layer_input_gradient(entry: ModelEntry, method: Method, tokens: int) -> int:
     """What backward leaves out: nothing below the first layer's query, key and value asks for a gradient."""
-    layers = linear_layers(entry)
-    per_layer = len(layers) // layer_count(entry)
-    into = [layer for layer in layers[:per_layer] if layer.name.endswith(("query", "key", "value", "q_proj", "k_proj",
-                                                                          "v_proj", "c_attn"))]  # fmt: skip
-    adapted = {layer.name for layer in targeted(entry, method.targets(entry))}
-    rank_free = sum(layer.inputs * layer.outputs for layer in into)
-    return 2 * tokens * rank_free if adapted else 0
+    adapted = targeted(entry, method.targets(entry))
+    into = sum(one.inputs * one.outputs for one in layer(entry) if one.name.endswith(INTO_ATTENTION))
+    return 2 * tokens * into if adapted else 0
 
 
 def packed_product(left: Any, packed: Any, shape: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:

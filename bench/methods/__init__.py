@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.models import DECODER, ENCODER, BadEntry, ModelEntry
-from bench.models.shapes import Linear, positions
+from bench.models.families import Linear
+from bench.models.shapes import positions
 from bench.recipe import MULTIPLE, Recipe
 from bench.registry import Registry
 

@@ -5,7 +5,7 @@ from typing import Any
 from bench.methods import METHODS, Attach, Method
 from bench.methods.targets import all_linear
 from bench.models import ModelEntry
-from bench.models.shapes import Linear
+from bench.models.families import Linear
 from bench.recipe import Recipe
 
 ORTHOGONALITY = 0.5  # gamma, the weight of the penalty; peft's default

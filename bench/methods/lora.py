@@ -8,7 +8,7 @@ from typing import Any
 from bench.methods import METHODS, Attach, Method
 from bench.methods.targets import all_linear, query_value
 from bench.models import ModelEntry
-from bench.models.shapes import Linear
+from bench.models.families import Linear
 from bench.recipe import Recipe
 
 

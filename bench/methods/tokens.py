@@ -8,7 +8,8 @@ from typing import Any
 from bench.methods import METHODS, Attach, Method
 from bench.methods.targets import nothing
 from bench.models import ModelEntry
-from bench.models.shapes import Linear, hidden_size, key_value_size, layer_count
+from bench.models.families import Linear
+from bench.models.shapes import hidden_size, key_value_size, layer_count
 from bench.recipe import Recipe
 
 

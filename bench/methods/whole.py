@@ -3,7 +3,8 @@
 from bench.methods import ALL, HEAD, METHODS, Attach, Method
 from bench.methods.targets import nothing
 from bench.models import ModelEntry
-from bench.models.shapes import Linear, stack_parameters
+from bench.models.families import Linear
+from bench.models.shapes import stack_parameters
 from bench.recipe import Recipe
 
 

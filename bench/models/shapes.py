@@ -1,63 +1,13 @@
-"""A model's linear layers from its architecture's numbers alone: no torch, no weights.
+"""A model's linear layers and parameters from its architecture's numbers alone: no torch, no weights."""
 
-Names are transformers' own, so that a method's target modules select the same layers here and in peft.
-"""
+from bench.models import ENCODER, ModelEntry
+from bench.models.families import Linear, head_size
 
-from dataclasses import dataclass
-
-from bench.models import ModelEntry
-
-
-@dataclass(frozen=True)
-class Linear:
-    """One linear layer: y = W x with W (outputs, inputs); name is its path inside the transformer stack."""
-
-    name: str
-    inputs: int
-    outputs: int
-
-
-def bert_layer(config: dict) -> list[Linear]:
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    return [
-        Linear("attention.self.query", hidden, hidden),
-        Linear("attention.self.key", hidden, hidden),
-        Linear("attention.self.value", hidden, hidden),
-        Linear("attention.output.dense", hidden, hidden),
-        Linear("intermediate.dense", hidden, inner),
-        Linear("output.dense", inner, hidden),
-    ]
-
-
-def gpt2_layer(config: dict) -> list[Linear]:
-    hidden = config["n_embd"]
-    return [
-        Linear("attn.c_attn", hidden, 3 * hidden),
-        Linear("attn.c_proj", hidden, hidden),
-        Linear("mlp.c_fc", hidden, 4 * hidden),
-        Linear("mlp.c_proj", 4 * hidden, hidden),
-    ]
-
-
-def llama_layer(config: dict) -> list[Linear]:
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    keys = hidden // config["num_attention_heads"] * config["num_key_value_heads"]
-    return [
-        Linear("self_attn.q_proj", hidden, hidden),
-        Linear("self_attn.k_proj", hidden, keys),
-        Linear("self_attn.v_proj", hidden, keys),
-        Linear("self_attn.o_proj", hidden, hidden),
-        Linear("mlp.gate_proj", hidden, inner),
-        Linear("mlp.up_proj", hidden, inner),
-        Linear("mlp.down_proj", inner, hidden),
-    ]
-
-
-LAYER_SHAPES = {"bert": bert_layer, "roberta": bert_layer, "gpt2": gpt2_layer, "llama": llama_layer}
+INTO_ATTENTION = ("q_proj", "k_proj", "v_proj", "query", "key", "value", "c_attn")  # layers that read a layer's input
 
 
 def layer_count(entry: ModelEntry) -> int:
-    return entry.config["n_layer"] if entry.family_name == "gpt2" else entry.config["num_hidden_layers"]
+    return int(entry.config[entry.family.layers])
 
 
 def positions(entry: ModelEntry) -> int:
@@ -67,20 +17,33 @@ def positions(entry: ModelEntry) -> int:
 
 
 def hidden_size(entry: ModelEntry) -> int:
-    return entry.config["n_embd"] if entry.family_name == "gpt2" else entry.config["hidden_size"]
+    return int(entry.config[entry.family.hidden])
+
+
+def head_count(entry: ModelEntry) -> int:
+    return int(entry.config[entry.family.heads])
+
+
+def query_size(entry: ModelEntry) -> int:
+    """Width of the queries of one layer, all heads together."""
+    return head_size(entry.config) * head_count(entry) if entry.family.llama_like else hidden_size(entry)
 
 
 def key_value_size(entry: ModelEntry) -> int:
     """Width of the keys of one layer, all heads together."""
-    config = entry.config
-    if "num_key_value_heads" not in config:
+    if not entry.family.llama_like:
         return hidden_size(entry)
-    return config["hidden_size"] // config["num_attention_heads"] * config["num_key_value_heads"]
+    return head_size(entry.config) * int(entry.config["num_key_value_heads"])
+
+
+def layer(entry: ModelEntry) -> list[Linear]:
+    """The linear layers of one transformer layer."""
+    return entry.family.layer(entry.config)
 
 
 def linear_layers(entry: ModelEntry) -> list[Linear]:
     """Every linear layer of the transformer stack; the head and the embeddings are none of them."""
-    return LAYER_SHAPES[entry.family_name](dict(entry.config)) * layer_count(entry)
+    return layer(entry) * layer_count(entry)
 
 
 def targeted(entry: ModelEntry, targets: tuple[str, ...]) -> list[Linear]:
@@ -107,19 +70,27 @@ def head_parameters(entry: ModelEntry, labels: int) -> int:
     return hidden_size(entry) * entry.config["vocab_size"]
 
 
+def embeddings(entry: ModelEntry) -> int:
+    """Rows of the tables at the model's input: of tokens, and where they are learnt of positions and types."""
+    config = entry.config
+    rows = config["vocab_size"]
+    if not entry.family.llama_like:
+        rows += config[entry.family.positions]
+    return int(rows + config.get("type_vocab_size", 2) * (entry.kind == ENCODER))
+
+
+def norm_parameters(entry: ModelEntry) -> int:
+    """A gain, and where means are taken off a bias, of every norm."""
+    layers, hidden = layer_count(entry), hidden_size(entry)
+    if not entry.family.llama_like:
+        return 2 * (2 * layers + 1) * hidden  # the last is GPT-2's at the end, BERT's of the embeddings
+    return (2 * layers + 1) * hidden + 2 * layers * head_size(entry.config) * entry.family.head_norms
+
+
 def stack_parameters(entry: ModelEntry) -> int:
     """All parameters of the transformer without its output layer: embeddings, linear layers, norms, biases."""
-    config, hidden = entry.config, hidden_size(entry)
-    linear = sum(layer.inputs * layer.outputs for layer in linear_layers(entry))
-    if entry.family_name == "llama":
-        norms = (2 * layer_count(entry) + 1) * hidden
-        return config["vocab_size"] * hidden + linear + norms
-    biases = sum(layer.outputs for layer in linear_layers(entry))
-    norms = 2 * layer_count(entry) * 2 * hidden
-    if entry.family_name == "gpt2":
-        return (config["vocab_size"] + config["n_positions"]) * hidden + linear + biases + norms + 2 * hidden
-    tables = config["vocab_size"] + config["max_position_embeddings"] + config.get("type_vocab_size", 2)
-    return tables * hidden + linear + biases + norms + 2 * hidden
+    linear = sum(one.inputs * one.outputs + one.outputs * one.biased for one in linear_layers(entry))
+    return embeddings(entry) * hidden_size(entry) + linear + norm_parameters(entry)
 
 
 def total_parameters(entry: ModelEntry, labels: int = 0) -> int:

@@ -25,20 +25,17 @@ add(
         {"vocab_size": VOCABULARY, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512},
     )
 )
-add(
-    ModelEntry(
-        "tiny_llama",
-        "two-layer Llama",
-        "llama",
-        {
-            "vocab_size": VOCABULARY,
-            "hidden_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "intermediate_size": 128,
-            "max_position_embeddings": 512,
-            "tie_word_embeddings": False,
-        },
-    )
-)
+LLAMA = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 128,
+    "max_position_embeddings": 512,
+    "tie_word_embeddings": False,
+}
+add(ModelEntry("tiny_llama", "two-layer Llama", "llama", LLAMA))
+add(ModelEntry("tiny_mistral", "two-layer Mistral", "mistral", {**LLAMA, "sliding_window": 512}))
+add(ModelEntry("tiny_qwen2", "two-layer Qwen2", "qwen2", LLAMA))
+add(ModelEntry("tiny_qwen3", "two-layer Qwen3", "qwen3", {**LLAMA, "head_dim": 32}))

@@ -54,6 +54,7 @@ WATCHED = (
     Watched("llama31_8b", "qlora", 4, 2, 2048),
     Watched("llama31_8b", "lora", 4, 2, 2048),
     Watched("llama31_8b", "dora", 2, 1, 1024),
+    Watched("qwen3_8b", "qlora", 4, 2, 2048),
     Watched("minilm_l6", "lora_all", 0, 16, 320),
     Watched("gpt2", "lora", 0, 8, 256),
     Watched("bert_base", "full", 0, 16, 320),

@@ -35,14 +35,13 @@ class NoClosedForm(ValueError):
 
 
 def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peaks:
-    """The bytes of the question's step. Raises NoClosedForm for a method whose update is not two thin products.
+    """The bytes of the question's step.
 
+    Raises NoClosedForm for a method whose update is not two thin products, and where attention has a window's mask.
     chunk: positions whose logits exist at once, 0 for all (or as the recipe says); double: NF4's scales quantised.
     """
-    name = question.method.name
-    if name in WITHOUT or (question.method.trains == ADAPTER and question.method.count.__name__ != "low_rank"):
-        why = WITHOUT.get(name, "its update is not two thin products beside each layer")
-        raise NoClosedForm(f"{name} has no closed form: {why}; the trace has its figure")
+    if why := lacking(question):
+        raise NoClosedForm(f"{question.method.name} has no closed form: {why}; the trace has its figure")
     resting = {**weights(question, double), terms.BATCH: 3 * layers.tokens(question) * IDS}
     count = formula(question.entry, question.method, question.recipe, question.labels)
     trains = count * savings.trained_width(question.recipe)
@@ -70,6 +69,16 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
         terms.BACKWARD: tidy(resting, backward),
         terms.OPTIMIZER: tidy(resting, {terms.GRADIENTS: trains}),
     })  # fmt: skip
+
+
+def lacking(question: Question) -> str:
+    """Why there is no closed form; empty if there is one."""
+    name, window = question.method.name, question.entry.family.window(question.entry.config)
+    if name in WITHOUT or (question.method.trains == ADAPTER and question.method.count.__name__ != "low_rank"):
+        return WITHOUT.get(name, "its update is not two thin products beside each layer")
+    if window and question.recipe.max_length >= window:
+        return f"a window of {window:,} tokens is a mask"
+    return ""
 
 
 def gradients(question: Question, trains: int) -> tuple[int, int, int, int]:

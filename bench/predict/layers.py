@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from bench.measure.parameters import formula
 from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4, PLAIN
 from bench.models import ENCODER, ModelEntry
+from bench.models.families import Linear
 from bench.models.shapes import (
-    Linear,
+    INTO_ATTENTION,
+    head_count,
     head_parameters,
     hidden_size,
     key_value_size,
+    layer,
     layer_count,
     linear_layers,
+    query_size,
     selects,
     stack_parameters,
     total_parameters,
@@ -32,7 +36,6 @@ READERS = {  # of anything but a norm's output; BERT's attention ends like its f
     "self_attn.o_proj": ATTENTION, "attention.output.dense": ATTENTION, "attn.c_proj": ATTENTION,
     "mlp.down_proj": INNER, "output.dense": INNER, "mlp.c_proj": INNER,
 }  # fmt: skip
-FIRST = ("q_proj", "k_proj", "v_proj", "query", "key", "value", "c_attn")  # those that read the first norm's output
 
 
 def tokens(question: Question) -> int:
@@ -51,7 +54,7 @@ def width(question: Question) -> int:
 
 def normed(question: Question) -> int:
     """Bytes of an element of a norm's output: LayerNorm's is in float32 under autocast, Llama's own norm rounds it."""
-    return width(question) if question.entry.family_name == "llama" else SINGLE
+    return width(question) if question.entry.family.llama_like else SINGLE
 
 
 def given(question: Question) -> int:
@@ -66,12 +69,6 @@ def residual(question: Question) -> int:
     return normed(question) if question.entry.kind == ENCODER else width(question)
 
 
-def layer(entry: ModelEntry) -> list[Linear]:
-    """The linear layers of one transformer layer."""
-    stack = linear_layers(entry)
-    return stack[: len(stack) // layer_count(entry)]
-
-
 def feedforward_size(entry: ModelEntry) -> int:
     return next(one.inputs for one in layer(entry) if source(one) == INNER)
 
@@ -80,7 +77,7 @@ def source(linear: Linear) -> str:
     """What the linear layer reads; one name for what is one tensor."""
     if linear.name in READERS:
         return READERS[linear.name]
-    return FIRST_NORM if linear.name.endswith(FIRST) else SECOND_NORM
+    return FIRST_NORM if linear.name.endswith(INTO_ATTENTION) else SECOND_NORM
 
 
 def inner_width(question: Question) -> int:
@@ -141,22 +138,24 @@ def kept_inputs(question: Question) -> int:
 def kept_by_attention(question: Question) -> int:
     """Queries, keys, values, the output, and a float32 a head. In float32 keys are repeated to as many as queries."""
     entry, half = question.entry, computed(question)
-    keys = key_value_size(entry) if half < SINGLE else hidden_size(entry)
-    heads = int(entry.config["n_head" if entry.family_name == "gpt2" else "num_attention_heads"])
-    return 2 * half * (hidden_size(entry) + keys) + SINGLE * heads
+    queries = query_size(entry)
+    keys = key_value_size(entry) if half < SINGLE else queries
+    return 2 * half * (queries + keys) + SINGLE * head_count(entry)
 
 
 def kept_by_activation(question: Question) -> int:
     """Llama: gate, its SiLU, and up. BERT: GELU's input. GPT-2's is written out: a cube, a tangent and two factors."""
     inner, out = feedforward_size(question.entry), given(question)
-    if question.entry.family_name == "llama":
+    if question.entry.family.llama_like:
         return 3 * out * inner
     return (3 * SINGLE + out) * inner if question.entry.family_name == "gpt2" else out * inner
 
 
 def kept_by_norms(question: Question) -> int:
-    """Both norms' inputs in float32; a gain that trains needs what it multiplies, which Llama's norm keeps for it."""
-    return (2 + 2 * gains_train(question)) * SINGLE * hidden_size(question.entry)
+    """All norms' inputs in float32; a gain that trains needs what it multiplies, which Llama's norm keeps for it."""
+    entry = question.entry
+    normed_heads = (query_size(entry) + key_value_size(entry)) * entry.family.head_norms
+    return (1 + gains_train(question)) * SINGLE * (2 * hidden_size(entry) + normed_heads)
 
 
 def kept_by_layer(question: Question) -> int:
@@ -219,7 +218,7 @@ def kept_in_spite(question: Question) -> int:
 
 def gains_train(question: Question) -> bool:
     """Whether a norm keeps what its gain multiplies: LayerNorm's makes that again of its input."""
-    return question.method.trains == ALL and question.entry.family_name == "llama"
+    return question.method.trains == ALL and question.entry.family.llama_like
 
 
 def casts(question: Question) -> tuple[int, int]:

@@ -4,7 +4,7 @@ Bytes, read off the layers' own code as in `layers`, whose letters are used here
 """
 
 from bench.methods import ADAPTER, ALL, INT8, NF4, PLAIN
-from bench.models.shapes import head_parameters, hidden_size, layer_count
+from bench.models.shapes import head_parameters, hidden_size, layer, layer_count
 from bench.predict.layers import (
     FIRST_NORM,
     INNER,
@@ -17,7 +17,6 @@ from bench.predict.layers import (
     inner_width,
     inputs,
     kept_by_layer,
-    layer,
     normed,
     reaches_layers,
     tokens,

@@ -1,0 +1,241 @@
+"""Families: what is common to an architecture, in transformers' own names. No torch, no weights.
+
+A layer's linear layers are written down from each architecture's code in transformers 5, so that a method's target
+modules select the same layers here and in peft.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ENCODER = "encoder"
+DECODER = "decoder"
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One linear layer: y = W x with W (outputs, inputs), + b if biased; name is its path inside its layer."""
+
+    name: str
+    inputs: int
+    outputs: int
+    biased: bool
+
+
+def bert_layer(config: Config) -> list[Linear]:
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    return [
+        Linear("attention.self.query", hidden, hidden, True),
+        Linear("attention.self.key", hidden, hidden, True),
+        Linear("attention.self.value", hidden, hidden, True),
+        Linear("attention.output.dense", hidden, hidden, True),
+        Linear("intermediate.dense", hidden, inner, True),
+        Linear("output.dense", inner, hidden, True),
+    ]
+
+
+def gpt2_layer(config: Config) -> list[Linear]:
+    hidden = config["n_embd"]
+    return [
+        Linear("attn.c_attn", hidden, 3 * hidden, True),
+        Linear("attn.c_proj", hidden, hidden, True),
+        Linear("mlp.c_fc", hidden, 4 * hidden, True),
+        Linear("mlp.c_proj", 4 * hidden, hidden, True),
+    ]
+
+
+def head_size(config: Config) -> int:
+    """Width of one head of attention; a config of Llama's kin may state it."""
+    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
+
+
+def llama_like_layer(config: Config, inwards: bool, outwards: bool, feedforward: bool) -> list[Linear]:
+    """Whether there are biases: of queries, keys and values, of what attention gives, of the feed-forward layers."""
+    hidden, inner, head = config["hidden_size"], config["intermediate_size"], head_size(config)
+    queries, keys = head * config["num_attention_heads"], head * config["num_key_value_heads"]
+    return [
+        Linear("self_attn.q_proj", hidden, queries, inwards),
+        Linear("self_attn.k_proj", hidden, keys, inwards),
+        Linear("self_attn.v_proj", hidden, keys, inwards),
+        Linear("self_attn.o_proj", queries, hidden, outwards),
+        Linear("mlp.gate_proj", hidden, inner, feedforward),
+        Linear("mlp.up_proj", hidden, inner, feedforward),
+        Linear("mlp.down_proj", inner, hidden, feedforward),
+    ]
+
+
+def llama_layer(config: Config) -> list[Linear]:
+    attention = config.get("attention_bias", False)
+    return llama_like_layer(config, attention, attention, config.get("mlp_bias", False))
+
+
+def mistral_layer(config: Config) -> list[Linear]:
+    return llama_like_layer(config, False, False, False)
+
+
+def qwen2_layer(config: Config) -> list[Linear]:
+    return llama_like_layer(config, True, False, False)
+
+
+def qwen3_layer(config: Config) -> list[Linear]:
+    attention = config.get("attention_bias", False)
+    return llama_like_layer(config, attention, attention, False)
+
+
+def no_window(config: Config) -> None:
+    return None
+
+
+def mistral_window(config: Config) -> int | None:
+    return config.get("sliding_window", 4096)  # transformers' own default
+
+
+def qwen_window(config: Config) -> int | None:
+    layers_before = config.get("max_window_layers", 28)  # and 4096: transformers' own defaults
+    looking = config.get("use_sliding_window", False) and layers_before < config["num_hidden_layers"]
+    return config.get("sliding_window", 4096) if looking else None
+
+
+def of_bert(config: Config) -> dict[str, tuple]:
+    return {"hidden_act": ("gelu",)}
+
+
+def of_gpt2(config: Config) -> dict[str, tuple]:
+    return {
+        "n_inner": (None, 4 * config["n_embd"]),
+        "add_cross_attention": (False,),
+        "activation_function": ("gelu_new",),
+    }
+
+
+def of_llama_like(config: Config) -> dict[str, tuple]:
+    return {"hidden_act": ("silu",)}
+
+
+@dataclass(frozen=True)
+class Family:
+    """An architecture: names of its modules and of its config's numbers, and what its layers are made of."""
+
+    kind: str  # ENCODER or DECODER
+    model_type: str  # of transformers' AutoConfig
+    layer: Callable[[Config], list[Linear]]  # the linear layers of one transformer layer
+    query_value: tuple[str, ...]
+    all_linear: tuple[str, ...]
+    keys_values_feedforward: tuple[str, ...]  # what IA3 rescales
+    feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
+    more: tuple[str, ...] = ()  # numbers that a config must have besides
+    optional: tuple[str, ...] = ()  # numbers that it may have
+    hidden: str = "hidden_size"  # what a config calls its numbers
+    layers: str = "num_hidden_layers"
+    heads: str = "num_attention_heads"
+    positions: str = "max_position_embeddings"
+    flags: tuple[str, ...] = ("tie_word_embeddings",)  # what is True or False where a config states it
+    formulas_for: Callable[[Config], dict[str, tuple]] = of_llama_like  # config -> values it may state besides
+    llama_like: bool = False  # norms of root mean squares, a gate in the feed-forward layer
+    head_norms: bool = False  # queries and keys are normed, head by head
+    window: Callable[[Config], int | None] = no_window  # how many tokens back attention looks, of layers that do so
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        """The numbers that the formulas need."""
+        return ("vocab_size", self.hidden, self.layers, self.heads, *self.more)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All that a config must have."""
+        return (*self.shape, self.positions)
+
+    def faults(self, config: Config) -> Iterator[tuple[str, str]]:
+        """Names of what cannot be in a config that lacks no number, and why."""
+        for name in (*self.numbers, *self.optional):
+            if config.get(name) is not None and (type(config[name]) is not int or config[name] < 1):
+                yield name, "it must be a whole number of at least 1"
+                return
+        for name, divisor in self.multiples(config):
+            if config[name] % config[divisor]:
+                yield name, f"it must be a multiple of {divisor} = {config[divisor]}"
+        for name in self.flags:
+            if type(config.get(name, False)) is not bool:
+                yield name, "it must be True or False"
+        for name, allowed in self.formulas_for(config).items():
+            if name in config and config[name] not in allowed:
+                yield name, f"{self.model_type}'s formulas here are for {allowed[-1]}"
+
+    def multiples(self, config: Config) -> list[tuple[str, str]]:
+        """Numbers of the config of which the first must be a multiple of the second."""
+        heads = [] if any(config.get(name) for name in self.optional) else [(self.hidden, self.heads)]
+        return heads + ([(self.heads, "num_key_value_heads")] if self.llama_like else [])
+
+
+def llama_like(model_type: str, layer: Callable[[Config], list[Linear]], more: tuple[str, ...] = (),
+               flags: tuple[str, ...] = (), **facts: Any) -> Family:  # fmt: skip
+    """A decoder of Llama's modules; more: numbers that its config must have, flags: what it may state, besides all."""
+    return Family(
+        kind=DECODER,
+        model_type=model_type,
+        layer=layer,
+        query_value=("q_proj", "v_proj"),
+        all_linear=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        keys_values_feedforward=("k_proj", "v_proj", "down_proj"),
+        feedforward=("down_proj",),
+        more=("num_key_value_heads", "intermediate_size", *more),
+        optional=("head_dim",),
+        flags=("tie_word_embeddings", *flags),
+        llama_like=True,
+        **facts,
+    )
+
+
+FAMILIES = {
+    "bert": Family(
+        kind=ENCODER,
+        model_type="bert",
+        layer=bert_layer,
+        query_value=("query", "value"),
+        all_linear=("query", "key", "value", "dense"),
+        keys_values_feedforward=("key", "value", "output.dense"),
+        feedforward=("output.dense",),
+        more=("intermediate_size",),
+        formulas_for=of_bert,
+    ),
+    "roberta": Family(
+        kind=ENCODER,
+        model_type="roberta",
+        layer=bert_layer,
+        query_value=("query", "value"),
+        # "dense" alone would take in a layer of the classifier of sentences
+        all_linear=("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"),
+        keys_values_feedforward=("key", "value", "output.dense"),
+        feedforward=("output.dense",),
+        more=("intermediate_size",),
+        formulas_for=of_bert,
+    ),
+    "gpt2": Family(
+        kind=DECODER,
+        model_type="gpt2",
+        layer=gpt2_layer,
+        # query, key and value are one matrix; with c_proj as well the count is source 002's 0.6 %
+        query_value=("c_attn", "c_proj"),
+        all_linear=("c_attn", "c_proj", "c_fc"),
+        keys_values_feedforward=("c_attn", "mlp.c_proj"),
+        feedforward=("mlp.c_proj",),
+        hidden="n_embd",
+        layers="n_layer",
+        heads="n_head",
+        positions="n_positions",
+        formulas_for=of_gpt2,
+    ),
+    "llama": llama_like("llama", llama_layer, flags=("attention_bias", "mlp_bias")),
+    "mistral": llama_like("mistral", mistral_layer, window=mistral_window),
+    "qwen2": llama_like("qwen2", qwen2_layer, flags=("use_sliding_window",), window=qwen_window),
+    # transformers takes a head for 128 wide where a config does not say
+    "qwen3": llama_like(
+        "qwen3",
+        qwen3_layer,
+        ("head_dim",),
+        ("attention_bias", "use_sliding_window"),
+        head_norms=True,
+        window=qwen_window,
+    ),
+}

@@ -1,0 +1,86 @@
+"""Models that people tune much and no source of ours does: for what they cost and whether they fit.
+
+Numbers are those of each model's config.json on the Hub. They have no `source_cases`, so they run only when named.
+"""
+
+from bench.models import ModelEntry, add
+
+QWEN = {
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0},
+    "rms_norm_eps": 1e-6,
+    "bos_token_id": 151643,
+}
+
+add(
+    ModelEntry(
+        name="mistral_7b",
+        says="Mistral 7B v0.3, 7.25 B parameters",
+        family_name="mistral",
+        hub_id="mistralai/Mistral-7B-v0.3",
+        config={
+            "vocab_size": 32768,
+            "hidden_size": 4096,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "intermediate_size": 14336,
+            "max_position_embeddings": 32768,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0},
+            "rms_norm_eps": 1e-5,
+            "sliding_window": None,
+            "tie_word_embeddings": False,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+        },
+        tokenizer_stand_in="smollm2_135m",
+    )
+)
+
+add(
+    ModelEntry(
+        name="qwen25_7b",
+        says="Qwen2.5 7B, 7.62 B parameters",
+        family_name="qwen2",
+        hub_id="Qwen/Qwen2.5-7B",
+        config={
+            **QWEN,
+            "vocab_size": 152064,
+            "hidden_size": 3584,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+            "intermediate_size": 18944,
+            "max_position_embeddings": 131072,
+            "tie_word_embeddings": False,
+            "eos_token_id": 151643,
+        },
+        tokenizer_stand_in="smollm2_135m",
+    )
+)
+
+for name, says, layers, hidden, heads, inner, tied in (
+    ("qwen3_06b", "Qwen3 0.6B, 596 M parameters", 28, 1024, 16, 3072, True),
+    ("qwen3_8b", "Qwen3 8B, 8.19 B parameters", 36, 4096, 32, 12288, False),
+):
+    add(
+        ModelEntry(
+            name=name,
+            says=says,
+            family_name="qwen3",
+            hub_id=f"Qwen/{says.split(',')[0].replace(' ', '-')}",
+            config={
+                **QWEN,
+                "vocab_size": 151936,
+                "hidden_size": hidden,
+                "num_hidden_layers": layers,
+                "num_attention_heads": heads,
+                "num_key_value_heads": 8,
+                "head_dim": 128,
+                "intermediate_size": inner,
+                "max_position_embeddings": 40960,
+                "tie_word_embeddings": tied,
+                "eos_token_id": 151645,
+            },
+            tokenizer_stand_in="smollm2_135m",
+        )
+    )
