@@ -438,5 +438,5 @@ def test_engines_of_a_case_that_cannot_run_are_one_sentence(capsys, monkeypatch,
 
 def test_nothing_asked_is_one_sentence(capsys):
     assert told(capsys, "predict") == (
-        2, "", "bench: predict needs --model and --method, or --case, --published, --measured or --baseline\n",
+        2, "", "bench: predict needs --model or --config and --method, or --case, --published, --measured or --baseline\n",
     )  # fmt: skip
