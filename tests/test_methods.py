@@ -239,7 +239,7 @@ def test_positions_are_as_many_as_the_model_takes(model, name):
     ids = torch.full((1, longest + 1), 9)
     with torch.no_grad():
         assert trainee.model(input_ids=ids[:, 1:], attention_mask=torch.ones_like(ids[:, 1:])).logits.shape[0] == 1
-        if entry.family_name == "llama":  # whose positions are no table
+        if entry.family.llama_like:  # whose positions are no table
             assert positions(entry) == trainee.model.config.max_position_embeddings
             return
         with pytest.raises((IndexError, RuntimeError)):
