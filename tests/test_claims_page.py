@@ -141,8 +141,14 @@ def test_command_prints_the_page(capsys, monkeypatch, evidence):
 
 def test_command_says_that_no_claim_is_left(capsys, monkeypatch, evidence):
     monkeypatch.setattr(claims_command, "gather", lambda claims, runs, entries: (evidence, []))
-    assert main(["claims", "--source", "009"]) == 2
+    assert main(["claims", "--source", "003", "--claim", "no such"]) == 2
     assert capsys.readouterr().err == "bench: no claim is left by these options\n"
+
+
+def test_command_knows_its_sources_before_it_judges(capsys, monkeypatch):
+    monkeypatch.setattr(claims_command, "gather", lambda *_: pytest.fail("judged"))
+    assert main(["claims", "--source", "009"]) == 2
+    assert capsys.readouterr().err.startswith("bench: no source named '009'; did you mean 00")
 
 
 def test_command_says_what_is_wrong(capsys):

@@ -143,6 +143,7 @@ def no_workers(tmp_path):
         (["--replay", "no_such_run"], "no_such_run: no run with a records.jsonl there; runs are none yet"),
         (["--resume", "tests"], "tests: no run with a records.jsonl there"),
         (["--workers", "0"], "--workers 0 must be at least 1"),
+        (["--case-timeout", "0"], "--case-timeout 0 must be above 0 seconds"),
         (["--case-timeout", "-3"], "--case-timeout -3 must be above 0 seconds"),
         (["--case-timeout", "nan"], "--case-timeout nan must be above 0 seconds"),
         (["--probes", "decimal"], "no probe named 'decimal'; did you mean decimals"),

@@ -346,3 +346,5 @@ def test_a_familys_items_are_printed(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == sum(item.language == "zh" for item in ASKED)
     assert all(line.startswith("zh-") for line in lines)
+    assert main(["probes", "--language", "zh"]) == 0  # and none of other families is in it
+    assert capsys.readouterr().out.splitlines() == lines

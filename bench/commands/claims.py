@@ -10,6 +10,7 @@ from bench.claims.gathering import committed_runs, gather
 from bench.claims.judge import KINDS, judge_all
 from bench.claims.verdict import STATES
 from bench.commands import Commands, folder_of
+from bench.registry import unknown
 
 
 def add(commands: Commands) -> None:
@@ -30,6 +31,9 @@ def add(commands: Commands) -> None:
 def print_scorecard(arguments: argparse.Namespace) -> int:
     """Every claim is judged, for they are corrected together; the options choose what is shown."""
     claims = read_claims()
+    sources = sorted({claim.source for claim in claims.values()})
+    if arguments.source and arguments.source not in sources:
+        raise unknown("source", arguments.source, sources)
     runs: list[Path] = [folder_of(run) for run in arguments.runs] or committed_runs()
     evidence, complaints = gather(claims, runs, arguments.entries)
     for complaint in complaints:

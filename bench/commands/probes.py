@@ -37,12 +37,12 @@ def work(arguments: argparse.Namespace) -> int:
         return write({FILE: least_toml(least)})
     if arguments.write:
         return write(files())
-    if not arguments.families:
+    if not (arguments.families or arguments.language):
         for family in PROBES:
             asked_in = ",".join(sorted({item.language for item in family.items}))
             print(f"{family.name:12} {len(family.items):4} items  {asked_in:27} {family.says}")
         return 0
-    asked = [item for name in arguments.families for item in PROBES[name].items]
+    asked = [item for name in arguments.families or PROBES.names() for item in PROBES[name].items]
     found = [item for item in asked if arguments.language in ("", item.language)]
     if not found:
         languages = ", ".join(sorted({item.language for item in asked}))

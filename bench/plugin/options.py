@@ -47,7 +47,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--attempt", action="store_true", help="run GPU cases that are predicted not to fit, too")
     group.addoption("--max-steps", metavar="N", type=int, default=None,
                     help="optimizer steps of every case, instead of its recipe's: cost in little time")  # fmt: skip
-    group.addoption("--case-timeout", metavar="SECONDS", type=float, default=0.0,
+    group.addoption("--case-timeout", metavar="SECONDS", type=float, default=None,
                     help="a case that takes longer has failed (default 900; with full data 21600)")  # fmt: skip
     group.addoption("--workers", metavar="N", type=int, default=1, help="cases at a time on one device (default 1)")
 
@@ -66,7 +66,7 @@ class Options:
     lm_eval: tuple[str, ...]
     resume: Path | None
     replay: Path | None
-    case_timeout: float
+    case_timeout: float | None  # seconds; None: as long as the data's size allows
     workers: int
     emulate: CardKind | None = None
     attempt: bool = False
@@ -90,7 +90,7 @@ def read_options(config: pytest.Config) -> Options:
     workers, timeout = config.getoption("workers"), config.getoption("case_timeout")
     if workers < 1:
         raise pytest.UsageError(f"--workers {workers} must be at least 1")
-    if not timeout >= 0:  # nor NaN, which would be no limit
+    if timeout is not None and not timeout > 0:  # nor NaN, which would be no limit
         raise pytest.UsageError(f"--case-timeout {timeout:g} must be above 0 seconds")
     max_steps = config.getoption("max_steps")
     if max_steps is not None and max_steps < 1:
