@@ -106,6 +106,8 @@ def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu"
             bias = None if layer.bias is None else zeros_unless_real(layer.bias, device).data
             packed = packed_linear(weight, bias, storage, compute, device)
         elif head and layer is model.get_input_embeddings():
+            if type(layer) is not nn.Embedding:
+                raise Unsupported(f"quantise_head: {type(layer).__name__} does more than look up what would be packed")
             packed = packed_embedding(drawn(layer.weight, model.config, device).data, compute, device)
         else:
             continue

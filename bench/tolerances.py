@@ -15,24 +15,24 @@ ADAPTER_FILE_OVERHEAD = 200_000  # bytes: safetensors' header names every tensor
 
 UNIT_ROUNDING = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-11}  # relative; float32's is of sums of 1,000 terms
 PRODUCTS_IN_SEQUENCE = 4  # of a layer: value, attention output, up, down
-PRODUCTS_OF_SCORES = 2  # query, key: where heads are normed, scores are not so small that their errors vanish
 ROUNDINGS_OF_MERGING = 2  # of W + BA, and of W x and BA x apart before they are added
 INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; a merged model does not
 
 
 def rounding(model: ModelEntry, precision: str) -> float:
     """One rounding of each weight matrix a signal passes; independent errors add in squares."""
-    products = PRODUCTS_IN_SEQUENCE + PRODUCTS_OF_SCORES * model.family.head_norms
-    return UNIT_ROUNDING[precision] * math.sqrt(products * layer_count(model))
+    return UNIT_ROUNDING[precision] * math.sqrt(PRODUCTS_IN_SEQUENCE * layer_count(model))
 
 
 def start_tolerance(method: Method, model: ModelEntry, precision: str, rounding_distance: float = 0.0) -> float:
-    """B = 0 adds nothing, to the bit; what moves a part of W into BA, or divides by a norm, rounds once.
+    """B = 0 adds nothing, to the bit; what divides by a norm rounds once, what moves a part of W into BA as merging.
 
     rounding_distance is as in rounding_tolerance: what such a rounding was seen to do to this very model.
     """
-    exact = method.keeps_base and not method.rounds_at_start
-    return 0.0 if exact or not method.is_adapter else max(rounding(model, precision), rounding_distance)
+    if not method.is_adapter or (method.keeps_base and not method.rounds_at_start):
+        return 0.0
+    roundings = 1 if method.keeps_base else ROUNDINGS_OF_MERGING
+    return max(rounding(model, precision), roundings * rounding_distance)
 
 
 def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float:

@@ -100,6 +100,12 @@ def kept(name):
     return "bfloat16" if name == "qlora_lean" else "float32"
 
 
+def rounding_allowed(model, name, precision):
+    """As the suites have it: random weights make more of a rounding in some architectures than in others."""
+    seen = life(model, name, precision)["rounding_distance"]
+    return rounding_tolerance(METHODS[name], MODELS[model], precision, kept(name), seen)
+
+
 @BY_PRECISION
 @BY_PAIR
 def test_trainable_parameters_are_the_formulas(model, name, precision):
@@ -133,7 +139,9 @@ def test_all_that_trains_gets_a_gradient_and_changes(model, name, precision):
 @BY_PRECISION
 @pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].identity_at_start])
 def test_untrained_method_gives_the_bases_logits(model, name, precision):
-    assert life(model, name, precision)["start"] <= start_tolerance(METHODS[name], MODELS[model], precision)
+    seen = life(model, name, precision)
+    allowed = start_tolerance(METHODS[name], MODELS[model], precision, seen["rounding_distance"])
+    assert seen["start"] <= allowed
 
 
 @BY_PRECISION
@@ -158,15 +166,13 @@ def test_saved_and_read_back_it_gives_the_same_logits(model, name, precision):
 @BY_PRECISION
 @pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].mergeable])
 def test_merge_keeps_logits(model, name, precision):
-    allowed = rounding_tolerance(METHODS[name], MODELS[model], precision, kept(name))
-    assert life(model, name, precision)["merge_distance"] <= allowed
+    assert life(model, name, precision)["merge_distance"] <= rounding_allowed(model, name, precision)
 
 
 @BY_PRECISION
 @pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if pair[0] in TINY_DECODERS])
 def test_generating_goes_by_the_logits_of_one_reading(model, name, precision):
-    allowed = rounding_tolerance(METHODS[name], MODELS[model], precision, kept(name))
-    assert life(model, name, precision)["generation"] <= allowed
+    assert life(model, name, precision)["generation"] <= rounding_allowed(model, name, precision)
 
 
 @BY_PRECISION
@@ -371,6 +377,7 @@ def test_start_is_held_to_the_larger_of_reason_and_sight():
     assert start_tolerance(dora, model, "bfloat16", reasoned / 2) == reasoned
     assert start_tolerance(dora, model, "bfloat16", 2 * reasoned) == 2 * reasoned
     assert start_tolerance(METHODS["lora"], model, "bfloat16", 2 * reasoned) == 0
+    assert start_tolerance(METHODS["olora"], model, "bfloat16", 2 * reasoned) == 4 * reasoned
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ NARROW = {  # two layers of a true width, with an own head or a tied one: what d
     "mistral_7b": {"num_hidden_layers": 2, "vocab_size": 32000, "head_dim": 160},
     "qwen25_7b": {"num_hidden_layers": 2, "vocab_size": 32000},
     "qwen3_06b": {"num_hidden_layers": 2, "vocab_size": 32000},
+    "gemma3_1b": {"num_hidden_layers": 2, "vocab_size": 32000},
     "gpt2": {"n_layer": 2},
     "bert_base": {"num_hidden_layers": 2},
 }
@@ -90,6 +91,7 @@ def test_every_method_has_one_or_says_why_not(method):
 
 @pytest.mark.parametrize(("model", "changes"), [
     ("tiny_mistral", {"sliding_window": 32}),
+    ("tiny_gemma3", {"sliding_window": 32}),
     ("tiny_qwen2", {"sliding_window": 32, "use_sliding_window": True, "max_window_layers": 1}),
 ])  # fmt: skip
 def test_none_where_attention_looks_no_further_than_a_window(model, changes):

@@ -91,6 +91,10 @@ def mistral_window(config: Config) -> int | None:
     return config.get("sliding_window", 4096)  # transformers' own default
 
 
+def gemma3_window(config: Config) -> int | None:
+    return config.get("sliding_window", 4096)  # of five layers in six
+
+
 def qwen_window(config: Config) -> int | None:
     layers_before = config.get("max_window_layers", 28)  # and 4096: transformers' own defaults
     looking = config.get("use_sliding_window", False) and layers_before < config["num_hidden_layers"]
@@ -113,6 +117,10 @@ def of_llama_like(config: Config) -> dict[str, tuple]:
     return {"hidden_act": ("silu",)}
 
 
+def of_gemma3(config: Config) -> dict[str, tuple]:
+    return {"hidden_activation": ("gelu_pytorch_tanh",)}
+
+
 @dataclass(frozen=True)
 class Family:
     """An architecture: names of its modules and of its config's numbers, and what its layers are made of."""
@@ -132,7 +140,9 @@ class Family:
     positions: str = "max_position_embeddings"
     flags: tuple[str, ...] = ("tie_word_embeddings",)  # what is True or False where a config states it
     formulas_for: Callable[[Config], dict[str, tuple]] = of_llama_like  # config -> values it may state besides
+    tied: bool = False  # the head is the table of embeddings where a config does not say
     llama_like: bool = False  # norms of root mean squares, a gate in the feed-forward layer
+    norms: int = 2  # of a layer
     head_norms: bool = False  # queries and keys are normed, head by head
     window: Callable[[Config], int | None] = no_window  # how many tokens back attention looks, of layers that do so
 
@@ -224,18 +234,30 @@ FAMILIES = {
         layers="n_layer",
         heads="n_head",
         positions="n_positions",
+        tied=True,
         formulas_for=of_gpt2,
     ),
     "llama": llama_like("llama", llama_layer, flags=("attention_bias", "mlp_bias")),
     "mistral": llama_like("mistral", mistral_layer, window=mistral_window),
     "qwen2": llama_like("qwen2", qwen2_layer, flags=("use_sliding_window",), window=qwen_window),
-    # transformers takes a head for 128 wide where a config does not say
+    # transformers takes a head for 128 wide, a Gemma's for 256, where a config does not say
     "qwen3": llama_like(
         "qwen3",
         qwen3_layer,
-        ("head_dim",),
-        ("attention_bias", "use_sliding_window"),
+        more=("head_dim",),
+        flags=("attention_bias", "use_sliding_window"),
         head_norms=True,
         window=qwen_window,
+    ),
+    "gemma3": llama_like(
+        "gemma3_text",
+        qwen3_layer,
+        more=("head_dim",),
+        flags=("attention_bias",),
+        tied=True,
+        norms=4,
+        head_norms=True,
+        window=gemma3_window,
+        formulas_for=of_gemma3,
     ),
 }

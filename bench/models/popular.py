@@ -58,6 +58,37 @@ add(
     )
 )
 
+add(
+    ModelEntry(
+        name="gemma3_1b",
+        says="Gemma 3 1B, 1.00 B parameters",
+        family_name="gemma3",
+        hub_id="google/gemma-3-1b-pt",
+        config={
+            "vocab_size": 262144,
+            "hidden_size": 1152,
+            "num_hidden_layers": 26,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 1,
+            "head_dim": 256,
+            "intermediate_size": 6912,
+            "max_position_embeddings": 32768,
+            "query_pre_attn_scalar": 256,
+            "rope_parameters": {
+                "full_attention": {"rope_type": "default", "rope_theta": 1000000.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+            },
+            "rms_norm_eps": 1e-6,
+            "sliding_window": 512,
+            "sliding_window_pattern": 6,
+            "bos_token_id": 2,
+            "eos_token_id": 1,
+            "pad_token_id": 0,
+        },
+        tokenizer_stand_in="smollm2_135m",
+    )
+)
+
 for name, says, layers, hidden, heads, inner, tied in (
     ("qwen3_06b", "Qwen3 0.6B, 596 M parameters", 28, 1024, 16, 3072, True),
     ("qwen3_8b", "Qwen3 8B, 8.19 B parameters", 36, 4096, 32, 12288, False),

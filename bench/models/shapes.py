@@ -84,7 +84,7 @@ def norm_parameters(entry: ModelEntry) -> int:
     layers, hidden = layer_count(entry), hidden_size(entry)
     if not entry.family.llama_like:
         return 2 * (2 * layers + 1) * hidden  # the last is GPT-2's at the end, BERT's of the embeddings
-    return (2 * layers + 1) * hidden + 2 * layers * head_size(entry.config) * entry.family.head_norms
+    return (entry.family.norms * layers + 1) * hidden + 2 * layers * head_size(entry.config) * entry.family.head_norms
 
 
 def stack_parameters(entry: ModelEntry) -> int:
@@ -98,5 +98,5 @@ def total_parameters(entry: ModelEntry, labels: int = 0) -> int:
 
     A head tied to the embeddings counts once, as in torch. GPT-2 is always tied.
     """
-    tied = not labels and entry.config.get("tie_word_embeddings", entry.family_name == "gpt2")
+    tied = not labels and entry.config.get("tie_word_embeddings", entry.family.tied)
     return stack_parameters(entry) + (0 if tied else head_parameters(entry, labels))

@@ -39,3 +39,18 @@ add(ModelEntry("tiny_llama", "two-layer Llama", "llama", LLAMA))
 add(ModelEntry("tiny_mistral", "two-layer Mistral", "mistral", {**LLAMA, "sliding_window": 512}))
 add(ModelEntry("tiny_qwen2", "two-layer Qwen2", "qwen2", LLAMA))
 add(ModelEntry("tiny_qwen3", "two-layer Qwen3", "qwen3", {**LLAMA, "head_dim": 32}))
+add(
+    ModelEntry(
+        "tiny_gemma3",
+        "two-layer Gemma 3",
+        "gemma3",
+        {
+            **LLAMA,
+            "head_dim": 32,
+            "query_pre_attn_scalar": 32,
+            "sliding_window": 512,
+            "sliding_window_pattern": 2,
+            "tie_word_embeddings": True,
+        },
+    )
+)

@@ -155,7 +155,7 @@ def kept_by_norms(question: Question) -> int:
     """All norms' inputs in float32; a gain that trains needs what it multiplies, which Llama's norm keeps for it."""
     entry = question.entry
     normed_heads = (query_size(entry) + key_value_size(entry)) * entry.family.head_norms
-    return (1 + gains_train(question)) * SINGLE * (2 * hidden_size(entry) + normed_heads)
+    return (1 + gains_train(question)) * SINGLE * (entry.family.norms * hidden_size(entry) + normed_heads)
 
 
 def kept_by_layer(question: Question) -> int:
