@@ -13,7 +13,7 @@ from torch import nn
 
 from bench.lean import move_embeddings_to_host
 from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4, PLAIN, Attach, Method, Unsupported
-from bench.models import ENCODER, ModelEntry
+from bench.models import ENCODER, BadEntry, ModelEntry
 from bench.models.shapes import targeted
 from bench.packing import drawn, materialise, packed_embedding, packed_linear, zeros_unless_real
 from bench.precision import adapter_dtype, compute_dtype, storage_dtype
@@ -26,13 +26,20 @@ WRITTEN_OUT, FUSED = "eager", "sdpa"  # attention as plain matrix products, or b
 
 
 def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
-    """transformers' configuration: the folder's where there is one, otherwise the entry's numbers."""
+    """transformers' configuration: the folder's where there is one, otherwise the entry's numbers.
+
+    Raises BadEntry for numbers that transformers refuses.
+    """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if weights.folder:
         config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
     else:
-        config = AutoConfig.for_model(**{"model_type": entry.family.model_type, **entry.config})
+        try:
+            config = AutoConfig.for_model(**{"model_type": entry.family.model_type, **entry.config})
+        except (StrictDataclassError, KeyError, TypeError, ValueError) as error:
+            raise BadEntry(f"transformers refuses the config of {entry.name}: {' '.join(str(error).split())}") from None
     config.use_cache = False
     if labels:
         config.num_labels = labels

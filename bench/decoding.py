@@ -99,7 +99,7 @@ def read(trainee: Trainee, tree: PrefixTree, asked: Mapping[int, Collection[int]
     """
     if (attention := attention_of(trainee.model)) != FUSED:
         raise ValueError(f"{attention} attention would misread a tree's mask: read it by {FUSED}")
-    window = getattr(trainee.model.config, "sliding_window", None)
+    window = looks_back(trainee.model.config)
     if window and (longest := max(tree.depths) + 1) > window:
         raise ValueError(f"a prompt of {longest:,} tokens is longer than the {window:,} that attention looks back")
     reading = Reading(trainee, tree, NodeCache(len(tree.tokens)))
@@ -107,6 +107,12 @@ def read(trainee: Trainee, tree: PrefixTree, asked: Mapping[int, Collection[int]
     for start in range(0, len(tree.tokens), many):
         read_run(reading, range(start, min(start + many, len(tree.tokens))), asked)
     return reading
+
+
+def looks_back(config: Any) -> int:
+    """How many tokens attention looks back in some layer, by transformers' configuration; 0: all."""
+    slides = "sliding_attention" in getattr(config, "layer_types", ["sliding_attention"])
+    return getattr(config, "sliding_window", None) or 0 if slides else 0
 
 
 def read_run(reading: Reading, nodes: range, asked: Mapping[int, Collection[int]]) -> None:

@@ -52,16 +52,21 @@ def test_a_tree_is_read_as_its_sequences_are(model, nodes, monkeypatch):
         assert told == pytest.approx(logits.log_softmax(-1)[[50, 51]].tolist(), abs=BATCH_TOLERANCE)
 
 
-@pytest.mark.parametrize("window", [7, 8])
-def test_a_tree_is_read_within_a_window_or_refused(window):
+def looking_back(window):
     trainee = ready("tiny_mistral")
     trainee.model.config.sliding_window = window
-    if window < max(map(len, PROMPTS)):
-        with pytest.raises(ValueError, match="a prompt of 8 tokens is longer than the 7 that attention looks back"):
-            read_of(trainee, PROMPTS, [50])
-        return
+    return trainee
+
+
+def test_a_tree_longer_than_a_window_is_refused():
+    with pytest.raises(ValueError, match="a prompt of 8 tokens is longer than the 7 that attention looks back"):
+        read_of(looking_back(7), PROMPTS, [50])
+
+
+def test_answers_go_on_beyond_a_window():
+    trainee = looking_back(max(map(len, PROMPTS)))
     reading, ends = read_of(trainee, PROMPTS, [50])
-    said = reading.greedy(ends, lambda row, said: len(said) == 6)  # and beyond
+    said = reading.greedy(ends, lambda row, said: len(said) == 6)
     for prompt, answer in zip(PROMPTS, said, strict=True):
         for at, token in enumerate(answer):
             assert int(whole(trainee, prompt + answer[:at]).argmax()) == token

@@ -7,7 +7,7 @@ import pytest
 from bench.measure.parameters import formula
 from bench.methods import METHODS, Unsupported
 from bench.models import MODELS
-from bench.predict import terms
+from bench.predict import layers, terms
 from bench.predict.closed_form import WITHOUT, NoClosedForm, closed_form, weights
 from bench.predict.question import ask
 from bench.predict.trace import trace
@@ -56,8 +56,14 @@ def test_70b_does_not_fit_a_t4_by_its_weights_alone():
 NARROW = {  # two layers of a true width, with an own head or a tied one: what differs by layer is in both
     "llama31_8b": {"num_hidden_layers": 2, "vocab_size": 32000},
     "smollm2_135m": {"num_hidden_layers": 2},
-    "mistral_7b": {"num_hidden_layers": 2, "vocab_size": 32000, "head_dim": 160},
-    "qwen25_7b": {"num_hidden_layers": 2, "vocab_size": 32000},
+    "mistral_7b": {"num_hidden_layers": 2, "vocab_size": 32000, "head_dim": 160, "sliding_window": 128},
+    "qwen25_7b": {  # of the two layers the second looks no further back than its window
+        "num_hidden_layers": 2,
+        "vocab_size": 32000,
+        "use_sliding_window": True,
+        "sliding_window": 128,
+        "max_window_layers": 1,
+    },
     "qwen3_06b": {"num_hidden_layers": 2, "vocab_size": 32000},
     "gemma3_1b": {"num_hidden_layers": 2, "vocab_size": 32000},
     "gpt2": {"n_layer": 2},
@@ -89,17 +95,38 @@ def test_every_method_has_one_or_says_why_not(method):
         assert closed_form(asked).peak_bytes > 0
 
 
-@pytest.mark.parametrize(("model", "changes"), [
-    ("tiny_mistral", {"sliding_window": 32}),
-    ("tiny_gemma3", {"sliding_window": 32}),
-    ("tiny_qwen2", {"sliding_window": 32, "use_sliding_window": True, "max_window_layers": 1}),
+def with_config(asked, **changes):
+    return replace(asked, entry=replace(asked.entry, config={**asked.entry.config, **changes}))
+
+
+@pytest.mark.parametrize(("model", "changes", "masked"), [
+    ("tiny_mistral", {"sliding_window": 32}, 2),
+    ("tiny_mistral", {"sliding_window": 33}, 0),
+    ("tiny_mistral", {"sliding_window": None}, 0),
+    ("tiny_qwen2", {"sliding_window": 32, "use_sliding_window": True, "max_window_layers": 1}, 1),
+    ("tiny_qwen2", {"sliding_window": 32, "use_sliding_window": True}, 0),
+    ("tiny_qwen2", {"sliding_window": 32, "max_window_layers": 0}, 0),
+    ("tiny_qwen3", {"sliding_window": 32, "use_sliding_window": True, "layer_types": ["sliding_attention"] * 2}, 2),
+    ("tiny_qwen3", {"sliding_window": 32, "use_sliding_window": True, "max_window_layers": 0,
+                    "layer_types": ["full_attention"] * 2}, 0),
+    ("tiny_gemma3", {"sliding_window": 32}, 1),
+    ("tiny_gemma3", {"sliding_window": 32, "sliding_window_pattern": 3}, 2),
 ])  # fmt: skip
-def test_none_where_attention_looks_no_further_than_a_window(model, changes):
-    asked = ask(model, "lora", max_length=32)
-    looking = replace(asked, entry=replace(asked.entry, config={**asked.entry.config, **changes}))
-    with pytest.raises(NoClosedForm, match="lora has no closed form: a window of 32 tokens is a mask; the trace has"):
-        closed_form(looking)
-    assert closed_form(looking.at(max_length=24)) == closed_form(asked.at(max_length=24))
+def test_layers_are_masked_whose_window_is_no_longer_than_a_row(model, changes, masked):
+    """As transformers has it: by its kinds of layers, and by whether the trace of a card keeps a mask."""
+    asked = with_config(ask(model, "lora", max_length=32, precision="bfloat16"), **changes)
+    assert layers.masked_layers(asked) == masked
+    free = with_config(asked, sliding_window=64)
+    peaks = [trace(one.entry, one.method, one.recipe).peak_bytes for one in (asked, free)]
+    assert (peaks[0] > peaks[1]) == (masked > 0)
+
+
+def test_none_where_heads_are_wider_than_what_is_fed_forward():
+    asked = with_config(ask("tiny_qwen3", "lora", max_length=32), head_dim=34)
+    with pytest.raises(
+        NoClosedForm, match="tiny_qwen3 has no closed form: its heads are 136 wide together and its feed"
+    ):
+        closed_form(asked)
 
 
 def test_larger_batches_need_more(qlora_8b):

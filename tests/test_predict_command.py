@@ -13,7 +13,7 @@ from bench.cards import CARDS, GIB, MIB
 from bench.claims import gathering
 from bench.methods import METHODS
 from bench.models import MODELS, BadEntry
-from bench.models.of_config import read_entry
+from bench.models.of_config import entry_of, read_config
 from bench.models.shapes import total_parameters
 from bench.predict import alarm, ways
 from bench.predict.budget import BadBudget, read_budget
@@ -297,7 +297,7 @@ def test_a_persons_own_model_is_predicted(capsys, monkeypatch, write_own, by_opt
     assert json.loads(out)["peak_bytes"] == peaks["own_llama"]
 
 
-CONFIGS = {  # as they lie on the Hub, with what older versions of transformers wrote into them
+CONFIGS = {  # with what transformers has written into them over the years, and what others have
     "Qwen3-1.7B": {
         "architectures": ["Qwen3ForCausalLM"], "attention_bias": False, "head_dim": 128, "hidden_act": "silu",
         "hidden_size": 2048, "intermediate_size": 6144, "max_position_embeddings": 40960, "max_window_layers": 28,
@@ -363,18 +363,65 @@ def test_a_config_that_cannot_be_is_one_sentence(capsys, write_config, text, sen
     assert err.count("\n") == 1
 
 
+def named(path):
+    return entry_of(read_config(path), path).name
+
+
 def test_a_config_is_named_after_its_model(write_config):
     cached = write_config("models--Qwen--Qwen3-1.7B/snapshots/70d244cc", json.dumps(CONFIGS["Qwen3-1.7B"]))
-    assert read_entry(cached).name == "qwen3_1_7b"
-    assert read_entry(write_config("gpt2", json.dumps(dict(MODELS["gpt2"].config) | {"model_type": "gpt2"}))).name == (
-        "gpt2_by_config"
-    )
+    assert named(cached) == named(cached.parent) == "qwen3_1_7b"
+    known = json.dumps(dict(MODELS["gpt2"].config) | {"model_type": "gpt2"})
+    assert named(write_config("gpt2", known)) == "gpt2_by_config"
     other = cached.parent / "other.json"
     cached.rename(other)
     with pytest.raises(
         BadEntry, match=r"config.json: No such file or directory; it must be a model's config.json, or "
     ):
-        read_entry(cached.parent)
+        read_config(cached.parent)
+    assert named(other) == "qwen3_1_7b"
+
+
+OLD_LLAMA = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4,
+             "num_hidden_layers": 2, "vocab_size": 264, "max_position_embeddings": 512, "gradient_checkpointing": True,
+             "return_dict": False}  # fmt: skip
+
+
+def test_a_llama_of_before_grouped_heads_has_a_key_for_every_query(capsys, write_config):
+    file = write_config("old", json.dumps(OLD_LLAMA))
+    code, out, err = told(capsys, "predict", "--config", str(file), "--method", "lora", "--length", "64", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert MODELS["old"].config["num_key_value_heads"] == 4
+    by_formula = max(sum(terms.values()) for terms in found["closed_form"].values())
+    assert by_formula == pytest.approx(
+        found["peak_bytes"], rel=0.05
+    )  # all activations kept, whatever somebody trained by
+
+
+def test_weights_that_are_stored_otherwise_are_told(capsys, write_config):
+    file = write_config("awq", json.dumps({**OLD_LLAMA, "quantization_config": {"quant_method": "awq", "bits": 4}}))
+    code, out, _ = told(capsys, "predict", "--config", str(file), "--method", "lora", "--length", "64", "--quick")
+    assert code == 0
+    assert "note: its config says that its weights are quantised by awq; predicted are weights as the method" in out
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    ({"model_type": ["llama"]}, "config.json states no model_type; a model's config.json does"),
+    ({"head_dim": 15}, "has num_attention_heads = 4; heads would be 15 wide; positions turn pairs, so it must be even"),
+    ({"num_attention_heads": 3}, "has hidden_size = 64; it must be a multiple of num_attention_heads = 3"),
+    ({"model_type": "mistral", "num_key_value_heads": 2, "sliding_window": "32"}, "it must be a whole number of at least 1"),
+    ({"model_type": "mistral", "num_key_value_heads": 2, "sliding_window": 0}, "it must be a whole number of at least 1"),
+    ({"model_type": "qwen2", "num_key_value_heads": 2, "max_window_layers": None}, "must be a whole number of at least 0"),
+    ({"model_type": "bert", "type_vocab_size": None}, "has type_vocab_size = None; it must be a whole number of at least 0"),
+    ({"model_type": "roberta", "pad_token_id": "1"}, "has pad_token_id = '1'; it must be a whole number of at least 0"),
+    ({"rms_norm_eps": "1e-5"}, "transformers refuses the config of odd: "),
+])  # fmt: skip
+def test_a_configs_number_that_cannot_be_is_one_sentence(capsys, write_config, change, sentence):
+    file = write_config("odd", json.dumps({**OLD_LLAMA, **change}))
+    code, out, err = told(capsys, "predict", "--config", str(file), "--method", "lora", "--length", "64")
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("words", [("engines", "pos-tiny_bert-lora-cpu-s0"), ("claims",)])

@@ -194,7 +194,7 @@ def test_its_json_has_the_extents(capsys):
         ((CASE.id, "--steps", "-1"), "--steps -1 must be at least 1, or 0 for all"),
         ((CASE.id, "--mirror", "nowhere"), "--mirror nowhere: there is no such folder"),
         ((CASE.id, "--model", "gpt2"), "--model does not go with --case"),
-        ((CASE.id, "--batch", "0"), "--batch does not go with --case, but with --model"),
+        ((CASE.id, "--batch", "0"), "--batch does not go with --case, but with --config or --model"),
         ((CASE.id, "--measure"), "--measure does not go with --case, but with --measured or --published"),
         (("support-tiny_llama-lora-cuda1-s0",), "no device named 'cuda1'; did you mean cuda, cpu?"),
         (

@@ -81,14 +81,6 @@ def test_and_so_of_batches_that_are_not_full(model, packing):
     assert_alike(trace(MODELS[model], METHODS["lora"], recipe, labels_of(model), "cpu", extent), seen)
 
 
-@pytest.mark.parametrize("window", [16, 32, 33])
-def test_and_so_where_attention_looks_no_further_than_a_window(monkeypatch, window):
-    entry = replace(MODELS["tiny_mistral"], config={**MODELS["tiny_mistral"].config, "sliding_window": window})
-    monkeypatch.setitem(MODELS._entries, "tiny_mistral", entry)
-    recipe = tiny_recipe("tiny_mistral", "lora")
-    assert_alike(traced("tiny_mistral", "lora", recipe), followed("tiny_mistral", "lora", recipe))
-
-
 @pytest.mark.parametrize("accumulated", [1, 2])
 @pytest.mark.parametrize("method", ["lora", "full", "adalora"])
 def test_its_steps_hold_what_two_steps_of_training_do(method, accumulated):

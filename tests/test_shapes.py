@@ -43,7 +43,7 @@ def test_an_entry_that_lacks_a_number_is_refused(name, number):
     entry = MODELS[name]
     config = {key: value for key, value in entry.config.items() if key != number}
     for lacking in (config, {**config, number: None}):
-        with pytest.raises(BadEntry, match=f"^the config of {name} lacks {number}; add it to the model's entry$"):
+        with pytest.raises(BadEntry, match=f"^the config of {name} lacks {number}; add it there$"):
             replace(entry, config=lacking)
 
 
@@ -227,7 +227,7 @@ def test_missing_target_is_named(name):
         pytest.param("bert_base", "lora", 8, TAGS, 294_912 + 36_912, id="source_001_bert"),
         pytest.param("gpt2", "lora", 8, 0, 811_008, id="source_002_gpt2"),
         pytest.param("llama31_8b", "lora_all", 16, 0, 41_943_040, id="source_003_llama31_8b"),
-        pytest.param("qwen3_8b", "lora_all", 16, 0, 43_646_976, id="unsloth_qwen3_8b"),
+        pytest.param("qwen3_8b", "lora_all", 16, 0, 43_646_976, id="tinyllm_qwen3_8b"),
         pytest.param("llama2_7b", "lora_all", 16, 0, 39_976_960, id="source_000_llama2_7b"),
     ],
 )

@@ -24,6 +24,7 @@ from bench.registry import UnknownName
 from bench.sources import Answer, SourceError, describe_weights, fetch, find_weights, folder_at_hand, weights
 from bench.sources import hub as hub_module
 from bench.sources.snapshot import complaint, wanted_files
+from bench.sources.weights import odd_shape
 
 HEADER = json.dumps({"weight": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
 SAFETENSORS = len(HEADER).to_bytes(8, "little") + HEADER + bytes(8)
@@ -227,6 +228,22 @@ def test_the_identity_needs_no_cache(mirror: Path, monkeypatch: pytest.MonkeyPat
 def test_a_folder_of_another_shape_is_used_and_says_so(mirror: Path) -> None:
     entry = replace(TOY, config=TOY.config | {"hidden_size": 768})
     assert find_weights(entry, mirror).reason == "from the mirror, whose hidden_size is 4 where the entry says 768"
+
+
+@pytest.mark.parametrize(("model", "change", "remark"), [
+    ("mistral_7b", {}, ""),
+    ("mistral_7b", {"head_dim": None}, ""),
+    ("mistral_7b", {"head_dim": 128}, ""),
+    ("mistral_7b", {"head_dim": 64}, ", whose linear layers are not the entry's"),
+    ("mistral_7b", {"sliding_window": 4096}, ", whose window of attention is not the entry's"),
+    ("mistral_7b", {"sliding_window": "4096"}, ""),
+    ("llama31_8b", {"attention_bias": True}, ", whose linear layers are not the entry's"),
+    ("qwen3_8b", {"head_dim": 64}, ", whose head_dim is 64 where the entry says 128"),
+    ("qwen25_7b", {"sliding_window": 131072, "max_window_layers": 28}, ""),
+])  # fmt: skip
+def test_what_an_entry_may_vary_is_compared(tmp_path: Path, model: str, change: dict, remark: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**MODELS[model].config, **change}), encoding="utf-8")
+    assert odd_shape(tmp_path, MODELS[model]) == remark
 
 
 INDEX = json.dumps({"weight_map": {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"}}).encode()

@@ -11,7 +11,7 @@ from bench.commands import Commands, Mistake, add_mirror, mirror_of
 from bench.devices import DEVICES
 from bench.models import MODELS
 from bench.models import add as add_model
-from bench.models.of_config import read_entry
+from bench.models.of_config import entry_of, read_config, stored_otherwise
 from bench.predict import alarm, measured, published, ways
 from bench.predict.budget import read_budget
 from bench.predict.question import Question, ask, of_case
@@ -106,10 +106,16 @@ def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
     """Both predictions of batches of one shape, asked for or searched."""
     question = question_of(arguments)
     if arguments.largest:
-        return searched(question, arguments)
+        return told_of_config(searched(question, arguments), arguments)
     if arguments.budget:
         raise Mistake("--budget is for --largest length or --largest batch")
-    return ways.predict(question, traced=not arguments.quick)
+    return told_of_config(ways.predict(question, traced=not arguments.quick), arguments)
+
+
+def told_of_config(prediction: Prediction, arguments: argparse.Namespace) -> Prediction:
+    """With what a config.json says and no prediction follows."""
+    notes = stored_otherwise(read_config(arguments.config)) if arguments.config else []
+    return replace(prediction, reasons=[*prediction.reasons, *notes])
 
 
 def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
@@ -141,7 +147,9 @@ def question_of_case(case: Case, data: str) -> Question:
 
 
 def question_of(arguments: argparse.Namespace) -> Question:
-    model = add_model(read_entry(arguments.config)).name if arguments.config else arguments.model
+    model = arguments.model
+    if arguments.config:
+        model = add_model(entry_of(read_config(arguments.config), arguments.config)).name
     if not (model and arguments.method):
         raise Mistake(
             "predict needs --model or --config and --method, or --case, --published, --measured or --baseline"

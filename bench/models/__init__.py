@@ -54,7 +54,7 @@ class ModelEntry:
         if self.config.get("model_type", self.family.model_type) != self.family.model_type:
             raise self.refusal("model_type", f"that is not of the family {self.family_name}")
         if lacking := [number for number in self.family.numbers if self.config.get(number) is None]:
-            raise BadEntry(f"the config of {self.name} lacks {', '.join(lacking)}; add it to the model's entry")
+            raise BadEntry(f"the config of {self.name} lacks {', '.join(lacking)}; add it there")
         for name, why in self.family.faults(self.config):
             raise self.refusal(name, why)
 

@@ -83,22 +83,43 @@ def qwen3_layer(config: Config) -> list[Linear]:
     return llama_like_layer(config, attention, attention, False)
 
 
+@dataclass(frozen=True)
+class Window:
+    """How many tokens attention looks back, in so many of the layers."""
+
+    tokens: int
+    layers: int
+
+
+def sliding(config: Config, layers: int) -> Window | None:
+    """layers: how many slide where the config does not list the kinds of its layers; 4,096 is transformers' default."""
+    kinds = config.get("layer_types")
+    count = list(kinds).count("sliding_attention") if kinds else layers
+    tokens = config.get("sliding_window", 4096)
+    return Window(tokens, count) if count > 0 and tokens else None
+
+
 def no_window(config: Config) -> None:
     return None
 
 
-def mistral_window(config: Config) -> int | None:
-    return config.get("sliding_window", 4096)  # transformers' own default
+def mistral_window(config: Config) -> Window | None:
+    tokens = config.get("sliding_window", 4096)
+    return Window(tokens, config["num_hidden_layers"]) if tokens else None
 
 
-def gemma3_window(config: Config) -> int | None:
-    return config.get("sliding_window", 4096)  # of five layers in six
+def qwen_window(config: Config) -> Window | None:
+    above = config["num_hidden_layers"] - config.get("max_window_layers", 28)
+    return sliding(config, above) if config.get("use_sliding_window") else None
 
 
-def qwen_window(config: Config) -> int | None:
-    layers_before = config.get("max_window_layers", 28)  # and 4096: transformers' own defaults
-    looking = config.get("use_sliding_window", False) and layers_before < config["num_hidden_layers"]
-    return config.get("sliding_window", 4096) if looking else None
+def gemma3_window(config: Config) -> Window | None:
+    layers, pattern = config["num_hidden_layers"], config.get("sliding_window_pattern", 6)
+    return sliding(config, layers - layers // pattern)
+
+
+def any_values(config: Config) -> dict[str, tuple]:
+    return {}
 
 
 def of_bert(config: Config) -> dict[str, tuple]:
@@ -127,44 +148,50 @@ class Family:
 
     kind: str  # ENCODER or DECODER
     model_type: str  # of transformers' AutoConfig
-    layer: Callable[[Config], list[Linear]]  # the linear layers of one transformer layer
+    linear_layers: Callable[[Config], list[Linear]]  # of one transformer layer
     query_value: tuple[str, ...]
     all_linear: tuple[str, ...]
     keys_values_feedforward: tuple[str, ...]  # what IA3 rescales
     feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
     more: tuple[str, ...] = ()  # numbers that a config must have besides
-    optional: tuple[str, ...] = ()  # numbers that it may have
-    hidden: str = "hidden_size"  # what a config calls its numbers
-    layers: str = "num_hidden_layers"
-    heads: str = "num_attention_heads"
-    positions: str = "max_position_embeddings"
-    flags: tuple[str, ...] = ("tie_word_embeddings",)  # what is True or False where a config states it
-    formulas_for: Callable[[Config], dict[str, tuple]] = of_llama_like  # config -> values it may state besides
+    optional: tuple[str, ...] = ()  # numbers from 1 that it may have, or None
+    counts: tuple[str, ...] = ()  # numbers from 0 that it may have
+    flags: tuple[str, ...] = ("tie_word_embeddings",)  # what is True or False where a config has it
+    formulas_for: Callable[[Config], dict[str, tuple]] = any_values  # config -> values it may have besides
+    hidden_name: str = "hidden_size"  # what a config calls its numbers
+    layers_name: str = "num_hidden_layers"
+    heads_name: str = "num_attention_heads"
+    positions_name: str = "max_position_embeddings"
     tied: bool = False  # the head is the table of embeddings where a config does not say
     llama_like: bool = False  # norms of root mean squares, a gate in the feed-forward layer
+    divides: bool = True  # transformers wants the heads to divide the hidden size, however wide one is
     norms: int = 2  # of a layer
     head_norms: bool = False  # queries and keys are normed, head by head
-    window: Callable[[Config], int | None] = no_window  # how many tokens back attention looks, of layers that do so
+    window: Callable[[Config], Window | None] = no_window
 
     @property
     def shape(self) -> tuple[str, ...]:
         """The numbers that the formulas need."""
-        return ("vocab_size", self.hidden, self.layers, self.heads, *self.more)
+        return ("vocab_size", self.hidden_name, self.layers_name, self.heads_name, *self.more)
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """All that a config must have."""
-        return (*self.shape, self.positions)
+        return (*self.shape, self.positions_name)
 
     def faults(self, config: Config) -> Iterator[tuple[str, str]]:
-        """Names of what cannot be in a config that lacks no number, and why."""
-        for name in (*self.numbers, *self.optional):
-            if config.get(name) is not None and (type(config[name]) is not int or config[name] < 1):
-                yield name, "it must be a whole number of at least 1"
+        """Names of what cannot be in a config that lacks no number, and why; of the first kind that there is."""
+        least = dict.fromkeys(self.numbers, 1) | dict.fromkeys(self.counts, 0)
+        least |= {name: 1 for name in self.optional if config.get(name) is not None}
+        for name in [name for name in least if name in config]:
+            if type(config[name]) is not int or config[name] < least[name]:
+                yield name, f"it must be a whole number of at least {least[name]}"
                 return
         for name, divisor in self.multiples(config):
             if config[name] % config[divisor]:
                 yield name, f"it must be a multiple of {divisor} = {config[divisor]}"
+        if self.llama_like and head_size(config) % 2:
+            yield self.heads_name, f"heads would be {head_size(config)} wide; positions turn pairs, so it must be even"
         for name in self.flags:
             if type(config.get(name, False)) is not bool:
                 yield name, "it must be True or False"
@@ -174,26 +201,26 @@ class Family:
 
     def multiples(self, config: Config) -> list[tuple[str, str]]:
         """Numbers of the config of which the first must be a multiple of the second."""
-        heads = [] if any(config.get(name) for name in self.optional) else [(self.hidden, self.heads)]
-        return heads + ([(self.heads, "num_key_value_heads")] if self.llama_like else [])
+        heads = [(self.hidden_name, self.heads_name)] if self.divides or not config.get("head_dim") else []
+        return heads + ([(self.heads_name, "num_key_value_heads")] if self.llama_like else [])
 
 
-def llama_like(model_type: str, layer: Callable[[Config], list[Linear]], more: tuple[str, ...] = (),
-               flags: tuple[str, ...] = (), **facts: Any) -> Family:  # fmt: skip
-    """A decoder of Llama's modules; more: numbers that its config must have, flags: what it may state, besides all."""
+def llama_like(model_type: str, linear_layers: Callable[[Config], list[Linear]], **facts: Any) -> Family:
+    """A decoder of Llama's modules; facts: what else is true of it."""
+    more, flags, optional = (facts.pop(name, ()) for name in ("more", "flags", "optional"))
     return Family(
         kind=DECODER,
         model_type=model_type,
-        layer=layer,
+        linear_layers=linear_layers,
         query_value=("q_proj", "v_proj"),
         all_linear=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         keys_values_feedforward=("k_proj", "v_proj", "down_proj"),
         feedforward=("down_proj",),
         more=("num_key_value_heads", "intermediate_size", *more),
-        optional=("head_dim",),
+        optional=("head_dim", *optional),
         flags=("tie_word_embeddings", *flags),
         llama_like=True,
-        **facts,
+        **{"formulas_for": of_llama_like, **facts},
     )
 
 
@@ -201,51 +228,64 @@ FAMILIES = {
     "bert": Family(
         kind=ENCODER,
         model_type="bert",
-        layer=bert_layer,
+        linear_layers=bert_layer,
         query_value=("query", "value"),
         all_linear=("query", "key", "value", "dense"),
         keys_values_feedforward=("key", "value", "output.dense"),
         feedforward=("output.dense",),
         more=("intermediate_size",),
+        counts=("type_vocab_size",),
         formulas_for=of_bert,
     ),
     "roberta": Family(
         kind=ENCODER,
         model_type="roberta",
-        layer=bert_layer,
+        linear_layers=bert_layer,
         query_value=("query", "value"),
         # "dense" alone would take in a layer of the classifier of sentences
         all_linear=("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"),
         keys_values_feedforward=("key", "value", "output.dense"),
         feedforward=("output.dense",),
         more=("intermediate_size",),
+        counts=("type_vocab_size", "pad_token_id"),
         formulas_for=of_bert,
     ),
     "gpt2": Family(
         kind=DECODER,
         model_type="gpt2",
-        layer=gpt2_layer,
+        linear_layers=gpt2_layer,
         # query, key and value are one matrix; with c_proj as well the count is source 002's 0.6 %
         query_value=("c_attn", "c_proj"),
         all_linear=("c_attn", "c_proj", "c_fc"),
         keys_values_feedforward=("c_attn", "mlp.c_proj"),
         feedforward=("mlp.c_proj",),
-        hidden="n_embd",
-        layers="n_layer",
-        heads="n_head",
-        positions="n_positions",
+        hidden_name="n_embd",
+        layers_name="n_layer",
+        heads_name="n_head",
+        positions_name="n_positions",
         tied=True,
         formulas_for=of_gpt2,
     ),
     "llama": llama_like("llama", llama_layer, flags=("attention_bias", "mlp_bias")),
-    "mistral": llama_like("mistral", mistral_layer, window=mistral_window),
-    "qwen2": llama_like("qwen2", qwen2_layer, flags=("use_sliding_window",), window=qwen_window),
+    "mistral": llama_like("mistral", mistral_layer, optional=("sliding_window",), divides=False, window=mistral_window),
+    "qwen2": llama_like(
+        "qwen2",
+        qwen2_layer,
+        optional=("sliding_window",),
+        counts=("max_window_layers",),
+        flags=("use_sliding_window",),
+        divides=False,
+        window=qwen_window,
+    ),
     # transformers takes a head for 128 wide, a Gemma's for 256, where a config does not say
     "qwen3": llama_like(
         "qwen3",
         qwen3_layer,
         more=("head_dim",),
+        optional=("sliding_window",),
+        counts=("max_window_layers",),
         flags=("attention_bias", "use_sliding_window"),
+        divides=False,
         head_norms=True,
         window=qwen_window,
     ),
@@ -253,6 +293,7 @@ FAMILIES = {
         "gemma3_text",
         qwen3_layer,
         more=("head_dim",),
+        optional=("sliding_window", "sliding_window_pattern"),
         flags=("attention_bias",),
         tied=True,
         norms=4,

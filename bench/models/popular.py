@@ -89,16 +89,16 @@ add(
     )
 )
 
-for name, says, layers, hidden, heads, inner, tied in (
-    ("qwen3_06b", "Qwen3 0.6B, 596 M parameters", 28, 1024, 16, 3072, True),
-    ("qwen3_8b", "Qwen3 8B, 8.19 B parameters", 36, 4096, 32, 12288, False),
+for name, size, count, layers, hidden, heads, inner, tied in (
+    ("qwen3_06b", "0.6B", "596 M", 28, 1024, 16, 3072, True),
+    ("qwen3_8b", "8B", "8.19 B", 36, 4096, 32, 12288, False),
 ):
     add(
         ModelEntry(
             name=name,
-            says=says,
+            says=f"Qwen3 {size}, {count} parameters",
             family_name="qwen3",
-            hub_id=f"Qwen/{says.split(',')[0].replace(' ', '-')}",
+            hub_id=f"Qwen/Qwen3-{size}",
             config={
                 **QWEN,
                 "vocab_size": 151936,

@@ -7,21 +7,21 @@ INTO_ATTENTION = ("q_proj", "k_proj", "v_proj", "query", "key", "value", "c_attn
 
 
 def layer_count(entry: ModelEntry) -> int:
-    return int(entry.config[entry.family.layers])
+    return int(entry.config[entry.family.layers_name])
 
 
 def positions(entry: ModelEntry) -> int:
     """How many tokens the model can tell apart in a row; RoBERTa counts from behind its padding's position."""
     taken = entry.config.get("pad_token_id", 1) + 1 if entry.family_name == "roberta" else 0
-    return int(entry.config[entry.family.positions]) - taken
+    return int(entry.config[entry.family.positions_name]) - taken
 
 
 def hidden_size(entry: ModelEntry) -> int:
-    return int(entry.config[entry.family.hidden])
+    return int(entry.config[entry.family.hidden_name])
 
 
 def head_count(entry: ModelEntry) -> int:
-    return int(entry.config[entry.family.heads])
+    return int(entry.config[entry.family.heads_name])
 
 
 def query_size(entry: ModelEntry) -> int:
@@ -38,7 +38,7 @@ def key_value_size(entry: ModelEntry) -> int:
 
 def layer(entry: ModelEntry) -> list[Linear]:
     """The linear layers of one transformer layer."""
-    return entry.family.layer(entry.config)
+    return entry.family.linear_layers(entry.config)
 
 
 def linear_layers(entry: ModelEntry) -> list[Linear]:
@@ -70,13 +70,13 @@ def head_parameters(entry: ModelEntry, labels: int) -> int:
     return hidden_size(entry) * entry.config["vocab_size"]
 
 
-def embeddings(entry: ModelEntry) -> int:
-    """Rows of the tables at the model's input: of tokens, and where they are learnt of positions and types."""
+def embedding_parameters(entry: ModelEntry) -> int:
+    """Of the tables at the model's input: of tokens, and where they are learnt of positions and types."""
     config = entry.config
     rows = config["vocab_size"]
     if not entry.family.llama_like:
-        rows += config[entry.family.positions]
-    return int(rows + config.get("type_vocab_size", 2) * (entry.kind == ENCODER))
+        rows += config[entry.family.positions_name]
+    return int(rows + config.get("type_vocab_size", 2) * (entry.kind == ENCODER)) * hidden_size(entry)
 
 
 def norm_parameters(entry: ModelEntry) -> int:
@@ -90,13 +90,13 @@ def norm_parameters(entry: ModelEntry) -> int:
 def stack_parameters(entry: ModelEntry) -> int:
     """All parameters of the transformer without its output layer: embeddings, linear layers, norms, biases."""
     linear = sum(one.inputs * one.outputs + one.outputs * one.biased for one in linear_layers(entry))
-    return embeddings(entry) * hidden_size(entry) + linear + norm_parameters(entry)
+    return embedding_parameters(entry) + linear + norm_parameters(entry)
 
 
 def total_parameters(entry: ModelEntry, labels: int = 0) -> int:
     """All parameters of the model with a classifier over labels, or (labels = 0) with its language head.
 
-    A head tied to the embeddings counts once, as in torch. GPT-2 is always tied.
+    A head tied to the embeddings counts once, as in torch.
     """
     tied = not labels and entry.config.get("tie_word_embeddings", entry.family.tied)
     return stack_parameters(entry) + (0 if tied else head_parameters(entry, labels))

@@ -8,7 +8,7 @@ down in `layers` and `working`; what trains is counted by the method's own formu
 from bench.measure.parameters import formula
 from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4
 from bench.models import ENCODER
-from bench.models.shapes import head_parameters, linear_layers, stack_parameters
+from bench.models.shapes import head_parameters, linear_layers, query_size, stack_parameters
 from bench.predict import layers, savings, terms, working
 from bench.predict.question import Question
 from bench.predict.terms import Peaks
@@ -31,17 +31,16 @@ WITHOUT = {
 
 
 class NoClosedForm(ValueError):
-    """The method has none; the trace has a figure for it."""
+    """The method has none, or the model; the trace has the figure."""
 
 
 def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peaks:
     """The bytes of the question's step.
 
-    Raises NoClosedForm for a method whose update is not two thin products, and where attention has a window's mask.
+    Raises NoClosedForm for a method whose update is not two thin products, and for heads wider than what is fed on.
     chunk: positions whose logits exist at once, 0 for all (or as the recipe says); double: NF4's scales quantised.
     """
-    if why := lacking(question):
-        raise NoClosedForm(f"{question.method.name} has no closed form: {why}; the trace has its figure")
+    check(question)
     resting = {**weights(question, double), terms.BATCH: 3 * layers.tokens(question) * IDS}
     count = formula(question.entry, question.method, question.recipe, question.labels)
     trains = count * savings.trained_width(question.recipe)
@@ -71,14 +70,16 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
     })  # fmt: skip
 
 
-def lacking(question: Question) -> str:
-    """Why there is no closed form; empty if there is one."""
-    name, window = question.method.name, question.entry.family.window(question.entry.config)
-    if name in WITHOUT or (question.method.trains == ADAPTER and question.method.count.__name__ != "low_rank"):
-        return WITHOUT.get(name, "its update is not two thin products beside each layer")
-    if window and question.recipe.max_length >= window:
-        return f"a window of {window:,} tokens is a mask"
-    return ""
+def check(question: Question) -> None:
+    """Raises NoClosedForm where there is none."""
+    method, entry = question.method, question.entry
+    if method.name in WITHOUT or (method.trains == ADAPTER and method.count.__name__ != "low_rank"):
+        why = WITHOUT.get(method.name, "its update is not two thin products beside each layer")
+        raise NoClosedForm(f"{method.name} has no closed form: {why}; the trace has its figure")
+    heads, inner = query_size(entry), layers.feedforward_size(entry)
+    if heads > inner:
+        why = f"its heads are {heads:,} wide together and its feed-forward layer {inner:,}"
+        raise NoClosedForm(f"{entry.name} has no closed form: {why}; the trace has its figure")
 
 
 def gradients(question: Question, trains: int) -> tuple[int, int, int, int]:

@@ -30,6 +30,7 @@ from bench.predict import savings
 from bench.predict.question import Question
 
 SINGLE = 4
+LARGEST_FLASH_HEAD = 256
 # What a linear layer reads: a norm's output, attention's, or the feed-forward product.
 FIRST_NORM, SECOND_NORM, ATTENTION, INNER = "first norm", "second norm", "attention", "inner"
 READERS = {  # of anything but a norm's output; BERT's attention ends like its feed-forward layer
@@ -135,12 +136,24 @@ def kept_inputs(question: Question) -> int:
     return sum(shared.values()) + copies
 
 
-def kept_by_attention(question: Question) -> int:
-    """Queries, keys, values, the output, and a float32 a head. In float32 keys are repeated to as many as queries."""
+def masked_layers(question: Question) -> int:
+    """In how many layers attention's window is no longer than a row, so that what it sees is a mask."""
+    window = question.entry.family.window(question.entry.config)
+    return window.layers if window and question.recipe.max_length >= window.tokens else 0
+
+
+def kept_by_attention(question: Question, masked: bool) -> int:
+    """Queries, keys, values, the output, and a float32 a head; a mask as what is added to each pair's score.
+
+    Without flash attention, as in float32, by a mask and for heads too wide for it, keys are repeated to as many as
+    queries.
+    """
     entry, half = question.entry, computed(question)
-    queries = query_size(entry)
-    keys = key_value_size(entry) if half < SINGLE else queries
-    return 2 * half * (queries + keys) + SINGLE * head_count(entry)
+    queries, keys = query_size(entry), key_value_size(entry)
+    if masked or half == SINGLE or queries > head_count(entry) * LARGEST_FLASH_HEAD:
+        keys = queries
+    added = half * question.recipe.max_length if masked else 0
+    return 2 * half * (queries + keys) + SINGLE * head_count(entry) + added
 
 
 def kept_by_activation(question: Question) -> int:
@@ -158,9 +171,9 @@ def kept_by_norms(question: Question) -> int:
     return (1 + gains_train(question)) * SINGLE * (entry.family.norms * hidden_size(entry) + normed_heads)
 
 
-def kept_by_layer(question: Question) -> int:
+def kept_by_layer(question: Question, masked: bool) -> int:
     """Bytes that one layer keeps for its backward pass, all tokens together."""
-    for_each = kept_by_norms(question) + kept_by_attention(question) + kept_by_activation(question)
+    for_each = kept_by_norms(question) + kept_by_attention(question, masked) + kept_by_activation(question)
     return tokens(question) * (for_each + kept_inputs(question))
 
 
@@ -188,11 +201,18 @@ def kept_for_backward(question: Question) -> int:
         return head
     if question.recipe.gradient_checkpointing:
         kept = count * each * residual(question) * savings.checkpoints_on_card(question.recipe) + each * SINGLE
-        kept += count * kept_in_spite(question)
+        kept += count * kept_in_spite(question) + mask(question)
     else:
         last = each * SINGLE * (question.method.trains != ADAPTER)
-        kept = count * kept_by_layer(question) + last + of_layers
+        masked = masked_layers(question)
+        kept = (count - masked) * kept_by_layer(question, False) + masked * kept_by_layer(question, True)
+        kept += last + of_layers
     return kept + each * SINGLE * gains_train(question) + head
+
+
+def mask(question: Question) -> int:
+    """Bytes of the mask that the layers with a window share: whether a token sees another."""
+    return tokens(question) * question.recipe.max_length * (masked_layers(question) > 0)
 
 
 def kept_by_head(question: Question) -> int:

@@ -100,10 +100,17 @@ def place(origin: str, entry: ModelEntry) -> str:
 def odd_shape(folder: Path, entry: ModelEntry) -> str:
     """A remark where the folder's architecture is not the entry's; predictions for the entry do not hold then."""
     config = read_json(folder / "config.json")
-    for key in entry.family.shape:
+    family = entry.family
+    for key in family.shape:
         if key in config and config[key] != entry.config[key]:
             return f", whose {key} is {config[key]} where the entry says {entry.config[key]}"
-    return ""
+    if any(type(config.get(key)) is not int for key in family.numbers) or list(family.faults(config)):
+        return ""  # not all is said, so there is nothing to compare
+    if family.linear_layers(config) != family.linear_layers(entry.config):
+        return ", whose linear layers are not the entry's"
+    return (
+        "" if family.window(config) == family.window(entry.config) else ", whose window of attention is not the entry's"
+    )
 
 
 def describe_weights(entry: ModelEntry, mirror: Path | None) -> str:
