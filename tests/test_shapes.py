@@ -53,6 +53,7 @@ def test_an_entry_that_lacks_a_number_is_refused(name, number):
         ("tiny_llama", {"head_dim": 0}, "head_dim = 0; it must be a whole number of at least 1"),
         ("tiny_llama", {"attention_bias": "yes"}, "attention_bias = 'yes'; it must be True or False"),
         ("tiny_llama", {"mlp_bias": None}, "mlp_bias = None; it must be True or False"),
+        ("tiny_qwen2", {"layer_types": 5}, "layer_types = 5; it must be a list"),
         ("tiny_qwen2", {"use_sliding_window": 1}, "use_sliding_window = 1; it must be True or False"),
         ("tiny_llama", {"hidden_act": "gelu"}, "hidden_act = 'gelu'; llama's formulas here are for silu"),
         ("tiny_qwen3", {"hidden_act": "relu"}, "hidden_act = 'relu'; qwen3's formulas here are for silu"),

@@ -114,7 +114,7 @@ def qwen_window(config: Config) -> Window | None:
 
 
 def gemma3_window(config: Config) -> Window | None:
-    layers, pattern = config["num_hidden_layers"], config.get("sliding_window_pattern", 6)
+    layers, pattern = config["num_hidden_layers"], config.get("sliding_window_pattern") or 6
     return sliding(config, layers - layers // pattern)
 
 
@@ -192,6 +192,8 @@ class Family:
                 yield name, f"it must be a multiple of {divisor} = {config[divisor]}"
         if self.llama_like and head_size(config) % 2:
             yield self.heads_name, f"heads would be {head_size(config)} wide; positions turn pairs, so it must be even"
+        if not isinstance(config.get("layer_types") or [], list | tuple):
+            yield "layer_types", "it must be a list"
         for name in self.flags:
             if type(config.get(name, False)) is not bool:
                 yield name, "it must be True or False"
