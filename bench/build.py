@@ -22,6 +22,8 @@ from bench.sources import Weights
 
 SYNTHETIC_SEED = 0  # random weights are the same for every case of a model
 HEAD_NAMES = ("classifier", "score", "lm_head")
+# what code raises at numbers that it was not written for
+OF_NUMBERS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 WRITTEN_OUT, FUSED = "eager", "sdpa"  # attention as plain matrix products, or by torch's own kernels
 
 
@@ -30,16 +32,13 @@ def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
 
     Raises BadEntry for numbers that transformers refuses.
     """
-    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if weights.folder:
         config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
     else:
-        try:
+        with refusals(entry):
             config = AutoConfig.for_model(**{"model_type": entry.family.model_type, **entry.config})
-        except (StrictDataclassError, KeyError, TypeError, ValueError) as error:
-            raise BadEntry(f"transformers refuses the config of {entry.name}: {' '.join(str(error).split())}") from None
     config.use_cache = False
     if labels:
         config.num_labels = labels
@@ -49,11 +48,24 @@ def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
     return config
 
 
+@contextlib.contextmanager
+def refusals(entry: ModelEntry) -> Iterator[None]:
+    """Within, what transformers raises at the entry's numbers is a BadEntry in one sentence."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        yield
+    except (StrictDataclassError, *OF_NUMBERS) as error:
+        said = " ".join(str(error).split())
+        raise BadEntry(f"transformers refuses the config of {entry.name}: {type(error).__name__}: {said}") from None
+
+
 def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtype: torch.dtype, device: str,
                attention: str = FUSED) -> Any:  # fmt: skip
     """The model with a new classifier over labels, or (labels = 0) with its language head, on the device.
 
-    On the device "meta" a model of random weights has shapes and buffers alone.
+    On the device "meta" a model of random weights has shapes and buffers alone. Raises BadEntry for numbers of which
+    transformers can build none.
     """
     from accelerate import init_empty_weights
     from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
@@ -67,7 +79,8 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
         )
     else:
         torch.manual_seed(SYNTHETIC_SEED)
-        with init_empty_weights(include_buffers=False) if device == "meta" else torch.device(device):
+        place = init_empty_weights(include_buffers=False) if device == "meta" else torch.device(device)
+        with refusals(entry), place:
             model = auto.from_config(config, dtype=dtype, attn_implementation=attention)
         if device == "meta":
             model.tie_weights()  # parameters made without storage are new ones, and a tied head is one no longer

@@ -111,7 +111,8 @@ def read(trainee: Trainee, tree: PrefixTree, asked: Mapping[int, Collection[int]
 
 def looks_back(config: Any) -> int:
     """How many tokens attention looks back in some layer, by transformers' configuration; 0: all."""
-    slides = "sliding_attention" in getattr(config, "layer_types", ["sliding_attention"])
+    kinds = None if config.model_type == "mistral" else getattr(config, "layer_types", None)
+    slides = kinds is None or "sliding_attention" in kinds
     return getattr(config, "sliding_window", None) or 0 if slides else 0
 
 

@@ -15,7 +15,7 @@ ADAPTER_FILE_OVERHEAD = 200_000  # bytes: safetensors' header names every tensor
 
 UNIT_ROUNDING = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-11}  # relative; float32's is of sums of 1,000 terms
 PRODUCTS_IN_SEQUENCE = 4  # of a layer: value, attention output, up, down
-ROUNDINGS_OF_MERGING = 2  # of W + BA, and of W x and BA x apart before they are added
+ROUNDINGS_OF_MERGING = 2  # of W + BA, or W - BA where a method begins so; and of W x and BA x before they are added
 INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; a merged model does not
 
 

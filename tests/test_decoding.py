@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import chain
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from tiny_trainees import TINY_DECODERS, tiny_recipe, tiny_trainee
 
 from bench import decoding
 from bench.build import FUSED, attention_by
-from bench.decoding import BATCH_SIZE, SMALL_BATCH_SIZE, batch_size, batches, forward, read
+from bench.decoding import BATCH_SIZE, SMALL_BATCH_SIZE, batch_size, batches, forward, looks_back, read
 from bench.precision import autocast
 from bench.prefix_tree import prefix_tree
 
@@ -56,6 +57,18 @@ def looking_back(window):
     trainee = ready("tiny_mistral")
     trainee.model.config.sliding_window = window
     return trainee
+
+
+@pytest.mark.parametrize(("config", "tokens"), [
+    ({"model_type": "llama"}, 0),
+    ({"model_type": "mistral", "sliding_window": 7, "layer_types": ["full_attention"]}, 7),  # which it does not ask
+    ({"model_type": "mistral", "sliding_window": None}, 0),
+    ({"model_type": "qwen2", "sliding_window": 7, "layer_types": ["full_attention", "sliding_attention"]}, 7),
+    ({"model_type": "qwen2", "sliding_window": 7, "layer_types": ["full_attention"]}, 0),
+    ({"model_type": "gemma3_text", "sliding_window": 7, "layer_types": None}, 7),
+])  # fmt: skip
+def test_a_model_looks_back_as_far_as_any_of_its_layers_must(config, tokens):
+    assert looks_back(SimpleNamespace(**config)) == tokens
 
 
 def test_a_tree_longer_than_a_window_is_refused():

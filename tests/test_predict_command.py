@@ -414,7 +414,15 @@ def test_weights_that_are_stored_otherwise_are_told(capsys, write_config):
     ({"model_type": "qwen2", "num_key_value_heads": 2, "max_window_layers": None}, "must be a whole number of at least 0"),
     ({"model_type": "bert", "type_vocab_size": None}, "has type_vocab_size = None; it must be a whole number of at least 0"),
     ({"model_type": "roberta", "pad_token_id": "1"}, "has pad_token_id = '1'; it must be a whole number of at least 0"),
-    ({"rms_norm_eps": "1e-5"}, "transformers refuses the config of odd: "),
+    ({"rms_norm_eps": "1e-5"}, "transformers refuses the config of odd: StrictDataclassFieldValidationError: "),
+    ({"pad_token_id": 264}, "transformers refuses the config of odd: AssertionError: Padding_idx must be within"),
+    ({"rope_scaling": {"rope_type": "foo", "factor": 2.0}}, "transformers refuses the config of odd: KeyError: 'foo'"),
+    ({"model_type": "qwen2", "num_key_value_heads": 2, "head_dim": None}, "transformers refuses the config of odd: TypeErr"),
+    ({"model_type": "gemma3_text", "num_key_value_heads": 2, "head_dim": 16, "sliding_window": None},
+     "has sliding_window = None; it must be a whole number of at least 1"),
+    ({"model_type": "gemma3_text", "num_key_value_heads": 2, "head_dim": 16, "use_bidirectional_attention": True},
+     "has use_bidirectional_attention = True; gemma3_text's formulas here are for False"),
+    ({"model_type": "bert", "add_cross_attention": True}, "has add_cross_attention = True; bert's formulas here are for"),
 ])  # fmt: skip
 def test_a_configs_number_that_cannot_be_is_one_sentence(capsys, write_config, change, sentence):
     file = write_config("odd", json.dumps({**OLD_LLAMA, **change}))

@@ -81,6 +81,15 @@ def test_and_so_of_batches_that_are_not_full(model, packing):
     assert_alike(trace(MODELS[model], METHODS["lora"], recipe, labels_of(model), "cpu", extent), seen)
 
 
+@pytest.mark.parametrize("model", ["tiny_mistral", "tiny_gemma3"])
+def test_and_so_where_attention_looks_no_further_back_than_a_window(monkeypatch, model):
+    """In all layers, or in one of two."""
+    entry = replace(MODELS[model], config={**MODELS[model].config, "sliding_window": 16})
+    monkeypatch.setitem(MODELS._entries, model, entry)
+    recipe = tiny_recipe(model, "lora")
+    assert_alike(traced(model, "lora", recipe), followed(model, "lora", recipe))
+
+
 @pytest.mark.parametrize("accumulated", [1, 2])
 @pytest.mark.parametrize("method", ["lora", "full", "adalora"])
 def test_its_steps_hold_what_two_steps_of_training_do(method, accumulated):

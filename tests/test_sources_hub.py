@@ -230,14 +230,23 @@ def test_a_folder_of_another_shape_is_used_and_says_so(mirror: Path) -> None:
     assert find_weights(entry, mirror).reason == "from the mirror, whose hidden_size is 4 where the entry says 768"
 
 
+OTHER = ", whose layers, parameters or window of attention are not the entry's"
+
+
 @pytest.mark.parametrize(("model", "change", "remark"), [
     ("mistral_7b", {}, ""),
     ("mistral_7b", {"head_dim": None}, ""),
     ("mistral_7b", {"head_dim": 128}, ""),
-    ("mistral_7b", {"head_dim": 64}, ", whose linear layers are not the entry's"),
-    ("mistral_7b", {"sliding_window": 4096}, ", whose window of attention is not the entry's"),
-    ("mistral_7b", {"sliding_window": "4096"}, ""),
-    ("llama31_8b", {"attention_bias": True}, ", whose linear layers are not the entry's"),
+    ("mistral_7b", {"head_dim": 64}, OTHER),
+    ("mistral_7b", {"sliding_window": 4096}, OTHER),
+    ("mistral_7b", {"sliding_window": "32"}, ", but the config of mistral_7b has sliding_window = '32'; it must be a whole"
+                                             " number of at least 1"),
+    ("mistral_7b", {"model_type": "llama"}, ", but the config of mistral_7b has model_type = 'llama'; that is not of the "
+                                            "family mistral"),
+    ("llama31_8b", {"attention_bias": True}, OTHER),
+    ("llama31_8b", {"tie_word_embeddings": True}, OTHER),
+    ("llama31_8b", {"hidden_act": "gelu"}, ", but the config of llama31_8b has hidden_act = 'gelu'; llama's formulas here "
+                                           "are for silu"),
     ("qwen3_8b", {"head_dim": 64}, ", whose head_dim is 64 where the entry says 128"),
     ("qwen25_7b", {"sliding_window": 131072, "max_window_layers": 28}, ""),
 ])  # fmt: skip

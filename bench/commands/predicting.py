@@ -29,7 +29,7 @@ FIRST_STEPS = 8  # of a case: minutes for 8 B parameters
 def add(commands: Commands) -> None:
     parser = commands.add_parser("predict", help="the memory of a training step, without a card")
     parser.add_argument("--model", metavar="MODEL")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of --model: any model's config.json")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of --model: a model's config.json")
     parser.add_argument("--method", metavar="METHOD")
     parser.add_argument("--batch", type=int, metavar="ROWS")
     parser.add_argument("--length", type=int, metavar="TOKENS")
@@ -103,19 +103,19 @@ def answer(arguments: argparse.Namespace) -> int:
 
 
 def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
-    """Both predictions of batches of one shape, asked for or searched."""
-    question = question_of(arguments)
+    """Both predictions of batches of one shape, asked for or searched, and what a config.json says besides."""
+    config = read_config(arguments.config) if arguments.config else {}
+    model = add_model(entry_of(config, arguments.config)).name if config else arguments.model
+    prediction = prediction_of(question_of(model, arguments), arguments)
+    return replace(prediction, reasons=[*prediction.reasons, *stored_otherwise(config)])
+
+
+def prediction_of(question: Question, arguments: argparse.Namespace) -> Prediction:
     if arguments.largest:
-        return told_of_config(searched(question, arguments), arguments)
+        return searched(question, arguments)
     if arguments.budget:
         raise Mistake("--budget is for --largest length or --largest batch")
-    return told_of_config(ways.predict(question, traced=not arguments.quick), arguments)
-
-
-def told_of_config(prediction: Prediction, arguments: argparse.Namespace) -> Prediction:
-    """With what a config.json says and no prediction follows."""
-    notes = stored_otherwise(read_config(arguments.config)) if arguments.config else []
-    return replace(prediction, reasons=[*prediction.reasons, *notes])
+    return ways.predict(question, traced=not arguments.quick)
 
 
 def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
@@ -146,10 +146,7 @@ def question_of_case(case: Case, data: str) -> Question:
     return of_case(case, data)
 
 
-def question_of(arguments: argparse.Namespace) -> Question:
-    model = arguments.model
-    if arguments.config:
-        model = add_model(entry_of(read_config(arguments.config), arguments.config)).name
+def question_of(model: str, arguments: argparse.Namespace) -> Question:
     if not (model and arguments.method):
         raise Mistake(
             "predict needs --model or --config and --method, or --case, --published, --measured or --baseline"

@@ -5,7 +5,7 @@ modules select the same layers here and in peft.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 ENCODER = "encoder"
@@ -78,7 +78,7 @@ def qwen2_layer(config: Config) -> list[Linear]:
     return llama_like_layer(config, True, False, False)
 
 
-def qwen3_layer(config: Config) -> list[Linear]:
+def layer_without_mlp_bias(config: Config) -> list[Linear]:
     attention = config.get("attention_bias", False)
     return llama_like_layer(config, attention, attention, False)
 
@@ -91,12 +91,16 @@ class Window:
     layers: int
 
 
-def sliding(config: Config, layers: int) -> Window | None:
-    """layers: how many slide where the config does not list the kinds of its layers; 4,096 is transformers' default."""
-    kinds = config.get("layer_types")
-    count = list(kinds).count("sliding_attention") if kinds else layers
+def window_of(config: Config, layers: int) -> Window | None:
+    """The window of so many layers, if there is one; 4,096 is transformers' default."""
     tokens = config.get("sliding_window", 4096)
-    return Window(tokens, count) if count > 0 and tokens else None
+    return Window(tokens, layers) if tokens and layers > 0 else None
+
+
+def sliding_layers(config: Config, otherwise: int) -> int:
+    """How many layers slide by the kinds of layers that the config lists, or where it lists none."""
+    kinds = config.get("layer_types")
+    return list(kinds).count("sliding_attention") if kinds else otherwise
 
 
 def no_window(config: Config) -> None:
@@ -104,18 +108,17 @@ def no_window(config: Config) -> None:
 
 
 def mistral_window(config: Config) -> Window | None:
-    tokens = config.get("sliding_window", 4096)
-    return Window(tokens, config["num_hidden_layers"]) if tokens else None
+    return window_of(config, config["num_hidden_layers"])
 
 
 def qwen_window(config: Config) -> Window | None:
     above = config["num_hidden_layers"] - config.get("max_window_layers", 28)
-    return sliding(config, above) if config.get("use_sliding_window") else None
+    return window_of(config, sliding_layers(config, above)) if config.get("use_sliding_window") else None
 
 
 def gemma3_window(config: Config) -> Window | None:
-    layers, pattern = config["num_hidden_layers"], config.get("sliding_window_pattern") or 6
-    return sliding(config, layers - layers // pattern)
+    layers = config["num_hidden_layers"]
+    return window_of(config, sliding_layers(config, layers - layers // config.get("sliding_window_pattern", 6)))
 
 
 def any_values(config: Config) -> dict[str, tuple]:
@@ -123,7 +126,7 @@ def any_values(config: Config) -> dict[str, tuple]:
 
 
 def of_bert(config: Config) -> dict[str, tuple]:
-    return {"hidden_act": ("gelu",)}
+    return {"hidden_act": ("gelu",), "add_cross_attention": (False,), "chunk_size_feed_forward": (0,)}
 
 
 def of_gpt2(config: Config) -> dict[str, tuple]:
@@ -139,7 +142,13 @@ def of_llama_like(config: Config) -> dict[str, tuple]:
 
 
 def of_gemma3(config: Config) -> dict[str, tuple]:
-    return {"hidden_activation": ("gelu_pytorch_tanh",)}
+    return {
+        "hidden_activation": ("gelu_pytorch_tanh",),
+        "use_bidirectional_attention": (None, False),
+        "attn_logit_softcapping": (None,),
+        "final_logit_softcapping": (None,),
+        "tie_word_embeddings": (True,),
+    }
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,7 @@ class Family:
     feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
     more: tuple[str, ...] = ()  # numbers that a config must have besides
     optional: tuple[str, ...] = ()  # numbers from 1 that it may have, or None
-    counts: tuple[str, ...] = ()  # numbers from 0 that it may have
+    least: Mapping[str, int] = field(default_factory=dict)  # numbers that it may have, and the least each can be
     flags: tuple[str, ...] = ("tie_word_embeddings",)  # what is True or False where a config has it
     formulas_for: Callable[[Config], dict[str, tuple]] = any_values  # config -> values it may have besides
     hidden_name: str = "hidden_size"  # what a config calls its numbers
@@ -180,8 +189,8 @@ class Family:
         return (*self.shape, self.positions_name)
 
     def faults(self, config: Config) -> Iterator[tuple[str, str]]:
-        """Names of what cannot be in a config that lacks no number, and why; of the first kind that there is."""
-        least = dict.fromkeys(self.numbers, 1) | dict.fromkeys(self.counts, 0)
+        """Names of what cannot be in a config that lacks no number, and why; no more than one where it is no number."""
+        least = {**dict.fromkeys(self.numbers, 1), **self.least}
         least |= {name: 1 for name in self.optional if config.get(name) is not None}
         for name in [name for name in least if name in config]:
             if type(config[name]) is not int or config[name] < least[name]:
@@ -236,7 +245,7 @@ FAMILIES = {
         keys_values_feedforward=("key", "value", "output.dense"),
         feedforward=("output.dense",),
         more=("intermediate_size",),
-        counts=("type_vocab_size",),
+        least={"type_vocab_size": 0},
         formulas_for=of_bert,
     ),
     "roberta": Family(
@@ -249,7 +258,7 @@ FAMILIES = {
         keys_values_feedforward=("key", "value", "output.dense"),
         feedforward=("output.dense",),
         more=("intermediate_size",),
-        counts=("type_vocab_size", "pad_token_id"),
+        least={"type_vocab_size": 0, "pad_token_id": 0},
         formulas_for=of_bert,
     ),
     "gpt2": Family(
@@ -274,7 +283,7 @@ FAMILIES = {
         "qwen2",
         qwen2_layer,
         optional=("sliding_window",),
-        counts=("max_window_layers",),
+        least={"max_window_layers": 0},
         flags=("use_sliding_window",),
         divides=False,
         window=qwen_window,
@@ -282,10 +291,10 @@ FAMILIES = {
     # transformers takes a head for 128 wide, a Gemma's for 256, where a config does not say
     "qwen3": llama_like(
         "qwen3",
-        qwen3_layer,
+        layer_without_mlp_bias,
         more=("head_dim",),
         optional=("sliding_window",),
-        counts=("max_window_layers",),
+        least={"max_window_layers": 0},
         flags=("attention_bias", "use_sliding_window"),
         divides=False,
         head_norms=True,
@@ -293,9 +302,9 @@ FAMILIES = {
     ),
     "gemma3": llama_like(
         "gemma3_text",
-        qwen3_layer,
+        layer_without_mlp_bias,
         more=("head_dim",),
-        optional=("sliding_window", "sliding_window_pattern"),
+        least={"sliding_window": 1, "sliding_window_pattern": 1},
         flags=("attention_bias",),
         tied=True,
         norms=4,

@@ -1,4 +1,4 @@
-"""A model's entry from its config.json, which every model on the Hub has: what a prediction needs and no more."""
+"""A model's entry from its config.json, as models on the Hub have one: what a prediction needs and no more."""
 
 import json
 import re
@@ -8,8 +8,11 @@ from typing import Any
 from bench.models import MODELS, BadEntry, ModelEntry
 from bench.models.families import FAMILIES
 
-# how somebody trains, stores or returns what the model computes, and code of others: nothing of its architecture
-NO_NUMBERS = ("auto_map", "quantization_config", "gradient_checkpointing", "return_dict", "use_return_dict")
+# how somebody trains, stores, labels or returns what the model computes, and code of others; no architecture
+NO_NUMBERS = {
+    "auto_map", "quantization_config", "gradient_checkpointing", "return_dict", "use_return_dict", "dtype",
+    "torch_dtype", "id2label", "label2id", "num_labels",
+}  # fmt: skip
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A model's linear layers and parameters from its architecture's numbers alone: no torch, no weights."""
 
 from bench.models import ENCODER, ModelEntry
-from bench.models.families import Linear, head_size
+from bench.models.families import Linear, Window, head_size
 
 INTO_ATTENTION = ("q_proj", "k_proj", "v_proj", "query", "key", "value", "c_attn")  # layers that read a layer's input
 
@@ -39,6 +39,11 @@ def key_value_size(entry: ModelEntry) -> int:
 def layer(entry: ModelEntry) -> list[Linear]:
     """The linear layers of one transformer layer."""
     return entry.family.linear_layers(entry.config)
+
+
+def window(entry: ModelEntry) -> Window | None:
+    """How far back attention looks, in how many layers; None where it looks at all in every layer."""
+    return entry.family.window(entry.config)
 
 
 def linear_layers(entry: ModelEntry) -> list[Linear]:

@@ -25,6 +25,7 @@ from bench.models.shapes import (
     selects,
     stack_parameters,
     total_parameters,
+    window,
 )
 from bench.predict import savings
 from bench.predict.question import Question
@@ -138,19 +139,20 @@ def kept_inputs(question: Question) -> int:
 
 def masked_layers(question: Question) -> int:
     """In how many layers attention's window is no longer than a row, so that what it sees is a mask."""
-    window = question.entry.family.window(question.entry.config)
-    return window.layers if window and question.recipe.max_length >= window.tokens else 0
+    looking = window(question.entry)
+    return looking.layers if looking and question.recipe.max_length >= looking.tokens else 0
 
 
 def kept_by_attention(question: Question, masked: bool) -> int:
     """Queries, keys, values, the output, and a float32 a head; a mask as what is added to each pair's score.
 
     Without flash attention, as in float32, by a mask and for heads too wide for it, keys are repeated to as many as
-    queries.
+    queries; by a mask a single head of them is not copied.
     """
     entry, half = question.entry, computed(question)
     queries, keys = query_size(entry), key_value_size(entry)
-    if masked or half == SINGLE or queries > head_count(entry) * LARGEST_FLASH_HEAD:
+    head = queries // head_count(entry)
+    if half == SINGLE or head > LARGEST_FLASH_HEAD or (masked and keys > head):
         keys = queries
     added = half * question.recipe.max_length if masked else 0
     return 2 * half * (queries + keys) + SINGLE * head_count(entry) + added

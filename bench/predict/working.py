@@ -77,7 +77,8 @@ def flowing(question: Question) -> tuple[int, int]:
     count = 3 if question.method.trains == ADAPTER and held else 2
     if question.method.storage == INT8 and not question.recipe.gradient_checkpointing:
         held = 0
-    norm = normed(question) * hidden - SINGLE * hidden * ends_in_norm(question)
+    behind = ends_in_norm(question) or question.entry.family.norms > 2  # a norm, which has let go of its input by then
+    norm = normed(question) * hidden - SINGLE * hidden * behind
     return count * product - held + norm, product
 
 

@@ -4,10 +4,11 @@ Every source that was passed over says why, and the sentence goes into the recor
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.models import ModelEntry
+from bench.models import BadEntry, ModelEntry
+from bench.models.shapes import layer, total_parameters, window
 from bench.sources.digests import digest_of_weights
 from bench.sources.errors import SourceError
 from bench.sources.gguf_weights import converted_folder, converted_is_cached
@@ -104,13 +105,15 @@ def odd_shape(folder: Path, entry: ModelEntry) -> str:
     for key in family.shape:
         if key in config and config[key] != entry.config[key]:
             return f", whose {key} is {config[key]} where the entry says {entry.config[key]}"
-    if any(type(config.get(key)) is not int for key in family.numbers) or list(family.faults(config)):
-        return ""  # not all is said, so there is nothing to compare
-    if family.linear_layers(config) != family.linear_layers(entry.config):
-        return ", whose linear layers are not the entry's"
-    return (
-        "" if family.window(config) == family.window(entry.config) else ", whose window of attention is not the entry's"
-    )
+    if any(config.get(key) is None for key in family.numbers):
+        return ""  # it leaves to transformers what the entry says
+    try:
+        theirs = replace(entry, config=config)
+    except BadEntry as error:
+        return f", but {error}"
+    if any(what(theirs) != what(entry) for what in (layer, total_parameters, window)):
+        return ", whose layers, parameters or window of attention are not the entry's"
+    return ""
 
 
 def describe_weights(entry: ModelEntry, mirror: Path | None) -> str:
