@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_map_only
 
 from bench import train
 from bench.chunks import CHUNKS
+from bench.predict.layers import LARGEST_FLASH_HEAD
 
 # what autocast computes in float32 on CUDA and not on a processor, of those that our architectures call
 IN_FLOAT32 = {
@@ -27,7 +28,6 @@ IN_FLOAT32 = {
 }  # fmt: skip
 FACTORIES = {"empty", "zeros", "ones", "full", "rand", "randn", "arange", "tensor"}  # without a device: on the host
 HALVES = (torch.bfloat16, torch.float16)
-LARGEST_FLASH_HEAD = 256
 MASK_ALIGNMENT = 16  # the memory-efficient kernel reads the mask in rows of a multiple of this
 
 

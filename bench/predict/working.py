@@ -38,11 +38,8 @@ def working_set(question: Question) -> int:
     if not reaches_layers(question):
         return 0
     entry, checkpointed = question.entry, question.recipe.gradient_checkpointing
-    again = (
-        kept_by_layer(question, masked_layers(question) > 0) - tokens(question) * checkpoint(question)
-        if checkpointed
-        else 0
-    )
+    kept = kept_by_layer(question, masked_layers(question) > 0) - tokens(question) * checkpoint(question)
+    again = kept if checkpointed else 0
     if checkpointed and question.method.trains != ADAPTER:
         again += casts(question)[0] // layer_count(entry)
     summed, product = (tokens(question) * size for size in flowing(question))
