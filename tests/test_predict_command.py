@@ -393,9 +393,8 @@ def test_a_llama_of_before_grouped_heads_has_a_key_for_every_query(capsys, write
     found = json.loads(out)
     assert MODELS["old"].config["num_key_value_heads"] == 4
     by_formula = max(sum(terms.values()) for terms in found["closed_form"].values())
-    assert by_formula == pytest.approx(
-        found["peak_bytes"], rel=0.05
-    )  # all activations kept, whatever somebody trained by
+    # of all activations, whatever somebody trained by
+    assert by_formula == pytest.approx(found["peak_bytes"], rel=0.05)
 
 
 def test_weights_that_are_stored_otherwise_are_told(capsys, write_config):

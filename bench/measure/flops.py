@@ -37,7 +37,7 @@ def probe(entry: ModelEntry, device: str) -> torch.Tensor:
 def forward_formula(entry: ModelEntry, labels: int) -> int:
     """FLOPs of the base's forward pass over (BATCH, LENGTH) tokens."""
     tokens = BATCH * LENGTH
-    weights = sum(layer.inputs * layer.outputs for layer in linear_layers(entry))
+    weights = sum(one.inputs * one.outputs for one in linear_layers(entry))
     bias = labels  # the classifier's bias is no product
     head = head_parameters(entry, labels) - bias
     attention = 4 * layer_count(entry) * BATCH * LENGTH**2 * query_size(entry)

@@ -32,7 +32,7 @@ def lora_config(attach: Attach, targets: tuple[str, ...], **more: Any) -> Any:
         lora_alpha=attach.recipe.alpha,  # type: ignore[arg-type]  # annotated int, used as a float
         lora_dropout=attach.recipe.dropout,
         target_modules=list(targets),
-        fan_in_fan_out=attach.model.family_name == "gpt2",  # GPT-2 stores its matrices transposed
+        fan_in_fan_out=attach.model.family.transposed,
         **more,
     )
 
@@ -113,5 +113,5 @@ def hira(attach: Attach) -> Any:
         r=attach.recipe.rank,
         hira_dropout=attach.recipe.dropout,
         target_modules=list(all_linear(attach.model)),
-        fan_in_fan_out=attach.model.family_name == "gpt2",
+        fan_in_fan_out=attach.model.family.transposed,
     )

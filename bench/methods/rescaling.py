@@ -38,7 +38,7 @@ def ia3(attach: Attach) -> Any:
         task_type=attach.peft_task,
         target_modules=list(keys_values_feedforward(attach.model)),
         feedforward_modules=list(attach.model.family.feedforward),
-        fan_in_fan_out=attach.model.family_name == "gpt2",
+        fan_in_fan_out=attach.model.family.transposed,
     )
 
 
@@ -59,5 +59,5 @@ def vera(attach: Attach) -> Any:
         r=vera_rank(attach.recipe),
         vera_dropout=attach.recipe.dropout,
         target_modules=list(all_linear(attach.model)),
-        fan_in_fan_out=attach.model.family_name == "gpt2",
+        fan_in_fan_out=attach.model.family.transposed,
     )

@@ -55,8 +55,8 @@ class ModelEntry:
             raise self.refusal("model_type", f"that is not of the family {self.family_name}")
         if lacking := [number for number in self.family.numbers if self.config.get(number) is None]:
             raise BadEntry(f"the config of {self.name} lacks {', '.join(lacking)}; add it there")
-        for name, why in self.family.faults(self.config):
-            raise self.refusal(name, why)
+        if fault := next(self.family.faults(self.config), None):
+            raise self.refusal(*fault)
 
     def refusal(self, name: str, why: str) -> BadEntry:
         return BadEntry(f"the config of {self.name} has {name} = {self.config[name]!r}; {why}")

@@ -172,6 +172,7 @@ class Family:
     heads_name: str = "num_attention_heads"
     positions_name: str = "max_position_embeddings"
     tied: bool = False  # the head is the table of embeddings where a config does not say
+    transposed: bool = False  # its matrices are stored as (inputs, outputs)
     llama_like: bool = False  # norms of root mean squares, a gate in the feed-forward layer
     divides: bool = True  # transformers wants the heads to divide the hidden size, however wide one is
     norms: int = 2  # of a layer
@@ -189,13 +190,12 @@ class Family:
         return (*self.shape, self.positions_name)
 
     def faults(self, config: Config) -> Iterator[tuple[str, str]]:
-        """Names of what cannot be in a config that lacks no number, and why; no more than one where it is no number."""
+        """What cannot be in a config that lacks no number, by name, and why; each presumes that none came before it."""
         least = {**dict.fromkeys(self.numbers, 1), **self.least}
         least |= {name: 1 for name in self.optional if config.get(name) is not None}
         for name in [name for name in least if name in config]:
             if type(config[name]) is not int or config[name] < least[name]:
                 yield name, f"it must be a whole number of at least {least[name]}"
-                return
         for name, divisor in self.multiples(config):
             if config[name] % config[divisor]:
                 yield name, f"it must be a multiple of {divisor} = {config[divisor]}"
@@ -216,9 +216,10 @@ class Family:
         return heads + ([(self.heads_name, "num_key_value_heads")] if self.llama_like else [])
 
 
-def llama_like(model_type: str, linear_layers: Callable[[Config], list[Linear]], **facts: Any) -> Family:
-    """A decoder of Llama's modules; facts: what else is true of it."""
-    more, flags, optional = (facts.pop(name, ()) for name in ("more", "flags", "optional"))
+def llama_like(model_type: str, linear_layers: Callable[[Config], list[Linear]], more: tuple[str, ...] = (),
+               optional: tuple[str, ...] = (), flags: tuple[str, ...] = (),
+               formulas_for: Callable[[Config], dict[str, tuple]] = of_llama_like, **facts: Any) -> Family:  # fmt: skip
+    """A decoder of Llama's modules; more, optional, flags: what its config has besides all; facts: what else is so."""
     return Family(
         kind=DECODER,
         model_type=model_type,
@@ -230,8 +231,9 @@ def llama_like(model_type: str, linear_layers: Callable[[Config], list[Linear]],
         more=("num_key_value_heads", "intermediate_size", *more),
         optional=("head_dim", *optional),
         flags=("tie_word_embeddings", *flags),
+        formulas_for=formulas_for,
         llama_like=True,
-        **{"formulas_for": of_llama_like, **facts},
+        **facts,
     )
 
 
@@ -275,6 +277,7 @@ FAMILIES = {
         heads_name="n_head",
         positions_name="n_positions",
         tied=True,
+        transposed=True,
         formulas_for=of_gpt2,
     ),
     "llama": llama_like("llama", llama_layer, flags=("attention_bias", "mlp_bias")),

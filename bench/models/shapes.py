@@ -58,10 +58,10 @@ def targeted(entry: ModelEntry, targets: tuple[str, ...]) -> list[Linear]:
     """
     layers = linear_layers(entry)
     for target in targets:
-        if not any(selects(target, layer.name) for layer in layers):
-            names = ", ".join(sorted({layer.name.rsplit(".", 1)[-1] for layer in layers}))
+        if not any(selects(target, one.name) for one in layers):
+            names = ", ".join(sorted({one.name.rsplit(".", 1)[-1] for one in layers}))
             raise ValueError(f"{entry.name} has no module {target!r} to adapt; its linear layers are {names}")
-    return [layer for layer in layers if any(selects(target, layer.name) for target in targets)]
+    return [one for one in layers if any(selects(target, one.name) for target in targets)]
 
 
 def selects(target: str, name: str) -> bool:

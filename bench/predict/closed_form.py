@@ -37,7 +37,8 @@ class NoClosedForm(ValueError):
 def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peaks:
     """The bytes of the question's step.
 
-    Raises NoClosedForm for a method whose update is not two thin products, and for heads wider than what is fed on.
+    Raises NoClosedForm for a method whose update is not two thin products, and for heads that together are wider than
+    the feed-forward layer.
     chunk: positions whose logits exist at once, 0 for all (or as the recipe says); double: NF4's scales quantised.
     """
     check(question)
