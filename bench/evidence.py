@@ -31,7 +31,7 @@ LENGTH = 48
 GENERATED = 8  # tokens of a held-out example's continuation, which ends at LENGTH at the latest
 WORD = 4  # bytes
 ROUNDED_ROWS = 1024  # of a weight at a time: a head over a vocabulary would take gigabytes in float32
-HASHED_WORDS = 1 << 20  # at a time, so that a hash of a large matrix takes little memory
+HASHED_WORDS = {"cpu": 1 << 17, "cuda": 1 << 20}  # at a time: what a processor's cache holds, few kernels on a card
 MIXER = -7046029254386353131  # 2^64 / golden ratio as a signed integer: spreads places over all bits
 
 
@@ -84,10 +84,11 @@ def hash_bits(tensor: Tensor) -> int:
     if rest := -len(octets) % WORD:
         octets = nn.functional.pad(octets, (0, rest))
     words = octets.view(torch.int32)
-    weights = torch.arange(1, min(len(words), HASHED_WORDS) + 1, device=words.device) * MIXER
+    size = HASHED_WORDS[words.device.type]
+    weights = torch.arange(1, min(len(words), size) + 1, device=words.device) * MIXER
     weights = (weights ^ (weights >> 32)) * MIXER | 1
     total = torch.tensor(len(words), device=words.device)
-    for part in words.split(HASHED_WORDS):
+    for part in words.split(size):
         total = total * MIXER + (part.long() * weights[: len(part)]).sum()
     return int(total) % 2**64
 
@@ -144,11 +145,19 @@ def saved_bytes(folder: Path) -> int:
 
 
 def read_back(
-    trainee: Trainee, probe: Probe, tuned: Tensor, make_base: Callable[[], Any], release: Callable[[], None]
+    trainee: Trainee,
+    probe: Probe,
+    tuned: Tensor,
+    make_base: Callable[[], Any],
+    release: Callable[[], None],
+    beyond_reason: Callable[[dict[str, Any]], bool] = lambda found: True,
 ) -> dict[str, Any]:
     """Save what was trained, put it on a fresh base, compare; merge it there (a quantised base
     dequantised), compare again. Where a card has no room for the dequantised base that is left out, and
     `merge_not_checked` says so.
+
+    beyond_reason(found) says whether a distance is larger than reason alone allows. Only then is it measured what a
+    rounding of every weight does to this model (`rounding_distance`).
 
     release() drops the trained model before the fresh one is built, so that both need not fit at once.
     """
@@ -172,9 +181,11 @@ def read_back(
     if method.mergeable:
         fresh = fresh.merge_and_unload()
         found["merge_distance"] = distance(probe(fresh), tuned)
-    logits = probe(fresh)
-    round_again(fresh, UNIT_ROUNDING[trainee.recipe.precision])
-    return {**found, "rounding_distance": distance(probe(fresh), logits)}
+    if beyond_reason(found):
+        logits = probe(fresh)
+        round_again(fresh, UNIT_ROUNDING[trainee.recipe.precision])
+        found["rounding_distance"] = distance(probe(fresh), logits)
+    return found
 
 
 @torch.no_grad()

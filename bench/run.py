@@ -1,11 +1,16 @@
-"""Running a case, in the worker: train, measured; score; check. Gives a record's fields."""
+"""A case from start to end, in the worker: load, attach, train, evaluate, check, count, read back.
+
+Each stage is a function that returns its own part of the record and is timed under its own name, so that a
+record accounts for all of a case's seconds (`noisy.seconds`).
+"""
 
 import gc
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench import evidence, train
 from bench.build import attach
@@ -19,74 +24,73 @@ from bench.models import DECODER
 from bench.probing import Probing, make_probing
 from bench.setting import ENGINES, Setting, base_maker, score, set_up
 from bench.tasks import Score
+from bench.timeline import EVALUATE, EVALUATE_BEFORE, TRAIN, Timeline
+from bench.tolerances import rounding_tolerance, start_tolerance
+
+
+@dataclass
+class Base:
+    """The model before anything is attached, and what is kept of it to compare with."""
+
+    model: Any  # None once it is released
+    make: Callable[[], Any]  # builds the same base again
+    probe: evidence.Probe
+    logits: Tensor  # of the probe's examples
+    frozen: dict[str, int]  # hashes of the parameters that do not train, as attached
+    trained: dict[str, int]  # and of those that do; all are "frozen" before anything is attached
+    exact: dict[str, Any]  # FLOPs of a forward pass
+    loss_by: dict[str, str]  # for the environment: who computes a loss in chunks
 
 
 def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     """A record's fields, and `examples`: one row for each held-out example; with probes `probed`, one for each item."""
-    setting = set_up(payload, say)
-    phases = setting.phases
-    make_base = base_maker(setting, say)
-    with phases("load"):
-        model = make_base()
-    loss = {}
-    if setting.recipe.loss == "chunked":
-        loss["loss_by"] = route(model.get_output_embeddings(), setting.device)
-        setting.reasons.append(SAYS[loss["loss_by"]])
-    steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
-    found = base_figures(setting, model)
-    probe = evidence.Probe(setting.batching, setting.device, setting.prepared.held_out)
-    base_logits = probe(model)
-    loaded = evidence.fingerprint(model, trained=False) | evidence.fingerprint(model, trained=True)
-    probing = start_probing(setting, payload.get("probes", []), payload.get("lm_eval", []), model, say)
-    with phases("attach"):
-        model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
-    trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
-    seen: dict[str, Any] = {
-        "promises": evidence.promises_of(setting.method),
-        "start_distance": evidence.distance(probe(model), base_logits),
-    }
-    frozen, trained = evidence.fingerprint(model, False), evidence.fingerprint(model, True)
-    seen["base_changed_by_attaching"] = changed_base(loaded, {**frozen, **trained})
-    del loaded
-    say({"line": "evaluating the untrained model"})
-    before = setting.before or score(setting, trainee).quality
-    result = train_and_score(setting, trainee, steps, say)
+    timeline = Timeline()
+    with timeline("set_up"):
+        setting = set_up(payload, say, timeline)
+        steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
+    base = load_base(setting, say)
+    probing = start_probing(setting, payload.get("probes", []), payload.get("lm_eval", []), base.model, say)
+    trainee, found = attach_adapter(setting, base, len(steps))
+    before = setting.before or evaluate_untrained(setting, trainee, say)
+    result = train_and_evaluate(setting, trainee, steps, say)
     finish_probing(setting, probing, trainee, result)
-    seen["base"] = evidence.changes(frozen, model, trained=False)
-    seen["trained"] = evidence.changes(trained, model, trained=True)
-    if setting.method.report:
-        seen |= setting.method.report(model)
     say({"line": "checking and counting"})
-    tuned = probe(model)
-    if setting.method.is_adapter:
-        seen["off_distance"] = evidence.distance(evidence.switched_off(model, probe), base_logits)
-    if setting.entry.kind == DECODER:
-        seen["generation_distance"] = evidence.generation_distance(trainee, setting.prepared.held_out[0])
-    exact = exact_figures(setting, trainee, found, seen)
-    result["noisy"] |= achieved(setting, exact, result["noisy"]) | inference_figures(setting, model, make_base)
-    del model
-
-    def release() -> None:
-        trainee.model = None  # the last that holds it
-        gc.collect()
-        if setting.device != "cpu":
-            torch.cuda.empty_cache()
-
-    seen |= evidence.read_back(trainee, probe, tuned, make_base, release)
-    exact["adapter_bytes"] = seen.pop("adapter_bytes")
-    if "merge_not_checked" in seen:
-        setting.reasons.append(seen["merge_not_checked"])
+    tuned, checked = check_trained(setting, trainee, base)
+    exact, gradients = count_work(setting, trainee, base)
+    result["noisy"] |= achieved(setting, exact, result["noisy"])
+    result["noisy"] |= time_inference(setting, trainee, base)
+    read = read_back(setting, trainee, base, tuned, found | checked)
+    exact["adapter_bytes"] = read.pop("adapter_bytes")
+    result["noisy"]["seconds"] = timeline.seconds()
     return {
         "quality_before": before,
         "quality_judged": setting.weights.origin != "synthetic",
         "exact": exact,
-        "evidence": seen,
+        "evidence": {**found, **checked, **gradients, **read},
         "data": setting.data,
         "weights": {"origin": setting.weights.origin, "identity": setting.weights.identity},
-        "environment": {**describe_worker(setting.device), **setting.emulation, **loss},
+        "environment": {**describe_worker(setting.device), **setting.emulation, **base.loss_by},
         "reasons": setting.reasons,
         **result,
     }
+
+
+def load_base(setting: Setting, say: train.Say) -> Base:
+    """Build the base, count its forward pass, and keep hashes and logits to compare with."""
+    make = base_maker(setting, say)
+    with setting.stage("load"):
+        model = make()
+    loss_by = {}
+    if setting.recipe.loss == "chunked":
+        loss_by["loss_by"] = route(model.get_output_embeddings(), setting.device)
+        setting.reasons.append(SAYS[loss_by["loss_by"]])
+    with setting.timeline("count"):
+        exact = base_figures(setting, model)
+    with setting.timeline("check"):
+        probe = evidence.Probe(setting.batching, setting.device, setting.prepared.held_out)
+        logits = probe(model)
+        loaded = evidence.fingerprint(model, trained=False) | evidence.fingerprint(model, trained=True)
+    return Base(model, make, probe, logits, loaded, {}, exact, loss_by)
 
 
 def start_probing(
@@ -104,10 +108,8 @@ def start_probing(
     probing = make_probing(
         names, tokenizer=setting.tokenizer, weights=weights, shared=shared, say=say, lm_eval=tuple(lm_eval)
     )
-    started = time.perf_counter()
-    # outside every phase: its memory is not the case's
-    probing.ask_base(train.Trainee(base, setting.method, setting.recipe, setting.batching, setting.device))
-    setting.seconds["probe_before"] = time.perf_counter() - started
+    with setting.timeline("probe_before"):  # no memory phase: what probing holds is not the case's
+        probing.ask_base(train.Trainee(base, setting.method, setting.recipe, setting.batching, setting.device))
     base.train()
     return probing
 
@@ -116,11 +118,26 @@ def finish_probing(setting: Setting, probing: Probing | None, trainee: train.Tra
     """Ask the tuned model; the summary goes into the result's tables, the items' rows beside its examples."""
     if probing is None:
         return
-    started = time.perf_counter()
-    tables, result["probed"] = probing.ask_tuned(trainee)
+    with setting.timeline("probe_after"):
+        tables, result["probed"] = probing.ask_tuned(trainee)
     result["tables"] |= tables
     setting.reasons += probing.reasons
-    result["noisy"]["seconds"]["probe_after"] = time.perf_counter() - started
+
+
+def attach_adapter(setting: Setting, base: Base, steps: int) -> tuple[train.Trainee, dict[str, Any]]:
+    """Attach what the method adds. Evidence: the start's distance from the base, and what of the base changed."""
+    with setting.stage("attach"):
+        model = attach(base.model, setting.entry, setting.method, setting.recipe, steps, setting.case.seed)
+    trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
+    with setting.timeline("check"):
+        loaded = base.frozen
+        base.frozen, base.trained = evidence.fingerprint(model, False), evidence.fingerprint(model, True)
+        found = {
+            "promises": evidence.promises_of(setting.method),
+            "start_distance": evidence.distance(base.probe(model), base.logits),
+            "base_changed_by_attaching": changed_base(loaded, base.frozen | base.trained),
+        }
+    return trainee, found
 
 
 def changed_base(loaded: dict[str, int], attached: dict[str, int]) -> int:
@@ -132,7 +149,14 @@ def changed_base(loaded: dict[str, int], attached: dict[str, int]) -> int:
     return len(hashes)
 
 
-def train_and_score(
+def evaluate_untrained(setting: Setting, trainee: train.Trainee, say: train.Say) -> dict[str, float]:
+    """The quality before training."""
+    say({"line": "evaluating the untrained model"})
+    with setting.timeline(EVALUATE_BEFORE):
+        return score(setting, trainee).quality
+
+
+def train_and_evaluate(
     setting: Setting, trainee: train.Trainee, steps: list[train.Step], say: train.Say
 ) -> dict[str, Any]:
     """Train by the recipe's engine, evaluate, generate; quality, losses, noisy figures, tables and examples."""
@@ -143,43 +167,106 @@ def train_and_score(
     def on_epoch(epoch: int) -> None:
         if epoch == last or setting.recipe.evaluate_each_epoch:
             say({"line": f"evaluating after epoch {epoch}"})
-            started = time.perf_counter()
-            with setting.phases("evaluate"), joules.paused():
+            with setting.stage(EVALUATE), joules.paused():
                 scores[:] = [score(setting, trainee)]
-            setting.seconds["evaluate"] = time.perf_counter() - started
             epochs.append({"epoch": epoch, **scores[0].quality})
 
     joules = Joules(setting.device)
-    with setting.phases("train"):
+    with setting.stage(TRAIN):
         training = ENGINES[setting.recipe.engine](trainee, steps, say, on_epoch)
     spent = joules.spent()
-    setting.seconds["train"] = sum(training.seconds)
-    final = scores[0]
-    asked = setting.prepared.held_out[: setting.recipe.generated_examples]
-    with setting.phases("generate"):
-        said = generate(trainee, setting.tokenizer, asked, setting.entry.kind)
-    tables = dict(final.tables)
-    if said:
-        tables["generated"] = [
-            {"prompt": example.prompt, "actual": example.answer, "generated": answer}
-            for example, answer in zip(asked, said, strict=True)
-        ]
+    split_training_time(setting.timeline, training)
     for entry in epochs:
         own = [loss for loss, step in zip(training.losses, steps, strict=True) if step.epoch == entry["epoch"]]
         entry["train_loss"] = sum(own) / len(own)
     noisy = {
         **step_statistics(training.seconds, training.tokens, training.padded_tokens),
-        "seconds": {**setting.seconds, "data": training.data_seconds},
         "tokens": sum(training.tokens),
         "joules": spent,
-        "memory": setting.phases.peaks,
-        "peak_bytes": setting.phases.highest(),
     }
+    tables = {**scores[0].tables, **generated_table(setting, trainee)}
+    noisy |= {"memory": setting.phases.peaks, "peak_bytes": setting.phases.highest()}
     return {
-        "quality": final.quality,
+        "quality": scores[0].quality,
         "epochs": epochs,
         "losses": training.losses,
         "noisy": noisy,
         "tables": tables,
-        "examples": final.examples,
+        "examples": scores[0].examples,
     }
+
+
+def split_training_time(timeline: Timeline, training: train.Training) -> None:
+    """Leave the optimizer steps alone in the stage of training: making batches and all else have their own names."""
+    steps, data = sum(training.seconds), training.data_seconds or 0.0
+    timeline.move(TRAIN, "data", data)
+    timeline.move(TRAIN, "prepare_training", timeline.seconds()[TRAIN] - steps)
+
+
+def generated_table(setting: Setting, trainee: train.Trainee) -> dict[str, Any]:
+    """Answers to the first held-out prompts beside the actual ones; {} where the recipe asks for none."""
+    asked = setting.prepared.held_out[: setting.recipe.generated_examples]
+    with setting.stage("generate"):
+        said = generate(trainee, setting.tokenizer, asked, setting.entry.kind)
+    rows = [
+        {"prompt": example.prompt, "actual": example.answer, "generated": answer}
+        for example, answer in zip(asked, said, strict=bool(said))
+    ]
+    return {"generated": rows} if rows else {}
+
+
+def check_trained(setting: Setting, trainee: train.Trainee, base: Base) -> tuple[Tensor, dict[str, Any]]:
+    """The tuned model's logits. Evidence: what changed, the adapter switched off, generation against one reading."""
+    model = trainee.model
+    checked: dict[str, Any] = {}
+    with setting.timeline("check"):
+        checked["base"] = evidence.changes(base.frozen, model, trained=False)
+        checked["trained"] = evidence.changes(base.trained, model, trained=True)
+        if setting.method.report:
+            checked |= setting.method.report(model)
+        tuned = base.probe(model)
+        if setting.method.is_adapter:
+            off = evidence.switched_off(model, base.probe)
+            checked["off_distance"] = evidence.distance(off, base.logits)
+        if setting.entry.kind == DECODER:
+            checked["generation_distance"] = evidence.generation_distance(trainee, setting.prepared.held_out[0])
+    return tuned, checked
+
+
+def count_work(setting: Setting, trainee: train.Trainee, base: Base) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters, FLOPs and allocated bytes of a step; evidence: whether every trained tensor gets a gradient."""
+    gradients: dict[str, Any] = {}
+    with setting.timeline("count"):
+        exact = exact_figures(setting, trainee, base.exact, gradients)
+    return exact, gradients
+
+
+def time_inference(setting: Setting, trainee: train.Trainee, base: Base) -> dict[str, Any]:
+    """Seconds a generated token of base, unmerged and merged model, for the variants that ask for it."""
+    with setting.timeline("time_inference"):
+        return inference_figures(setting, trainee.model, base.make)
+
+
+def read_back(
+    setting: Setting, trainee: train.Trainee, base: Base, tuned: Tensor, seen: dict[str, Any]
+) -> dict[str, Any]:
+    """Evidence: saved, read back and merged, the trained weights give the tuned model's logits. Lets the model go."""
+
+    def release() -> None:
+        trainee.model = base.model = None  # the last that hold it
+        gc.collect()
+        if setting.device != "cpu":
+            torch.cuda.empty_cache()
+
+    def beyond_reason(found: dict[str, Any]) -> bool:
+        arguments = (setting.method, setting.entry, setting.recipe.precision)
+        computed = max(seen.get("generation_distance", 0.0), found.get("merge_distance", 0.0))
+        start = seen["start_distance"] if setting.method.identity_at_start else 0.0
+        allowed = rounding_tolerance(*arguments, setting.recipe.adapter_precision)
+        return computed > allowed or start > start_tolerance(*arguments)
+
+    with setting.timeline("read_back"):
+        read = evidence.read_back(trainee, base.probe, tuned, base.make, release, beyond_reason)
+    if "merge_not_checked" in read:
+        setting.reasons.append(read["merge_not_checked"])
+    return read

@@ -1,7 +1,8 @@
 """What a case needs before it is run, in the worker: device, model, task, method, weights, examples; and its base."""
 
+import contextlib
 import logging as stdlib_logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from bench.models import DECODER, MODELS, ModelEntry
 from bench.recipe import Recipe
 from bench.sources import Rows, Weights, find_weights, load_rows
 from bench.tasks import TASKS, Prepared, Score, Task
+from bench.timeline import EVALUATE_BEFORE, Timeline
 from bench.tokenizers import tokenizer_for
 from bench.trainer_engine import train_with_trainer
 
@@ -48,12 +50,18 @@ class Setting:
     reasons: list[str]
     phases: Phases
     emulation: dict[str, str]  # of the record's environment; empty where the card is itself
-    seconds: dict[str, float] = field(default_factory=dict)
+    timeline: Timeline
     before: dict[str, float] = field(default_factory=dict)  # quality before a first method was trained
 
     @property
     def labels(self) -> int:
         return len(self.prepared.labels)
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """A stage whose seconds and peak memory are both recorded."""
+        with self.timeline(name), self.phases(name):
+            yield
 
 
 def quiet() -> None:
@@ -65,7 +73,7 @@ def quiet() -> None:
     stdlib_logging.getLogger("bitsandbytes").setLevel(stdlib_logging.ERROR)  # it says at every product that it casts
 
 
-def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
+def set_up(payload: dict[str, Any], say: train.Say, timeline: Timeline) -> Setting:
     """Find weights and data, and prepare the examples.
 
     payload: case (id), recipe (fields), mirror (path or empty), synthetic (whether weights must be random),
@@ -101,7 +109,7 @@ def set_up(payload: dict[str, Any], say: train.Say) -> Setting:
         emulation["emulation"] = card.name
         reasons.append(emulate(card, device))
     return Setting(case, recipe, task, entry, method, weights, tokenizer, prepared, batching, device, data, reasons,
-                   Phases(device), emulation)  # fmt: skip
+                   Phases(device), emulation, timeline)  # fmt: skip
 
 
 def read_examples(
@@ -133,7 +141,8 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
     model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
     model = attach(model, setting.entry, first, recipe, 0, case.seed)
     trainee = train.Trainee(model, first, recipe, replace(setting.batching, recipe=recipe), setting.device)
-    setting.before = score(setting, trainee).quality
+    with setting.timeline(EVALUATE_BEFORE):
+        setting.before = score(setting, trainee).quality
     steps = train.plan_steps(trainee.batching, setting.prepared.train, case.seed)
     done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)
     reached = score(setting, trainee).quality[setting.task.metric]

@@ -7,6 +7,7 @@ from bench import train
 from bench.build import attach
 from bench.measure.environment import describe_worker
 from bench.setting import base_maker, set_up
+from bench.timeline import Timeline
 
 MOST_TIMED_STEPS = 10_000  # of a stepper; more than any benchmark asks for
 
@@ -15,7 +16,7 @@ class Stepper:
     """A case made ready, whose optimizer steps are driven one by one from outside, for timing."""
 
     def __init__(self, payload: dict[str, Any], say: train.Say) -> None:
-        setting = set_up(payload, say)
+        setting = set_up(payload, say, Timeline())
         model = base_maker(setting, say)()
         steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)

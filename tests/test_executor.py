@@ -324,13 +324,24 @@ def test_jobs_run_in_order_and_first_goes_ahead(tmp_path):
     assert done == ["gate", "c", "a", "b", "d"]
 
 
-@pytest.mark.parametrize(("workers", "devices"), [(2, ("cpu", "cpu")), (1, ("cpu", "cuda"))])
-def test_two_workers_run_at_once(tmp_path, workers, devices):
-    with Executor(workers=workers, case_timeout=20) as executor:
-        executor.submit(job("wait_for_file", "gate", device=devices[0], path=str(tmp_path / "open")))
-        assert run(executor, job("give", device=devices[1])).status == OK
+def test_two_workers_run_at_once_and_each_outcome_names_the_other(tmp_path):
+    with Executor(workers=2, case_timeout=20) as executor:
+        executor.submit(job("wait_for_file", "gate", path=str(tmp_path / "open")))
+        beside = run(executor, job("give", "quick"))
         (tmp_path / "open").touch()
-        assert executor.outcome("gate").status == OK
+        assert (beside.status, beside.beside) == (OK, ("gate",))
+        assert executor.outcome("gate").beside == ("quick",)
+
+
+def test_one_worker_has_the_machine_to_itself_whatever_the_device():
+    keys = {unique(): device for device in ("cpu", "cuda", "cpu")}
+    with Executor() as executor, Executor() as another:
+        for number, (key, device) in enumerate(keys.items()):
+            (executor, another)[number % 2].submit(job("wait", key, device=device, seconds=0.1))
+        outcomes = [(executor, another)[number % 2].outcome(key) for number, key in enumerate(keys)]
+    spans = sorted((outcome.result["began"], outcome.result["ended"]) for outcome in outcomes)
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+    assert {outcome.beside for outcome in outcomes} == {()}
 
 
 def test_one_worker_runs_one_job_at_a_time(executor):
@@ -342,9 +353,9 @@ def test_one_worker_runs_one_job_at_a_time(executor):
 
 
 def test_fork_server_that_was_killed_costs_one_case(tmp_path, children_before):
-    with Executor() as executor:
+    with Executor(workers=2) as executor:
         executor.submit(job("wait_for_file", "running", path=str(tmp_path / "never")))
-        run(executor, job("give", device="cuda"))
+        run(executor, job("give"))
         (server,) = set(psutil.Process().children()) - children_before
         workers = server.children(recursive=True)
         server.kill()
@@ -427,19 +438,19 @@ def test_session_that_does_not_open_says_why(executor):
     assert run(executor, job("give", unique())).status == OK
 
 
-def test_session_holds_the_queue_of_its_device(executor):
-    before, during, beside = unique(), unique(), unique()
+def test_session_has_the_machine_to_itself(executor):
+    before, during, on_a_card = unique(), unique(), unique()
     executor.submit(job("wait", before, seconds=0.3))
     with executor.open_session(job("counter")) as session:
         opened = time.time()
         executor.submit(job("wait", during, seconds=0.0))
-        assert run(executor, job("give", beside, device="cuda")).status == OK
-        with pytest.raises(RuntimeError, match="cpu has the session"):
+        executor.submit(job("wait", on_a_card, device="cuda", seconds=0.0))
+        with pytest.raises(RuntimeError, match="the session 'counter' is open"):
             executor.open_session(job("counter", "another"))
         session.call("add", number=1)
         closed = time.time()
     assert executor.outcome(before).result["ended"] <= opened
-    assert executor.outcome(during).result["began"] >= closed
+    assert min(executor.outcome(key).result["began"] for key in (during, on_a_card)) >= closed
 
 
 def test_stop_kills_drops_and_leaves_no_child(children_before):

@@ -36,7 +36,8 @@ class Job:
 class Outcome:
     """What became of a job. status is one of record.STATUSES; reason is empty when it is ok.
 
-    seconds is wall time with the start of the process, overhead_seconds what of it was not the work.
+    seconds is wall time with the start of the process, overhead_seconds what of it was not the work. beside names
+    the jobs that ran on the machine at some moment of it, so that its seconds are not its own.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Outcome:
     result: dict[str, Any] | None = None
     seconds: float = 0.0
     overhead_seconds: float = 0.0
+    beside: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

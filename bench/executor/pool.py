@@ -1,8 +1,13 @@
-"""The executor: which job runs where and when. The only place that knows where a case runs."""
+"""The executor: which job runs where and when. The only place that knows where a case runs.
+
+Seconds are worth recording only of a job that has the machine to itself, so all executors of a process share one
+count of what runs: beside a job of an executor with one worker nothing else does, not even another executor's job.
+"""
 
 import pickle
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,8 +34,37 @@ def ignore(*_: Any) -> None:
     """For who does not listen."""
 
 
+@dataclass
+class Machine:
+    """What runs on this machine for this process, whichever executor started it. `changed` guards all of it."""
+
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    running: dict[WorkerProcess, set[str]] = field(default_factory=dict)  # and the keys of what ran beside each
+    executors: list["Executor"] = field(default_factory=list)  # that may have jobs waiting, the newest last
+    session: WorkerProcess | None = None  # has the machine to itself, or waits for it
+
+    def started(self, worker: WorkerProcess) -> None:
+        for other, beside in self.running.items():
+            beside.add(worker.job.key)
+        self.running[worker] = {other.job.key for other in self.running}
+
+    def ended(self, worker: WorkerProcess) -> tuple[str, ...]:
+        """Keys of the jobs that ran beside it at some moment."""
+        return tuple(sorted(self.running.pop(worker, ())))
+
+    def start_waiting(self) -> None:
+        """Start queued jobs; those of the newest executor first, for whoever made it waits for them now."""
+        for executor in reversed(self.executors):
+            executor.start_waiting()
+
+
+MACHINE = Machine()
+
+
 class Executor:
-    """Runs jobs in order, `workers` at a time on each device, each job in a fresh process.
+    """Runs jobs in order, at most `workers` at a time on the machine, each job in a fresh process.
+
+    An outcome names the jobs that ran beside its own.
 
     on_progress(key, what the work said) and on_done(outcome) are called one at a time, in threads of the
     executor; on_done before outcome() returns it, and never for a job that stop() cut short. What they
@@ -53,63 +87,62 @@ class Executor:
         self._on_progress = on_progress
         self._on_done = on_done
         self._callbacks = threading.Lock()
-        self._changed = threading.Condition()  # guards all below
-        self._queues: dict[str, list[Job]] = {}
+        # MACHINE.changed guards all below
+        self._queue: list[Job] = []
         self._payloads: dict[str, bytes] = {}
-        self._running: dict[str, dict[str, WorkerProcess]] = {}
-        self._sessions: dict[str, WorkerProcess] = {}
+        self._workers_of_mine: set[WorkerProcess] = set()
         self._threads: set[threading.Thread] = set()
         self._outcomes: dict[str, Outcome] = {}
         self._errors: dict[str, Exception] = {}
         self._stopped = False
+        with MACHINE.changed:
+            MACHINE.executors.append(self)
 
     def submit(self, job: Job) -> None:
         """Queue the job. Raises what pickle raises for a payload that cannot travel."""
         payload = pickle.dumps(job.payload)
-        with self._changed:
+        with MACHINE.changed:
             self._refuse_if_stopped()
             if job.key in self._payloads:
                 raise ValueError(f"a job named {job.key!r} was submitted already; ask for its outcome")
             self._payloads[job.key] = payload
-            self._queues.setdefault(job.device, []).append(job)
-            self._start_next(job.device)
+            self._queue.append(job)
+            MACHINE.start_waiting()
 
     def first(self, key: str) -> None:
         """Move a queued job to the front; nothing if it runs or is done."""
-        with self._changed:
+        with MACHINE.changed:
             self._known(key)
-            for queue in self._queues.values():
-                for job in [job for job in queue if job.key == key]:
-                    queue.remove(job)
-                    queue.insert(0, job)
+            self._queue.sort(key=lambda job: job.key != key)  # stable: the others keep their order
 
     def outcome(self, key: str) -> Outcome:
         """What became of the job; waits for it. Raises KeyError for a key that was not submitted."""
-        with self._changed:
+        with MACHINE.changed:
             self._known(key)
             while key not in self._outcomes:
-                self._changed.wait()
+                MACHINE.changed.wait()
             if error := self._errors.pop(key, None):
                 raise error
             return self._outcomes[key]
 
     def open_session(self, job: Job) -> Session:
-        """An interactive worker. Waits until nothing runs on its device and holds the queue until it is closed.
+        """An interactive worker. Waits until nothing runs on the machine and has it to itself until it is closed.
 
-        Raises WorkerDied if the work raises, RuntimeError if the device has a session already.
+        Raises WorkerDied if the work raises, RuntimeError if a session is open already.
         """
         payload = pickle.dumps(job.payload)
         worker = WorkerProcess(job, payload, self._server, self._timeout, self._tell_progress, interactive=True)
-        with self._changed:
+        with MACHINE.changed:
             self._refuse_if_stopped()
-            if other := self._sessions.get(job.device):
-                raise RuntimeError(f"{job.device} has the session {other.job.key!r} open; close it before {job.key!r}")
-            self._sessions[job.device] = worker
-        session = Session(worker, lambda: self._release(job.device))
+            if other := MACHINE.session:
+                raise RuntimeError(f"the session {other.job.key!r} is open; close it before {job.key!r}")
+            MACHINE.session = worker
+            self._workers_of_mine.add(worker)
+        session = Session(worker, lambda: self._release(worker))
         try:
-            with self._changed:
-                while self._running.get(job.device) and not self._stopped:
-                    self._changed.wait()
+            with MACHINE.changed:
+                while MACHINE.running and not self._stopped:
+                    MACHINE.changed.wait()
                 self._refuse_if_stopped()
             session.open()
         except BaseException:
@@ -119,15 +152,16 @@ class Executor:
 
     def stop(self) -> None:
         """Kill what runs, drop what waits (not_run, "interrupted"), leave no process behind; idempotent."""
-        with self._changed:
+        with MACHINE.changed:
             self._stopped = True
-            for job in (job for queue in self._queues.values() for job in queue):
+            if self in MACHINE.executors:
+                MACHINE.executors.remove(self)
+            for job in self._queue:
                 self._outcomes[job.key] = Outcome(job.key, NOT_RUN, INTERRUPTED)
-            self._queues.clear()
-            workers = [worker for running in self._running.values() for worker in running.values()]
-            workers += self._sessions.values()
+            self._queue.clear()
+            workers = list(self._workers_of_mine)
             threads = self._threads - {threading.current_thread()}
-            self._changed.notify_all()
+            MACHINE.changed.notify_all()
         for worker in workers:
             worker.end(NOT_RUN, INTERRUPTED)
         self._server.stop()
@@ -148,13 +182,13 @@ class Executor:
         if self._stopped:
             raise RuntimeError("the executor was stopped; make another one")
 
-    def _start_next(self, device: str) -> None:
-        """Start queued jobs of the device as far as it has free workers; the caller holds the lock."""
-        running, queue = self._running.setdefault(device, {}), self._queues.get(device, [])
-        while queue and len(running) < self._workers and device not in self._sessions and not self._stopped:
-            job = queue.pop(0)
+    def start_waiting(self) -> None:
+        """Start queued jobs as far as the machine has room for them; the caller holds MACHINE.changed."""
+        while self._queue and len(MACHINE.running) < self._workers and MACHINE.session is None:
+            job = self._queue.pop(0)
             worker = WorkerProcess(job, self._payloads[job.key], self._server, self._timeout, self._tell_progress)
-            running[job.key] = worker
+            MACHINE.started(worker)
+            self._workers_of_mine.add(worker)
             thread = threading.Thread(target=self._run, args=(worker,), name=f"worker {job.key}", daemon=True)
             self._threads.add(thread)
             thread.start()
@@ -162,20 +196,25 @@ class Executor:
     def _run(self, worker: WorkerProcess) -> None:
         outcome = worker.run()
         job = worker.job
-        with self._changed:
+        with MACHINE.changed:
             cut_short = self._stopped and outcome.reason == INTERRUPTED
+            outcome = replace(outcome, beside=MACHINE.ended(worker))
         try:
             if not cut_short:
                 with self._callbacks:
                     self._on_done(outcome)
         except Exception as error:  # not lost: outcome() raises it
             self._errors.setdefault(job.key, error)
-        with self._changed:
+        with MACHINE.changed:
             self._outcomes[job.key] = outcome
-            del self._running[job.device][job.key]
             self._threads.discard(threading.current_thread())
-            self._start_next(job.device)
-            self._changed.notify_all()
+            self._let_go(worker)
+
+    def _let_go(self, worker: WorkerProcess) -> None:
+        """The worker is gone: others may start. The caller holds MACHINE.changed."""
+        self._workers_of_mine.discard(worker)
+        MACHINE.start_waiting()
+        MACHINE.changed.notify_all()
 
     def _tell_progress(self, key: str, progress: dict[str, Any]) -> None:
         try:
@@ -184,8 +223,8 @@ class Executor:
         except Exception as error:  # not lost: outcome() raises it
             self._errors.setdefault(key, error)
 
-    def _release(self, device: str) -> None:
-        with self._changed:
-            self._sessions.pop(device, None)
-            self._start_next(device)
-            self._changed.notify_all()
+    def _release(self, worker: WorkerProcess) -> None:
+        with MACHINE.changed:
+            if MACHINE.session is worker:
+                MACHINE.session = None
+            self._let_go(worker)

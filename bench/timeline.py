@@ -1,0 +1,49 @@
+"""A case's wall time by stage: where the seconds of a record went, to the last one.
+
+Stages are exclusive: one inside another interrupts it, so the stages of a case and `other` (what no stage covers)
+add up to the time since the timeline was made.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+OTHER = "other"  # between stages
+TRAIN = "train"  # optimizer steps alone
+EVALUATE_BEFORE, EVALUATE = "evaluate_before", "evaluate"
+START = "start"  # of the process until its work began, and its end; measured by the parent
+
+
+class Timeline:
+    """`with timeline("load"): ...` adds the seconds spent inside to the stage's."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._open = [OTHER]
+        self._since = time.perf_counter()
+
+    @contextlib.contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        self._book()
+        self._open.append(stage)
+        try:
+            yield
+        finally:
+            self._book()
+            self._open.pop()
+
+    def _book(self) -> None:
+        """Add the time since the last change of stage to the stage that is open."""
+        now = time.perf_counter()
+        self._seconds[self._open[-1]] = self._seconds.get(self._open[-1], 0.0) + now - self._since
+        self._since = now
+
+    def move(self, source: str, target: str, seconds: float) -> None:
+        """Count these seconds of the stage source as target's, where the work itself timed a part of its stage."""
+        self._seconds[source] -= seconds
+        self._seconds[target] = self._seconds.get(target, 0.0) + seconds
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each stage until now, in the order in which they were entered first."""
+        self._book()
+        return dict(self._seconds)
