@@ -6,11 +6,14 @@ add up to the time since the timeline was made.
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 OTHER = "other"  # between stages
 TRAIN = "train"  # optimizer steps alone
 EVALUATE_BEFORE, EVALUATE = "evaluate_before", "evaluate"
+LEAST_SHARE = 0.005  # that is worth naming
 START = "start"  # of the process until its work began, and its end; measured by the parent
 
 
@@ -47,3 +50,23 @@ class Timeline:
         """Seconds of each stage until now, in the order in which they were entered first."""
         self._book()
         return dict(self._seconds)
+
+
+def share_of_training(records: Iterable[Any]) -> str:
+    """A sentence: how much of the cases' wall time was training and evaluation, and where the rest went.
+
+    "" where no record accounts for its time.
+    """
+    stages: Counter[str] = Counter()
+    total = 0.0
+    for record in records:
+        if "case_seconds" in record.noisy and EVALUATE_BEFORE in record.noisy.get("seconds", {}):
+            stages.update(record.noisy["seconds"])
+            total += record.noisy["case_seconds"]
+    if not total:
+        return ""
+    useful = sum(stages.pop(stage, 0.0) for stage in (TRAIN, EVALUATE_BEFORE, EVALUATE))
+    rest = ", ".join(
+        f"{name} {seconds / total:.0%}" for name, seconds in stages.most_common() if seconds / total > 0.005
+    )
+    return f"training and evaluation took {useful / total:.0%} of the cases' {total:,.0f} s; the rest: {rest}"

@@ -36,6 +36,7 @@ from bench.models import MODELS
 from bench.run import run_case
 from bench.setting import ENGINES, base_maker, score, set_up
 from bench.tasks import IGNORE, Example
+from bench.timeline import Timeline
 from bench.tolerances import ADAPTER_FILE_OVERHEAD, rounding_tolerance
 from bench.train import Trainee, backward, make_optimizer, plan_steps, train
 
@@ -322,7 +323,7 @@ def worst():
     """Source 003's worst case on a tiny model: rows of 512 bytes, all full."""
     case = Case("alpaca_worst", "tiny_llama", "qlora_lean", "cpu")
     recipe = recipe_for(case, max_steps=3, gradient_accumulation_steps=1, evaluation_examples=2)
-    return run_case({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent)
+    return run_case({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent, Timeline())
 
 
 def test_worst_case_has_one_shape(worst):
@@ -351,7 +352,7 @@ def embedded_run(method):
     """(losses of six steps, held-out loss) on SmolLM2's real weights, rank 16 on all linear layers as source 003."""
     case = Case("support", "smollm2_135m", method, "cpu")
     recipe = recipe_for(case, rank=16, max_steps=6, batch_size=4, train_examples=24, evaluation_examples=8)
-    setting = set_up({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent)
+    setting = set_up({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent, Timeline())
     steps = plan_steps(setting.batching, setting.prepared.train, case.seed)
     model = attach(base_maker(setting, silent)(), setting.entry, setting.method, recipe, len(steps), case.seed)
     trainee = Trainee(model, setting.method, recipe, setting.batching, "cpu")

@@ -24,6 +24,7 @@ from bench.predict.replay import StorageLog, replay, runs_within, smallest_limit
 from bench.predict.terms import Peaks
 from bench.predict.trace import full_extent, trace, trace_batches
 from bench.setting import set_up
+from bench.timeline import Timeline
 
 CASE = parse_case("support-tiny_llama-lora-cuda-s0")
 RECIPE = recipe_for(CASE, "sample")
@@ -81,7 +82,7 @@ def test_other_lengths_reserve_more_than_the_longest_alone():
 
 
 def test_a_course_is_what_the_run_would_be_given():
-    setting = set_up({"case": CASE.id.replace("cuda", "cpu"), "recipe": asdict(RECIPE)}, say=silently)
+    setting = set_up({"case": CASE.id.replace("cuda", "cpu"), "recipe": asdict(RECIPE)}, silently, Timeline())
     steps = train.plan_steps(setting.batching, setting.prepared.train, CASE.seed)
     course = course_of(CASE, RECIPE, None)
     assert course.steps == [[setting.batching.extent(items) for items in step.micro_batches] for step in steps]

@@ -1,6 +1,7 @@
 """A case from end to end, in this process: the record it gives, whole, honest and repeating."""
 
 import json
+import time as clock
 from dataclasses import asdict, replace
 from functools import cache
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 import torch
 from tiny_trainees import silent, tiny_trainee
 
-from bench import evidence
+from bench import evidence, train
 from bench.case import parse_case
 from bench.case_recipe import recipe_for
 from bench.figures import inference_figures
@@ -90,6 +91,29 @@ def test_every_field_is_there(case_id):
     assert found["reasons"][0].startswith("weights: ")
     assert found["noisy"]["seconds_per_step"] > 0
     assert found["noisy"]["peak_bytes"] > 0
+
+
+@BOTH
+def test_every_second_is_in_a_stage(case_id):
+    began = clock.perf_counter()
+    seconds = run_case(payload(case_id), silent)["noisy"]["seconds"]
+    whole = clock.perf_counter() - began
+    assert sum(seconds.values()) == pytest.approx(whole, rel=0.02, abs=0.02)
+    assert seconds["other"] < 0.05 * whole
+    assert {"set_up", "load", "attach", "evaluate_before", "train", "prepare_training", "data", "evaluate", "check",
+            "count", "read_back"} <= seconds.keys()  # fmt: skip
+
+
+def test_making_the_optimizer_is_not_making_batches(monkeypatch):
+    made = train.make_optimizer
+
+    def slow(trainee):
+        clock.sleep(0.3)
+        return made(trainee)
+
+    monkeypatch.setattr(train, "make_optimizer", slow)
+    seconds = run_case(payload(TAGGING), silent)["noisy"]["seconds"]
+    assert seconds["prepare_training"] >= 0.3 > seconds["data"]
 
 
 @BOTH

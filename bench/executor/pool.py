@@ -44,7 +44,7 @@ class Machine:
     session: WorkerProcess | None = None  # has the machine to itself, or waits for it
 
     def started(self, worker: WorkerProcess) -> None:
-        for other, beside in self.running.items():
+        for beside in self.running.values():
             beside.add(worker.job.key)
         self.running[worker] = {other.job.key for other in self.running}
 

@@ -24,6 +24,7 @@ from bench.report import NAMES, table_of
 from bench.tables import markdown_lines, text_lines
 from bench.tasks import TASKS
 from bench.thresholds import Thresholds, read_thresholds
+from bench.timeline import share_of_training
 
 OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
@@ -210,6 +211,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("cases")
     for line in text_lines(table, NAMES):
         terminalreporter.write_line(line)
+    if (spent := share_of_training(run.records.values())) and not run.options.replay:
+        terminalreporter.write_line(spent)
     asked = probe_report.probes_table(run.records.values())
     if asked[1:]:
         terminalreporter.section("probes")

@@ -16,11 +16,25 @@ from bench.plugin.progress import Progress
 from bench.plugin.run_folder import EMULATION, emulation_of, make_folder, refuse_another_card, write_case
 from bench.record import FAILED, NOT_RUN, OK, BadRecord, Record, parse_record, read_records, read_run
 from bench.sources.hub import UNREACHABLE
+from bench.timeline import START
 
-PRELOAD = ("torch", "transformers", "peft", "safetensors.torch", "bench.run", "bench.stepper")
+PRELOAD = (
+    "torch", "transformers", "peft", "safetensors.torch", "bench.run", "bench.stepper",
+    "bench.late_imports",  # what libraries import at first use, seconds in every case
+)  # fmt: skip
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
+
+
+def of_outcome(outcome: Outcome, noisy: dict[str, Any]) -> dict[str, Any]:
+    """What the parent knows of a case's time: all of it, what of it was no work, and what ran beside it."""
+    found: dict[str, Any] = {"case_seconds": outcome.seconds, "overhead_seconds": outcome.overhead_seconds}
+    if stages := noisy.get("seconds"):
+        found["seconds"] = {START: outcome.overhead_seconds, **stages}
+    if outcome.beside:
+        found["ran_beside"] = list(outcome.beside)
+    return found
 
 
 class Run:
@@ -132,8 +146,7 @@ class Run:
         result = dict(outcome.result)
         examples = result.pop("examples", [])
         result.pop("probed", None)
-        result["noisy"] = {**result.get("noisy", {}), "case_seconds": outcome.seconds,
-                           "overhead_seconds": outcome.overhead_seconds}  # fmt: skip
+        result["noisy"] = {**result.get("noisy", {}), **of_outcome(outcome, result.get("noisy", {}))}
         if examples:
             fields["predictions"] = f"predictions/{case.id}.jsonl"
         try:
