@@ -49,9 +49,10 @@ class Probe:
         self.device = device
 
     @torch.no_grad()
-    def __call__(self, model: Any) -> Tensor:
+    def __call__(self, model: Any, training: bool = False) -> Tensor:
+        """The logits in evaluation, or in training mode, where dropout acts; the model's own mode stays."""
         was_training = model.training
-        model.eval()
+        model.train(training)
         with autocast(self.recipe, self.device):
             logits = model(**self.batch.inputs()).logits
         model.train(was_training)
@@ -97,6 +98,17 @@ def changes(before: dict[str, int], model: Any, trained: bool) -> dict[str, Any]
     after = fingerprint(model, trained)
     same = [name for name, value in before.items() if after[name] == value]
     return {"tensors": len(before), "changed": len(before) - len(same), **({"unchanged": same} if trained else {})}
+
+
+def dropout_evidence(model: Any, probe: Probe) -> dict[str, float]:
+    """How far two forward passes of the same examples are apart, in training mode and in evaluation.
+
+    Of a model that was trained: an adapter that still adds nothing drops nothing either.
+    """
+    return {
+        "training_passes_distance": distance(probe(model, training=True), probe(model, training=True)),
+        "evaluation_passes_distance": distance(probe(model), probe(model)),
+    }
 
 
 def gradient_evidence(model: Any) -> dict[str, int]:

@@ -40,7 +40,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     probing = start_probing(setting, payload.get("probes", []), payload.get("lm_eval", []), model, say)
     with phases("attach"):
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
-    trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
+    trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device, setting.case.seed)
     seen: dict[str, Any] = {
         "promises": evidence.promises_of(setting.method),
         "start_distance": evidence.distance(probe(model), base_logits),
@@ -57,6 +57,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     if setting.method.report:
         seen |= setting.method.report(model)
     say({"line": "checking and counting"})
+    seen |= evidence.dropout_evidence(model, probe)
     tuned = probe(model)
     if setting.method.is_adapter:
         seen["off_distance"] = evidence.distance(evidence.switched_off(model, probe), base_logits)
