@@ -20,10 +20,13 @@ from bench.precision import adapter_dtype, compute_dtype, storage_dtype
 from bench.recipe import Recipe
 from bench.sources import Weights
 
-SYNTHETIC_SEED = 0  # random weights are the same for every case of a model
+SYNTHETIC_SEED = 0  # a base's random weights are the same for every case of a model
 HEAD_NAMES = ("classifier", "score", "lm_head")
 # what code raises at numbers that it was not written for
 OF_NUMBERS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+# what transformers' configs call the dropout of the architectures here
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "resid_pdrop", "embd_pdrop",
+            "attn_pdrop", "attention_dropout")  # fmt: skip
 WRITTEN_OUT, FUSED = "eager", "sdpa"  # attention as plain matrix products, or by torch's own kernels
 
 
@@ -42,10 +45,35 @@ def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
     config.use_cache = False
     if labels:
         config.num_labels = labels
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "resid_pdrop", "embd_pdrop", "attn_pdrop"):
-        if hasattr(config, name):
-            setattr(config, name, 0.0)  # the base's own dropout; the recipe's is the adapter's
     return config
+
+
+def own_dropout(config: Any) -> dict[str, float]:
+    """The base's own dropout by the config's names. A None is no rate of its own: it follows another."""
+    return {name: getattr(config, name) for name in DROPOUTS if getattr(config, name, None) is not None}
+
+
+def base_dropout(method: Method, recipe: Recipe) -> float:
+    """What the base's own dropout layers drop: nothing where the adapter drops."""
+    return 0.0 if method.adapter_dropout else recipe.dropout
+
+
+def dropout_reasons(entry: ModelEntry, weights: Weights, method: Method, recipe: Recipe) -> list[str]:
+    """What becomes of the base's own dropout, in a sentence, if anything does.
+
+    Raises Unsupported for a dropout that there is no layer for.
+    """
+    own = own_dropout(config_for(entry, weights, 0))
+    rate = base_dropout(method, recipe)
+    if rate and not own:
+        raise Unsupported(f"neither {method.name} nor {entry.name} has a dropout to set to {rate}; dropout = 0.0")
+    stated = ", ".join(f"{name} {value}" for name, value in own.items())
+    if rate:
+        return [f"{method.name} has no dropout of its own: dropout = {rate} acts in the base (its config has {stated})"]
+    if not any(own.values()):
+        return []
+    why = f"dropout = {recipe.dropout} acts in the adapter" if recipe.dropout else "the recipe has dropout = 0"
+    return [f"the base's own dropout ({stated}) is off: {why}"]
 
 
 @contextlib.contextmanager
@@ -61,17 +89,19 @@ def refusals(entry: ModelEntry) -> Iterator[None]:
 
 
 def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtype: torch.dtype, device: str,
-               attention: str = FUSED) -> Any:  # fmt: skip
+               attention: str = FUSED, dropout: float = 0.0) -> Any:  # fmt: skip
     """The model with a new classifier over labels, or (labels = 0) with its language head, on the device.
 
-    On the device "meta" a model of random weights has shapes and buffers alone. Raises BadEntry for numbers of which
-    transformers can build none.
+    dropout is what the base's own layers drop in training. On the device "meta" a model of random weights has
+    shapes and buffers alone. Raises BadEntry for numbers of which transformers can build none.
     """
     from accelerate import init_empty_weights
     from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
     auto = AutoModelForTokenClassification if entry.kind == ENCODER else AutoModelForCausalLM
     config = config_for(entry, weights, labels)
+    for name in own_dropout(config):
+        setattr(config, name, dropout)
     if weights.folder:
         torch.manual_seed(seed)  # of the new head
         model: Any = auto.from_pretrained(
@@ -86,6 +116,13 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
             model.tie_weights()  # parameters made without storage are new ones, and a tied head is one no longer
             return model.train()
     return model.to(device).train()
+
+
+def draw_head(model: Any, seed: int) -> None:
+    """Random values of this seed for a new classifier, as transformers starts one."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        model._init_weights(model.classifier)
 
 
 def attention_of(model: Any) -> str:
@@ -171,10 +208,13 @@ def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Metho
     first = device if plain else "cpu" if weights.folder else "meta"
     # torch's fused attention for processors is slow in the backward pass: half of a step at 100 tokens
     attention = WRITTEN_OUT if device == "cpu" else FUSED
-    model = build_base(entry, weights, labels, seed, storage_dtype(method, recipe), first, attention)
+    dtype = storage_dtype(method, recipe)
+    model = build_base(entry, weights, labels, seed, dtype, first, attention, base_dropout(method, recipe))
     if not plain:  # layer by layer, so that the card never holds it whole
         model = quantise(model, method.storage, compute_dtype(recipe), device, recipe.quantise_head)
         model = materialise(model, device)
+    if entry.kind == ENCODER and not weights.folder:
+        draw_head(model, seed)
     if recipe.embeddings_on_host and device != "cpu":
         move_embeddings_to_host(model)
     return model.to(device).requires_grad_(False)  # until a method says what trains

@@ -28,6 +28,7 @@ from bench.train import Trainee
 
 EXAMPLES = 2
 LENGTH = 48
+SHORT_LENGTH = 16
 GENERATED = 8  # tokens of a held-out example's continuation, which ends at LENGTH at the latest
 WORD = 4  # bytes
 ROUNDED_ROWS = 1024  # of a weight at a time: a head over a vocabulary would take gigabytes in float32
@@ -41,18 +42,22 @@ class Probe:
     They are kept while the model trains, and on the card would count as its memory: 131 MB of 128,256 words.
     """
 
-    def __init__(self, batching: Batching, device: str, examples: Sequence[Example]) -> None:
-        shortened = [Example(e.key, e.input_ids[:LENGTH], e.labels[:LENGTH]) for e in examples[:EXAMPLES]]
+    def __init__(self, batching: Batching, device: str, examples: Sequence[Example], length: int = LENGTH) -> None:
+        shortened = [Example(e.key, e.input_ids[:length], e.labels[:length]) for e in examples[:EXAMPLES]]
         padded = replace(batching, recipe=replace(batching.recipe, padding="longest"))  # whatever training's shape is
         self.batch = padded.one(shortened).to(device)
-        self.recipe = batching.recipe
-        self.device = device
+        self.batching, self.device, self.examples = batching, device, examples[:EXAMPLES]
+
+    def short(self) -> "Probe":
+        """The beginning of the first example alone, for what one short row shows as well."""
+        return Probe(self.batching, self.device, self.examples[:1], SHORT_LENGTH)
 
     @torch.no_grad()
-    def __call__(self, model: Any) -> Tensor:
+    def __call__(self, model: Any, training: bool = False) -> Tensor:
+        """The logits in evaluation, or in training mode, where dropout acts; the model's own mode stays."""
         was_training = model.training
-        model.eval()
-        with autocast(self.recipe, self.device):
+        model.train(training)
+        with autocast(self.batching.recipe, self.device):
             logits = model(**self.batch.inputs()).logits
         model.train(was_training)
         logits = logits[:, logits.shape[1] - self.batch.input_ids.shape[1] :]  # without virtual tokens
@@ -98,6 +103,17 @@ def changes(before: dict[str, int], model: Any, trained: bool) -> dict[str, Any]
     after = fingerprint(model, trained)
     same = [name for name, value in before.items() if after[name] == value]
     return {"tensors": len(before), "changed": len(before) - len(same), **({"unchanged": same} if trained else {})}
+
+
+def dropout_evidence(model: Any, probe: Probe) -> dict[str, float]:
+    """How far two forward passes of the same examples are apart, in training mode and in evaluation.
+
+    Of a model that was trained: an adapter that still adds nothing drops nothing either.
+    """
+    return {
+        "training_passes_distance": distance(probe(model, training=True), probe(model, training=True)),
+        "evaluation_passes_distance": distance(probe(model), probe(model)),
+    }
 
 
 def gradient_evidence(model: Any) -> dict[str, int]:

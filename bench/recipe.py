@@ -20,6 +20,7 @@ import hashlib
 import json
 import math
 import tomllib
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -50,7 +51,7 @@ class Recipe:
     gradient_accumulation_steps: int
     learning_rate: float
     schedule: str  # "linear", "cosine" or "constant", after the warm-up
-    warmup_fraction: float
+    warmup_fraction: float  # of all steps
     weight_decay: float
     max_gradient_norm: float
     precision: str  # "float32", "bfloat16" or "float16": what matrix products are computed in
@@ -66,7 +67,7 @@ class Recipe:
     generated_examples: int  # answers generated for the table of generated against actual
     rank: int
     alpha: float
-    dropout: float
+    dropout: float  # of the adapter; where it has none, of the base (Method.adapter_dropout)
     virtual_tokens: int  # of prefix and prompt tuning
     initial_rank: int  # AdaLoRA starts here and ends at rank
     head_learning_rate: float  # of a new head; 0: learning_rate
@@ -78,6 +79,7 @@ class Recipe:
     offload_checkpoints: bool = False  # of gradient checkpointing, to host memory
     embeddings_on_host: bool = False  # frozen ones that no head shares
     quantise_head: bool = False  # head and embeddings in NF4, as the linear layers
+    warmup_from_zero: bool = True  # the first step of a warm-up is at rate 0 and teaches nothing
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that change with any hyperparameter.
@@ -109,8 +111,13 @@ CHOICES = {
 }
 AT_LEAST_ONE = (
     "epochs", "batch_size", "gradient_accumulation_steps", "max_length", "evaluation_batch_size", "rank",
-    "loss_chunk_tokens",
+    "virtual_tokens", "initial_rank", "loss_chunk_tokens",
 )  # fmt: skip
+ABOVE_ZERO = {"learning_rate": "at 0 nothing is learned", "alpha": "it scales the adapter, which does nothing at 0"}
+FRACTIONS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "warmup_fraction": (lambda share: share <= 1, "at most 1; write 0.06 for 6 % of the steps"),
+    "dropout": (lambda share: share < 1, "below 1; write 0.1 to drop a tenth of the values"),
+}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -142,6 +149,12 @@ def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
             raise BadFile(f"{where}: {key} = {value!r} must be a finite number")
         if wanted in (int, float) and value < 0:
             raise BadFile(f"{where}: {key} = {value!r} must not be negative")
+        if key in ABOVE_ZERO and value == 0:
+            raise BadFile(f"{where}: {key} = {value!r} must be above 0; {ABOVE_ZERO[key]}")
+        if key in FRACTIONS:
+            holds, says = FRACTIONS[key]
+            if not holds(value):
+                raise BadFile(f"{where}: {key} = {value!r} must be {says}")
         result[key] = value
     return result
 

@@ -128,7 +128,7 @@ def attach_adapter(setting: Setting, base: Base, steps: int) -> tuple[train.Trai
     """Attach what the method adds. Evidence: the start's distance from the base, and what of the base changed."""
     with setting.stage("attach"):
         model = attach(base.model, setting.entry, setting.method, setting.recipe, steps, setting.case.seed)
-    trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device)
+    trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device, setting.case.seed)
     with setting.timeline("check"):
         loaded = base.frozen
         base.frozen, base.trained = evidence.fingerprint(model, False), evidence.fingerprint(model, True)
@@ -225,6 +225,7 @@ def check_trained(setting: Setting, trainee: train.Trainee, base: Base) -> tuple
         if setting.method.report:
             checked |= setting.method.report(model)
         tuned = base.probe(model)
+        checked |= evidence.dropout_evidence(model, base.probe.short())
         if setting.method.is_adapter:
             off = evidence.switched_off(model, base.probe)
             checked["off_distance"] = evidence.distance(off, base.logits)

@@ -11,7 +11,7 @@ import torch
 
 from bench import train
 from bench.batches import Batching
-from bench.build import attach, prepare_base
+from bench.build import attach, dropout_reasons, prepare_base
 from bench.cards import CardKind
 from bench.case import Case, parse_case
 from bench.case_recipe import recipe_for
@@ -103,6 +103,7 @@ def set_up(payload: dict[str, Any], say: train.Say, timeline: Timeline) -> Setti
     reasons = [f"weights: {weights.reason}", f"data: {rows.reason}", *odd, *prepared.reasons]
     reasons += method.where_rows_end(entry, recipe)
     reasons += thrift_reasons(recipe, device)
+    reasons += dropout_reasons(entry, weights, method, recipe)
     emulation = {}
     if payload.get("emulate"):
         card = CardKind(**payload["emulate"])
@@ -140,11 +141,13 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
     say({"line": f"training {first.name} first"})
     model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
     model = attach(model, setting.entry, first, recipe, 0, case.seed)
-    trainee = train.Trainee(model, first, recipe, replace(setting.batching, recipe=recipe), setting.device)
+    batching = replace(setting.batching, recipe=recipe)
+    trainee = train.Trainee(model, first, recipe, batching, setting.device, case.seed)
     with setting.timeline(EVALUATE_BEFORE):
         setting.before = score(setting, trainee).quality
     steps = train.plan_steps(trainee.batching, setting.prepared.train, case.seed)
-    done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)
+    with setting.timeline("first_method"):
+        done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)
     reached = score(setting, trainee).quality[setting.task.metric]
     setting.reasons.append(
         f"started from {first.name}: {len(steps)} steps of recipe {recipe.digest()}, last loss {done.losses[-1]:.4f}, "

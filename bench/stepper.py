@@ -21,7 +21,7 @@ class Stepper:
         steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
         recipe = replace(setting.recipe, schedule="constant", warmup_fraction=0.0)
-        trainee = train.Trainee(model, setting.method, recipe, setting.batching, setting.device)
+        trainee = train.Trainee(model, setting.method, recipe, setting.batching, setting.device, setting.case.seed)
         self.environment = {**describe_worker(setting.device), **setting.emulation}
         self._run = train.each_step(trainee, steps[:1] * MOST_TIMED_STEPS)  # one shape again and again
 
@@ -31,5 +31,5 @@ class Stepper:
 
     def step(self) -> dict[str, float]:
         """One optimizer step of the first batch: its loss, its seconds by the worker's clock, its tokens."""
-        _, _, loss, seconds, batches = next(self._run)
-        return {"loss": loss, "seconds": seconds, "tokens": sum(batch.tokens for batch in batches)}
+        done = next(self._run)
+        return {"loss": done.loss, "seconds": done.seconds, "tokens": sum(batch.tokens for batch in done.batches)}

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -35,9 +35,23 @@ class Step:
     micro_batches: list[list[Any]]
 
 
+class Done(NamedTuple):
+    """An optimizer step that was taken, its number from 0, and its batches. data_seconds: of making those."""
+
+    number: int
+    step: Step
+    loss: float
+    seconds: float
+    data_seconds: float
+    batches: list[Batch]
+
+
 @dataclass
 class Training:
-    """What a run of the loop gave: one entry a step. Losses in nats a label, seconds without data loading."""
+    """What a run of the loop gave: one entry a step. Losses in nats a label, seconds without data loading.
+
+    data_seconds: of making all batches.
+    """
 
     losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -48,13 +62,14 @@ class Training:
 
 @dataclass
 class Trainee:
-    """All that an engine needs: the model on its device, its method, and how batches are made."""
+    """All that an engine needs: the model on its device, its method, how batches are made, and dropout's seed."""
 
     model: Any
     method: Method
     recipe: Recipe
     batching: Batching
     device: str
+    seed: int = 0
 
 
 def plan_steps(batching: Batching, examples: Sequence[Example], seed: int) -> list[Step]:
@@ -124,11 +139,29 @@ def eight_bit_adamw(groups: list[dict[str, Any]], device: str) -> torch.optim.Op
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Any:
-    """The learning rate's course: a linear warm-up, then as the recipe says."""
+    """The learning rate's course: a linear warm-up, then as the recipe says; transformers' own from there on.
+
+    A warm-up of w steps begins at 0, or (warmup_from_zero = false) at 1 / (w + 1) of the rate, so that its first
+    step teaches something too.
+    """
     from transformers import get_scheduler
 
     name = "constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule
-    return get_scheduler(name, optimizer, math.ceil(recipe.warmup_fraction * steps), steps)
+    warm = math.ceil(recipe.warmup_fraction * steps)
+    if recipe.warmup_from_zero:
+        return get_scheduler(name, optimizer, warm, steps)
+    unused = torch.optim.SGD([torch.zeros(1)], lr=1.0)  # whoever makes a schedule sets its optimizer's rate
+    (course,) = get_scheduler(name, unused, warm, steps).lr_lambdas
+
+    def share(step: int) -> float:
+        return (step + 1) / (warm + 1) if step < warm else course(step)
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+
+
+def seed_dropout(trainee: Trainee) -> None:
+    """Begin the random numbers that dropout draws anew: what was drawn before the first step must not matter."""
+    torch.manual_seed(trainee.seed)
 
 
 def backward(trainee: Trainee, batches: Sequence[Batch], scaler: Any = None) -> float:
@@ -177,15 +210,18 @@ def batch_loss(trainee: Trainee, batch: Batch) -> torch.Tensor:
     return chunked_loss(head, hidden, batch.labels, shifted, trainee.recipe.loss_chunk_tokens, by)
 
 
-def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[tuple[int, Step, float, float, list[Batch]]]:
-    """Train, yielding (number from 0, step, loss, seconds, batches) after each. Raises if the loss is not finite."""
+def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[Done]:
+    """Train, yielding after each step. Raises FloatingPointError if the loss is not finite."""
     optimizer = make_optimizer(trainee)
     schedule = make_schedule(optimizer, trainee.recipe, len(steps))
     scaler = make_scaler(trainee)
     trained = trained_by(optimizer)
     trainee.model.train()
+    seed_dropout(trainee)
     for number, step in enumerate(steps):
+        asked = time.perf_counter()
         batches = [trainee.batching.collated(items) for items in step.micro_batches]
+        data_seconds = time.perf_counter() - asked
         synchronise(trainee.device)
         started = time.perf_counter()
         loss = backward(trainee, [batch.to(trainee.device) for batch in batches], scaler)
@@ -197,7 +233,7 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[tuple[int, St
                 trainee.method.after_step(trainee.model, number)
         optimizer.zero_grad(set_to_none=True)
         synchronise(trainee.device)  # kernels are queued; without this the clock stops early
-        yield number, step, loss, time.perf_counter() - started, batches
+        yield Done(number, step, loss, time.perf_counter() - started, data_seconds, batches)
 
 
 def apply_gradients(recipe: Recipe, optimizer: torch.optim.Optimizer, trained: list, scaler: Any) -> bool:
@@ -218,21 +254,27 @@ def apply_gradients(recipe: Recipe, optimizer: torch.optim.Optimizer, trained: l
 def train(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
     """Run all steps; on_epoch(epoch) is called when an epoch's last step is done, outside the clock."""
     training = Training()
-    started = time.perf_counter()
-    waited = 0.0
-    for number, step, loss, seconds, batches in each_step(trainee, steps):
-        training.losses.append(loss)
-        training.seconds.append(seconds)
-        training.tokens.append(sum(batch.tokens for batch in batches))
-        training.padded_tokens.append(sum(batch.input_ids.numel() for batch in batches))
-        say(progress(training, number + 1, len(steps)))
-        if number + 1 == len(steps) or steps[number + 1].epoch != step.epoch:
-            paused = time.perf_counter()
-            on_epoch(step.epoch)
+    for done in each_step(trainee, steps):
+        training.data_seconds += done.data_seconds
+        keep(training, done.loss, done.seconds, done.batches)
+        say(progress(training, done.number + 1, len(steps)))
+        if ends_epoch(steps, done.number):
+            on_epoch(done.step.epoch)
             trainee.model.train()
-            waited += time.perf_counter() - paused
-    training.data_seconds = time.perf_counter() - started - waited - sum(training.seconds)
     return training
+
+
+def keep(training: Training, loss: float, seconds: float, batches: Sequence[Batch]) -> None:
+    """Add a step's figures to the run's."""
+    training.losses.append(loss)
+    training.seconds.append(seconds)
+    training.tokens.append(sum(batch.tokens for batch in batches))
+    training.padded_tokens.append(sum(batch.input_ids.numel() for batch in batches))
+
+
+def ends_epoch(steps: Sequence[Step], number: int) -> bool:
+    """Whether this step, counted from 0, is the last one of its epoch that is taken."""
+    return number + 1 == len(steps) or steps[number + 1].epoch != steps[number].epoch
 
 
 def progress(training: Training, step: int, steps: int) -> dict[str, Any]:

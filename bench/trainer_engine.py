@@ -19,62 +19,102 @@ from bench.lean import bare_head
 from bench.losses import summed_loss
 from bench.measure.clock import synchronise
 from bench.precision import autocast
-from bench.train import Say, Step, Trainee, Training, kept_for_backward, make_optimizer, make_schedule, progress
+from bench.tasks import IGNORE
+from bench.train import (
+    Say,
+    Step,
+    Trainee,
+    Training,
+    ends_epoch,
+    keep,
+    kept_for_backward,
+    make_optimizer,
+    make_schedule,
+    progress,
+    seed_dropout,
+)
+
+NOTHING = {"labels": torch.full((1, 1), IGNORE)}  # fills up a step of fewer micro-batches than Trainer takes
 
 
 class MicroBatches(torch.utils.data.Dataset):
-    """Item i is the i-th micro-batch as the dictionary that the model is called with, and its labels."""
+    """Item i is the i-th micro-batch as the dictionary that the model is called with, and its labels.
 
-    def __init__(self, batches: Sequence[Batch]) -> None:
-        self.batches = batches
+    Trainer takes as many for every step, so the last step of an epoch is filled up with NOTHING.
+    """
+
+    def __init__(self, steps: Sequence[Sequence[Batch]], each: int) -> None:
+        self.items: list[dict[str, Any]] = []
+        for batches in steps:
+            self.items += [{**batch.inputs(), "labels": batch.labels} for batch in batches]
+            self.items += [NOTHING] * (each - len(batches))
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.items)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        batch = self.batches[index]
-        return {**batch.inputs(), "labels": batch.labels}
+        return self.items[index]
 
 
 def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
-    """As bench.train.train, by transformers.Trainer; epochs are evaluated after the last one only.
-
-    Raises ValueError where an epoch ends in a step of fewer
-    micro-batches: Trainer would fill that step from the next epoch.
-    """
-    each = trainee.recipe.gradient_accumulation_steps
-    if any(len(step.micro_batches) != each for step in steps[:-1]):
-        raise ValueError(f"an epoch does not divide into steps of {each} micro-batches; use --engine bench")
-    from transformers import Trainer
-
+    """As bench.train.train, by transformers.Trainer; all steps are one of its epochs."""
+    asked = time.perf_counter()
     batches = [[trainee.batching.collated(items) for items in step.micro_batches] for step in steps]
+    training = Training(data_seconds=time.perf_counter() - asked)
     optimizer = make_optimizer(trainee)
-    training = Training()
-    penalty_due = [True]
-    parts: list[torch.Tensor] = []  # of the step's loss; the method's penalty is none of them
+    loss = StepLoss(trainee)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(
+            trainee,
+            loss,
+            args=arguments(trainee, folder, len(steps)),
+            train_dataset=MicroBatches(batches, trainee.recipe.gradient_accumulation_steps),
+            data_collator=lambda items: items[0],
+            optimizers=(optimizer, make_schedule(optimizer, trainee.recipe, len(steps))),
+            callbacks=[callback(trainee, training, steps, batches, say, on_epoch, loss)],
+        )
+        trainer.train()
+    return training
 
-    def loss_of(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        loss = loss_of_outputs(trainee, head, outputs.logits, labels) / num_items_in_batch
-        parts.append(loss.detach())
-        if trainee.method.penalty and penalty_due[0]:
-            penalty_due[0] = False
+
+class StepLoss:
+    """The loss of a step, a micro-batch at a time: parts are those seen of the step, without the method's penalty."""
+
+    def __init__(self, trainee: Trainee) -> None:
+        self.trainee = trainee
+        self.head: Any = None  # while it is off the model
+        self.parts: list[torch.Tensor] = []
+
+    def __call__(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        """A micro-batch's part of the mean over the step's labels; the penalty comes with the first one."""
+        trainee = self.trainee
+        loss = loss_of_outputs(trainee, self.head, outputs.logits, labels) / num_items_in_batch
+        self.parts.append(loss.detach())
+        if trainee.method.penalty and len(self.parts) == 1:
             loss = loss + trainee.method.penalty(trainee.model)
         return loss
 
-    taken_off = contextlib.nullcontext() if trainee.recipe.loss == "logits" else bare_head(trainee.model)
-    with tempfile.TemporaryDirectory() as folder, taken_off as head, kept_for_backward(trainee):
-        trainer = Trainer(
-            model=trainee.model,
-            args=arguments(trainee, folder, len(steps)),
-            train_dataset=MicroBatches([batch for group in batches for batch in group]),
-            data_collator=lambda items: items[0],
-            optimizers=(optimizer, make_schedule(optimizer, trainee.recipe, len(steps))),
-            compute_loss_func=loss_of,
-            callbacks=[callback(trainee, training, batches, say, penalty_due, parts)],
-        )
-        trainer.train()
-    on_epoch(steps[-1].epoch)
-    return training
+
+def make_trainer(trainee: Trainee, loss: StepLoss, **more: Any) -> Any:
+    """transformers.Trainer; what backward needs is kept, and the head taken off, as our loop does it."""
+    from transformers import Trainer
+
+    class OurTrainer(Trainer):
+        def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> torch.Tensor:
+            if "input_ids" not in inputs:
+                return torch.zeros((), device=trainee.device)
+            with kept_for_backward(trainee):
+                return super().training_step(model, inputs, *rest, **named)
+
+        def compute_loss(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
+            chunked = trainee.recipe.loss == "chunked"
+            with bare_head(trainee.model) if chunked else contextlib.nullcontext() as loss.head:
+                return super().compute_loss(model, inputs, *rest, **named)
+
+        def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+            return 0  # nobody asks, and it fails for NOTHING
+
+    return OurTrainer(model=trainee.model, compute_loss_func=loss, **more)
 
 
 def loss_of_outputs(trainee: Trainee, head: Any, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -95,6 +135,8 @@ def arguments(trainee: Trainee, folder: str, steps: int) -> Any:
     made = TrainingArguments(
         output_dir=folder,
         max_steps=steps,
+        seed=trainee.seed,
+        data_seed=trainee.seed,
         per_device_train_batch_size=1,  # an item is a whole micro-batch
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,
         train_sampling_strategy="sequential",
@@ -115,17 +157,17 @@ def arguments(trainee: Trainee, folder: str, steps: int) -> Any:
     return made
 
 
-def callback(
-    trainee: Trainee, training: Training, batches: list[list[Batch]], say: Say, penalty_due: list, parts: list
-) -> Any:
-    """Keep loss, seconds and tokens of each step, and do what the method does after it."""
+def callback(trainee: Trainee, training: Training, steps: Sequence[Step], batches: Sequence[Sequence[Batch]],
+             say: Say, on_epoch: Callable[[int], None], loss: StepLoss) -> Any:  # fmt: skip
+    """Keep loss, seconds and tokens of each step, do what the method does after it, and end epochs."""
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):
         started = 0.0
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            penalty_due[0] = True
+            if state.global_step == 0:
+                seed_dropout(trainee)  # making the loader of the data has drawn a number
             synchronise(trainee.device)
             self.started = time.perf_counter()
 
@@ -135,16 +177,16 @@ def callback(
 
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             synchronise(trainee.device)
-            group = batches[len(training.seconds)]
-            training.seconds.append(time.perf_counter() - self.started)
-            training.losses.append(float(torch.stack(parts).sum()))
-            parts.clear()
+            seconds = time.perf_counter() - self.started
+            number = state.global_step - 1
+            keep(training, float(torch.stack(loss.parts).sum()), seconds, batches[number])
+            loss.parts.clear()
             if not math.isfinite(training.losses[-1]):
                 raise FloatingPointError(
                     f"the loss is {training.losses[-1]} at step {state.global_step}; lower learning_rate in the recipe"
                 )
-            training.tokens.append(sum(batch.tokens for batch in group))
-            training.padded_tokens.append(sum(batch.input_ids.numel() for batch in group))
-            say(progress(training, state.global_step, len(batches)))
+            say(progress(training, state.global_step, len(steps)))
+            if ends_epoch(steps, number):
+                on_epoch(steps[number].epoch)
 
     return Watch()

@@ -39,6 +39,19 @@ def test_training_happened(record: Record) -> None:
     assert record.evidence["trained_without_gradient"] == 0
 
 
+def test_dropout_acts_in_training_alone(record: Record) -> None:
+    """Two forward passes of the same examples differ in training where the recipe drops, and never in evaluation."""
+    seen = record.evidence
+    if "training_passes_distance" not in seen:
+        pytest.skip("the record has no passes in training mode; run the case again")
+    apart, rate = seen["training_passes_distance"], record.recipe["dropout"]
+    assert (apart > 0) == (rate > 0), (
+        f"dropout = {rate} and two forward passes in training mode differ by {apart}: the recipe's dropout "
+        + ("does not reach the model" if rate else "is not the only one that acts")
+    )
+    assert seen["evaluation_passes_distance"] == 0, "two forward passes in evaluation differ: dropout acts there too"
+
+
 def unmoved(names: list[str]) -> list[str]:
     """Tensors that no gradient can reach: attention is blind to a key's bias, which shifts all scores alike."""
     return [name for name in names if name.endswith("key.bias")]

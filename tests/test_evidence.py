@@ -8,6 +8,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file, save_file
 from tiny_trainees import TINY, bare_trainee, tiny_base, tiny_batching, tiny_examples, tiny_recipe, tiny_trainee
 from torch import nn
+from torch.nn import functional
 from transformers.cache_utils import DynamicLayer
 
 from bench import evidence
@@ -79,6 +80,26 @@ def test_a_parameter_without_gradient_is_counted():
 def test_a_base_moved_while_attaching_is_counted():
     loaded = {"weight": 1, "other": 2, "third": 3}
     assert changed_base(loaded, {"base.weight": 1, "base.other": 9, "lora_A": 3}) == 1
+
+
+@pytest.mark.parametrize(("dropout", "differs"), [(0.0, False), (0.1, True)])
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("model", TINY)
+def test_dropout_is_seen_in_training_alone(model, checkpointing, dropout, differs):
+    recipe = tiny_recipe(model, dropout=dropout, gradient_checkpointing=checkpointing)
+    trainee = with_b(tiny_trainee(model, "lora", recipe))
+    trainee.model.eval()
+    seen = evidence.dropout_evidence(trainee.model, probe_of(trainee, model))
+    assert (seen["training_passes_distance"] > 0) is differs
+    assert seen["evaluation_passes_distance"] == 0
+    assert not trainee.model.training
+
+
+def test_dropout_that_acts_in_evaluation_is_seen():
+    trainee = tiny_trainee()
+    trainee.model.get_input_embeddings().register_forward_hook(lambda layer, given, out: functional.dropout(out, 0.1))
+    seen = evidence.dropout_evidence(trainee.model, probe_of(trainee))
+    assert seen["evaluation_passes_distance"] > 0
 
 
 @pytest.fixture

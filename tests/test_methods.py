@@ -28,11 +28,12 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.pytorch_utils import Conv1D
 
 from bench import evidence
-from bench.build import attach, dequantise, is_head, prepare_base, quantise
+from bench.build import attach, dequantise, dropout_reasons, is_head, prepare_base, quantise
 from bench.case import Case
 from bench.case_recipe import recipe_for
+from bench.measure import flops
 from bench.measure.parameters import figures
-from bench.methods import INT8, METHODS, NF4, PLAIN, Unsupported
+from bench.methods import INT8, METHODS, NF4, PLAIN, Attach, Unsupported
 from bench.models import DECODER, MODELS, BadEntry
 from bench.models.shapes import positions
 from bench.recipe import SIZES
@@ -231,6 +232,86 @@ def test_checkpointing_is_refused_where_it_would_drop_what_trains(model, name, m
     monkeypatch.setitem(METHODS._entries, name, replace(METHODS[name], checkpoints=True))
     with pytest.raises(RuntimeError, match="size of tensor"):  # the mask still has the positions that were dropped
         gradients(model, name, True)
+
+
+@cache
+def with_dropout(model, name, dropout):
+    """Losses of a few steps, and evidence of dropout after them."""
+    recipe = tiny_recipe(model, name, dropout=dropout, learning_rate=5e-3)
+    trainee = tiny_trainee(model, name, recipe)
+    examples = tiny_examples(model, 8)
+    losses = train(trainee, plan_steps(trainee.batching, examples, 0), silent, silent).losses
+    return losses, evidence.dropout_evidence(trainee.model, evidence.Probe(trainee.batching, "cpu", examples))
+
+
+@BY_PAIR
+def test_dropout_changes_every_methods_training_and_no_evaluation(model, name):
+    losses, seen = with_dropout(model, name, 0.5)
+    assert losses != with_dropout(model, name, 0.0)[0]
+    assert seen["training_passes_distance"] > 0
+    assert seen["evaluation_passes_distance"] == 0
+
+
+@BY_PAIR
+def test_without_dropout_two_passes_in_training_are_equal(model, name):
+    """The base's own dropout is off too: 0.1 by the configs of BERT, RoBERTa and GPT-2."""
+    assert with_dropout(model, name, 0.0)[1] == {"training_passes_distance": 0, "evaluation_passes_distance": 0}
+
+
+@BY_PAIR
+def test_adapter_dropout_is_a_field_of_pefts_configuration(model, name):
+    config = METHODS[name].run(Attach(MODELS[model], tiny_recipe(model, name, dropout=0.5), STEPS))
+    rates = [value for field, value in (vars(config) if config else {}).items() if field.endswith("_dropout")]
+    assert METHODS[name].adapter_dropout == (0.5 in rates)
+    assert len(rates) <= 1
+
+
+REASONS = [
+    ("tiny_bert", "lora", 0.0, ["the base's own dropout (hidden_dropout_prob 0.1, attention_probs_dropout_prob 0.1) is "
+                                "off: the recipe has dropout = 0"]),
+    ("tiny_gpt2", "lora", 0.2, ["the base's own dropout (resid_pdrop 0.1, embd_pdrop 0.1, attn_pdrop 0.1) is off: "
+                                "dropout = 0.2 acts in the adapter"]),
+    ("tiny_gpt2", "ia3", 0.0, ["the base's own dropout (resid_pdrop 0.1, embd_pdrop 0.1, attn_pdrop 0.1) is off: "
+                               "the recipe has dropout = 0"]),
+    ("tiny_llama", "full", 0.2, ["full has no dropout of its own: dropout = 0.2 acts in the base (its config has "
+                                 "attention_dropout 0.0)"]),
+    ("tiny_llama", "lora", 0.2, []),
+    ("tiny_llama", "full", 0.0, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "name", "dropout", "says"), REASONS)
+def test_the_record_says_what_becomes_of_the_bases_dropout(model, name, dropout, says):
+    entry, recipe = MODELS[model], tiny_recipe(model, name, dropout=dropout)
+    assert dropout_reasons(entry, find_weights(entry, None), METHODS[name], recipe) == says
+
+
+def test_dropout_without_a_layer_for_it_is_refused(monkeypatch):
+    monkeypatch.setattr("bench.build.DROPOUTS", ())
+    entry, recipe = MODELS["tiny_llama"], tiny_recipe(method="full", dropout=0.2)
+    with pytest.raises(Unsupported, match=r"neither full nor tiny_llama has a dropout to set to 0.2; dropout = 0.0"):
+        dropout_reasons(entry, find_weights(entry, None), METHODS["full"], recipe)
+
+
+@pytest.mark.parametrize("name", ["lora_all", "full", "prefix"])
+@pytest.mark.parametrize("model", TINY)
+def test_dropout_is_in_no_count_of_flops(model, name):
+    entry, method, found = MODELS[model], METHODS[name], []
+    for dropout in (0.0, 0.5):
+        recipe = tiny_recipe(model, name, dropout=dropout)
+        forward, _ = flops.forward_figures(tiny_base(model, name, recipe), entry, method, recipe, labels_of(model))
+        trained = tiny_trainee(model, name, recipe).model
+        found.append((forward, flops.step_figures(trained, entry, method, recipe, labels_of(model))))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", ["full", "lora", "qlora"])
+@pytest.mark.parametrize("model", ["tiny_bert", "tiny_roberta"])
+def test_a_random_encoders_head_follows_the_seed_and_its_base_does_not(model, name):
+    first, again, other = (tiny_base(model, name, tiny_recipe(model, name), seed).state_dict() for seed in (0, 0, 1))
+    changed = {key for key in first if not torch.equal(first[key], other[key])}
+    assert changed == {"classifier.weight"}
+    assert all(torch.equal(first[key], again[key]) for key in first)
 
 
 @pytest.mark.parametrize("name", ["lora", "prefix", "prompt"])

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 
-from bench.case import Case
+from bench.case import Case, parse_case
 from bench.case_recipe import recipe_for
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -116,12 +116,11 @@ def test_digest_changes_with_any_switch(plain, field):
     assert replace(plain, **{field: not getattr(plain, field)}).digest() != plain.digest()
 
 
-@pytest.mark.parametrize("field", LATER_FIELDS)
-def test_a_later_field_that_does_as_ever_leaves_the_digest(plain, field):
+def test_later_fields_that_do_as_ever_leave_the_digest(plain):
     """Records and thresholds of recipes that had no such field stand."""
     before = {name: value for name, value in asdict(plain).items() if name not in LATER_FIELDS}
     text = json.dumps(before, sort_keys=True)
-    assert replace(plain, **{field: LATER_FIELDS[field]}).digest() == sha256(text.encode()).hexdigest()[:12]
+    assert replace(plain, **LATER_FIELDS).digest() == sha256(text.encode()).hexdigest()[:12]
 
 
 @pytest.mark.parametrize("run", ["smoke", "pos-full"])
@@ -130,6 +129,26 @@ def test_committed_records_keep_their_digests(run):
     records, _ = read_records(RESULTS / "runs" / run / "records.jsonl")
     assert records
     assert [case for case, one in records.items() if Recipe(**one.recipe).digest() != one.recipe_digest] == []
+
+
+@pytest.mark.parametrize(("run", "full"), [("pos-full", True), ("numbers", False), ("medqa-ranks", False)])
+def test_committed_runs_are_of_todays_recipes(run, full):
+    """They took hours or are what a claim stands on: a change of defaults must not make them another recipe's."""
+    records, _ = read_records(RESULTS / "runs" / run / "records.jsonl")
+    size = "full" if full else "sample"
+    told = {case: one.recipe["precision"] for case, one in records.items()}
+    today = {case: recipe_for(parse_case(case), size, precision=told[case]).digest() for case in records}
+    assert today == {case: one.recipe_digest for case, one in records.items()}
+
+
+def test_a_warm_up_begins_at_a_rate_unless_a_recipe_says_otherwise(plain):
+    assert not plain.warmup_from_zero
+    assert LATER_FIELDS["warmup_from_zero"]
+
+
+@pytest.mark.parametrize(("field", "value"), [("warmup_fraction", 1.0), ("warmup_fraction", 0.0), ("dropout", 0.99)])
+def test_ends_of_a_range_are_in_it(folder, field, value):
+    assert getattr(recipe_for(CASE, folder=folder, **{field: value}), field) == value
 
 
 def test_what_a_method_is_made_of_holds_in_every_task(folder):
@@ -169,6 +188,14 @@ MISTAKES = {
     "negative steps": ("[task]\nmax_steps = -1", "max_steps = -1 must not be negative"),
     "zero batch": ("[sample]\nbatch_size = 0", "[sample]: batch_size = 0 must be at least 1"),
     "not a number": ("[task]\nlearning_rate = nan", "[task]: learning_rate = nan must be a finite number"),
+    "more than all of the steps": ("[task]\nwarmup_fraction = 6.0", "[task]: warmup_fraction = 6.0 must be at most 1; write 0.06"),
+    "more than all of the values": ("[methods.lora]\ndropout = 1.5", "[methods].lora: dropout = 1.5 must be below 1; write 0.1"),
+    "all of the values": ("[task]\ndropout = 1", "[task]: dropout = 1.0 must be below 1"),
+    "negative share": ("[task]\ndropout = -0.1", "[task]: dropout = -0.1 must not be negative"),
+    "no rate": ("[task]\nlearning_rate = 0.0", "[task]: learning_rate = 0.0 must be above 0; at 0 nothing is learned"),
+    "no scale": ("[task]\nalpha = 0", "[task]: alpha = 0.0 must be above 0; it scales the adapter"),
+    "no virtual tokens": ("[task]\nvirtual_tokens = 0", "[task]: virtual_tokens = 0 must be at least 1"),
+    "no initial rank": ("[task]\ninitial_rank = 0", "[task]: initial_rank = 0 must be at least 1"),
     "infinite": ("[task]\nlearning_rate = inf", "[task]: learning_rate = inf must be a finite number"),
     "unknown table": ("[tasks]\nrank = 4", "[tasks]: tables are [task], [sample], [full]"),
     "field outside a table": ("rank = 4", "[rank]: tables are [task]"),
@@ -229,7 +256,10 @@ def test_missing_default_is_named(folder):
         recipe_for(CASE, folder=folder)
 
 
-@pytest.mark.parametrize(("field", "value"), [("engine", "accelerate"), ("learning_rate", math.nan), ("ranc", 4)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("engine", "accelerate"), ("learning_rate", math.nan), ("ranc", 4), ("dropout", 1.5), ("warmup_fraction", 6.0)],
+)
 def test_mistake_on_the_command_line_is_named(folder, field, value):
     with pytest.raises(BadFile, match=f"^command line: .*{field}"):
         recipe_for(CASE, folder=folder, **{field: value})

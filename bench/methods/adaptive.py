@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from bench.methods import METHODS, Attach, Method
+from bench.methods import METHODS, Attach, Method, Unsupported
 from bench.methods.targets import all_linear
 from bench.models import ModelEntry
 from bench.models.families import Linear
 from bench.recipe import Recipe
 
 ORTHOGONALITY = 0.5  # gamma, the weight of the penalty; peft's default
+LEAST_STEPS = 2
 
 
 def at_initial_rank(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
@@ -51,6 +52,7 @@ def ranks_left(model: Any) -> dict[str, Any]:
     paper="arXiv:2303.10512",
     count=at_initial_rank,
     targets=all_linear,
+    adapter_dropout=True,
     penalty=orthogonality,
     after_step=move_budget,
     report=ranks_left,
@@ -62,7 +64,11 @@ def adalora(attach: Attach) -> Any:
     """LoRA as P diag(s) Q; the least important s are pruned from initial_rank to rank on average."""
     from peft import AdaLoraConfig
 
+    if attach.steps < LEAST_STEPS:
+        raise Unsupported(f"adalora learns in one step what it prunes in the next; max_steps = {LEAST_STEPS} or more")
     # the schedule of the paper's experiments: a tenth of the steps before pruning, a third after it
+    after = max(1, attach.steps // 3)
+    before = min(max(1, attach.steps // 10), attach.steps - after - 1)
     return AdaLoraConfig(
         task_type=attach.peft_task,
         init_r=attach.recipe.initial_rank,
@@ -71,8 +77,8 @@ def adalora(attach: Attach) -> Any:
         lora_dropout=attach.recipe.dropout,
         target_modules=list(all_linear(attach.model)),
         total_step=attach.steps,
-        tinit=max(1, attach.steps // 10),
-        tfinal=max(1, attach.steps // 3),
+        tinit=before,
+        tfinal=after,
         deltaT=max(1, attach.steps // 50),
         orth_reg_weight=ORTHOGONALITY,
     )

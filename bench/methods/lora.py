@@ -37,25 +37,33 @@ def lora_config(attach: Attach, targets: tuple[str, ...], **more: Any) -> Any:
     )
 
 
-@METHODS.add("lora", Method, paper="arXiv:2106.09685", count=low_rank, targets=query_value)
+@METHODS.add("lora", Method, paper="arXiv:2106.09685", count=low_rank, targets=query_value, adapter_dropout=True)
 def lora(attach: Attach) -> Any:
     """LoRA on query and value, as source 001."""
     return lora_config(attach, query_value(attach.model))
 
 
-@METHODS.add("lora_all", Method, paper="arXiv:2305.14314", count=low_rank, targets=all_linear)
+@METHODS.add("lora_all", Method, paper="arXiv:2305.14314", count=low_rank, targets=all_linear, adapter_dropout=True)
 def lora_all(attach: Attach) -> Any:
     """LoRA on all linear layers."""
     return lora_config(attach, all_linear(attach.model))
 
 
-@METHODS.add("lora_after_full", Method, paper="source 001", count=low_rank, targets=query_value, after="full")
+@METHODS.add(
+    "lora_after_full",
+    Method,
+    paper="source 001",
+    count=low_rank,
+    targets=query_value,
+    after="full",
+    adapter_dropout=True,
+)
 def lora_after_full(attach: Attach) -> Any:
     """LoRA started from the fully fine-tuned model: what source 001's tables 4 and 6 show."""
     return lora_config(attach, query_value(attach.model))
 
 
-@METHODS.add("rslora", Method, paper="arXiv:2312.03732", count=low_rank, targets=all_linear)
+@METHODS.add("rslora", Method, paper="arXiv:2312.03732", count=low_rank, targets=all_linear, adapter_dropout=True)
 def rslora(attach: Attach) -> Any:
     """LoRA scaled by alpha / sqrt(rank)."""
     return lora_config(attach, all_linear(attach.model), use_rslora=True)
@@ -67,6 +75,7 @@ def rslora(attach: Attach) -> Any:
     paper="arXiv:2402.09353",
     count=low_rank_and_magnitude,
     targets=all_linear,
+    adapter_dropout=True,
     rounds_at_start=True,
 )
 def dora(attach: Attach) -> Any:
@@ -80,6 +89,7 @@ def dora(attach: Attach) -> Any:
     paper="arXiv:2406.01775",
     count=low_rank,
     targets=all_linear,
+    adapter_dropout=True,
     disable_gives_base=False,
     keeps_base=False,
     unsuited={"gpt2": "peft 0.21 decomposes GPT-2's transposed matrices as they lie"},
@@ -95,6 +105,7 @@ def olora(attach: Attach) -> Any:
     paper="arXiv:2404.02948",
     count=low_rank,
     targets=all_linear,
+    adapter_dropout=True,
     disable_gives_base=False,
     keeps_base=False,
 )
@@ -103,7 +114,7 @@ def pissa(attach: Attach) -> Any:
     return lora_config(attach, all_linear(attach.model), init_lora_weights="pissa")
 
 
-@METHODS.add("hira", Method, paper="openreview:TwJrTz9cRS", count=low_rank, targets=all_linear)
+@METHODS.add("hira", Method, paper="openreview:TwJrTz9cRS", count=low_rank, targets=all_linear, adapter_dropout=True)
 def hira(attach: Attach) -> Any:
     """The update is W times B A, element by element: high rank from low-rank parts."""
     from peft import HiraConfig

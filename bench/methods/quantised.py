@@ -8,7 +8,9 @@ from bench.methods.targets import all_linear
 from bench.models import DECODER
 
 
-@METHODS.add("qlora", Method, paper="arXiv:2305.14314", storage=NF4, count=low_rank, targets=all_linear)
+@METHODS.add(
+    "qlora", Method, paper="arXiv:2305.14314", storage=NF4, count=low_rank, targets=all_linear, adapter_dropout=True
+)
 def qlora(attach: Attach) -> Any:
     """LoRA on all linear layers of a base in NF4 with double quantisation."""
     return lora_config(attach, all_linear(attach.model))
@@ -21,6 +23,7 @@ def qlora(attach: Attach) -> Any:
     storage=NF4,
     count=low_rank,
     targets=all_linear,
+    adapter_dropout=True,
     kinds=(DECODER,),  # what it saves most on are logits over a vocabulary
 )
 def qlora_lean(attach: Attach) -> Any:
@@ -35,6 +38,7 @@ def qlora_lean(attach: Attach) -> Any:
     storage=NF4,
     count=low_rank_and_magnitude,
     targets=all_linear,
+    adapter_dropout=True,
     rounds_at_start=True,
 )
 def qdora(attach: Attach) -> Any:
@@ -42,7 +46,15 @@ def qdora(attach: Attach) -> Any:
     return lora_config(attach, all_linear(attach.model), use_dora=True)
 
 
-@METHODS.add("lora_int8", Method, paper="arXiv:2208.07339", storage=INT8, count=low_rank, targets=all_linear)
+@METHODS.add(
+    "lora_int8",
+    Method,
+    paper="arXiv:2208.07339",
+    storage=INT8,
+    count=low_rank,
+    targets=all_linear,
+    adapter_dropout=True,
+)
 def lora_int8(attach: Attach) -> Any:
     """LoRA on all linear layers of a base in LLM.int8()."""
     return lora_config(attach, all_linear(attach.model))

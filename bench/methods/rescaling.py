@@ -48,6 +48,7 @@ def ia3(attach: Attach) -> Any:
     paper="arXiv:2310.11454",
     count=two_vectors,
     targets=all_linear,
+    adapter_dropout=True,
     stores_more="VeRA's file holds its frozen random matrices too",
 )
 def vera(attach: Attach) -> Any:
