@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+
 class Joules:
     """Energy that the card spent between start and stop; None where NVML does not count it."""
 
