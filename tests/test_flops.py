@@ -181,14 +181,6 @@ def test_rates_are_the_work_of_the_timed_batches_over_their_seconds(method):
     assert found["model_flops_utilisation"] is None
 
 
-def test_scaling_by_tokens_counts_virtual_ones_that_are_not_divided_by():
-    """At 16 virtual tokens before 32: the count has 48 positions, so a longer row's rate came out too high."""
-    counts, added = counted(KEPT, "prompt", virtual_tokens=16)
-    own = work_from(counts, MODEL, added).of(2, 128)
-    assert own == counts[2][MODEL]
-    assert counts[1][MODEL] / 64 * 256 > own * 0.99  # though attention is four times as large for each token
-
-
 def test_product_of_llm_int8_on_a_card_is_the_outlines(monkeypatch):
     def on_a_card(left, right, out=None, state=None, threshold=0.0, bias=None):
         return MatMul8bitLt.apply(left, right, out, bias, state)
