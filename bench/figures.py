@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from bench import evidence, train
+from bench.chunks import CHUNKS, route
 from bench.measure import flops, inference, parameters
-from bench.measure.energy import utilisation
 from bench.measure.memory import LiveStorages, quantisation_tensors
+from bench.measure.work import utilisation_figures, works_of
 from bench.models import DECODER
 from bench.setting import Setting
 
@@ -18,9 +19,9 @@ SCALE = 2.0**10  # of a loss in float16, so that small gradients are not lost; t
 
 def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
     """FLOPs of the base's forward pass."""
-    found, reasons = flops.forward_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
+    counts, reasons = flops.forward_counts(model, setting.entry, setting.recipe, setting.labels)
     setting.reasons += reasons
-    return found
+    return {"flops_counts": counts}
 
 
 def exact_figures(
@@ -30,8 +31,8 @@ def exact_figures(
     model = trainee.model
     model.train()  # generating left it in evaluation
     found |= parameters.figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
-    found |= flops.step_figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
     steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
+    found |= flops_figures(setting, model, steps, found["flops_counts"])
     found["optimizer_steps"] = len(steps)
     found["heaviest_batches"] = [asdict(extent) for extent in train.heaviest(setting.batching, steps)]
     found["labels"] = setting.labels
@@ -56,11 +57,37 @@ def exact_figures(
     return found
 
 
+def flops_figures(
+    setting: Setting, model: Any, steps: list[train.Step], forward: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What a step takes at the counted shapes, beside its forward pass, and what all steps take at their own shapes."""
+    recipe = setting.recipe
+    again = recipe.loss == "chunked" and route(model.get_output_embeddings(), setting.device) == CHUNKS
+    counts, added = flops.step_counts(model, setting.entry, setting.method, recipe, setting.labels, again)
+    model_work, hardware_work = works_of(counts, added)
+    shapes = shapes_of(setting, steps)
+    return {
+        "flops_counts": [one | two for one, two in zip(forward, counts, strict=True)],
+        "added_positions": added,
+        "training_model_flops": model_work.of_all(shapes),
+        "training_hardware_flops": hardware_work.of_all(shapes),
+    }
+
+
+def shapes_of(setting: Setting, steps: list[train.Step]) -> list[tuple[int, int]]:
+    """Rows and padded length of every batch of these steps."""
+    extents = (setting.batching.extent(items) for step in steps for items in step.micro_batches)
+    return [(extent.rows, extent.length) for extent in extents]
+
+
 def achieved(setting: Setting, exact: dict[str, Any], noisy: dict[str, Any]) -> dict[str, Any]:
-    """FLOP/s of training, from the counted step and the padded tokens a second, and the share of the peak."""
-    rows, length = exact["flops_shape"]
-    rate = exact["step_flops"] / (rows * length) * noisy["padded_tokens_per_second"]
-    return {"flops_per_second": rate, "utilisation": utilisation(rate, setting.device)}
+    """FLOP/s of the timed steps, from the shapes of their own batches, and the shares of the peak."""
+    steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
+    shapes = shapes_of(setting, steps[noisy["warm_up_steps"] :])
+    seconds = sum(rows * length for rows, length in shapes) / noisy["padded_tokens_per_second"]
+    totals = (work.of_all(shapes) for work in works_of(exact["flops_counts"], exact["added_positions"]))
+    card = "" if setting.device == "cpu" else torch.cuda.get_device_name(setting.device)
+    return utilisation_figures(*totals, seconds, card)
 
 
 def inference_figures(setting: Setting, model: Any, make_base: Callable[[], Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import pytest
 
 from bench.case import Case
+from bench.measure.work import HARDWARE, MODEL, counts_of
 from bench.methods import METHODS
 from bench.record import Record
 from bench.tolerances import ADAPTER_FILE_OVERHEAD, FLOPS_AGREEMENT, STEP_FLOPS_AGREEMENT
@@ -15,21 +16,35 @@ def test_trainable_parameters(record: Record) -> None:
     assert record.exact["trainable_parameters"] == record.exact["trainable_parameters_formula"]
 
 
-@pytest.mark.parametrize("route", ["forward_flops", "forward_flops_fvcore"])
+@pytest.mark.parametrize("route", ["forward", "forward_fvcore"])
 def test_forward_flops(record: Record, route: str) -> None:
-    """torch's counter, fvcore's trace and the formula give the same forward pass."""
-    if route not in record.exact:
+    """torch's counter, fvcore's trace and the formula give the same forward pass, at each shape that was counted."""
+    counts = [one for one in counts_of(record.exact, record.recipe) if route in one]
+    if not counts:
         pytest.skip(next(reason for reason in record.reasons if "fvcore" in reason))
-    ratio = record.exact[route] / record.exact["forward_flops_formula"]
-    assert ratio == pytest.approx(1, rel=FLOPS_AGREEMENT)
+    for one in counts:
+        message = f"{route} FLOPs at {one['rows']} x {one['length']} tokens beside the formula's"
+        assert one[route] == pytest.approx(one["forward_formula"], rel=FLOPS_AGREEMENT), message
 
 
 def test_step_flops(record: Record) -> None:
-    """A training step's FLOPs are what its method's formula says."""
-    formula = record.exact["step_flops_formula"]
-    if formula is None:
+    """A training step's model FLOPs are what its method's formula says, at each shape that was counted."""
+    counts = [one for one in counts_of(record.exact, record.recipe) if one.get("model_step_formula") is not None]
+    if not counts:
         pytest.skip(f"{record.parsed_case().method} has no closed form for a step's FLOPs")
-    assert record.exact["step_flops"] / formula == pytest.approx(1, rel=STEP_FLOPS_AGREEMENT)
+    for one in counts:
+        message = f"model FLOPs of a step of {one['rows']} x {one['length']} tokens beside the formula's"
+        assert one[MODEL] == pytest.approx(one["model_step_formula"], rel=STEP_FLOPS_AGREEMENT), message
+
+
+def test_hardware_flops(record: Record) -> None:
+    """What runs is what the model needs, and more only where the recipe computes something twice."""
+    if "flops_counts" not in record.exact:
+        pytest.skip("the record is older than the distinction; run its case again")
+    twice = record.recipe["gradient_checkpointing"] or record.environment.get("loss_by") == "chunks"
+    for one in record.exact["flops_counts"]:
+        message = f"hardware over model FLOPs of a step of {one['rows']} x {one['length']} tokens"
+        assert (one[HARDWARE] > one[MODEL]) if twice else (one[HARDWARE] == one[MODEL]), message
 
 
 def test_adapter_bytes(case: Case, record: Record) -> None:

@@ -1,24 +1,18 @@
-"""Figures: bytes that repeat and add up by hand, FLOPs by three routes, statistics, and what a machine is."""
+"""Figures: bytes that repeat and add up by hand, statistics, and what a machine is."""
 
 import json
 
-import bitsandbytes
 import pytest
 import torch
-from bitsandbytes.autograd._functions import MatMul8bitLt
-from tiny_trainees import LABELS, TINY, labels_of, tiny_base, tiny_examples, tiny_recipe, tiny_trainee
+from tiny_trainees import TINY, tiny_base, tiny_examples, tiny_recipe, tiny_trainee
 
-from bench.measure import energy, flops, memory, parameters
+from bench.measure import energy, memory, parameters
 from bench.measure.clock import step_statistics
 from bench.measure.environment import LIBRARIES, describe_machine, describe_worker
 from bench.measure.memory import ROUNDING, LiveStorages, Phases, free_bytes
-from bench.methods import METHODS
-from bench.models import MODELS
-from bench.tolerances import FLOPS_AGREEMENT, STEP_FLOPS_AGREEMENT
 from bench.train import backward
 
 MEBI = 1 << 20
-ROUTES = ("forward_flops", "forward_flops_fvcore")
 
 
 def step_bytes(model, method):
@@ -135,98 +129,12 @@ def test_a_phase_does_not_inherit_the_peak_before():
     assert phases.highest() == phases.peaks["before"]["resident_bytes"]
 
 
-@pytest.fixture(params=TINY)
-def counted(request):
-    """The forward pass of each tiny architecture by the three routes, and why one is missing."""
-    model = request.param
-    recipe = tiny_recipe(model)
-    base = tiny_base(model, "lora", recipe)
-    return flops.forward_figures(base, MODELS[model], METHODS["lora"], recipe, labels_of(model))
-
-
-@pytest.mark.parametrize("route", ROUTES)
-def test_routes_to_forward_flops_agree(counted, route):
-    found, _ = counted
-    assert found[route] / found["forward_flops_formula"] == pytest.approx(1, rel=FLOPS_AGREEMENT)
-
-
-def test_a_route_that_differs_says_how_much(counted):
-    found, reasons = counted
-    off = [route for route in ROUTES if abs(found[route] / found["forward_flops_formula"] - 1) > FLOPS_AGREEMENT]
-    assert [reason.split()[0] for reason in reasons] == off
-
-
-def test_forward_formula_by_hand():
-    tokens, hidden, inner, layers = 2 * 32, 64, 128, 2
-    products = layers * (4 * hidden * hidden + 2 * hidden * inner) + hidden * LABELS
-    attention = layers * 2 * 2 * tokens * 32 * hidden  # scores and their use, each multiply-add as two
-    assert flops.forward_formula(MODELS["tiny_bert"], LABELS) == 2 * tokens * products + attention
-
-
-@pytest.mark.parametrize("method", ["full", "lora", "lora_all"])
-@pytest.mark.parametrize("model", TINY)
-def test_counted_step_flops_are_the_formulas(model, method):
-    trainee = tiny_trainee(model, method)
-    arguments = (MODELS[model], METHODS[method], trainee.recipe, labels_of(model))
-    found = flops.step_figures(trainee.model, *arguments)
-    assert found["step_flops"] / found["step_flops_formula"] == pytest.approx(1, rel=STEP_FLOPS_AGREEMENT)
-
-
-def test_a_cards_product_of_llm_int8_is_counted(monkeypatch):
-    def on_a_card(left, right, out=None, state=None, threshold=0.0, bias=None):
-        return MatMul8bitLt.apply(left, right, out, bias, state)
-
-    monkeypatch.setattr(bitsandbytes, "matmul", on_a_card)
-    base = tiny_base("tiny_llama", "lora_int8", tiny_recipe(method="lora_int8"))
-    seen = flops.count_forward(base, flops.probe(MODELS["tiny_llama"], "cpu"))
-    assert seen / flops.forward_formula(MODELS["tiny_llama"], 0) == pytest.approx(1, rel=FLOPS_AGREEMENT)
-
-
-@pytest.mark.parametrize("method", METHODS.names())
-def test_flops_repeat_and_leave_no_gradient(method):
-    trainee = tiny_trainee("tiny_llama", method)
-    arguments = (trainee.model, MODELS["tiny_llama"], METHODS[method], trainee.recipe, 0)
-    assert flops.step_figures(*arguments) == flops.step_figures(*arguments)
-    assert [p.grad for p in trainee.model.parameters() if p.grad is not None] == []
-
-
 def test_packed_weights_count_as_the_weights_they_stand_for():
     packed, plain = (parameters.counted(tiny_base("tiny_llama", name, tiny_recipe())) for name in ("qlora", "lora"))
     assert packed["total_parameters"] == plain["total_parameters"]
 
 
-@pytest.fixture
-def card(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA L4")
-
-
-@pytest.mark.usefixtures("card")
-def test_utilisation_is_the_share_of_the_peak():
-    assert energy.utilisation(60.5e12, "cuda:0") == pytest.approx(0.5)
-
-
-@pytest.mark.usefixtures("card")
-def test_more_than_the_peak_is_an_error():
-    with pytest.raises(ArithmeticError, match=r"1\.22e\+14 FLOP/s is 101% of the peak of NVIDIA L4"):
-        energy.utilisation(1.22e14, "cuda:0")
-
-
-@pytest.mark.parametrize(("name", "peak"), [
-    ("NVIDIA L40S", 362e12), ("NVIDIA L4", 121e12), ("Tesla T4", 65e12), ("NVIDIA H100 PCIe", 756e12),
-    ("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA A100-SXM4-80GB", 312e12), ("NVIDIA GeForce RTX 4090", 165e12),
-])  # fmt: skip
-def test_a_card_has_its_own_peak(name, peak, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
-    assert energy.utilisation(peak / 4, "cuda:0") == pytest.approx(0.25)
-
-
-def test_an_unknown_card_has_no_utilisation(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA T1000")
-    assert energy.utilisation(1e12, "cuda:0") is None
-
-
-def test_a_processor_has_no_utilisation_and_no_joules():
-    assert energy.utilisation(1e30, "cpu") is None
+def test_a_processor_has_no_joules():
     assert energy.Joules("cpu").spent() is None
 
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.claims.evidence import Stored
+from bench.measure.work import MODEL, counts_of
 from bench.record import Record
 
 if TYPE_CHECKING:  # pytest collects without numpy
     import numpy as np
 
     Counts = Callable[[Stored], np.ndarray]
+
+STEP_SHAPE = (2, 32)  # rows, tokens of a row: what records of every age have counted
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,12 @@ def allocated_peak(record: Record) -> float | None:
     return record.noisy.get("memory", {}).get("train", {}).get("allocated_bytes")
 
 
+def step_flops(record: Record) -> int | None:
+    """Model FLOPs of a step of STEP_SHAPE; None where an older record counted recomputation too."""
+    counts = counts_of(record.exact, record.recipe)
+    return next((one.get(MODEL) for one in counts if (one["rows"], one["length"]) == STEP_SHAPE), None)
+
+
 def step_spread(record: Record) -> tuple[float, float, int]:
     noisy = record.noisy
     return noisy["seconds_per_step"], noisy["seconds_per_step_iqr"], noisy["steps_timed"]
@@ -177,7 +186,7 @@ FIGURES = {
         Figure("allocated_peak_bytes", "bytes", allocated_peak, repeats=True),
         Figure("allocated_bytes", "bytes", lambda r: r.exact.get("step_allocated_bytes"), repeats=True),
         Figure("resting_bytes", "bytes", lambda r: r.exact.get("resting_allocated_bytes"), repeats=True),
-        Figure("step_flops", "flop", lambda r: r.exact.get("step_flops"), repeats=True),
+        Figure("step_flops", "flop", step_flops, repeats=True),
         Figure("trainable_parameters", "parameters", lambda r: r.exact.get("trainable_parameters"), repeats=True),
         timed("base_seconds_per_token", "base"),
         timed("unmerged_seconds_per_token", "unmerged"),

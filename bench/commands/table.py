@@ -1,9 +1,9 @@
-"""`python -m bench table RUN`: the table of a run's records, its probes, epochs or confusions."""
+"""`python -m bench table RUN`: the table of a run's records, its probes, epochs, confusions or utilisation."""
 
 import argparse
 from collections.abc import Sequence
 
-from bench import epoch_report, probe_report, report
+from bench import epoch_report, probe_report, report, utilisation_report
 from bench.commands import Commands, Mistake, records_of
 from bench.record import Record
 from bench.tables import Table, markdown_lines, text_lines
@@ -20,6 +20,7 @@ def add(commands: Commands) -> None:
     what.add_argument("--epochs", action="store_true", help="losses and quality after each epoch, over the seeds")
     what.add_argument("--epoch-seconds", action="store_true", help="what an epoch would take, from the median step")
     what.add_argument("--confusions", action="store_true", help="which tags were most often taken for which")
+    what.add_argument("--utilisation", action="store_true", help="model and hardware FLOP/s, and shares of the peak")
     parser.set_defaults(work=print_table)
 
 
@@ -45,4 +46,6 @@ def chosen(arguments: argparse.Namespace, records: Sequence[Record]) -> tuple[Ta
     if arguments.confusions:
         missing = "no record has a confusion matrix; those of pos on real weights have one"
         return epoch_report.confusions_table(records), epoch_report.CONFUSION_NAMES, missing
+    if arguments.utilisation:
+        return utilisation_report.utilisation_table(records), utilisation_report.NAMES, "no case trained"
     return report.table_of(records, read_thresholds()), report.NAMES, ""

@@ -1,15 +1,17 @@
-"""FLOPs, one multiply-add counted as two: of a forward pass by three routes, and of a training step.
+"""FLOPs, one multiply-add counted as two: of the base's forward pass by three routes, and of a training step.
 
 The routes: torch's FlopCounterMode (what dispatch runs), fvcore (what a trace shows), and the formula
-2 N T + 4 L T^2 H from the architecture's numbers. All at one fixed shape, with attention written out as
-matrix products. FLOPs are exact: equal on every machine for the same libraries.
+2 N T + 4 L T^2 H from the architecture's numbers. Each is made at the shapes of `shapes`, two of them lengths, so that
+attention's growth is checked too. Attention is written out as matrix products. Counting runs on an outline of the
+model without storage, and FLOPs are exact: equal on every machine for the same libraries. What is counted and what
+is not: `bench.measure.work`.
 """
 
 import contextlib
 import io
 import logging
-import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,114 +19,105 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.build import WRITTEN_OUT, attention_by
+from bench.measure.outline import PackedLinear, are_alike, layers_of, outline, without_recomputation
+from bench.measure.work import HARDWARE, MODEL
 from bench.methods import Method
 from bench.models import ENCODER, ModelEntry
-from bench.models.shapes import INTO_ATTENTION, head_parameters, layer, layer_count, linear_layers, query_size, targeted
-from bench.precision import autocast
+from bench.models.shapes import (
+    INTO_ATTENTION,
+    head_parameters,
+    layer,
+    layer_count,
+    linear_layers,
+    positions,
+    query_size,
+    targeted,
+)
 from bench.recipe import Recipe
 from bench.tolerances import FLOPS_AGREEMENT
 
-BATCH, LENGTH = 2, 32  # the shape all counts are made at
+SHORT, LONG = 32, 128  # tokens of a row that is counted
+Shape = tuple[int, int]  # rows, tokens of a row
 
 
-def probe(entry: ModelEntry, device: str) -> torch.Tensor:
-    """Token ids of the fixed shape, the same for every case of a model."""
-    generator = torch.Generator().manual_seed(0)
-    low = min(10, entry.config["vocab_size"] - 1)
-    return torch.randint(low, entry.config["vocab_size"], (BATCH, LENGTH), generator=generator).to(device)
+def shapes(entry: ModelEntry, recipe: Recipe) -> list[Shape]:
+    """Where FLOPs are counted: one and two short rows, and two long ones; shorter where the model ends before."""
+    long = min(LONG, positions(entry) - recipe.virtual_tokens)
+    short = min(SHORT, long // 2)
+    return [(1, short), (2, short), (2, long)]
 
 
-def forward_formula(entry: ModelEntry, labels: int) -> int:
-    """FLOPs of the base's forward pass over (BATCH, LENGTH) tokens."""
-    tokens = BATCH * LENGTH
+def forward_formula(entry: ModelEntry, labels: int, shape: Shape) -> int:
+    """FLOPs of the base's forward pass over rows x length tokens."""
     weights = sum(one.inputs * one.outputs for one in linear_layers(entry))
     bias = labels  # the classifier's bias is no product
     head = head_parameters(entry, labels) - bias
-    attention = 4 * layer_count(entry) * BATCH * LENGTH**2 * query_size(entry)
-    return 2 * (weights + head) * tokens + attention
+    return 2 * (weights + head) * shape[0] * shape[1] + 2 * layer_count(entry) * attention_product(entry, shape)
 
 
-def step_formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> int | None:
-    """FLOPs of forward and backward: 3 forwards where all trains; where the base is frozen 2, and 3 of the adapter.
+def step_formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, shape: Shape) -> int | None:
+    """Model FLOPs of a step: 3 forwards where all trains; where the base is frozen 2, and 3 of adapter and attention.
 
-    None for methods whose update is not two thin products beside each layer.
+    Nothing below the first layer's queries, keys and values asks for a gradient, nor do those that are not adapted.
+    None for methods whose update is not two thin products beside each layer, one of these among them.
     """
-    forward = forward_formula(entry, labels)
-    tokens = BATCH * LENGTH
-    if recipe.gradient_checkpointing:
-        return None  # a part of the forward pass runs twice
+    forward = forward_formula(entry, labels, shape)
+    tokens = shape[0] * shape[1]
     if method.trains == "all":
         return 3 * forward
     if not method.is_adapter or method.count.__name__ != "low_rank" or method.name == "hira":
         return None
-    adapter = 2 * tokens * method.count(targeted(entry, method.targets(entry)), entry, recipe)
-    head = 2 * tokens * (head_parameters(entry, labels) - labels) if entry.kind == ENCODER else 0
-    return 2 * forward + 3 * adapter + head - first_layer_input_gradient(entry, method, tokens)
-
-
-def first_layer_input_gradient(entry: ModelEntry, method: Method, tokens: int) -> int:
-    """What backward leaves out: nothing below the first layer's query, key and value asks for a gradient."""
     adapted = targeted(entry, method.targets(entry))
-    into = sum(one.inputs * one.outputs for one in layer(entry) if one.name.endswith(INTO_ATTENTION))
-    return 2 * tokens * into if adapted else 0
+    into = [one for one in layer(entry) if one.name.endswith(INTO_ATTENTION)]
+    if not any(one in adapted for one in into):
+        return None
+    adapter = 2 * tokens * method.count(adapted, entry, recipe)
+    attention = attention_product(entry, shape)
+    head = 2 * tokens * (head_parameters(entry, labels) - labels) if entry.kind == ENCODER else 0
+    not_asked = 2 * tokens * sum(one.inputs * (one.outputs + recipe.rank * (one in adapted)) for one in into)
+    not_asked += attention * sum(one not in adapted for one in into)
+    return 2 * forward + 3 * adapter + 2 * layer_count(entry) * attention + head - not_asked
 
 
-def packed_product(left: Any, packed: Any, shape: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
-    """FLOPs of bitsandbytes' product with packed weights of this (outputs, inputs) shape; left is a shape."""
-    return 2 * math.prod(left) * shape[0]
-
-
-def rows_product(left: Any, right: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
-    """FLOPs of left (tokens, inputs) times right (outputs, inputs) in int8."""
-    return 2 * math.prod(left) * right[0]
-
-
-def mixed_product(left: Any, quantised: Any, right: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
-    """FLOPs of LLM.int8()'s product on a card, as one dense product: the outliers' second one is not counted."""
-    return rows_product(left, right)
-
-
-def counter() -> FlopCounterMode:
-    """torch's counter, taught bitsandbytes' fused products where it is loaded."""
-    known = torch.ops.bitsandbytes
-    mapping: dict[Any, Any] = {}
-    if hasattr(known, "gemm_4bit"):
-        mapping[known.gemm_4bit] = packed_product
-    if hasattr(known, "int8_mixed_scaled_mm"):
-        mapping[known.int8_mixed_scaled_mm] = mixed_product
-    for name in ("int8_scaled_mm", "int8_linear_matmul"):
-        if hasattr(known, name):
-            mapping[getattr(known, name)] = rows_product
-    return FlopCounterMode(display=False, custom_mapping=mapping)
-
-
-def count_forward(model: Any, ids: torch.Tensor) -> int:
-    """FLOPs of one forward pass by torch's FlopCounterMode."""
-    with torch.no_grad(), counter() as counted:
-        model(input_ids=ids)
-    return counted.get_total_flops()
-
-
-def count_step(model: Any, ids: torch.Tensor) -> int:
-    """FLOPs of forward and backward by torch's FlopCounterMode; leaves no gradients."""
-    with counter() as counted:
-        model(input_ids=ids).logits.float().sum().backward()
-    model.zero_grad(set_to_none=True)
-    return counted.get_total_flops()
+def attention_product(entry: ModelEntry, shape: Shape) -> int:
+    """FLOPs of one of a layer's two products of attention: scores, or their use."""
+    rows, length = shape
+    return 2 * rows * length**2 * query_size(entry)
 
 
 class Logits(nn.Module):
     """The model as a function of ids alone, which is what a trace can follow."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, entry: ModelEntry) -> None:
         super().__init__()
         self.model = model
+        self.masked = entry.kind != ENCODER  # without a mask a decoder looks into its positions for packed rows
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        return self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+        mask = torch.ones_like(ids) if self.masked else None
+        return self.model(input_ids=ids, attention_mask=mask).logits
 
 
-def count_by_trace(model: Any, ids: torch.Tensor) -> int:
+def ids_of(shape: Shape) -> torch.Tensor:
+    return torch.zeros(shape, dtype=torch.long, device="meta")
+
+
+def count_forward(model: Logits, shape: Shape) -> int:
+    """FLOPs of one forward pass by torch's FlopCounterMode."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counted:
+        model(ids_of(shape))
+    return counted.get_total_flops()
+
+
+def count_step(model: Logits, shape: Shape) -> int:
+    """FLOPs of forward and backward by torch's FlopCounterMode."""
+    with FlopCounterMode(display=False) as counted:
+        model(ids_of(shape)).sum().backward()
+    model.zero_grad(set_to_none=True)
+    return counted.get_total_flops()
+
+
+def count_by_trace(model: Logits, shape: Shape) -> int:
     """FLOPs of one forward pass by fvcore, which counts a multiply-add as one; doubled here.
 
     Raises ImportError without fvcore, RuntimeError where the model cannot be traced.
@@ -135,39 +128,92 @@ def count_by_trace(model: Any, ids: torch.Tensor) -> int:
     with warnings.catch_warnings(), torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")  # tracing warns of every shape that becomes a constant
         analysis = (
-            FlopCountAnalysis(Logits(model), ids).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+            FlopCountAnalysis(model, ids_of(shape)).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         )
         return 2 * int(analysis.total())
 
 
-def forward_figures(
-    model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int
-) -> tuple[dict[str, Any], list[str]]:
-    """The base's forward pass by the three routes, and why a route is missing or differs by more than the tolerance."""
-    ids = probe(entry, next(model.parameters()).device.type)
-    reasons = []
-    with attention_by(model, WRITTEN_OUT), autocast(recipe, ids.device.type):
-        found: dict[str, Any] = {
-            "flops_shape": [BATCH, LENGTH],
-            "forward_flops": count_forward(model, ids),
-            "forward_flops_formula": forward_formula(entry, labels),
+class Outlines:
+    """A model's outlines of few layers, from which the count of all its layers follows.
+
+    Where all layers are alike each but the first adds as much as the second: into the first no gradient may go. A
+    model whose layers differ is counted whole. packed: the class of packed layers' outlines; spare: with gradient
+    checkpointing taken off.
+    """
+
+    def __init__(self, model: Any, entry: ModelEntry, packed: type[nn.Linear], spare: bool = False) -> None:
+        layers = layers_of(model, entry)
+        self.layers = len(layers)
+        kept = [1, 2] if self.layers > 2 and are_alike(layers) else [self.layers]
+        with attention_by(model, WRITTEN_OUT):
+            found = [outline(model, layers, few, packed) for few in kept]
+        self.models = [Logits(without_recomputation(one) if spare else one, entry) for one in found]
+
+    def count(self, by: Callable[[Logits, Shape], int], shape: Shape) -> int:
+        """The count of the whole model at this shape."""
+        counts = [by(model, shape) for model in self.models]
+        return counts[0] + (self.layers - 1) * (counts[-1] - counts[0])
+
+    def added_positions(self) -> int:
+        """How many positions the model puts before a row's tokens."""
+        with torch.no_grad():
+            return int(self.models[0](ids_of((1, 8))).shape[1]) - 8
+
+
+def forward_counts(
+    model: Any, entry: ModelEntry, recipe: Recipe, labels: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The base's forward pass by the three routes, and why a route is missing or differs by more than the tolerance.
+
+    fvcore traces the last shape alone: a trace takes as long as all other counts.
+    """
+    outlines = Outlines(model, entry, nn.Linear)  # a trace does not see into a function with a backward of its own
+    counts: list[dict[str, Any]] = [
+        {
+            "rows": shape[0],
+            "length": shape[1],
+            "forward": outlines.count(count_forward, shape),
+            "forward_formula": forward_formula(entry, labels, shape),
         }
-        try:
-            if method.quantised:
-                raise RuntimeError("it cannot follow bitsandbytes' packed weights")
-            found["forward_flops_fvcore"] = count_by_trace(model, ids)
-        except (ImportError, RuntimeError) as error:
-            reasons.append(f"no FLOPs by fvcore: {str(error).splitlines()[0]}")
-    expected = found["forward_flops_formula"]
-    for route in ("forward_flops", "forward_flops_fvcore"):
-        if route in found and abs(found[route] / expected - 1) > FLOPS_AGREEMENT:
-            reasons.append(f"{route} is {found[route] / expected:.3f} of the formula's")
-    return found, reasons
+        for shape in shapes(entry, recipe)
+    ]
+    reasons = []
+    try:
+        counts[-1]["forward_fvcore"] = outlines.count(count_by_trace, shapes(entry, recipe)[-1])
+    except (ImportError, RuntimeError) as error:
+        reasons.append(f"no FLOPs by fvcore: {str(error).splitlines()[0]}")
+    for found in counts:
+        for route in ("forward", "forward_fvcore"):
+            share = found.get(route, found["forward_formula"]) / found["forward_formula"]
+            if abs(share - 1) > FLOPS_AGREEMENT:
+                at = f"{found['rows']} x {found['length']} tokens"
+                reasons.append(f"{route} FLOPs at {at} are {share:.3f} of the formula's")
+    return counts, reasons
 
 
-def step_figures(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
-    """FLOPs of a training step at the fixed shape, counted and (where there is one) by formula."""
-    ids = probe(entry, next(model.parameters()).device.type)
-    with attention_by(model, WRITTEN_OUT), autocast(recipe, ids.device.type):
-        step = count_step(model, ids)
-    return {"step_flops": step, "step_flops_formula": step_formula(entry, method, recipe, labels)}
+def step_counts(
+    model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int, head_again: bool = False
+) -> tuple[list[dict[str, Any]], int]:
+    """FLOPs of a training step at each shape, and the positions that the method adds to a row.
+
+    model_step and hardware_step: without and with what is computed twice; model_step_formula: None where there is
+    none. head_again: the backward pass computes the logits once more.
+    """
+    once = Outlines(model, entry, PackedLinear, spare=recipe.gradient_checkpointing)
+    twice = Outlines(model, entry, PackedLinear) if recipe.gradient_checkpointing else once
+    added = once.added_positions()
+    head = 2 * (head_parameters(entry, labels) - labels) if head_again else 0
+    counts: list[dict[str, Any]] = []
+    for shape in shapes(entry, recipe):
+        model_step = once.count(count_step, shape)
+        hardware_step = model_step if twice is once else twice.count(count_step, shape)
+        counts.append(
+            {
+                "rows": shape[0],
+                "length": shape[1],
+                MODEL: model_step,
+                HARDWARE: hardware_step + head * shape[0] * (shape[1] + added),
+                "model_step_formula": step_formula(entry, method, recipe, labels, shape),
+            }
+        )
+    return counts, added

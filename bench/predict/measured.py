@@ -33,7 +33,7 @@ MOST_STEPS = 64  # of a run that are traced in their order; its heaviest batches
 TRACED_LOSS = "chunks"  # bench.chunks.CHUNKS, which would load torch: who computes a loss in chunks in a trace
 TRACES = RESULTS / "baselines" / "measured.json"
 COMMAND = "python -m bench predict --measured --measure --mirror DIR"
-HEADS = ("case", "card", "allocated", "predicted", "error", "reserved", "predicted", "error", "driver", "s/step", "MFU")
+HEADS = ("case", "card", "allocated", "predicted", "error", "reserved", "predicted", "error", "driver", "s/step")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,6 @@ def reserved_agrees(record: Record, traced: dict[str, int]) -> bool:
 def cells(record: Record, traced: dict[str, int]) -> list[str]:
     """A row of the table; GB of 10^9 bytes."""
     peaks, noisy = peaks_of(record), record.noisy
-    share = noisy.get("utilisation")
     figures: list[str] = []
     for name in ("allocated_bytes", "reserved_bytes"):
         measured = peaks[name]
@@ -169,7 +168,6 @@ def cells(record: Record, traced: dict[str, int]) -> list[str]:
         *figures,
         gigabytes(peaks["driver_bytes"]),
         f"{noisy['seconds_per_step']:.3f}",
-        "–" if share is None else f"{share:.1%}",
     ]
 
 
