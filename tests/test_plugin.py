@@ -173,6 +173,29 @@ def test_mistake_is_one_sentence_and_no_traceback(runs, words, says):
     assert not runs.exists()
 
 
+XDIST = """
+def pytest_addoption(parser):
+    parser.addoption("-n", dest="numprocesses", type=int)
+    parser.addoption("--dist", default="no")
+
+def pytest_cmdline_main(config):
+    if config.option.numprocesses:
+        config.option.dist = "load"
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [("2", USAGE_ERROR), ("0", 0)])
+def test_xdist_is_refused_with_what_to_give_instead(runs, tmp_path, number, code):
+    """Its options alone, by a plugin that names them as pytest-xdist does, which need not be installed."""
+    (tmp_path / "like_xdist.py").write_text(XDIST.replace('"-n"', '"--numprocesses"'), encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), str(TESTS)])
+    words = ("-p", "like_xdist", ONE_TEST, *TINY, "--collect-only", "--numprocesses", number)
+    done = start(runs, *words, PYTHONPATH=path)
+    assert done.code == code
+    assert ("ERROR: pytest-xdist's processes" in done.text) is (code == USAGE_ERROR)
+    assert ("give --workers N" in done.text) is (code == USAGE_ERROR)
+
+
 def test_entries_that_register_twice_are_a_mistake(runs, tmp_path):
     (tmp_path / "twice.py").write_text("import toy_entries as t\nt.TASKS.put('toy_tags', t.TASK)\n", encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), str(TESTS)])
@@ -427,6 +450,20 @@ def test_summary_that_cannot_be_written_is_a_sentence_and_the_code(copied):
     assert list(copied.glob(".*.part")) == []
 
 
+def test_read_only_checkout_says_its_sentence_and_nothing_of_pytests_cache(runs, tmp_path):
+    (tmp_path / "file").touch()
+    runs.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", ONE_TEST, *TINY, "--devices", "cpu", "-o", f"cache_dir={tmp_path / 'file' / 'cache'}"],
+        cwd=ROOT, env=surroundings(runs), capture_output=True, text=True,
+    )  # fmt: skip
+    text = done.stdout + done.stderr
+    assert done.returncode == NOT_STORED
+    assert f"the run cannot be written to {runs}/" in text
+    assert "PytestCacheWarning" not in text
+    assert "Traceback" not in text
+
+
 @pytest.mark.parametrize(
     ("name", "why"), [("/dev/full", "No space left on device"), ("{copied}/no/such/page", "No such file or directory")]
 )
@@ -570,6 +607,21 @@ def test_job_says_all_that_a_worker_needs(quiet):
     )  # fmt: skip
     assert job.payload["synthetic"]
     assert job.payload["case"] == CASE.id
+
+
+@pytest.mark.parametrize(("wanted", "threads"), [("1", 1), ("3", 3), ("0", 4), ("4,2", 4), ("", 4)])
+def test_omp_num_threads_is_honoured(quiet, monkeypatch, wanted, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    monkeypatch.setattr(planning, "describe_machine", lambda: {"cores": 8})
+    assert Plan(options(workers=2)).job(CASE, "work", "key", {}).payload["threads"] == threads
+
+
+def test_warnings_that_a_person_makes_errors_fail_no_case_and_their_threads_are_recorded(runs):
+    words = (ONE_TEST, *TOYS, "--methods", "lora,toy_warn")
+    done = start(runs, *words, PYTHONWARNINGS="error", OMP_NUM_THREADS="1")
+    assert done.code == 0
+    assert "2 passed in" in done.text
+    assert done.records()[toy("lora")].environment["threads"] == 1
 
 
 def test_figures_that_are_no_numbers_make_a_failed_record(quiet):

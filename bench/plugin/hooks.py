@@ -41,6 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true"
     )
+    if getattr(config.option, "dist", "no") != "no" or hasattr(config, "workerinput"):
+        raise pytest.UsageError(
+            "pytest-xdist's processes would each run every case, beside each other, on one device; "
+            "leave -n out, or set it to 0, and give --workers N to run N cases at a time"
+        )
     options = read_options(config)
     config.stash[OPTIONS] = options
     config.stash[RUN] = Run(options, Progress())
