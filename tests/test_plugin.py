@@ -613,7 +613,7 @@ def test_job_says_all_that_a_worker_needs(quiet):
 def test_omp_num_threads_is_honoured(quiet, monkeypatch, wanted, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", wanted)
     monkeypatch.setattr(planning, "describe_machine", lambda: {"cores": 8})
-    assert Plan(options(workers=2)).job(CASE, "work", "key", {}).payload["threads"] == threads
+    assert Plan(options(workers=2)).job(CASE, "bench.run:run_case", "key", {}).payload["threads"] == threads
 
 
 def test_warnings_that_a_person_makes_errors_fail_no_case_and_their_threads_are_recorded(runs):
