@@ -1,3 +1,3 @@
 """Loads lorabench's pytest plugin, nothing else."""
 
-pytest_plugins = ["bench.plugin.hooks", "bench.plugin.claiming"]
+pytest_plugins = ["bench.plugin.hooks", "bench.plugin.claiming", "bench.plugin.reports"]

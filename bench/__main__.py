@@ -30,6 +30,7 @@ from bench.commands import (
     probes,
     refusals,
     score,
+    show,
     table,
     thresholds,
 )
@@ -68,7 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else closing it at exit breaks again
         return 0
     except (Mistake, UnknownName, BadRecord, ValueError, RuntimeError, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
+        show(f"bench: {error}", sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)

@@ -7,7 +7,7 @@ prompts both (and by what else could change a reply), and asked once for all ada
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from bench.record import write_atomically
 from bench.train import Say, Trainee
 
 ASKING = 8  # raise it where bench.asking asks otherwise: replies that were kept before are then asked anew
+
+LOSS_KEYS = {"loss", "tokens"}
+REPLY_KEYS = {field.name for field in fields(Reply)}
 
 Replies = list[dict[str, Any]]  # of a family: an asked item's Reply as plain data, or a text's loss and tokens
 
@@ -47,14 +50,25 @@ class Probing:
     def ask_base(self, base: Trainee) -> None:
         """Ask the base whatever the cache does not know of it."""
         paths = {family.name: self.path(family, base) for family in self.families if self.shared}
-        self.before = {name: replies for name, path in paths.items() if (replies := remembered(path)) is not None}
+        known = {family.name: remembered(paths[family.name], family) for family in self.families if self.shared}
+        self.before = {name: replies for name, replies in known.items() if replies is not None}
         unknown = [family for family in self.families if family.name not in self.before]
         found = self.replies(unknown, base, "the base")
         self.before |= found
         for name in found.keys() & paths.keys():
-            write_atomically(paths[name], json.dumps(found[name], ensure_ascii=False))
+            self.keep(paths[name], found[name])
         if self.lm_eval:
             self.lm_eval_before = self.harness(base, "the base")
+
+    def keep(self, path: Path, replies: Replies) -> None:
+        """Write the replies to the cache; where that cannot be done, other cases ask the base again."""
+        try:
+            write_atomically(path, json.dumps(replies, ensure_ascii=False))
+        except OSError as error:
+            reason = f"the base's replies are not kept: the cache {cache_folder()} cannot be written ({error.strerror})"
+            if reason not in self.reasons:
+                self.reasons.append(reason)
+                self.say({"line": reason})
 
     def harness(self, trainee: Trainee, name: str) -> dict[str, dict[str, float]]:
         """lm-eval's metrics by task; a task that cannot be run is a reason. Never kept: see bench.lm_evaluation."""
@@ -151,12 +165,15 @@ def make_probing(names: Sequence[str], **facts: Any) -> Probing:
     return Probing(families=[PROBES[name] for name in names], **facts)
 
 
-def remembered(path: Path) -> Replies | None:
-    """The file's replies; None where there is none that can be read."""
+def remembered(path: Path, family: Family) -> Replies | None:
+    """The file's replies, one for each of the family's items; None where there are none that can be used."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        replies = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or cut by a full disk
         return None
+    keys = LOSS_KEYS if family.kind == LOSS else REPLY_KEYS
+    whole = isinstance(replies, list) and len(replies) == len(family.items)
+    return replies if whole and all(isinstance(one, dict) and one.keys() == keys for one in replies) else None
 
 
 def answer_rows(family: Family, before: Replies, after: Replies) -> list[dict[str, Any]]:

@@ -3,13 +3,18 @@
 `exact` figures are equal on every machine; `noisy` ones only compare on the same machine.
 """
 
+import fcntl
 import json
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, BinaryIO, get_origin
 
 from bench.case import Case, parse_case
+from bench.outside_text import for_terminal
 
 SCHEMA = 1
 
@@ -19,11 +24,15 @@ CRASHED = "crashed"
 TIMED_OUT = "timed_out"
 FAILED = "failed"
 NOT_RUN = "not_run"
+PROCESS = "process"  # in place of phases in noisy["memory"]: a peak of the whole process so far, of no phase
 STATUSES = (OK, OUT_OF_MEMORY, CRASHED, TIMED_OUT, FAILED, NOT_RUN)
 
 
 class BadRecord(ValueError):
-    """A results file that cannot be read; the message names file and line."""
+    """A results file that cannot be read; the message names file and line, and is safe to show."""
+
+    def __init__(self, says: str) -> None:
+        super().__init__(for_terminal(says))
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,11 @@ class Record:
     def ok(self) -> bool:
         return self.status == OK
 
+    @property
+    def peak_bytes(self) -> int | None:
+        """The highest peak of the case's phases; None where only the whole process's is known."""
+        return None if PROCESS in self.noisy.get("memory", {}) else self.noisy.get("peak_bytes")
+
     def parsed_case(self) -> Case:
         return parse_case(self.case)
 
@@ -106,9 +120,9 @@ def parse_record(line: str, where: str = "record") -> Record:
 def write_atomically(path: Path, text: str) -> None:
     """The file holds all of text, or what it held before. Raises OSError where the disk is full or read-only."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with part.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -117,19 +131,36 @@ def write_atomically(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def append_record(path: Path, record: Record) -> None:
-    """Add the record's line; a line half-written by a killed process before it is closed first."""
+@contextmanager
+def open_records(path: Path) -> Iterator[BinaryIO]:
+    """The records file, for this process alone until it is closed; other processes and machines wait for it.
+
+    The lock is on the file itself: appending is not atomic on a network file system, and a lock file would be left.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = record.to_line().encode() + b"\n"
     with path.open("ab+") as file:
-        end = file.seek(0, os.SEEK_END)
-        if end:
-            file.seek(end - 1)
-            if file.read(1) != b"\n":
-                line = b"\n" + line
-        file.write(line)  # one write in append mode: other readers see all of the line or none
-        file.flush()
-        os.fsync(file.fileno())
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def add_line(file: BinaryIO, text: str) -> None:
+    """Add a record's line; a line half-written by a killed process before it is closed first."""
+    line = text.encode() + b"\n"
+    end = file.seek(0, os.SEEK_END)
+    if end:
+        file.seek(end - 1)
+        if file.read(1) != b"\n":
+            line = b"\n" + line
+    file.write(line)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Add the record's line. Raises OSError where the disk is full or read-only."""
+    line = record.to_line()
+    with open_records(path) as file:
+        add_line(file, line)
 
 
 def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bench.record import Record
+from bench.record import PROCESS, Record
 from bench.tasks import TASKS
 from bench.thresholds import Thresholds
 
@@ -36,7 +36,7 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
         EMPTY if synthetic else f"{record.quality_before[task.metric]:.4f}",
         EMPTY if synthetic else f"{record.quality[task.metric]:.4f}",
         f"{arrow} {threshold:.4f}" if threshold is not None else EMPTY,
-        gigabytes(record.noisy["peak_bytes"]),
+        gigabytes(record.noisy["peak_bytes"]) + (f" ({PROCESS})" if record.peak_bytes is None else ""),
         f"{record.noisy['seconds_per_step']:.3f}",
         f"{record.noisy['tokens_per_second']:,.0f}",
         f"{share:.2%}",

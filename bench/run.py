@@ -70,7 +70,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
         "data": setting.data,
         "weights": {"origin": setting.weights.origin, "identity": setting.weights.identity},
         "environment": {**describe_worker(setting.device), **setting.emulation, **base.loss_by},
-        "reasons": setting.reasons,
+        "reasons": [*setting.reasons, *setting.phases.reasons],
         **result,
     }
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_trainees import TINY_DECODERS, bare_trainee, silent, tiny_recipe, tiny_trainee
 
-from bench import asking, decoding, probing
+from bench import asking, decoding, probing, record
 from bench.asking import Reply, prompt_ids, question_of, reading_only, text_losses
 from bench.build import FUSED, WRITTEN_OUT
 from bench.decoding import forward
@@ -37,6 +37,10 @@ def items_of_toy():
 
 def texts_of_toy():
     return [Item(f"t{n}", "toy_texts", "en", "text", "held_out", "text", "Rain fell. " * n, (), "-") for n in (1, 2, 3)]
+
+
+def no_space(*_):
+    raise OSError(28, "No space left on device")
 
 
 def never(says, item):
@@ -310,6 +314,32 @@ def test_a_damaged_cache_is_asked_again(toy_families, cache):
     again.ask_base(base_of())
     assert again.before == first.before
     assert json.loads(path.read_text(encoding="utf-8")) == first.before["toy"]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "7", '[{"loss": 1.0, "tokens": 2}]', "null"])
+def test_a_cache_of_something_else_is_asked_again(toy_families, cache, text):
+    first = probing_of(["toy"])
+    first.ask_base(base_of())
+    path = next(cache.iterdir())
+    path.write_text(text, encoding="utf-8")
+    again = probing_of(["toy"])
+    again.ask_base(base_of())
+    assert again.before == first.before
+
+
+@pytest.mark.parametrize("where", ["file", "full"])
+def test_a_cache_that_cannot_be_written_is_a_reason_and_fails_nothing(toy_families, tmp_path, monkeypatch, where):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path / where))
+    if where == "full":
+        monkeypatch.setattr(record.os, "fsync", no_space)
+    asked = probing_of(toy_families)
+    asked.ask_base(base_of())
+    assert asked.before.keys() == set(toy_families)
+    assert len(asked.reasons) == 1
+    assert asked.reasons[0].startswith(
+        f"the base's replies are not kept: the cache {tmp_path / where} cannot be written ("
+    )
 
 
 def test_a_base_that_was_tuned_here_is_not_shared(toy_families, cache):

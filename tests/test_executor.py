@@ -135,7 +135,7 @@ def test_preload_that_fails_is_every_jobs_reason():
 
 def test_output_of_every_kind_is_captured(executor):
     lines = run(executor, job("write", unique())).last_lines
-    assert lines == ["from print", "from stderr", "from C++", "from a child", "100 %", "red �bell"]
+    assert lines == ["from print", "from stderr", "from C++", "from a child", "100 %", "red \\x07bell"]
 
 
 def test_only_the_end_of_much_output_is_kept(executor):

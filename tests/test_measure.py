@@ -129,6 +129,31 @@ def test_a_phase_does_not_inherit_the_peak_before():
     assert phases.highest() == phases.peaks["before"]["resident_bytes"]
 
 
+@pytest.mark.parametrize("allowed", [0, 1, 4], ids=["never", "at the start", "for a while"])
+def test_a_peak_that_cannot_be_started_again_is_the_processes(monkeypatch, allowed):
+    """Phases would each show the highest so far, of whatever phase it was."""
+    answers, seen = iter([True] * allowed), iter([3, 3, 9, 9, 9, 9])
+    monkeypatch.setattr(memory, "reset_resident_peak", lambda: next(answers, False))
+    monkeypatch.setattr(memory, "resident_peak_bytes", lambda: next(seen))
+    phases = Phases("cpu")
+    for name in ("load", "train", "evaluate"):
+        with phases(name):
+            pass
+    assert phases.peaks == {"process": {"resident_bytes": 9}}
+    assert len(phases.reasons) == 1
+    assert "of the whole process so far" in phases.reasons[0]
+    assert phases.highest() == 9
+
+
+def test_phases_whose_peak_is_started_again_say_nothing(monkeypatch):
+    monkeypatch.setattr(memory, "reset_resident_peak", lambda: True)
+    phases = Phases("cpu")
+    with phases("load"):
+        pass
+    assert phases.peaks.keys() == {"load"}
+    assert phases.reasons == []
+
+
 def test_packed_weights_count_as_the_weights_they_stand_for():
     packed, plain = (parameters.counted(tiny_base("tiny_llama", name, tiny_recipe())) for name in ("qlora", "lora"))
     assert packed["total_parameters"] == plain["total_parameters"]

@@ -26,6 +26,7 @@ from bench.plugin import hooks, planning, run_folder, session
 from bench.plugin.options import Options, probe_families
 from bench.plugin.planning import Plan
 from bench.plugin.progress import Progress
+from bench.plugin.run_folder import NotStored
 from bench.plugin.session import Run
 from bench.probes import PROBES
 from bench.recipe import BadFile
@@ -41,6 +42,15 @@ REPLAY_SECONDS = 5.0
 INTERRUPT_SECONDS = 10.0
 START_SECONDS = 120.0
 USAGE_ERROR, INTERRUPTED = 4, 2
+NOT_STORED, NOTHING_JUDGED = 6, 7
+FULL_DISK = """
+import bench.plugin.run_folder as run_folder
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+run_folder.add_line = full
+"""
 NO_WORKERS = """
 import bench.plugin.session as session
 
@@ -163,6 +173,29 @@ def test_mistake_is_one_sentence_and_no_traceback(runs, words, says):
     assert not runs.exists()
 
 
+XDIST = """
+def pytest_addoption(parser):
+    parser.addoption("-n", dest="numprocesses", type=int)
+    parser.addoption("--dist", default="no")
+
+def pytest_cmdline_main(config):
+    if config.option.numprocesses:
+        config.option.dist = "load"
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [("2", USAGE_ERROR), ("0", 0)])
+def test_xdist_is_refused_with_what_to_give_instead(runs, tmp_path, number, code):
+    """Its options alone, by a plugin that names them as pytest-xdist does, which need not be installed."""
+    (tmp_path / "like_xdist.py").write_text(XDIST.replace('"-n"', '"--numprocesses"'), encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), str(TESTS)])
+    words = ("-p", "like_xdist", ONE_TEST, *TINY, "--collect-only", "--numprocesses", number)
+    done = start(runs, *words, PYTHONPATH=path)
+    assert done.code == code
+    assert ("ERROR: pytest-xdist's processes" in done.text) is (code == USAGE_ERROR)
+    assert ("give --workers N" in done.text) is (code == USAGE_ERROR)
+
+
 def test_entries_that_register_twice_are_a_mistake(runs, tmp_path):
     (tmp_path / "twice.py").write_text("import toy_entries as t\nt.TASKS.put('toy_tags', t.TASK)\n", encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), str(TESTS)])
@@ -203,7 +236,7 @@ def test_entries_are_in_the_matrix(runs):
 
 def test_case_for_a_card_is_skipped_with_what_it_needs(runs):
     done = start(runs, ONE_TEST, *TINY, "--devices", "cuda")
-    assert done.code == 0
+    assert done.code == NOTHING_JUDGED
     assert "1 skipped" in done.text
     assert re.search(
         r"needs a CUDA device with 0\.[89] GB free \(predicted \d+\.\d MB\); this machine has none", done.text
@@ -213,7 +246,7 @@ def test_case_for_a_card_is_skipped_with_what_it_needs(runs):
 
 def test_slow_case_is_skipped_with_how_to_run_it(runs):
     done = start(runs, ONE_TEST, "--tasks", "alpaca", "--models", "smollm2_135m", "--devices", "cpu", "-k", "vera")
-    assert done.code == 0
+    assert done.code == NOTHING_JUDGED
     assert "1 skipped" in done.text
     assert "a paper-size run, or beyond the smoke run; add -m slow" in done.text
 
@@ -224,7 +257,7 @@ def test_full_data_of_a_mirror_is_slow(runs, tmp_path):
     (folder / "train.parquet").touch()
     (folder / "test.parquet").touch()
     done = start(runs, ONE_TEST, *TINY, "--devices", "cpu", "--mirror", tmp_path / "mirror")
-    assert done.code == 0
+    assert done.code == NOTHING_JUDGED
     assert "add -m slow" in done.text
 
 
@@ -324,7 +357,7 @@ def test_replay_judges_again_and_starts_no_worker(copied, no_workers):
 
 def test_replay_skips_what_the_run_has_not(copied, no_workers):
     done = start(copied.parent, "-p", "no_workers", ONE_TEST, *TINY, "--replay", copied, **no_workers)
-    assert done.code == 0
+    assert done.code == NOTHING_JUDGED
     assert f"pos-tiny_bert-lora-cpu-s0 is not in the run {copied.name}" in done.text
 
 
@@ -382,6 +415,65 @@ def test_resume_of_a_whole_run_starts_no_worker(copied, no_workers):
     done = start(copied.parent, *words, **no_workers)
     assert done.code == 0
     assert "2 passed in" in done.text
+
+
+# --- what cannot be written
+
+
+def test_results_that_cannot_be_written_are_one_sentence_and_a_code_of_their_own(runs):
+    runs.touch()
+    done = start(runs, ONE_TEST, *TINY, "--devices", "cpu")
+    assert done.code == NOT_STORED
+    assert len(re.findall(rf"the run cannot be written to {runs}/\S+: File exists", done.text)) == 1
+    assert "Traceback" not in done.text
+    assert "INTERNALERROR" not in done.text
+
+
+def test_disk_that_fills_up_fails_no_test_and_ends_with_a_code_of_its_own(runs, tmp_path):
+    (tmp_path / "full_disk.py").write_text(FULL_DISK, encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), str(TESTS)])
+    done = start(runs, "-p", "full_disk", ONE_TEST, *TOYS, "--methods", "lora,head", PYTHONPATH=path)
+    assert done.code == NOT_STORED
+    assert "2 passed in" in done.text
+    says = f"the run is not stored: {toy('lora')} and 1 more could not be written to {done.folder} (No space left on device)"
+    assert done.text.count(says) == 1
+    assert "Traceback" not in done.text
+
+
+def test_summary_that_cannot_be_written_is_a_sentence_and_the_code(copied):
+    (copied / "summary.md").unlink()
+    (copied / "summary.md").mkdir()
+    done = start(copied.parent, ONE_TEST, *TOYS, "--methods", "lora", "--resume", copied)
+    assert done.code == NOT_STORED
+    assert f"the run is not stored: summary.md could not be written to {copied} (Is a directory)" in done.text
+    assert "Traceback" not in done.text
+    assert list(copied.glob(".*.part")) == []
+
+
+def test_read_only_checkout_says_its_sentence_and_nothing_of_pytests_cache(runs, tmp_path):
+    (tmp_path / "file").touch()
+    runs.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", ONE_TEST, *TINY, "--devices", "cpu", "-o", f"cache_dir={tmp_path / 'file' / 'cache'}"],
+        cwd=ROOT, env=surroundings(runs), capture_output=True, text=True,
+    )  # fmt: skip
+    text = done.stdout + done.stderr
+    assert done.returncode == NOT_STORED
+    assert f"the run cannot be written to {runs}/" in text
+    assert "PytestCacheWarning" not in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("/dev/full", "No space left on device"), ("{copied}/no/such/page", "No such file or directory")]
+)
+def test_cis_summary_that_cannot_be_written_is_a_sentence_and_no_failure(copied, name, why):
+    page = name.format(copied=copied)
+    words = (ONE_TEST, *TOYS, "--methods", "lora", "--replay", copied)
+    done = start(copied.parent, *words, GITHUB_STEP_SUMMARY=page)
+    assert done.code == 0
+    assert done.text.count(f"GITHUB_STEP_SUMMARY {page} cannot be written: {why}") == 1
+    assert "Traceback" not in done.text
 
 
 # --- Ctrl-C
@@ -517,6 +609,21 @@ def test_job_says_all_that_a_worker_needs(quiet):
     assert job.payload["case"] == CASE.id
 
 
+@pytest.mark.parametrize(("wanted", "threads"), [("1", 1), ("3", 3), ("0", 4), ("4,2", 4), ("", 4)])
+def test_omp_num_threads_is_honoured(quiet, monkeypatch, wanted, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    monkeypatch.setattr(planning, "describe_machine", lambda: {"cores": 8})
+    assert Plan(options(workers=2)).job(CASE, "bench.run:run_case", "key", {}).payload["threads"] == threads
+
+
+def test_warnings_that_a_person_makes_errors_fail_no_case_and_their_threads_are_recorded(runs):
+    words = (ONE_TEST, *TOYS, "--methods", "lora,toy_warn")
+    done = start(runs, *words, PYTHONWARNINGS="error", OMP_NUM_THREADS="1")
+    assert done.code == 0
+    assert "2 passed in" in done.text
+    assert done.records()[toy("lora")].environment["threads"] == 1
+
+
 def test_figures_that_are_no_numbers_make_a_failed_record(quiet):
     run = Run(options(), quiet)
     run.submit([CASE])
@@ -532,17 +639,17 @@ def test_record_is_judged_where_the_disk_is_full(quiet, monkeypatch):
 
     run = Run(options(), quiet)
     run.submit([CASE])
-    monkeypatch.setattr(run_folder, "append_record", full)
-    with pytest.raises(OSError, match="No space left"):
-        run._done(Outcome(CASE.id, OK, result={}))
+    monkeypatch.setattr(run_folder, "add_line", full)
+    run._done(Outcome(CASE.id, OK, result={}))
     assert run.records[CASE.id].ok
+    assert str(run.unwritten[CASE.id]) == "[Errno 28] No space left on device"
 
 
-def test_run_that_cannot_be_written_is_a_usage_error_and_starts_no_worker(quiet, monkeypatch, tmp_path):
+def test_run_that_cannot_be_written_is_refused_and_starts_no_worker(quiet, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr(run_folder, "RUNS", tmp_path / "file")
     run = Run(options(), quiet)
-    with pytest.raises(pytest.UsageError, match=rf"^the run cannot be written to {tmp_path}/file/[^/]+: "):
+    with pytest.raises(NotStored, match=rf"^the run cannot be written to {tmp_path}/file/[^/]+: "):
         run.submit([CASE])
     assert run._executors == []
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from bench.__main__ import main
+from bench.claims.figures import FIGURES
 from bench.places import ROOT
 from bench.record import STATUSES, Record
 from bench.report import EMPTY, HEADINGS, NAMES, row, table_of
+from bench.score import DIMENSIONS
 from bench.tables import markdown_lines, text_lines
 from bench.thresholds import Thresholds
 
@@ -122,3 +124,11 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 0
+
+
+def test_a_peak_of_the_whole_process_is_marked_and_compared_with_none():
+    """Where the kernel does not let phases be told apart; it holds checks and probes too."""
+    whole = replace(RECORD, noisy={**RECORD.noisy, "memory": {"process": {"resident_bytes": 1_234_567_890}}})
+    assert row(whole, SOME)[6] == "1.23 GB (process)"
+    assert [DIMENSIONS["memory"].read(record) for record in (RECORD, whole)] == [1_234_567_890, None]
+    assert [FIGURES["peak_bytes"].value(record) for record in (RECORD, whole)] == [1_234_567_890, None]

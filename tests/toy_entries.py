@@ -6,6 +6,7 @@ Given by `--entries toy_entries`, so that pytest and its workers know them.
 import ctypes
 import os
 import signal
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,13 @@ def allocate(attach):
     torch.empty(1 << 60)
 
 
+def warn(attach):
+    warnings.warn("a library's own", FutureWarning, stacklevel=1)
+    return LORA.run(attach)
+
+
 TASKS.put("toy_tags", TASK)
+METHODS.put("toy_warn", replace(LORA, name="toy_warn", run=warn))
 METHODS.put("toy_kill", replace(LORA, name="toy_kill", run=kill_unless_cured))
 METHODS.put("toy_segfault", replace(LORA, name="toy_segfault", run=segfault))
 METHODS.put("toy_loop", replace(LORA, name="toy_loop", run=loop))

@@ -182,7 +182,7 @@ FIGURES = {
         Figure("training_loss", "nats", training_loss(0), quality=True),
         Figure("seconds_per_step", "time", lambda r: r.noisy.get("seconds_per_step"), spread=step_spread, timed=True),
         Figure("training_seconds", "time", lambda r: r.noisy.get("seconds", {}).get("train"), timed=True, repeats=True),
-        Figure("peak_bytes", "bytes", lambda r: r.noisy.get("peak_bytes"), timed=True, repeats=True),
+        Figure("peak_bytes", "bytes", lambda r: r.peak_bytes, timed=True, repeats=True),
         Figure("allocated_peak_bytes", "bytes", allocated_peak, repeats=True),
         Figure("allocated_bytes", "bytes", lambda r: r.exact.get("step_allocated_bytes"), repeats=True),
         Figure("resting_bytes", "bytes", lambda r: r.exact.get("resting_allocated_bytes"), repeats=True),

@@ -79,4 +79,4 @@ def as_json(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> str
         ],
         indent=1,
         ensure_ascii=False,
-    ) + "\n"  # fmt: skip
+    )

@@ -7,12 +7,23 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from bench.outside_text import json_for_terminal, lines_for_terminal
 from bench.places import RUNS
 from bench.record import Record, read_run
 
 Commands = Any  # argparse's own type for subparsers is private
+
+
+def show(text: str = "", file: TextIO | None = None) -> None:
+    """Print the text, of one line or several; it may quote what comes from outside."""
+    print(lines_for_terminal(text), file=file)
+
+
+def show_json(text: str) -> None:
+    """Print JSON, for a program or a person."""
+    print(json_for_terminal(text))
 
 
 class Mistake(Exception):
@@ -31,7 +42,7 @@ def records_of(run: str) -> list[Record]:
     """A run's records, by its folder or its name in results/runs. Raises BadRecord where none can be read."""
     records, complaints = read_run(folder_of(run))
     for complaint in complaints:
-        print(complaint, file=sys.stderr)
+        show(complaint, sys.stderr)
     return list(records.values())
 
 

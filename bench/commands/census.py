@@ -4,7 +4,7 @@ import argparse
 import json
 
 from bench.claims.counted import FILE, count_data, read_census
-from bench.commands import Commands, add_mirror, mirror_of
+from bench.commands import Commands, add_mirror, mirror_of, show
 from bench.record import write_atomically
 
 
@@ -21,5 +21,5 @@ def write_census(arguments: argparse.Namespace) -> int:
     census = dict(sorted({**read_census(), **counted_now}.items()))
     write_atomically(FILE, json.dumps(census, indent=1, ensure_ascii=False) + "\n")
     for name, counted in counted_now.items():
-        print(f"{name}: {', '.join(f'{count:,} {split}' for split, count in counted['rows'].items())}")
+        show(f"{name}: {', '.join(f'{count:,} {split}' for split, count in counted['rows'].items())}")
     return 0

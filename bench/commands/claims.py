@@ -9,7 +9,7 @@ from bench.claims.book import read_claims
 from bench.claims.gathering import committed_runs, gather
 from bench.claims.judge import KINDS, judge_all
 from bench.claims.verdict import STATES
-from bench.commands import Commands, folder_of
+from bench.commands import Commands, folder_of, show, show_json
 from bench.registry import unknown
 
 
@@ -37,7 +37,7 @@ def print_scorecard(arguments: argparse.Namespace) -> int:
     runs: list[Path] = [folder_of(run) for run in arguments.runs] or committed_runs()
     evidence, complaints = gather(claims, runs, arguments.entries)
     for complaint in complaints:
-        print(complaint, file=sys.stderr)
+        show(complaint, sys.stderr)
     verdicts = {
         name: verdict
         for name, verdict in judge_all(claims.values(), evidence).items()
@@ -49,6 +49,9 @@ def print_scorecard(arguments: argparse.Namespace) -> int:
     if not verdicts:
         print("bench: no claim is left by these options", file=sys.stderr)
         return 2
-    form = scorecard.as_markdown if arguments.markdown else scorecard.as_json if arguments.json else scorecard.as_text
-    print(form(claims, verdicts), end="")
+    if arguments.json:
+        show_json(scorecard.as_json(claims, verdicts))
+        return 0
+    form = scorecard.as_markdown if arguments.markdown else scorecard.as_text
+    show(form(claims, verdicts).rstrip("\n"))
     return 0

@@ -2,7 +2,7 @@
 
 import argparse
 
-from bench.commands import Commands, add_mirror, mirror_of
+from bench.commands import Commands, add_mirror, mirror_of, show
 from bench.models import MODELS
 
 
@@ -19,6 +19,6 @@ def fetch_weights(arguments: argparse.Namespace) -> int:
 
     missing = 0
     for name, weights in fetch(arguments.models, mirror_of(arguments)):
-        print(f"{name}: {weights.origin}, {weights.reason}")
+        show(f"{name}: {weights.origin}, {weights.reason}")
         missing += weights.origin == "synthetic" and not MODELS[name].tiny
     return 1 if missing else 0

@@ -2,7 +2,7 @@
 
 import argparse
 
-from bench.commands import Commands
+from bench.commands import Commands, show
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.probes import PROBES
@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
 
 def list_entries(arguments: argparse.Namespace) -> int:
     for kind in [arguments.kind] if arguments.kind else REGISTRIES:
-        print(f"{kind}:")
+        show(f"{kind}:")
         for entry in REGISTRIES[kind]:
-            print(f"  {entry.name:16} {entry.says}")
+            show(f"  {entry.name:16} {entry.says}")
     return 0

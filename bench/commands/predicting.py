@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.case import Case, parse_case
-from bench.commands import Commands, Mistake, add_mirror, mirror_of
+from bench.commands import Commands, Mistake, add_mirror, mirror_of, show, show_json
 from bench.devices import DEVICES
 from bench.models import MODELS
 from bench.models import add as add_model
@@ -87,18 +87,21 @@ def answer(arguments: argparse.Namespace) -> int:
     if subject == "measured":
         if arguments.measure:
             measured.measure(mirror_of(arguments))
-        print("\n".join(measured.markdown()))
+        show("\n".join(measured.markdown()))
         return 0
     if subject == "published":
         cases = published.measure() if arguments.measure else published.read_cases()
-        print(
+        show(
             "\n".join(
                 published.page(cases) if arguments.markdown else text_lines(published.table(cases), published.NAMES)
             )
         )
         return 0
     prediction = prediction_of_case(arguments) if subject == "case" else prediction_of_shape(arguments)
-    print(prediction.as_json() if arguments.json else "\n".join(as_text(prediction)))
+    if arguments.json:
+        show_json(prediction.as_json())
+    else:
+        show("\n".join(as_text(prediction)))
     return 0
 
 
@@ -130,7 +133,7 @@ def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
     course = course_of(case, question.recipe, mirror, steps)
 
     def told(step: int) -> None:
-        print(f"step {step + 1} of {len(course.steps)}", file=sys.stderr)
+        show(f"step {step + 1} of {len(course.steps)}", sys.stderr)
 
     peaks = trace_course(course, question.recipe, told)
     reasons = [*ways.reasons_of(question), *course.reasons]
@@ -173,7 +176,7 @@ def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
     card, what, quick = read_budget(arguments.budget), arguments.largest, arguments.quick
 
     def traced(asked: Question) -> Peaks:
-        print(f"tracing a {what} of {size_of(asked, what):,}", file=sys.stderr)
+        show(f"tracing a {what} of {size_of(asked, what):,}", sys.stderr)
         return ways.trace_of(asked)
 
     found = largest_that_fits(question, what, card, None if quick else traced)
@@ -184,5 +187,5 @@ def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
     prediction = ways.predict(found.question, traced=not quick, peaks=found.peaks)
     if arguments.json:
         return replace(prediction, reasons=[said, *prediction.reasons], searched=found)
-    print(f"{said}\n")
+    show(f"{said}\n")
     return prediction

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bench.commands import Commands, Mistake, records_of
+from bench.commands import Commands, Mistake, records_of, show
 from bench.places import ROOT
 from bench.probe_report import FILE, least_toml, measure_least
 from bench.probes import PROBES
@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
 def write(texts: dict[Path, str]) -> int:
     for path, text in texts.items():
         write_atomically(path, text)
-        print(path.relative_to(ROOT))
+        show(str(path.relative_to(ROOT)))
     return 0
 
 
@@ -40,7 +40,7 @@ def work(arguments: argparse.Namespace) -> int:
     if not (arguments.families or arguments.language):
         for family in PROBES:
             asked_in = ",".join(sorted({item.language for item in family.items}))
-            print(f"{family.name:12} {len(family.items):4} items  {asked_in:27} {family.says}")
+            show(f"{family.name:12} {len(family.items):4} items  {asked_in:27} {family.says}")
         return 0
     asked = [item for name in arguments.families or PROBES.names() for item in PROBES[name].items]
     found = [item for item in asked if arguments.language in ("", item.language)]
@@ -48,5 +48,5 @@ def work(arguments: argparse.Namespace) -> int:
         languages = ", ".join(sorted({item.language for item in asked}))
         raise Mistake(f"--language {arguments.language}: no item in it; the items are in {languages}")
     for item in found:
-        print(f"{item.id}: {item.prompt!r} {' | '.join(item.choices)} -> {item.answer}")
+        show(f"{item.id}: {item.prompt!r} {' | '.join(item.choices)} -> {item.answer}")
     return 0

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.commands import Commands, Mistake, folder_of, records_of
+from bench.commands import Commands, Mistake, folder_of, records_of, show
 from bench.probes.guardrails import HARMLESS, OUGHT_DECLINE, Refusals, refusals
 from bench.probes.reading import read_lines
 
@@ -24,7 +24,7 @@ def print_refusals(arguments: argparse.Namespace) -> int:
             raise Mistake(f"{run}: no case was asked the guardrails; run it with --probes guardrails")
         for case, rows in found.items():
             if rows:
-                print("\n".join([case, *lines_of(rows)]))
+                show("\n".join([case, *lines_of(rows)]))
     return 0
 
 

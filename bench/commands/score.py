@@ -4,7 +4,8 @@ import argparse
 import json
 from dataclasses import asdict
 
-from bench.commands import Commands, Mistake, records_of
+from bench.commands import Commands, Mistake, records_of, show, show_json
+from bench.outside_text import for_markdown, for_terminal
 from bench.report import EMPTY, gigabytes
 from bench.score import DIMENSIONS, WEIGHTS, Comparison, Standing, compare, parse_weights
 from bench.tables import markdown_lines, text_lines
@@ -40,12 +41,12 @@ def print_scores(arguments: argparse.Namespace) -> int:
         raise Mistake(f"nothing to score: {'; '.join(refused) or 'no record in the runs named'}")
     if arguments.json:
         found = {"weights": weights, "groups": [asdict(one) for one in comparisons], "refused": refused}
-        print(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
+        show_json(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
         return 0
     for comparison in comparisons:
-        print("\n".join(lines_of(comparison, arguments.markdown)) + "\n")
+        show("\n".join(lines_of(comparison, arguments.markdown)) + "\n")
     for sentence in refused:
-        print(f"not scored: {sentence}")
+        show(f"not scored: {sentence}")
     return 0
 
 
@@ -75,7 +76,8 @@ def lines_of(comparison: Comparison, markdown: bool) -> list[str]:
     rows = [headings(comparison), *(cells(standing, comparison) for standing in comparison.standings)]
     lines = markdown_lines(rows, 1) if markdown else text_lines(rows, 1)
     blank = [""] if markdown else []
-    return [f"{'### ' if markdown else ''}{comparison.name}", *blank, *lines, *blank, *notes_of(comparison)]
+    notes = map(for_markdown if markdown else for_terminal, notes_of(comparison))
+    return [f"{'### ' if markdown else ''}{comparison.name}", *blank, *lines, *blank, *notes]
 
 
 def notes_of(comparison: Comparison) -> list[str]:

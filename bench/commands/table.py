@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from bench import epoch_report, probe_report, report, utilisation_report
-from bench.commands import Commands, Mistake, records_of
+from bench.commands import Commands, Mistake, records_of, show
 from bench.record import Record
 from bench.tables import Table, markdown_lines, text_lines
 from bench.thresholds import read_thresholds
@@ -28,7 +28,7 @@ def print_table(arguments: argparse.Namespace) -> int:
     table, names, missing = chosen(arguments, records_of(arguments.run))
     if len(table) == 1 and missing:
         raise Mistake(f"{arguments.run}: {missing}")
-    print("\n".join(markdown_lines(table, names) if arguments.markdown else text_lines(table, names)))
+    show("\n".join(markdown_lines(table, names) if arguments.markdown else text_lines(table, names)))
     return 0
 
 

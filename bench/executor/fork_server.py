@@ -30,6 +30,8 @@ SERVER_ENVIRONMENT = {
     "PYTHONIOENCODING": "utf-8:backslashreplace",
     # is_available() asks NVML, then: asking CUDA would spoil it for every forked worker
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    # libraries warn as they are imported; a person's "error" is meant for their own code and would fail every case
+    "PYTHONWARNINGS": "",
 }
 BOOTSTRAP = (
     "import json, sys; path, control, preload, parent = json.loads(sys.argv[1]); sys.path[:] = path; "

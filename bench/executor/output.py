@@ -2,6 +2,8 @@
 
 import re
 
+from bench.outside_text import for_terminal
+
 BYTES_KEPT = 64 * 1024
 LINES_KEPT = 30
 LINE_CHARACTERS = 400
@@ -43,5 +45,5 @@ class Tail:
         for line in text.split("\n"):
             last_state = line.rstrip("\r").rpartition("\r")[2].expandtabs().rstrip()
             if last_state:
-                shown.append("".join(c if c.isprintable() else "�" for c in last_state)[:LINE_CHARACTERS])
+                shown.append(for_terminal(last_state)[:LINE_CHARACTERS])
         return shown[-LINES_KEPT:]

@@ -167,6 +167,7 @@ def settle(request: dict[str, Any]) -> None:
     """Take over the parent's import path, folder and environment, which may differ from the fork server's."""
     os.environ.clear()
     os.environ.update(request["environment"])
+    os.environ.pop("PYTHONWARNINGS", None)  # as the fork server has it; for what the worker starts
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's order, if nobody says otherwise
     sys.path[:] = request["import_path"]
     importlib.invalidate_caches()

@@ -15,7 +15,13 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bench.record import PROCESS
+
 CLEAR_PEAK = "5"  # what resets VmHWM when written to clear_refs (Linux, proc(5))
+NO_PHASES = (
+    "the kernel does not let a process start its peak of memory again: the peak is of the whole process so far, "
+    "of checks and probes too, and not of a phase"
+)
 ROUNDING = 512  # CUDA's allocator hands out multiples of this many bytes; used on CPU too, to be comparable
 
 
@@ -74,7 +80,8 @@ class Phases:
     """Peak bytes of each named phase of a case: `with phases("train"): ...`.
 
     A phase inside another interrupts it, so that evaluating after an epoch is no part of training; a phase
-    entered again keeps its highest peak.
+    entered again keeps its highest peak. Where the kernel does not let the peak be started again, what is seen is the
+    highest of the process so far, of whatever phase; it is kept under PROCESS alone then, and `reasons` says so.
     """
 
     def __init__(self, device: str) -> None:
@@ -96,17 +103,29 @@ class Phases:
     def _keep(self) -> None:
         """Add the peak since the last reset to the phase that is open, and start again."""
         if self._outer:
-            seen, kept = self._peak(), self.peaks.get(self._outer[-1], {})
-            self.peaks[self._outer[-1]] = {key: highest(value, kept.get(key)) for key, value in seen.items()}
+            name = self._outer[-1] if self.resettable else PROCESS
+            seen, kept = self._peak(), self.peaks.get(name, {})
+            self.peaks[name] = {key: highest(value, kept.get(key)) for key, value in seen.items()}
         self._reset()
 
     def _reset(self) -> None:
         gc.collect()  # a model that went before may wait in a cycle
         if self.device == "cpu":
-            reset_resident_peak()
+            if self.resettable and not reset_resident_peak():
+                self._merge_phases()
         else:
             torch.cuda.empty_cache()  # what an earlier phase reserved is not this one's
             torch.cuda.reset_peak_memory_stats(self.device)
+
+    def _merge_phases(self) -> None:
+        """Keep what was seen as the process's: from here on no peak is of one phase."""
+        self.resettable = False
+        if self.peaks:
+            self.peaks = {PROCESS: {"resident_bytes": self.highest()}}
+
+    @property
+    def reasons(self) -> list[str]:
+        return [] if self.resettable else [NO_PHASES]
 
     def _peak(self) -> dict[str, int | None]:
         if self.device == "cpu":
@@ -119,7 +138,7 @@ class Phases:
         }
 
     def highest(self) -> int:
-        """The case's peak: reserved bytes on CUDA, resident bytes on CPU."""
+        """The case's peak: reserved bytes on CUDA, resident bytes on CPU, or of PROCESS where phases have none."""
         key = "resident_bytes" if self.device == "cpu" else "reserved_bytes"
         return max((peak[key] or 0 for peak in self.peaks.values()), default=0)
 

@@ -5,6 +5,7 @@
     run_folder.py  the folder that a run is kept in
     session.py     the run: executor and records
     progress.py    what a person sees while a case runs
+    reports.py     what tests say, made safe to show
     hooks.py       the pytest hooks and fixtures
 
 Nothing here imports torch or transformers; workers do.

@@ -14,12 +14,13 @@ from bench.matrix import Selection, all_cases, is_smoke
 from bench.measure.environment import describe_machine
 from bench.methods import METHODS
 from bench.models import MODELS
+from bench.outside_text import for_terminal
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
-from bench.plugin.run_folder import EMULATION
+from bench.plugin.run_folder import EMULATION, NOT_STORED, NotStored, shown, why_not_stored
 from bench.plugin.session import Run
 from bench.probe_report import Probed
-from bench.record import FAILED, NOT_RUN, Record
+from bench.record import FAILED, NOT_RUN, Record, write_atomically
 from bench.report import NAMES, table_of
 from bench.tables import markdown_lines, text_lines
 from bench.tasks import TASKS
@@ -29,6 +30,7 @@ from bench.timeline import share_of_training
 OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
 THRESHOLDS = pytest.StashKey[Thresholds]()
+NOTHING_JUDGED = 7  # the exit code of a session in which every selected test was skipped; pytest itself uses 0 to 5
 PARAMETERS = pytest.StashKey[dict[Case, Any]]()
 
 
@@ -40,6 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true"
     )
+    if getattr(config.option, "dist", "no") != "no" or hasattr(config, "workerinput"):
+        raise pytest.UsageError(
+            "pytest-xdist's processes would each run every case, beside each other, on one device; "
+            "leave -n out, or set it to 0, and give --workers N to run N cases at a time"
+        )
     options = read_options(config)
     config.stash[OPTIONS] = options
     config.stash[RUN] = Run(options, Progress())
@@ -118,7 +125,10 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         return
     cases = list(dict.fromkeys(case_of(item) for item in session.items if needs_record(item)))
     with visible(session.config) as run:
-        run.submit([case for case in cases if case])
+        try:
+            run.submit([case for case in cases if case])
+        except NotStored as error:
+            pytest.exit(for_terminal(str(error)), returncode=NOT_STORED)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -202,11 +212,17 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The table of the session's records, on the terminal, in the run's folder and in CI's summary."""
     run = config.stash[RUN]
+    if run.records:
+        show_records(terminalreporter, run, config.stash[THRESHOLDS])
+    if run.folder and run.unwritten:
+        run.complaints.append(why_not_stored(run.folder, run.unwritten))
     for complaint in run.complaints:
-        terminalreporter.write_line(complaint, red=True)
-    if not run.records:
-        return
-    table = table_of(run.records.values(), config.stash[THRESHOLDS])
+        terminalreporter.write_line(for_terminal(complaint), red=True)
+
+
+def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds) -> None:
+    """The tables on the terminal, and the page that holds the first; a page that cannot be written is a complaint."""
+    table = table_of(run.records.values(), thresholds)
     page = "\n".join(markdown_lines(table, NAMES)) + "\n"
     terminalreporter.section("cases")
     for line in text_lines(table, NAMES):
@@ -219,13 +235,31 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for line in text_lines(asked, probe_report.NAMES):
             terminalreporter.write_line(line)
     if run.folder and not run.options.replay:
-        (run.folder / "summary.md").write_text(page, encoding="utf-8")
-        terminalreporter.write_line(f"records: {shown(run.folder)}")
+        try:
+            write_atomically(run.folder / "summary.md", page)
+        except OSError as error:
+            run.unwritten["summary.md"] = error
+        terminalreporter.write_line(for_terminal(f"records: {shown(run.folder)}"))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(page)
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(page)
+        except OSError as error:  # a page of CI's, not the run
+            run.complaints.append(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}")
 
 
-def shown(path: Path) -> str:
-    """The path as short as it can be said from here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Set the exit code of a run that is not stored, or judged nothing; after the terminal's summary, which writes."""
+    yield
+    if session.config.stash[RUN].unwritten:
+        session.exitstatus = NOT_STORED
+    elif session.exitstatus == pytest.ExitCode.OK and only_skipped(session):
+        session.exitstatus = NOTHING_JUDGED
+
+
+def only_skipped(session: pytest.Session) -> bool:
+    """Whether tests were selected and every one of them was skipped."""
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    seen = {name for name, reports in reporter.stats.items() if reports} if reporter else set()
+    return "skipped" in seen and not seen & {"passed", "failed", "error", "xfailed", "xpassed"}

@@ -1,5 +1,6 @@
 """What a case is in this session: its data, recipe, probes and job, as the command line and the card have it."""
 
+import os
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -17,6 +18,14 @@ from bench.recipe import Recipe
 from bench.record import Record
 from bench.sources.data import size_at_hand
 from bench.tasks import TASKS
+
+
+def threads_for(workers: int) -> int:
+    """Threads of each worker: what OMP_NUM_THREADS says, or else an equal share of the cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    return max(1, describe_machine()["cores"] // workers)
 
 
 class Plan:
@@ -89,7 +98,7 @@ class Plan:
             "synthetic": self.options.synthetic,
             "probes": self.probes(case),
             "lm_eval": self.options.lm_eval if MODELS[case.model].kind == DECODER else (),
-            "threads": max(1, describe_machine()["cores"] // self.options.workers),
+            "threads": threads_for(self.options.workers),
         }
         if card := self.card(case):
             payload["emulate"] = asdict(card)

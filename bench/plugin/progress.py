@@ -7,6 +7,7 @@ import time
 from typing import Any, TextIO
 
 from bench.executor import Outcome
+from bench.outside_text import for_terminal
 
 CLEAR = "\r\x1b[K"
 PLAIN_SECONDS = 30.0  # between plain lines of one case
@@ -14,9 +15,9 @@ QUICK_SECONDS = 0.2  # between rewritings
 
 
 def describe(key: str, said: dict[str, Any]) -> str:
-    """A progress message as text."""
+    """A progress message as a line."""
     if "line" in said:
-        return f"{key}: {said['line']}"
+        return for_terminal(f"{key}: {said['line']}")
     return (
         f"{key}: step {said['step']}/{said['steps']}, loss {said['loss']:.3f}, "
         f"{said['tokens_per_second']:,.0f} tokens/s, {said['seconds_left']:.0f} s left"
@@ -65,7 +66,7 @@ class Progress:
     def done(self, outcome: Outcome) -> None:
         """A case is done: its status, and why if it is not ok."""
         reason = f", {outcome.reason}" if outcome.reason else ""
-        line = f"{outcome.key}: {outcome.status} in {outcome.seconds:.1f} s{reason}"
+        line = for_terminal(f"{outcome.key}: {outcome.status} in {outcome.seconds:.1f} s{reason}")
         with self._lock:
             if self.terminal and self._visible:
                 self._write(CLEAR + line[: terminal_width()])

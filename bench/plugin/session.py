@@ -46,6 +46,7 @@ class Run:
         self.progress = progress
         self.records: dict[str, Record] = {}
         self.complaints: list[str] = []
+        self.unwritten: dict[str, OSError] = {}  # what of the run could not be stored, and why
         self.told: set[str] = set()  # failed cases that a test has reported
         self.folder = options.replay or options.resume
         self.emulation: str | None = None  # of the cases that were submitted
@@ -123,8 +124,11 @@ class Run:
         case = self._jobs[outcome.key]
         record, examples = self._record(case, outcome)
         assert self.folder is not None  # made before the first job
-        self.records[case.id] = record  # first: a disk that is full is one test's error, and the others judge
-        write_case(self.folder, record, examples, (outcome.result or {}).get("probed", []))
+        self.records[case.id] = record
+        try:
+            write_case(self.folder, record, examples, (outcome.result or {}).get("probed", []))
+        except OSError as error:  # of the disk, not of the case, which is judged all the same
+            self.unwritten[case.id] = error
         self.progress.done(outcome)
 
     def _record(self, case: Case, outcome: Outcome) -> tuple[Record, list[dict[str, Any]]]:

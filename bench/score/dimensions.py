@@ -12,7 +12,7 @@ UNTRUE_FAMILIES = ("guardrails",)  # of probes: declining well is no knowledge
 
 
 def peak_bytes(record: Record) -> float | None:
-    return record.noisy.get("peak_bytes")
+    return record.peak_bytes
 
 
 def adapter_bytes(record: Record) -> float | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bench.outside_text import for_terminal
 from bench.places import cache_folder
 from bench.sources.digests import digest_of_file, sha256_of
 from bench.sources.errors import explained
@@ -23,7 +24,7 @@ PATIENCE_SECONDS = 1.0  # of waiting for another process before saying so
 
 def say(text: str) -> None:
     """A line of progress; stdout is left to results."""
-    print(f"lorabench: {text}", file=sys.stderr, flush=True)
+    print(for_terminal(f"lorabench: {text}"), file=sys.stderr, flush=True)
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -19,7 +19,9 @@ def remembered(path: Path) -> dict[str, str]:
         digests = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return digests if isinstance(digests, dict) else {}
+    if not isinstance(digests, dict):
+        return {}
+    return {key: digest for key, digest in digests.items() if isinstance(digest, str)}
 
 
 def sha256_of(path: Path) -> str:

@@ -1,0 +1,60 @@
+"""Text from outside made safe to show: labels, answers of models, reasons, names of files, messages of exceptions.
+
+Data, models and stored records may hold terminal codes, HTML or characters that turn a line around. What is stored
+stays as it was; whatever is shown passes through here.
+"""
+
+import json
+import re
+import unicodedata
+
+JOINERS = "\u200c\u200d"  # invisible, but some scripts and emoji cannot be written without them
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, formats as bidi overrides, lone surrogates, other line ends
+LAST_OF_A_PLANE = (0xFFFE, 0xFFFF)  # no characters, and no XML
+IN_MARKDOWN = (  # in this order: a backslash that is added must not be escaped again
+    (re.compile(r"([\\`\[\]|])"), r"\\\1"),  # an escape, code, a link, the end of a cell
+    (re.compile(r"&(?=[#\w])"), "&amp;"),  # an entity may stand for any character
+    (re.compile(r"<(?=[A-Za-z/!?])"), "&lt;"),  # HTML begins; "p < 0.05" is none
+    (re.compile(r"://"), "&#58;//"),  # GitHub makes links of bare addresses
+    (re.compile(r"\bwww\.", re.IGNORECASE), "www&#46;"),
+)
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a reader would not see the character, but a terminal, a page or an XML parser may act on it."""
+    if character in JOINERS:
+        return False
+    return unicodedata.category(character) in HIDDEN or ord(character) & 0xFFFF in LAST_OF_A_PLANE
+
+
+def spelled(character: str) -> str:
+    """The character's escape, as Python writes it: \\x1b, \\u202e."""
+    if character.isascii():
+        return f"\\x{ord(character):02x}"
+    return character.encode("ascii", "backslashreplace").decode()
+
+
+def for_terminal(text: str) -> str:
+    """The text on one line: tabs and line ends are spaces, other hidden characters are spelled out."""
+    if text.isprintable():
+        return text
+    line = re.sub(r"\r\n|\n|\t", " ", text)
+    return "".join(spelled(one) if is_hidden(one) else one for one in line)
+
+
+def lines_for_terminal(text: str) -> str:
+    """The same for a text of several lines, which keeps its line ends."""
+    return "\n".join(for_terminal(line) for line in text.split("\n"))
+
+
+def for_markdown(text: str) -> str:
+    """The text as part of a line of Markdown, as of a table's cell: it reads as it is and is no markup."""
+    shown = for_terminal(text)
+    for pattern, replacement in IN_MARKDOWN:
+        shown = pattern.sub(replacement, shown)
+    return shown
+
+
+def json_for_terminal(text: str) -> str:
+    """JSON that means the same, its hidden characters escaped; JSON itself escapes only those below a space."""
+    return "".join(json.dumps(one)[1:-1] if one != "\n" and is_hidden(one) else one for one in text)
