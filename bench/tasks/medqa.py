@@ -11,8 +11,8 @@ from typing import Any
 from bench.models import DECODER
 from bench.recipe import Recipe
 from bench.sources.data import DataSpec
-from bench.tasks import TASKS, Prepared, Task
-from bench.tasks.responses import filled, prepare_pairs, score_responses, split_by_group
+from bench.tasks import TASKS, BadData, Prepared, Task
+from bench.tasks.responses import filled, named, prepare_pairs, score_responses, split_by_group
 
 DATA = DataSpec(
     hub_id="keivalya/MedQuad-MedicalQnADataset",
@@ -52,9 +52,21 @@ def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
     ]
 
 
+def check_cleaned(rows: list[dict], split: str) -> None:
+    """Raises BadData naming the row of which cleaning leaves nothing."""
+    for number, row in enumerate(rows, 1):
+        for column in DATA.columns:
+            if not clean(row[column]):
+                raise BadData(
+                    f"{split} row {number}: {column} {row[column]!r:.60} is empty once markup, URLs, hashtags and "
+                    "emoticons are removed; remove the row or give it text"
+                )
+
+
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Answer a health question."""
-    found = filled(next(iter(rows.values())), DATA.columns)
+    found = filled(rows, DATA.columns)
+    check_cleaned(found, named(next(iter(rows))))
     train, held_out = split_by_group(found, "Question")
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 
