@@ -45,29 +45,31 @@ def clean(text: str) -> str:
     return re.sub(r" ([.,;:!?])(?=\s|$)", r"\1", text).strip()
 
 
-def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
-    return [
-        (f"{split}-{number}", PROMPT.format(question=clean(row["Question"])), clean(row["Answer"]))
-        for number, row in enumerate(rows)
-    ]
-
-
-def check_cleaned(rows: list[dict], split: str) -> None:
-    """Raises BadData naming the row of which cleaning leaves nothing."""
+def cleaned(rows: list[dict], split: str) -> list[dict]:
+    """The rows cleaned, with the question as it was in `asked`. Raises BadData naming a row that has no text left."""
+    found = []
     for number, row in enumerate(rows, 1):
+        texts = {column: clean(row[column]) for column in DATA.columns}
         for column in DATA.columns:
-            if not clean(row[column]):
+            if not texts[column]:
                 raise BadData(
                     f"{split} row {number}: {column} {row[column]!r:.60} is empty once markup, URLs, hashtags and "
                     "emoticons are removed; remove the row or give it text"
                 )
+        found.append({**texts, "asked": row["Question"]})
+    return found
+
+
+def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
+    return [
+        (f"{split}-{number}", PROMPT.format(question=row["Question"]), row["Answer"]) for number, row in enumerate(rows)
+    ]
 
 
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Answer a health question."""
-    found = filled(rows, DATA.columns)
-    check_cleaned(found, named(next(iter(rows))))
-    train, held_out = split_by_group(found, "Question")
+    found = cleaned(filled(rows, DATA.columns), named(next(iter(rows))))
+    train, held_out = split_by_group(found, "asked")
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 
 

@@ -185,8 +185,6 @@ def word_f1(gold: list[list[str]], predicted: list[list[str]]) -> float:
 
 def score(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> Score:
     """Metrics from the predicted label index of each scored word. outcomes: predicted, loss."""
-    from sklearn.metrics import confusion_matrix
-
     names = prepared.labels
     gold = [[label for label in example.labels if label != IGNORE] for example in prepared.held_out]
     guessed = [list(outcome["predicted"]) for outcome in outcomes]
@@ -198,8 +196,9 @@ def score(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> Score:
         | ({"unscored": example.unscored} if example.unscored else {})
         for example, g, p, outcome in zip(prepared.held_out, gold, guessed, outcomes, strict=True)
     ]
-    counts = confusion_matrix(flat(gold), flat(guessed), labels=range(len(names)))
-    return Score(quality, rows, {"confusion": {"labels": names, "counts": counts.tolist()}})
+    pairs = Counter(zip(flat(gold), flat(guessed), strict=True))
+    counts = [[pairs[right, taken] for taken in range(len(names))] for right in range(len(names))]
+    return Score(quality, rows, {"confusion": {"labels": names, "counts": counts}})
 
 
 def of_words(
