@@ -4,6 +4,7 @@ python -m bench list [models|methods|tasks]   what there is
 python -m bench fetch [MODEL ...]             fetch weights before they are needed
 python -m bench table RUN [--markdown]        the table of a run's records; --probes: of what they were asked
 python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
+python -m bench rescore RUN ...               score stored records again from their stored predictions
 python -m bench engines CASE                  our loop against transformers.Trainer, seconds a step
 python -m bench predict --model M --method N  the memory of a training step, without a card
 python -m bench claims [RUN ...]              what papers claim, with verdicts
@@ -29,6 +30,7 @@ from bench.commands import (
     predicting,
     probes,
     refusals,
+    rescore,
     score,
     show,
     table,
@@ -37,7 +39,9 @@ from bench.commands import (
 from bench.record import BadRecord
 from bench.registry import UnknownName, import_entries, names_in
 
-COMMANDS = (listing, fetching, table, thresholds, engines, predicting, claims, census, probes, refusals, score)
+COMMANDS = (
+    listing, fetching, table, rescore, thresholds, engines, predicting, claims, census, probes, refusals, score,
+)  # fmt: skip
 
 INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
 

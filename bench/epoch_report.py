@@ -15,10 +15,11 @@ from bench.thresholds import group_of
 SHOWN = {
     "train_loss": "training loss",
     "loss": "validation loss",
-    "precision": "precision",
-    "recall": "recall",
     "f1": "F1",
     "accuracy": "accuracy",
+    "seqeval_precision": "seqeval precision",
+    "seqeval_recall": "seqeval recall",
+    "seqeval_f1": "seqeval F1",
 }
 NAMES = 1  # of the epochs' columns; numbers follow
 CONFUSION_NAMES = 3

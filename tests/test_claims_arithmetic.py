@@ -50,6 +50,12 @@ def test_inconsistency_names_both_places():
         ({"calculation": "quotient", "of": [5], "over": [8]}, "%", "epoch_share", 62.5),
         ({"calculation": "same", "of": 2**30}, "GiB", "memory", 1),
         ({"calculation": "f1", "precision": 0.5, "recall": 1}, "fraction", "f1", 2 / 3),
+        (
+            {"calculation": "seqeval_f1_over_accuracy", "gold": "NN IN VB", "predicted": "IN NN VB"},
+            "fraction",
+            "f1_difference",
+            2 / 3,
+        ),
         ({"calculation": "steps", "rows": 17, "batch": 2, "accumulation": 4}, "steps", "steps", 3),
         ({"calculation": "largest_ratio", "of": [9, 8], "over": [3, 2]}, "x", "speedup", 4),
         ({"calculation": "smallest_step_down", "of": [12, 4, 2]}, "x", "speedup", 2),

@@ -1,5 +1,6 @@
 """Records feed claims: what fits is judged, what does not is refused by name, and a worse model turns the verdict."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from claim_records import MEASURED, claim_of, evidence_of, tagged_record
 
 from bench.claims import measured, statistics
 from bench.claims.admission import matches
+from bench.claims.figures import word_counts
 from bench.claims.judge import corrected, judge_all
 from bench.claims.verdict import Verdict
 
@@ -17,7 +19,7 @@ EQUIVALENT = {
     "quantity": "f1_difference",
     "value": 0.05,
     "comparator": "within",
-    "by": {"case": LORA, "against": FULL, "figure": "f1", "data": "sample", "seeds": 2},
+    "by": {"case": LORA, "against": FULL, "figure": "seqeval_f1", "data": "sample", "seeds": 2},
 }
 ONE = {**MEASURED["by"], "seeds": 1, "one_seed": True}
 FASTER = {
@@ -51,7 +53,7 @@ def test_good_model_reaches_the_threshold_and_a_worse_one_does_not(tmp_path):
 
 def test_sentence_has_observed_expected_place_seeds_and_smallest_difference(tmp_path):
     says = measured.judge(claim_of(MEASURED, tolerance=0.01), evidence_of(*seeds(LORA, 20, tmp_path))).says
-    assert says.startswith("stand-in minilm_l6 for bert_base: f1 of pos-minilm_l6-lora-cpu is 0.975")
+    assert says.startswith("stand-in minilm_l6 for bert_base: seqeval_f1 of pos-minilm_l6-lora-cpu is 0.975")
     for part in ("; 2 seeds; could have seen 0.0", "source 900, Table 1, row 2 says at least 0.9",
                  "tolerance 0.01", "p = ", "records run/pos-minilm_l6-lora-cpu-s0"):  # fmt: skip
         assert part in says
@@ -73,7 +75,10 @@ def test_several_seeds_count_as_so_many_however_many_their_examples(tmp_path):
     unlike = [tagged_record(f"{LORA}-s{seed}", every, tmp_path) for seed, every in enumerate((20, 2))]
     found = measured.judge(claim_of(MEASURED, value=0.7), evidence_of(*unlike))
     assert found.state == "inconclusive"
-    assert f"p = {statistics.over_seeds([one.record.quality['f1'] for one in unlike]).p_above(0.7):.2g}" in found.says
+    assert (
+        f"p = {statistics.over_seeds([one.record.quality['seqeval_f1'] for one in unlike]).p_above(0.7):.2g}"
+        in found.says
+    )
 
 
 def test_too_few_seeds_are_inconclusive(tmp_path):
@@ -97,7 +102,7 @@ def test_nothing_is_not_run_with_the_command_that_settles_it():
         ({"status": "crashed", "reason": "a signal"}, "it crashed (a signal)"),
         ({"data": {"identity": "sha256:other", "held_out_examples": 60}}, "other data, sha256:other where sha256:"),
         ({"quality_judged": False}, "random weights, whose quality is not judged"),
-        ({"quality": {}}, "it has no f1"),
+        ({"quality": {}}, "it has no seqeval_f1"),
         ({"environment": {"accelerator": "H", "emulation": "T4"}}, "an emulated T4"),
     ],
 )
@@ -110,6 +115,31 @@ def test_record_that_does_not_fit_is_refused_by_name_and_not_averaged_in(tmp_pat
     alone = measured.judge(claim_of(MEASURED), evidence_of(stranger))
     assert alone.state == "not_run"
     assert says in alone.says
+
+
+WORDS = {**MEASURED, "by": {**MEASURED["by"], "figure": "f1"}}
+
+
+def test_f1_over_words_is_told_from_seqevals(tmp_path):
+    """Every third sentence has one of its four words wrong: 11 in 12 are right."""
+    found = measured.judge(claim_of(WORDS), evidence_of(*seeds(LORA, 3, tmp_path)))
+    assert f"f1 of {LORA} is 0.91" in found.says
+    assert found.state == "confirmed"
+
+
+def test_f1_of_an_older_record_is_not_taken_for_that_over_words(tmp_path):
+    """It was seqeval's on bare tags."""
+    older = tagged_record(f"{LORA}-s2", 0, tmp_path, quality={"f1": 1.0, "precision": 1.0, "recall": 1.0})
+    found = measured.judge(claim_of(WORDS), evidence_of(*seeds(LORA, 3, tmp_path), older))
+    assert "refused run/pos-minilm_l6-lora-cpu-s2: it has no f1" in found.says
+
+
+def test_word_without_a_prediction_is_counted_as_wrong(tmp_path):
+    stored = tagged_record(f"{LORA}-s0", 0, tmp_path, sentences=2)
+    rows = [{**row, "unscored": [1] * number} for number, row in enumerate(stored.examples)]
+    path = tmp_path / stored.record.predictions
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert word_counts(replace(stored)).tolist() == [[4, 4], [5, 4]]
 
 
 def test_record_with_missing_examples_is_refused_by_name(tmp_path):

@@ -34,7 +34,7 @@ from bench.case_recipe import recipe_for
 from bench.measure import flops
 from bench.measure.parameters import figures
 from bench.methods import INT8, METHODS, NF4, PLAIN, Attach, Unsupported
-from bench.models import DECODER, MODELS, BadEntry
+from bench.models import DECODER, ENCODER, MODELS, BadEntry
 from bench.models.shapes import positions
 from bench.recipe import SIZES
 from bench.run import changed_base
@@ -209,6 +209,15 @@ def test_a_method_of_the_other_kind_says_so(kind):
 def test_virtual_tokens_refuse_packed_rows(name):
     with pytest.raises(Unsupported, match="packing = false"):
         METHODS[name].check(MODELS["tiny_llama"], tiny_recipe(method=name, packing=True))
+
+
+@pytest.mark.parametrize("name", ["full", "lora"])
+@pytest.mark.parametrize("model", [entry.name for entry in MODELS if entry.kind == ENCODER and entry.tiny])
+def test_encoders_refuse_packed_rows(model, name):
+    recipe = tiny_recipe(model, name)
+    METHODS[name].check(MODELS[model], recipe)
+    with pytest.raises(Unsupported, match=rf"^packed rows are for decoders: {model} is .* packing = false$"):
+        METHODS[name].check(MODELS[model], replace(recipe, packing=True))
 
 
 def gradients(model, name, checkpointing):

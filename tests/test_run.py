@@ -46,7 +46,7 @@ OVERRIDES: dict[str, dict] = {
     PADDED_AFTER_FULL: LONG,
 }
 METRICS = {
-    TAGGING: {"f1", "precision", "recall", "accuracy", "macro_f1", "loss"},
+    TAGGING: {"f1", "accuracy", "macro_f1", "loss", "seqeval_f1", "seqeval_precision", "seqeval_recall"},
     ANSWERING: {"loss", "token_accuracy"},
 }
 EXACT = {

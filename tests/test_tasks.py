@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,17 @@ def encoder_tokenizer():
         "[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]")
+
+
+def without_zero_width(tokenizer):
+    """The tokenizer with a normalizer that drops what has no width, as BERT's does."""
+    from tokenizers import normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    text = json.loads(tokenizer.backend_tokenizer.to_str())
+    fresh = type(tokenizer.backend_tokenizer).from_str(json.dumps(text))
+    fresh.normalizer = normalizers.BertNormalizer()
+    return PreTrainedTokenizerFast(tokenizer_object=fresh, pad_token="[PAD]", unk_token="[UNK]")
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +163,7 @@ def test_identity_changes_with_one_tag(encoder_tokenizer):
 
 def test_lists_written_as_text_are_read(encoder_tokenizer):
     row = {"words": "['the', \"dog's\", '[']", "labels": "['DT', 'NN', '(']"}
-    assert pos.tagged([row], "train") == [(["the", "dog's", "["], ["DT", "NN", "("])]
+    assert pos.tagged([row], "train") == [(["the", "dog's", "["], ["DT", "NN", "("], "train row 1")]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +178,18 @@ def test_lists_written_as_text_are_read(encoder_tokenizer):
         (
             {"words": ["a"], "labels": "__import__('os')"},
             "train row 2, labels: \"__import__('os')\" is no list of words",
+        ),
+        (
+            {"words": [""], "labels": ["DT"]},
+            "train row 2: word 1 is '' with the label 'DT'; remove both, or fill them",
+        ),
+        (
+            {"words": "['']", "labels": "['DT']"},
+            "train row 2: word 1 is '' with the label 'DT'; remove both, or fill them",
+        ),
+        (
+            {"words": ["the", "dog"], "labels": ["DT", " "]},
+            "train row 2: word 2 is 'dog' with the label ' '; remove both, or fill them",
         ),
     ],
 )
@@ -182,8 +206,8 @@ def test_label_that_no_training_row_has_is_named(encoder_tokenizer):
 
 
 def test_each_fifth_sentence_of_the_sample_is_held_out():
-    train, held_out = pos.split_sample([(str(number), ["DT"]) for number in range(10)])
-    assert [words for words, _ in held_out] == ["0", "5"]
+    train, held_out = pos.split_sample([pos.Sentence([str(number)], ["DT"], "") for number in range(10)])
+    assert [sentence.words for sentence in held_out] == [["0"], ["5"]]
     assert len(train) == 8
 
 
@@ -194,9 +218,56 @@ def test_rare_tags_stay_in_the_training_part():
     sentences[1:4] = [sentence("UH")] * 3
     sentences[5:10] = [sentence("FW")] * 5
     train, held_out = pos.split_sample(pos.tagged(sentences, "sample"))
-    assert "UH" not in {tag for _, tags in held_out for tag in tags}
-    assert "FW" in {tag for _, tags in held_out for tag in tags}
+    assert "UH" not in {tag for sentence in held_out for tag in sentence.tags}
+    assert "FW" in {tag for sentence in held_out for tag in sentence.tags}
     assert (len(train), len(held_out)) == (17, 3)
+
+
+ZERO_WIDTH = "\u200b"
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_row_without_a_token_is_named(encoder_tokenizer, part):
+    nothing = {"words": [ZERO_WIDTH], "labels": ["DT"]}
+    rows = {"train": [DOGS], "test": [DOGS]}
+    rows[part] = [DOGS, nothing]
+    says = rf"^{part} row 2: none of its words, \['\\u200b'\], becomes a token within max_length = 32; remove the row$"
+    with pytest.raises(BadData, match=says):
+        pos.prepare(rows, without_zero_width(encoder_tokenizer), RECIPE)
+
+
+def test_words_without_a_token_are_counted_and_told(encoder_tokenizer):
+    odd = {"words": ["the", ZERO_WIDTH, "dog"], "labels": ["DT", "RB", "NNS"]}
+    prepared = pos.prepare({"train": [DOGS, odd], "test": [odd, DOGS]}, without_zero_width(encoder_tokenizer), RECIPE)
+    assert [example.unscored for example in prepared.held_out] == [[prepared.labels.index("RB")], []]
+    assert prepared.reasons == [
+        "1 held-out words become no token, or are cut off by max_length = 32; they count as wrong in f1, accuracy and "
+        "macro_f1",
+        "1 training words become no token, or are cut off by max_length = 32; they teach nothing",
+    ]
+
+
+def test_words_that_are_cut_off_are_counted(encoder_tokenizer):
+    prepared = pos.prepare({"train": [DOGS], "test": [DOGS]}, encoder_tokenizer, replace(RECIPE, max_length=4))
+    assert [prepared.labels[label] for label in prepared.held_out[0].unscored] == ["VBZ", "RB"]
+    assert prepared.reasons[0].startswith("2 held-out words become no token, or are cut off by max_length = 4")
+
+
+def test_rows_that_are_whole_need_no_reason(encoder_tokenizer):
+    assert pos.prepare({"train": [DOGS], "test": [DOGS]}, encoder_tokenizer, RECIPE).reasons == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ({"train": [DOGS], "test": []}, "no row is held out: the test part is empty; add rows"),
+        ({"train": [], "test": [DOGS]}, "no row is left to train on; add rows"),
+        ({"all": [DOGS]}, "no row is held out: of the sample each row of 5 is, unless one of its tags"),
+    ],
+)
+def test_part_without_a_row_is_named(encoder_tokenizer, rows, says):
+    with pytest.raises(BadData, match=f"^{says}"):
+        pos.prepare(rows, encoder_tokenizer, RECIPE)
 
 
 def test_limits_of_the_recipe_hold(encoder_tokenizer):
@@ -220,11 +291,42 @@ def scored():
 
 def test_neighbouring_equal_tags_are_one_span(scored):
     """4 gold spans (the two NN are one), 5 predicted, 3 right: all of them below the accuracy."""
-    assert scored.quality["precision"] == pytest.approx(3 / 5)
-    assert scored.quality["recall"] == pytest.approx(3 / 4)
-    assert scored.quality["f1"] == pytest.approx(2 / 3)
+    seqeval = {name: value for name, value in scored.quality.items() if name.startswith("seqeval")}
+    assert seqeval == pytest.approx({"seqeval_precision": 3 / 5, "seqeval_recall": 3 / 4, "seqeval_f1": 2 / 3})
     assert scored.quality["accuracy"] == pytest.approx(4 / 5)
-    assert max(scored.quality[name] for name in ("precision", "recall", "f1")) < scored.quality["accuracy"]
+
+
+def swapped(*pairs):
+    """A score of rows of tags, each of which is taken for another."""
+    names = sorted({tag for pair in pairs for row in pair for tag in row.split()})
+    held_out = [Example("", [], [names.index(tag) for tag in gold.split()]) for gold, _ in pairs]
+    told = [{"predicted": [names.index(tag) for tag in taken.split()], "loss": 1.0} for _, taken in pairs]
+    return pos.score(Prepared([], held_out, names), told).quality
+
+
+@pytest.mark.parametrize(
+    ("gold", "taken"), [("NN IN", "IN NN"), ("VB RB", "RB VB"), ("CD MD", "MD CD"), ("WP RP", "RP WP"), (", .", ". ,")]
+)
+def test_f1_sees_a_confusion_of_tags_that_differ_in_their_first_character(gold, taken):
+    """seqeval's F1 on bare tags does not: to it both are of one type, or of none."""
+    quality = swapped((gold, taken), ("DT", "DT"))
+    assert quality["seqeval_f1"] == 1.0
+    assert quality["f1"] == quality["accuracy"] == 1 / 3
+
+
+@pytest.mark.parametrize("tags", ["DT X", "X", ". , : #", "-LRB- -NONE- -RRB-", "O EX SYM B I E S"])
+def test_f1_of_right_tags_is_one_whatever_they_are_called(tags):
+    assert swapped((tags, tags))["f1"] == 1.0
+
+
+def test_f1_is_the_accuracy_of_the_words():
+    """Even where a tag is O, which seqeval takes for no span."""
+    order = random.Random(0)
+    names = ["O", "NN", "IN", "-LRB-", ".", "_", "VBZ"]
+    rows = [[" ".join(order.choices(names, k=9)) for _ in range(2)] for _ in range(40)]
+    quality = swapped(*rows)
+    assert quality["f1"] == pytest.approx(quality["accuracy"], abs=1e-12)
+    assert 0 < quality["f1"] < 1
 
 
 def test_macro_f1_is_the_mean_over_the_tags_that_occur(scored):
@@ -247,15 +349,26 @@ def test_each_sentence_has_a_row(scored):
     assert scored.examples[0] == {"key": "test-0", "gold": [0, 2, 2, 3], "predicted": [0, 2, 1, 3], "loss": 4.0}
 
 
+def test_word_without_a_prediction_is_wrong():
+    """DT and NN are right, a second NN has no token: 2 of 3; NN has a recall of 1/2."""
+    prepared = Prepared([], [Example("test-0", [4, 5], [0, 1], unscored=[1])], ["DT", "NN"])
+    found = pos.score(prepared, [{"predicted": [0, 1], "loss": 3.0}])
+    assert found.quality["f1"] == found.quality["accuracy"] == pytest.approx(2 / 3)
+    assert found.quality["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
+    assert found.quality["seqeval_f1"] == 1.0
+    assert found.quality["loss"] == 3.0 / 2
+    assert found.examples[0]["unscored"] == [1]
+
+
 def test_spans_of_known_numbers():
     """Gold DT | NN NN | VB, predicted DT | NN | JJ | VB: 2 of 4 predicted are right, 2 of 3 are found."""
-    found = pos.spans([["DT", "NN", "NN", "VB"]], [["DT", "NN", "JJ", "VB"]])
-    assert found == pytest.approx({"precision": 1 / 2, "recall": 2 / 3, "f1": 4 / 7})
+    found = pos.bare_spans([["DT", "NN", "NN", "VB"]], [["DT", "NN", "JJ", "VB"]])
+    assert found == pytest.approx({"seqeval_precision": 1 / 2, "seqeval_recall": 2 / 3, "seqeval_f1": 4 / 7})
 
 
 def test_perfect_tags_are_perfect_spans():
     tags = [["DT", "NN", "NN", ".", "IN", "IN", "EX", "SYM", "``"]]
-    assert pos.spans(tags, tags) == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+    assert set(pos.bare_spans(tags, tags).values()) == {1.0}
 
 
 # --- prompt and response
@@ -311,15 +424,68 @@ def test_no_room_for_any_answer_is_an_error(byte_tokenizer, monkeypatch):
 
 def test_a_part_of_no_name_is_refused(byte_tokenizer):
     row = {"id": "a", "part": "test", "form": "text", "prompt": "1 or 2?", "answer": "2"}
-    with pytest.raises(BadData, match="row 2: part = 'test' must be one of train, held_out"):
+    with pytest.raises(BadData, match="train row 2: part = 'test' must be one of train, held_out"):
         TASKS["numbers"].run({"train": [{**row, "part": "train"}, row]}, byte_tokenizer, RECIPE)
 
 
-@pytest.mark.parametrize("value", ["", "  \n", None])
-def test_empty_column_is_named(value):
-    rows = [{"Question": "a", "Answer": "b"}, {"Question": "a", "Answer": value}]
-    with pytest.raises(BadData, match="row 2: Answer is empty; remove the row or fill it"):
-        responses.filled(rows, ("Question", "Answer"))
+RESPONSE_TASKS = ["alpaca", "medqa", "numbers", "support"]
+
+
+def full_row(task, number=0, **changes):
+    """A row of the task's columns, each with a text."""
+    return (
+        {column: f"{column} {number}" for column in TASKS[task].data.columns}
+        | {"part": "train", "form": "text"}
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("", "is empty; remove the row or fill it"),
+        ("  \n", "is empty; remove the row or fill it"),
+        (None, "is empty; remove the row or fill it"),
+        (3, "must be text, not int; correct the row"),
+        ([], "must be text, not list; correct the row"),
+    ],
+)
+@pytest.mark.parametrize(("split", "name"), [("all", "sample"), ("train", "train")])
+@pytest.mark.parametrize("task", RESPONSE_TASKS)
+def test_column_without_text_is_named(byte_tokenizer, task, split, name, value, says):
+    column = {"alpaca": "output", "medqa": "Answer", "numbers": "answer", "support": "response"}[task]
+    rows = [full_row(task), full_row(task, 1, **{column: value})]
+    with pytest.raises(BadData, match=f"^{name} row 2: {column} {says}$"):
+        TASKS[task].run({split: rows}, byte_tokenizer, RECIPE)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5])
+@pytest.mark.parametrize("task", RESPONSE_TASKS)
+def test_too_few_rows_to_hold_some_out_are_one_sentence(byte_tokenizer, task, rows):
+    """Five rows of one group each, or of the training part alone."""
+    same = {"Question": "a", "instruction": "a"}
+    given = [full_row(task, number) for number in range(rows)]
+    with pytest.raises(
+        BadData, match=r"^(no row is (held out|to train on)|\d rows with \d values of .* too few).*; add rows"
+    ):
+        TASKS[task].run(
+            {"all": [row | {k: v for k, v in same.items() if k in row} for row in given]}, byte_tokenizer, RECIPE
+        )
+
+
+@pytest.mark.parametrize("column", ["Question", "Answer"])
+def test_text_that_cleaning_empties_is_named(byte_tokenizer, column):
+    rows = [full_row("medqa", number) for number in range(9)]
+    rows[4][column] = "https://a.org/x?y=1"
+    with pytest.raises(
+        BadData, match=f"^sample row 5: {column} 'https://a.org/x.y=1' is empty once .*; remove the row"
+    ):
+        medqa.prepare({"all": rows}, byte_tokenizer, RECIPE)
+
+
+def test_prompt_that_becomes_no_token_is_named(byte_tokenizer):
+    with pytest.raises(BadData, match="^test-0: its prompt '' becomes no token; remove the row$"):
+        responses.encode([("test-0", "", "cd")], byte_tokenizer, RECIPE)
 
 
 def test_responses_are_scored_by_token():
@@ -423,7 +589,9 @@ def test_braces_in_a_text_are_text():
 
 def test_medqa_cleans_question_and_answer():
     rows = [{"Question": "What is <b>flu</b>?", "Answer": "A virus. #flu"}]
-    assert medqa.pairs(rows, "test") == [("test-0", "Question: What is flu?\nAnswer: ", "A virus.")]
+    assert medqa.pairs(medqa.cleaned(rows, "test"), "test") == [
+        ("test-0", "Question: What is flu?\nAnswer: ", "A virus.")
+    ]
 
 
 # --- cleaning
@@ -547,7 +715,7 @@ def test_sample_file_is_a_tasks(name):
 @needs_mirror(pos.DATA)
 def test_pos_sample_is_not_the_hubs():
     full = load_rows(pos.DATA, "full", MIRROR).splits
-    theirs = {" ".join(words).lower() for split in full for words, _ in pos.tagged(full[split], split)}
+    theirs = {" ".join(sentence.words).lower() for split in full for sentence in pos.tagged(full[split], split)}
     ours = {" ".join(row["words"]).lower() for name in pos.DATA.samples for row in sample(name)}
     assert ours & theirs == set()
 
@@ -568,13 +736,13 @@ def test_sample_is_not_the_hubs(task, columns):
 
 
 @needs_mirror(medqa.DATA)
-def test_cleaning_the_hubs_questions_leaves_none_empty():
+def test_cleaning_the_hubs_rows_leaves_none_empty():
     rows = load_rows(medqa.DATA, "full", MIRROR).splits["train"]
-    assert [row["Question"] for row in rows if not clean(row["Question"])] == []
+    assert len(medqa.cleaned(rows, "train")) == len(rows)
 
 
 @needs_mirror(pos.DATA)
 def test_tagging_the_hubs_test_part_needs_no_label_that_training_lacks():
     full = load_rows(pos.DATA, "full", MIRROR).splits
-    seen = {tag for _, tags in pos.tagged(full["train"], "train") for tag in tags}
-    assert {tag for _, tags in pos.tagged(full["test"], "test") for tag in tags} <= seen
+    seen = {tag for sentence in pos.tagged(full["train"], "train") for tag in sentence.tags}
+    assert {tag for sentence in pos.tagged(full["test"], "test") for tag in sentence.tags} <= seen

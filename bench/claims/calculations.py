@@ -16,6 +16,7 @@ from bench.models.shapes import head_parameters, linear_layers, total_parameters
 from bench.predict.closed_form import closed_form
 from bench.predict.question import ask
 from bench.registry import Registry
+from bench.tasks.pos import bare_spans
 
 FORWARD_AND_BACK = 4  # FLOPs of a frozen weight and token: 2 forward, 2 for the gradient of its input
 RECOMPUTED = 2  # and with gradient checkpointing 2 for the forward pass again
@@ -88,6 +89,19 @@ def f1(precision: Operand, recall: Operand) -> Result:
     """The harmonic mean of precision and recall."""
     p, r = precision.value, recall.value
     return Result(2 * p * r / (p + r), f"2 PR / (P + R) with P = {precision.shown}, R = {recall.shown}")
+
+
+@CALCULATIONS.add("seqeval_f1_over_accuracy", Calculation, fails_as=REFUTED)
+def seqeval_f1_over_accuracy(gold: str, predicted: str) -> Result:
+    """How far seqeval's F1 on bare tags stands above the share of words that are right; one tag a word."""
+    right, taken = gold.split(), predicted.split()
+    found = bare_spans([right], [taken])["seqeval_f1"]
+    agree = sum(a == b for a, b in zip(right, taken, strict=True))
+    how = (
+        f"F1 {found:g} of seqeval - accuracy {agree / len(right):g}, where the words {gold} are taken for {predicted} "
+        f"and {agree} of {len(right)} are right"
+    )
+    return Result(found - agree / len(right), how)
 
 
 @CALCULATIONS.add("steps", Calculation, fails_as=INCONSISTENT)

@@ -6,6 +6,7 @@ spread over steps; bytes and parameters repeat, and one run tells them.
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,6 +46,11 @@ def quality(name: str) -> Callable[[Record], float | None]:
     return lambda record: record.quality.get(name)
 
 
+def f1(record: Record) -> float | None:
+    """F1 over words. The f1 of a record without seqeval_f1 is an older one's, which is seqeval's on bare tags."""
+    return record.quality.get("f1") if "seqeval_f1" in record.quality else None
+
+
 def at_epoch(key: str, epoch: int) -> Callable[[Record], float | None]:
     """Of a record that was evaluated after each epoch, which counts from 1."""
     return lambda record: next((entry.get(key) for entry in record.epochs if entry["epoch"] == epoch), None)
@@ -78,7 +84,8 @@ def rise(record: Record) -> float | None:
 
 
 def span_counts(stored: Stored) -> np.ndarray:
-    """(sentences, 3): spans of the gold tags, of the predicted ones, and those that agree, as seqeval counts them."""
+    """(sentences, 3): spans of the gold tags, of the predicted ones, and those that agree, as seqeval counts them on
+    bare tags: by all but a tag's first character, neighbours of one type together."""
     import numpy as np
     from seqeval.metrics.sequence_labeling import get_entities
 
@@ -92,13 +99,13 @@ def span_counts(stored: Stored) -> np.ndarray:
     return np.array(rows, dtype=float)
 
 
-def tag_counts(stored: Stored) -> np.ndarray:
-    """(sentences, 2): tags, and those that are right."""
+def word_counts(stored: Stored) -> np.ndarray:
+    """(sentences, 2): words, and those whose tag is right; a word without a prediction is wrong."""
     import numpy as np
 
     return np.array(
         [
-            (len(e["gold"]), sum(a == b for a, b in zip(e["gold"], e["predicted"], strict=True)))
+            (len(e["gold"]) + len(e.get("unscored", ())), sum(map(operator.eq, e["gold"], e["predicted"])))
             for e in stored.examples
         ],
         dtype=float,
@@ -159,7 +166,7 @@ def timed(name: str, kind: str) -> Figure:
 def of_epoch(epoch: int) -> tuple[Figure, ...]:
     """What source 001's tables say of each epoch."""
     return (
-        Figure(f"f1_of_epoch_{epoch}", "fraction", at_epoch("f1", epoch), quality=True),
+        Figure(f"seqeval_f1_of_epoch_{epoch}", "fraction", at_epoch("seqeval_f1", epoch), quality=True),
         Figure(f"accuracy_of_epoch_{epoch}", "fraction", at_epoch("accuracy", epoch), quality=True),
         Figure(f"validation_loss_of_epoch_{epoch}", "nats", at_epoch("loss", epoch), quality=True),
         Figure(f"training_loss_of_epoch_{epoch}", "nats", training_loss(epoch), quality=True),
@@ -169,10 +176,9 @@ def of_epoch(epoch: int) -> tuple[Figure, ...]:
 FIGURES = {
     figure.name: figure
     for figure in (
-        Figure("f1", "fraction", quality("f1"), span_counts, span_f1, quality=True),
-        Figure("precision", "fraction", quality("precision"), quality=True),
-        Figure("recall", "fraction", quality("recall"), quality=True),
-        Figure("accuracy", "fraction", quality("accuracy"), tag_counts, second_over_first, quality=True),
+        Figure("f1", "fraction", f1, word_counts, second_over_first, quality=True),
+        Figure("accuracy", "fraction", quality("accuracy"), word_counts, second_over_first, quality=True),
+        Figure("seqeval_f1", "fraction", quality("seqeval_f1"), span_counts, span_f1, quality=True),
         Figure("loss", "nats", quality("loss"), token_counts("loss"), second_over_first, quality=True),
         Figure("token_accuracy", "fraction", quality("token_accuracy"), token_counts("correct"), second_over_first,
                quality=True),

@@ -1,6 +1,6 @@
 """Claims that runs settle: a threshold, an equivalence, a direction, a trend.
 
-    by = { case = "pos-bert_base-lora-cuda", figure = "f1", data = "full", seeds = 3 }
+    by = { case = "pos-bert_base-lora-cuda", figure = "seqeval_f1", data = "full", seeds = 3 }
     by = { case = "…", against = "…", figure = "seconds_per_step", data = "full", seeds = 1 }
 
 case and against are case ids without their seed. With `against` the figure is compared: as a quotient where

@@ -132,6 +132,11 @@ class Method:
                 f"{self.name} prunes from initial_rank = {recipe.initial_rank} to rank = {recipe.rank}; "
                 "initial_rank must not be below rank"
             )
+        if recipe.packing and model.kind == ENCODER:
+            raise Unsupported(
+                f"packed rows are for decoders: {model.name} is an encoder, and the examples of one row would attend "
+                "to each other; packing = false"
+            )
         if recipe.packing and not self.packs:
             raise Unsupported(
                 f"{self.name} cannot train packed rows: its virtual tokens come once a row; packing = false"

@@ -32,6 +32,7 @@ class Example:
     labels: list[int]
     prompt: str = ""
     answer: str = ""
+    unscored: list[int] = field(default_factory=list)  # labels of words that no token stands for
 
     def __len__(self) -> int:
         return len(self.input_ids)

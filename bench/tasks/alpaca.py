@@ -27,7 +27,7 @@ def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
 
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Follow an instruction."""
-    found = filled(next(iter(rows.values())), ("instruction", "output"))
+    found = filled(rows, ("instruction", "output"))
     train, held_out = split_by_group(found, "instruction")
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 

@@ -11,8 +11,8 @@ from typing import Any
 from bench.models import DECODER
 from bench.recipe import Recipe
 from bench.sources.data import DataSpec
-from bench.tasks import TASKS, Prepared, Task
-from bench.tasks.responses import filled, prepare_pairs, score_responses, split_by_group
+from bench.tasks import TASKS, BadData, Prepared, Task
+from bench.tasks.responses import filled, named, prepare_pairs, score_responses, split_by_group
 
 DATA = DataSpec(
     hub_id="keivalya/MedQuad-MedicalQnADataset",
@@ -45,17 +45,31 @@ def clean(text: str) -> str:
     return re.sub(r" ([.,;:!?])(?=\s|$)", r"\1", text).strip()
 
 
+def cleaned(rows: list[dict], split: str) -> list[dict]:
+    """The rows cleaned, with the question as it was in `asked`. Raises BadData naming a row that has no text left."""
+    found = []
+    for number, row in enumerate(rows, 1):
+        texts = {column: clean(row[column]) for column in DATA.columns}
+        for column in DATA.columns:
+            if not texts[column]:
+                raise BadData(
+                    f"{split} row {number}: {column} {row[column]!r:.60} is empty once markup, URLs, hashtags and "
+                    "emoticons are removed; remove the row or give it text"
+                )
+        found.append({**texts, "asked": row["Question"]})
+    return found
+
+
 def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
     return [
-        (f"{split}-{number}", PROMPT.format(question=clean(row["Question"])), clean(row["Answer"]))
-        for number, row in enumerate(rows)
+        (f"{split}-{number}", PROMPT.format(question=row["Question"]), row["Answer"]) for number, row in enumerate(rows)
     ]
 
 
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Answer a health question."""
-    found = filled(next(iter(rows.values())), DATA.columns)
-    train, held_out = split_by_group(found, "Question")
+    found = cleaned(filled(rows, DATA.columns), named(next(iter(rows))))
+    train, held_out = split_by_group(found, "asked")
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 
 

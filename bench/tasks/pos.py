@@ -1,14 +1,24 @@
 """Part-of-speech tagging as source 001 does it: batterydata/pos_tagging, Penn Treebank tags.
 
-Precision, recall and F1 are seqeval's on labels without B-/I- prefixes, so neighbouring equal tags count
-as one span; that is why F1 is below accuracy. Macro F1 is the mean over tags of the per-token F1.
+`f1`, the headline, is F1 over words: every word is a span of its own, tagged B-<tag>. With one tag a word it equals
+`accuracy` exactly, and that is the point: it sees every confusion. `macro_f1` is the mean over the tags of the
+held-out words of each tag's own F1, so a rare tag counts as much as NN. `loss` is the mean over the scored words.
+
+`seqeval_f1`, `seqeval_precision` and `seqeval_recall` are what source 001 reports: seqeval reads a bare tag as a
+prefix (its first character) and a type (the rest). NN and IN are both of type N, VB and RB of type B, a tag of one
+character has no type, and neighbours of one type are one span. Many confusions change nothing. They are for the
+source's claims and judge nothing else.
+
+A held-out word without a prediction, because it becomes no token or is cut off by max_length, counts as wrong in
+`f1`, `accuracy` and `macro_f1`; a reason in the record says how many there are. seqeval's figures leave it out, as
+the source does.
 """
 
 import ast
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.models import ENCODER
 from bench.recipe import Recipe
@@ -24,6 +34,16 @@ DATA = DataSpec(
 HELD_OUT_EVERY = 5  # of the sample, which comes in one piece: each fifth sentence
 SMOKE_METHODS = ("full", "head", "lora", "lora_all", "dora", "adalora", "ia3", "prefix", "prompt", "qlora")
 RARE = 5  # a tag in fewer sentences than this keeps them in the training part
+NO_TAG = " "  # what a word without a prediction was taken for: no tag is blank
+NO_INDEX = -1  # the same as a label's index
+
+
+class Sentence(NamedTuple):
+    """A row: its words, a tag for each, and where it stands in the data."""
+
+    words: list[str]
+    tags: list[str]
+    where: str
 
 
 def as_list(value: Any, where: str) -> list[str]:
@@ -38,8 +58,8 @@ def as_list(value: Any, where: str) -> list[str]:
     return list(value)
 
 
-def tagged(rows: list[dict], split: str) -> list[tuple[list[str], list[str]]]:
-    """(words, tags) of each row. Raises BadData naming the row for an empty one or unequal lengths."""
+def tagged(rows: list[dict], split: str) -> list[Sentence]:
+    """The rows, checked. Raises BadData naming the row for an empty one, unequal lengths, or a blank word or tag."""
     sentences = []
     for number, row in enumerate(rows, 1):
         where = f"{split} row {number}"
@@ -48,26 +68,34 @@ def tagged(rows: list[dict], split: str) -> list[tuple[list[str], list[str]]]:
             raise BadData(f"{where}: {len(words)} words but {len(tags)} labels; there must be one label a word")
         if not words:
             raise BadData(f"{where}: empty; remove it")
-        sentences.append((words, tags))
+        for place, (word, tag) in enumerate(zip(words, tags, strict=True), 1):
+            if not word.strip() or not tag.strip():
+                raise BadData(f"{where}: word {place} is {word!r} with the label {tag!r}; remove both, or fill them")
+        sentences.append(Sentence(words, tags, where))
     return sentences
 
 
-def split_sample(sentences: list) -> tuple[list, list]:
+def split_sample(sentences: list[Sentence]) -> tuple[list[Sentence], list[Sentence]]:
     """Each fifth sentence is held out, unless one of its tags is rare: a tag must be seen to be learned."""
-    counts = Counter(tag for _, tags in sentences for tag in set(tags))
-    train: list = []
-    held_out: list = []
+    counts = Counter(tag for sentence in sentences for tag in set(sentence.tags))
+    train: list[Sentence] = []
+    held_out: list[Sentence] = []
     for number, sentence in enumerate(sentences):
-        chosen = number % HELD_OUT_EVERY == 0 and all(counts[tag] >= RARE for tag in sentence[1])
+        chosen = number % HELD_OUT_EVERY == 0 and all(counts[tag] >= RARE for tag in sentence.tags)
         (held_out if chosen else train).append(sentence)
     return train, held_out
 
 
-def encode(sentences: list, split: str, labels: dict[str, int], tokenizer: Any, recipe: Recipe) -> tuple[list, int]:
-    """Examples with each word's label on its first sub-word, and how many sentences were cut."""
+def encode(
+    sentences: list[Sentence], split: str, labels: dict[str, int], tokenizer: Any, recipe: Recipe
+) -> tuple[list[Example], int]:
+    """Examples with each word's label on its first sub-word, and how many sentences were cut.
+
+    Raises BadData for a sentence of which no word is left: nothing of it could be scored.
+    """
     examples, cut = [], 0
-    encoded = tokenizer([words for words, _ in sentences], is_split_into_words=True)
-    for number, (words, tags) in enumerate(sentences):
+    encoded = tokenizer([sentence.words for sentence in sentences], is_split_into_words=True)
+    for number, (words, tags, where) in enumerate(sentences):
         ids, word_ids = encoded["input_ids"][number], encoded.word_ids(number)
         if len(ids) > recipe.max_length:
             end = int(word_ids[-1] is None)  # a special token at the end stays there
@@ -81,8 +109,25 @@ def encode(sentences: list, split: str, labels: dict[str, int], tokenizer: Any, 
             row.append(labels[tags[word]] if first else IGNORE)
             if word is not None:
                 seen.add(word)
-        examples.append(Example(f"{split}-{number}", ids, row, prompt=" ".join(words)))
+        if not seen:
+            raise BadData(
+                f"{where}: none of its words, {words!r:.60}, becomes a token within max_length = {recipe.max_length}; "
+                "remove the row"
+            )
+        unscored = [labels[tag] for word, tag in enumerate(tags) if word not in seen]
+        examples.append(Example(f"{split}-{number}", ids, row, prompt=" ".join(words), unscored=unscored))
     return examples, cut
+
+
+def unscored_reasons(train: list[Example], held_out: list[Example], recipe: Recipe) -> list[str]:
+    """A sentence for each part that has words without a token of their own."""
+    why = f"become no token, or are cut off by max_length = {recipe.max_length}"
+    parts = (
+        (held_out, "held-out", "they count as wrong in f1, accuracy and macro_f1"),
+        (train, "training", "they teach nothing"),
+    )
+    counts = [(sum(len(example.unscored) for example in part), name, so) for part, name, so in parts]
+    return [f"{count} {name} words {why}; {so}" for count, name, so in counts if count]
 
 
 def limited(items: list, limit: int) -> list:
@@ -96,8 +141,13 @@ def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prep
     else:
         train, held_out = tagged(rows["train"], "train"), tagged(rows["test"], "test")
     train, held_out = limited(train, recipe.train_examples), limited(held_out, recipe.evaluation_examples)
-    names = sorted({tag for _, tags in train for tag in tags})
-    unseen = Counter(tag for _, tags in held_out for tag in tags if tag not in names)
+    if not train:
+        raise BadData("no row is left to train on; add rows")
+    if not held_out:
+        held = f"of the sample each row of {HELD_OUT_EVERY} is, unless one of its tags is in fewer than {RARE} rows"
+        raise BadData(f"no row is held out{': ' + held if 'all' in rows else ': the test part is empty'}; add rows")
+    names = sorted({tag for sentence in train for tag in sentence.tags})
+    unseen = Counter(tag for sentence in held_out for tag in sentence.tags if tag not in names)
     if unseen:
         told = ", ".join(f"{tag} ({count} tokens)" for tag, count in unseen.items())
         raise BadData(
@@ -106,45 +156,71 @@ def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prep
     index = {name: number for number, name in enumerate(names)}
     train_examples, train_cut = encode(train, "train", index, tokenizer, recipe)
     held_out_examples, held_out_cut = encode(held_out, "test", index, tokenizer, recipe)
-    share = (train_cut + held_out_cut) / max(1, len(train) + len(held_out))
-    return Prepared(train_examples, held_out_examples, names, share)
+    share = (train_cut + held_out_cut) / (len(train) + len(held_out))
+    reasons = unscored_reasons(train_examples, held_out_examples, recipe)
+    return Prepared(train_examples, held_out_examples, names, share, reasons)
 
 
-def spans(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:
-    """seqeval's micro-averaged precision, recall and F1 over spans of equal tags."""
+def bare_spans(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:
+    """seqeval's micro-averaged precision, recall and F1 on bare tags, as source 001 computes them."""
     from seqeval.metrics import f1_score, precision_score, recall_score
 
     with warnings.catch_warnings():
         # seqeval warns for every tag without a B- or I- prefix, and for spans never predicted
         warnings.simplefilter("ignore")
         return {
-            "precision": float(precision_score(gold, predicted, zero_division=0)),
-            "recall": float(recall_score(gold, predicted, zero_division=0)),
-            "f1": float(f1_score(gold, predicted, zero_division=0)),
+            "seqeval_f1": float(f1_score(gold, predicted, zero_division=0)),
+            "seqeval_precision": float(precision_score(gold, predicted, zero_division=0)),
+            "seqeval_recall": float(recall_score(gold, predicted, zero_division=0)),
         }
 
 
-def score(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> Score:
-    """Metrics from the predicted label index of each scored token. outcomes: predicted, loss, tokens."""
-    from sklearn.metrics import confusion_matrix, f1_score
+def word_f1(gold: list[list[str]], predicted: list[list[str]]) -> float:
+    """seqeval's micro-averaged F1 where every word is a span of its own."""
+    from seqeval.metrics import f1_score
 
+    alone = [[[f"B-{tag}" for tag in row] for row in rows] for rows in (gold, predicted)]
+    return float(f1_score(*alone, zero_division=0))
+
+
+def score(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> Score:
+    """Metrics from the predicted label index of each scored word. outcomes: predicted, loss."""
     names = prepared.labels
     gold = [[label for label in example.labels if label != IGNORE] for example in prepared.held_out]
     guessed = [list(outcome["predicted"]) for outcome in outcomes]
-    flat_gold = [label for row in gold for label in row]
-    flat_guessed = [label for row in guessed for label in row]
-    tokens = len(flat_gold)
-    quality = spans([[names[i] for i in row] for row in gold], [[names[i] for i in row] for row in guessed])
-    quality["accuracy"] = sum(a == b for a, b in zip(flat_gold, flat_guessed, strict=True)) / tokens
-    present = sorted(set(flat_gold))
-    quality["macro_f1"] = float(f1_score(flat_gold, flat_guessed, labels=present, average="macro", zero_division=0))
-    quality["loss"] = sum(outcome["loss"] for outcome in outcomes) / tokens
+    quality = of_words(gold, guessed, [example.unscored for example in prepared.held_out], names)
+    quality |= bare_spans([[names[i] for i in row] for row in gold], [[names[i] for i in row] for row in guessed])
+    quality["loss"] = sum(outcome["loss"] for outcome in outcomes) / sum(map(len, gold))
     rows = [
         {"key": example.key, "gold": g, "predicted": p, "loss": outcome["loss"]}
+        | ({"unscored": example.unscored} if example.unscored else {})
         for example, g, p, outcome in zip(prepared.held_out, gold, guessed, outcomes, strict=True)
     ]
-    counts = confusion_matrix(flat_gold, flat_guessed, labels=range(len(names)))
-    return Score(quality, rows, {"confusion": {"labels": names, "counts": counts.tolist()}})
+    pairs = Counter(zip(flat(gold), flat(guessed), strict=True))
+    counts = [[pairs[right, taken] for taken in range(len(names))] for right in range(len(names))]
+    return Score(quality, rows, {"confusion": {"labels": names, "counts": counts}})
+
+
+def of_words(
+    gold: list[list[int]], guessed: list[list[int]], unscored: list[list[int]], names: list[str]
+) -> dict[str, float]:
+    """f1, accuracy and macro_f1 over all words, of which the unscored were taken for no tag."""
+    from sklearn.metrics import f1_score
+
+    right = [[*row, *others] for row, others in zip(gold, unscored, strict=True)]
+    taken = [[*row, *(NO_INDEX for _ in others)] for row, others in zip(guessed, unscored, strict=True)]
+    told = [[names[i] if i != NO_INDEX else NO_TAG for i in row] for row in taken]
+    words, answers = flat(right), flat(taken)
+    present = sorted(set(words))
+    return {
+        "f1": word_f1([[names[i] for i in row] for row in right], told),
+        "accuracy": sum(a == b for a, b in zip(words, answers, strict=True)) / len(words),
+        "macro_f1": float(f1_score(words, answers, labels=present, average="macro", zero_division=0)),
+    }
+
+
+def flat(rows: list[list[int]]) -> list[int]:
+    return [label for row in rows for label in row]
 
 
 TASKS.put(

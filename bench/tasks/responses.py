@@ -31,7 +31,7 @@ def split_by_group(rows: list[dict], group: str) -> tuple[list[dict], list[dict]
     train = [row for row in rows if normalised(row[group]) not in chosen]
     held_out = [row for row in rows if normalised(row[group]) in chosen]
     if not train or not held_out:
-        raise BadData(f"{len(rows)} rows with {len(values)} values of {group!r} are too few to hold some out")
+        raise BadData(f"{len(rows)} rows with {len(values)} values of {group!r} are too few to hold some out; add rows")
     kept = min(len(held_out), HELD_OUT_LIMIT)
     return train, [held_out[number * len(held_out) // kept] for number in range(kept)]
 
@@ -47,6 +47,8 @@ def encode(pairs: Iterable[tuple[str, str, str]], tokenizer: Any, recipe: Recipe
     first = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
     for key, prompt, answer in pairs:
         asked = first + tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        if not asked:  # the answer's first token would have nothing to be predicted from
+            raise BadData(f"{key}: its prompt {prompt!r:.60} becomes no token; remove the row")
         told = [*tokenizer(answer, add_special_tokens=False)["input_ids"], end]
         ids = (asked + told)[: recipe.max_length]
         cut += len(asked) + len(told) > recipe.max_length
@@ -68,6 +70,9 @@ def prepare_pairs(
     train: list[tuple[str, str, str]], held_out: list[tuple[str, str, str]], tokenizer: Any, recipe: Recipe
 ) -> Prepared:
     """Both parts encoded, limited as the recipe says. Raises BadData if a part is left empty."""
+    for part, says in ((train, "to train on"), (held_out, "held out")):
+        if not part:
+            raise BadData(f"no row is {says}; add rows, for training and for evaluation need one each")
     train = train[: recipe.train_examples] if recipe.train_examples else train
     held_out = held_out[: recipe.evaluation_examples] if recipe.evaluation_examples else held_out
     train_examples, train_cut, train_dropped = encode(train, tokenizer, recipe)
@@ -82,13 +87,22 @@ def prepare_pairs(
     return Prepared(train_examples, held_out_examples, [], share, reasons)
 
 
-def filled(rows: list[dict], columns: Sequence[str]) -> list[dict]:
-    """The rows, checked. Raises BadData naming the row with an empty column."""
+def filled(splits: dict[str, list[dict]], columns: Sequence[str]) -> list[dict]:
+    """The rows of the only split, checked. Raises BadData naming split, row and column of what is no text, or blank."""
+    ((split, rows),) = splits.items()
     for number, row in enumerate(rows, 1):
         for column in columns:
-            if not isinstance(row[column], str) or not row[column].strip():
-                raise BadData(f"row {number}: {column} is empty; remove the row or fill it")
+            where = f"{named(split)} row {number}: {column}"
+            if row[column] is not None and not isinstance(row[column], str):
+                raise BadData(f"{where} must be text, not {type(row[column]).__name__}; correct the row")
+            if not row[column] or not row[column].strip():
+                raise BadData(f"{where} is empty; remove the row or fill it")
     return rows
+
+
+def named(split: str) -> str:
+    """The split as a person knows it: the sample comes in one piece, which is held under "all"."""
+    return "sample" if split == "all" else split
 
 
 def score_responses(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> Score:

@@ -29,7 +29,7 @@ def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
 
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Answer a customer."""
-    found = filled(next(iter(rows.values())), DATA.columns)
+    found = filled(rows, DATA.columns)
     train, held_out = split_by_group(found, "instruction")
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 

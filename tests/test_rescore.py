@@ -1,0 +1,161 @@
+"""Rescoring: today's metrics out of stored predictions, and no figure that was stored becomes another."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bench.__main__ import main
+from bench.places import RESULTS
+from bench.record import Record, append_record, read_records
+from bench.rescore import Disagrees, rescored
+
+NAMES = ["DT", "IN", "NN"]
+ROWS = [  # NN is taken for IN and IN for NN, so seqeval's F1 on bare tags is 1 and 2 of 5 words are right
+    {"key": "test-0", "gold": [0, 2, 1], "predicted": [0, 1, 2], "loss": 2.0},
+    {"key": "test-1", "gold": [0, 2], "predicted": [0, 1], "loss": 3.0},
+]
+OLD_QUALITY = {"precision": 1.0, "recall": 1.0, "f1": 1.0, "accuracy": 0.4, "macro_f1": 1 / 3, "loss": 1.0}
+OLD_BEFORE = {"precision": 0.1, "recall": 0.2, "f1": 0.13, "accuracy": 0.3, "macro_f1": 0.05, "loss": 4.0}
+OLD = Record(
+    case="pos-minilm_l6-lora-cpu-s0",
+    status="ok",
+    quality=OLD_QUALITY,
+    quality_before=OLD_BEFORE,
+    epochs=[{"epoch": 1, "train_loss": 3.0, **OLD_BEFORE}, {"epoch": 2, "train_loss": 2.0, **OLD_QUALITY}],
+    tables={"confusion": {"labels": NAMES}},
+    reasons=["started from full: 8 steps, last loss 0.5, f1 0.9568; the quality before is another"],
+    predictions="predictions/pos-minilm_l6-lora-cpu-s0.jsonl",
+)
+QUALITY = {
+    "f1": 0.4,
+    "seqeval_precision": 1.0,
+    "seqeval_recall": 1.0,
+    "seqeval_f1": 1.0,
+    "accuracy": 0.4,
+    "macro_f1": 1 / 3,
+    "loss": 1.0,
+}
+BEFORE = {
+    "f1": 0.3,
+    "seqeval_precision": 0.1,
+    "seqeval_recall": 0.2,
+    "seqeval_f1": 0.13,
+    "accuracy": 0.3,
+    "macro_f1": 0.05,
+    "loss": 4.0,
+}
+ANSWERED = Record(
+    case="support-smollm2_135m-lora-cpu-s0", status="ok", quality={"loss": 1.75, "token_accuracy": 0.5}
+)  # fmt: skip
+ANSWERS = [
+    {"key": "test-0", "loss": 6.0, "tokens": 3, "correct": 1},
+    {"key": "test-1", "loss": 1.0, "tokens": 1, "correct": 1},
+]
+
+
+@pytest.mark.parametrize("rows", [ROWS, []], ids=["predictions", "none kept"])
+def test_f1_on_bare_tags_becomes_seqevals_everywhere(rows):
+    found = rescored(OLD, rows)
+    assert found.quality == pytest.approx(QUALITY)
+    assert found.quality_before == BEFORE
+    assert found.epochs == [{"epoch": 1, "train_loss": 3.0, **BEFORE}, {"epoch": 2, "train_loss": 2.0, **QUALITY}]
+    assert found.reasons == [OLD.reasons[0].replace("f1 0.9568", "seqeval_f1 0.9568")]
+    untouched = {"quality": {}, "quality_before": {}, "epochs": [], "reasons": []}
+    assert replace(found, **untouched) == replace(OLD, **untouched)
+
+
+@pytest.mark.parametrize("rows", [ROWS, []], ids=["predictions", "none kept"])
+def test_rescoring_twice_is_rescoring_once(rows):
+    once = rescored(OLD, rows)
+    assert rescored(once, rows) == once
+
+
+@pytest.mark.parametrize("rows", [ANSWERS, []], ids=["predictions", "none kept"])
+def test_a_record_whose_metrics_are_todays_stays_as_it_is(rows):
+    assert rescored(ANSWERED, rows) == ANSWERED
+
+
+def test_a_metric_that_the_record_lacks_is_added():
+    assert rescored(replace(ANSWERED, quality={"loss": 1.75}), ANSWERS) == ANSWERED
+
+
+@pytest.mark.parametrize("record", [OLD, rescored(OLD, [])], ids=["old", "today's"])
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "loss"])
+def test_another_value_under_the_same_name_is_refused(record, name):
+    """Predictions of another run, or a metric that means something else now."""
+    other = replace(record, quality={**record.quality, name: 0.77})
+    with pytest.raises(Disagrees, match=f"^{OLD.case}: the record has (f1|{name}) = 0.77, but its stored predictions"):
+        rescored(other, ROWS)
+
+
+def test_the_f1_of_bare_tags_is_checked_too():
+    with pytest.raises(Disagrees, match="seqeval_f1 = 0.9, but its stored predictions give 1.0"):
+        rescored(replace(OLD, quality={**OLD_QUALITY, "f1": 0.9}), ROWS)
+
+
+def test_half_of_the_predictions_is_refused():
+    with pytest.raises(Disagrees):
+        rescored(OLD, ROWS[:1])
+
+
+def run_of(folder, *records, rows=ROWS):
+    for record in records:
+        append_record(folder / "records.jsonl", record)
+    path = folder / OLD.predictions
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder / "records.jsonl"
+
+
+def test_command_rewrites_what_changes_and_leaves_the_other_lines(tmp_path, capsys):
+    path = run_of(tmp_path, ANSWERED, OLD)
+    answered, old = path.read_bytes().splitlines()
+    assert main(["rescore", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path.name}: 1 of 2 records rescored\n"
+    first, second = path.read_bytes().splitlines()
+    assert (first == answered, second == old) == (True, False)
+    assert read_records(path)[0][OLD.case].quality == pytest.approx(QUALITY)
+    written = path.read_bytes()
+    assert main(["rescore", str(tmp_path)]) == 0
+    assert path.read_bytes() == written
+
+
+def test_command_writes_no_run_where_one_is_refused(tmp_path, capsys):
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    paths = [run_of(good, OLD), run_of(bad, OLD, rows=ROWS[:1])]
+    before = [path.read_bytes() for path in paths]
+    assert main(["rescore", str(good), str(bad)]) == 2
+    assert capsys.readouterr().err.startswith(f"bench: {OLD.case}: the record has ")
+    assert [path.read_bytes() for path in paths] == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"), [(b'{"case": "po', "cut or damaged JSON"), (b'{"case": "\xff', "not UTF-8")]
+)
+def test_command_leaves_a_damaged_run_alone(tmp_path, capsys, damage, says):
+    path = run_of(tmp_path, OLD)
+    path.write_bytes(path.read_bytes() + damage)
+    before = path.read_bytes()
+    assert main(["rescore", str(tmp_path)]) == 2
+    assert says in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_damaged_predictions_are_one_sentence(tmp_path, capsys):
+    run_of(tmp_path, OLD)
+    (tmp_path / OLD.predictions).write_text('{"key": "te', encoding="utf-8")
+    assert main(["rescore", str(tmp_path)]) == 2
+    assert "its predictions are cut or damaged" in capsys.readouterr().err
+
+
+COMMITTED = sorted(path.parent.name for path in (RESULTS / "runs").glob("*/records.jsonl"))
+
+
+@pytest.mark.parametrize("run", COMMITTED)
+def test_committed_records_have_todays_metrics(run):
+    """No name is an older one's, and F1 over words is accuracy."""
+    records, _ = read_records(RESULTS / "runs" / run / "records.jsonl")
+    assert [record.case for record in records.values() if rescored(record, []) != record] == []
+    tagged = [record.quality for record in records.values() if "f1" in record.quality]
+    assert [quality for quality in tagged if quality["f1"] != quality["accuracy"]] == []
