@@ -104,7 +104,10 @@ def only_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_hub_gives_safetensors_and_no_pickles(hub: HubServer, tmp_path: Path) -> None:
     toy = search(tmp_path, hub.address, "toy")["toy"]
     assert toy["origin"] == "hub"
-    assert toy["reason"] == ("from the Hub; no mirror was given; the Hugging Face cache does not hold owner/toy")
+    assert toy["reason"] == (
+        "from the Hub at commit 0123456789abcdef0123456789abcdef01234567, for its revision main is not pinned; "
+        "no mirror was given; the Hugging Face cache does not hold owner/toy"
+    )
     assert {path.name for path in Path(toy["folder"]).iterdir()} == {
         "config.json", "model.safetensors", "tokenizer.json",
     }  # fmt: skip

@@ -91,7 +91,7 @@ def absence(name: str, group: Sequence[Record]) -> str:
         return f"{len(lacking)} of {len(group)} records lack it, as {lacking[0].case}"
     clocks = (basis_differences(basis_of(group[0]), basis_of(record), CLOCK) for record in group[1:])
     if not dimension.repeats and (differing := next(filter(None, clocks), None)):
-        return f"the records' {' and '.join(differing)} differ"
+        return f"the records differ in {' and '.join(differing)}"
     asked = {tuple((family, items) for family, (items, _) in asked_families(record).items()) for record in group}
     return "the records were asked different probes" if name == "truth" and len(asked) > 1 else ""
 
