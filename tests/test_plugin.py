@@ -32,6 +32,8 @@ from bench.plugin.session import Run
 from bench.probes import PROBES
 from bench.recipe import BadFile
 from bench.record import OK, Record, append_record, read_records
+from bench.tasks import TASKS
+from bench.thresholds import Band, read_thresholds
 
 TESTS = Path(__file__).resolve().parent
 METHODS = "lora,head,toy_kill,toy_segfault,toy_loop,toy_allocate"
@@ -42,6 +44,8 @@ CASE_TIMEOUT = 30  # seconds; what `toy_loop` costs, and several times what a to
 REPLAY_SECONDS = 5.0
 INTERRUPT_SECONDS = 10.0
 START_SECONDS = 120.0
+EMBEDDED_ID = "pos-minilm_l6-lora-cpu-s0"
+RANDOM = {"origin": "synthetic", "identity": "synthetic"}
 USAGE_ERROR, INTERRUPTED = 4, 2
 NO_WORKERS = """
 import bench.plugin.session as session
@@ -345,6 +349,94 @@ def test_replay_of_a_run_without_a_record_is_a_usage_error(quiet, tmp_path, text
     assert Run(options(resume=tmp_path), quiet).records == {}
 
 
+# --- what is not judged
+
+SMOKE = read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0][EMBEDDED_ID]
+NUMBERS_ID = "numbers-smollm2_135m-lora_all-cpu-s0"
+NUMBERS = read_records(ROOT / "results" / "runs" / "numbers" / "records.jsonl")[0][NUMBERS_ID]
+BAND = Band(*read_thresholds().entries["pos-minilm_l6-lora-cpu-sample"]["quality"])
+METRIC = TASKS["pos"].metric
+QUALITY_SUITE = "suites/test_quality.py"
+
+
+def judge_again(runs, record, *words):
+    """What `--replay` says of a run of this record alone."""
+    append_record(runs / "run" / "records.jsonl", record)
+    return start(runs, *words, "--replay", runs / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"quality_judged": False, "weights": RANDOM, "reasons": ["weights: random weights; the index is dead"]},
+         "minilm_l6 was run with random weights and is expected with its own (random weights; the index is dead)"),
+        ({"recipe_digest": "other"}, "does not apply: recipe differs ("),
+        ({"weights": {"identity": "sha256:other", "origin": "mirror"}}, "now sha256:other from mirror"),
+        ({"data": {**SMOKE.data, "identity": "sha256:other"}}, "does not apply: data differ ("),
+    ],
+    ids=["no weights", "recipe", "weights", "data"],
+)  # fmt: skip
+def test_default_case_without_a_judge_fails_once_unless_waved_through(runs, changes, says):
+    record = replace(SMOKE, **changes)
+    done = judge_again(runs, record, QUALITY_SUITE)
+    assert done.code == 1
+    assert says in done.text
+    assert "told by an earlier test" in done.text
+    waved = judge_again(runs, record, QUALITY_SUITE, "--allow-unjudged")
+    assert waved.code == 0
+    assert says in waved.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quality_judged": False, "weights": {**RANDOM, "asked_for": True}},
+        {"recipe_digest": "other", "recipe": {**SMOKE.recipe, "max_steps": 3}},
+    ],
+    ids=["--synthetic", "--max-steps"],
+)
+def test_what_a_person_chose_is_skipped(runs, changes):
+    done = judge_again(runs, replace(SMOKE, **changes), QUALITY_SUITE)
+    assert done.code == 0
+    assert "skipped" in done.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"quality": {**SMOKE.quality, METRIC: 0.999}},
+         f"{METRIC} after training is 0.9990, unexpected and better than {BAND}"),
+        ({"quality": {**SMOKE.quality, METRIC: 0.7}}, f"{METRIC} after training is 0.7000, unexpected and worse than {BAND}"),
+        ({"quality_before": {**SMOKE.quality_before, METRIC: 0.4}}, f"{METRIC} before training is 0.4000, unexpected and better"),
+    ],
+)  # fmt: skip
+def test_quality_outside_its_band_is_unexpected_either_way(runs, changes, says):
+    done = judge_again(runs, replace(SMOKE, **changes), QUALITY_SUITE)
+    assert done.code == 1
+    assert says in done.text
+    assert "1 failed, 2 passed" in done.text
+
+
+def test_quality_as_it_was_measured_passes(runs):
+    done = judge_again(runs, SMOKE, QUALITY_SUITE)
+    assert done.code == 0
+    assert "3 passed" in done.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"recipe_digest": "other"}, f"the threshold of {NUMBERS_ID.rsplit('-', 1)[0]}-sample does not apply: recipe"),
+        ({"tables": {}}, "its record has no probes, which numbers always asks"),
+        ({"tables": {**NUMBERS.tables, "probe_losses": []}}, "numbers always asks forgetting, and it was not asked"),
+    ],
+)
+def test_probes_that_are_not_judged_fail(runs, changes, says):
+    done = judge_again(runs, replace(NUMBERS, **changes), "suites/test_probes.py")
+    assert done.code == 1
+    assert says in done.text
+
+
 # --- resume
 
 
@@ -480,8 +572,7 @@ def quiet(monkeypatch, tmp_path):
 
 
 CASE = parse_case("pos-tiny_bert-lora-cpu-s0")
-EMBEDDED = parse_case("pos-minilm_l6-lora-cpu-s0")
-RANDOM = {"origin": "synthetic", "identity": "synthetic"}
+EMBEDDED = parse_case(EMBEDDED_ID)
 REAL = {"origin": "package", "identity": "sha256:" + "a" * 64, "files": "sha256:" + "f" * 64}
 
 
