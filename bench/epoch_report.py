@@ -7,6 +7,7 @@ from itertools import groupby
 from math import ceil
 from typing import Any
 
+from bench.basis import basis_of
 from bench.record import Record
 from bench.report import EMPTY
 from bench.score.pareto import LEAST_SEEDS, interval
@@ -28,13 +29,14 @@ CONFUSIONS = 12  # of a case's tags, the most frequent
 
 
 def by_group(records: Iterable[Record]) -> list[tuple[str, list[Record]]]:
-    """Cases without their seeds, and the judged records of each; those of two recipes are two groups."""
+    """Cases without their seeds, and the judged records of each recipe, data and weights."""
     judged = sorted((record for record in records if record.ok and record.quality_judged), key=alike)
-    return [(name, list(found)) for (name, _), found in groupby(judged, key=alike)]
+    return [(name, list(found)) for (name, *_), found in groupby(judged, key=alike)]
 
 
-def alike(record: Record) -> tuple[str, str]:
-    return group_of(record), record.recipe_digest
+def alike(record: Record) -> tuple[str, ...]:
+    basis = basis_of(record)
+    return group_of(record), basis.recipe, basis.data, basis.weights
 
 
 def epochs_table(records: Iterable[Record]) -> list[list[str]]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.basis import QUALITY, basis_differences, basis_of
 from bench.places import FIXTURES
 from bench.probes.scoring import ALL, Paired
 from bench.recipe import read_toml
 from bench.record import Record
-from bench.thresholds import DEVIATIONS, basis_of, common_basis, differing_basis, group_of
+from bench.thresholds import BASIS, DEVIATIONS, OPTIONAL, basis_of_entry, common_basis, entry_basis, group_of
 
 FILE = FIXTURES / "probe_thresholds.toml"
 HEADINGS = ("case", "probe", "group", "items", "before", "after", "change", "95 %", "cured", "broken", "p")
@@ -119,7 +120,7 @@ def seeds_table(records: Iterable[Record], by_language: bool = False) -> list[li
         for row in Probed(record).rows if record.quality_judged else []:
             if wanted(row, by_language):
                 items = row["cured"] + row["kept"] + row["broken"] + row["still_wrong"]
-                key = (group_of(record), *basis_of(record).values(), row["family"], row[part], str(items))
+                key = (group_of(record), *entry_basis([record]).values(), row["family"], row[part], str(items))
                 found.setdefault(key, []).append(row)
     lines = [["case", "probe", part, "items", "seeds", *SHARES]]
     lines += [[key[0], *key[-NAMES:], str(len(rows)), *shares_of(rows)] for key, rows in found.items()]
@@ -146,9 +147,15 @@ class Least:
 def read_least(record: Record, path: Path = FILE) -> Least | None:
     """The measured thresholds that speak of this record; None where there are none of its recipe, weights and data."""
     entry = read_toml(path).get(group_of(record)) if path.exists() else None
-    if entry is None or differing_basis(entry, record):
+    if entry is None or least_differences(record, path):
         return None
     return Least(entry.get("shares", {}), entry.get("losses", {}))
+
+
+def least_differences(record: Record, path: Path = FILE) -> dict[str, str] | None:
+    """In what the record differs from what its case's thresholds were measured with; None where there are none."""
+    entry = read_toml(path).get(group_of(record)) if path.exists() else None
+    return None if entry is None else basis_differences(basis_of_entry(entry), basis_of(record), QUALITY)
 
 
 def measure_least(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
@@ -196,7 +203,7 @@ def least_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:
         "",
     ]
     for name, entry in sorted(entries.items()):
-        lines += [f"[{name}]", *(f'{key} = "{entry[key]}"' for key in ("recipe", "weights", "data")),
+        lines += [f"[{name}]", *(f'{key} = "{entry[key]}"' for key in (*BASIS, *OPTIONAL) if key in entry),
                   f"seeds = {entry['seeds']}"]  # fmt: skip
         for part in ("shares", "losses"):
             lines += ["", f"[{name}.{part}]", *(f'"{key}" = {value}' for key, value in entry[part].items())]

@@ -1,4 +1,4 @@
-"""A run's records as a table."""
+"""A run's records as a table; `expected` is the band that the quality after training must lie in."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from bench.tasks import TASKS
 from bench.thresholds import Thresholds
 
 HEADINGS = (
-    "case", "status", "metric", "before", "after", "threshold", "peak memory", "s/step", "tokens/s", "trainable",
+    "case", "status", "metric", "before", "after", "expected", "peak memory", "s/step", "tokens/s", "trainable",
 )  # fmt: skip
 NAMES = 3  # of the headings; numbers follow
 EMPTY = "–"
@@ -25,8 +25,7 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
     task = TASKS[name]
     if not record.ok:
         return [record.case, record.status, task.metric, *[EMPTY] * 7]
-    arrow = "≥" if task.greater_is_better else "≤"
-    threshold = thresholds.quality_of(record)
+    expected = thresholds.quality_of(record)
     share = record.exact["trainable_parameters"] / record.exact["total_parameters"]
     synthetic = not record.quality_judged
     return [
@@ -35,7 +34,7 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
         task.metric,
         EMPTY if synthetic else f"{record.quality_before[task.metric]:.4f}",
         EMPTY if synthetic else f"{record.quality[task.metric]:.4f}",
-        f"{arrow} {threshold:.4f}" if threshold is not None else EMPTY,
+        str(expected) if expected else EMPTY,
         gigabytes(record.noisy["peak_bytes"]) + (f" ({PROCESS})" if record.peak_bytes is None else ""),
         f"{record.noisy['seconds_per_step']:.3f}",
         f"{record.noisy['tokens_per_second']:,.0f}",

@@ -68,7 +68,7 @@ def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
         "exact": exact,
         "evidence": {**found, **checked, **gradients, **read},
         "data": setting.data,
-        "weights": {"origin": setting.weights.origin, "identity": setting.weights.identity},
+        "weights": setting.weights.identities(),
         "environment": {**describe_worker(setting.device), **setting.emulation, **base.loss_by},
         "reasons": [*setting.reasons, *setting.phases.reasons],
         **result,
@@ -103,7 +103,7 @@ def start_probing(
         from bench import lm_evaluation  # a second or two to import, for whoever asks for it alone
 
         lm_evaluation.check_names(lm_eval)
-    weights = f"{setting.entry.name} {setting.weights.identity}"
+    weights = f"{setting.entry.name} {setting.weights.identity} {setting.weights.files}"
     shared = not setting.method.after  # else it was tuned here before
     probing = make_probing(
         names, tokenizer=setting.tokenizer, weights=weights, shared=shared, say=say, lm_eval=tuple(lm_eval)

@@ -1,9 +1,17 @@
-"""Thresholds of quality: measured on several seeds, never guessed, and good for one recipe only.
+"""Bands of quality: measured on several seeds, never guessed, and good for one recipe, weights and data only.
 
 `fixtures/thresholds.toml` is written by `python -m bench thresholds RUN...`, an entry for each case (without
-its seed) and size of data. The threshold is the worst seed less a margin: three standard deviations over
-the seeds, or a tenth of what training gained or left to gain, whichever of the two is larger. The gain
-over the untrained adapter must be at least half of the mean gain.
+its seed) and size of data. It holds two bands, [lowest, highest]: of the quality after training and of that before.
+A band reaches from the worst seed less a margin to the best seed plus it. The margin is three standard deviations
+over the seeds, or a tenth of a reference, whichever is larger, for other processors and libraries round otherwise:
+
+    quality   the reference is what training gained, or what it left to the ideal if that is less
+    before    the reference is what training gained: a base that is a tenth of it better or worse at the start is
+              another base, or has seen the examples
+
+A figure outside its band is unexpected, also where it is better: a base that was tampered with, or a metric that no
+longer sees a mistake, often looks like progress. The gain over the untrained adapter must be at least half of the
+mean gain.
 """
 
 import math
@@ -13,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.basis import QUALITY, Basis, basis_differences, basis_of
 from bench.case import parse_case
 from bench.places import FIXTURES
 from bench.recipe import BadFile, read_toml
@@ -21,10 +30,14 @@ from bench.tasks import TASKS
 
 FILE = FIXTURES / "thresholds.toml"
 DEVIATIONS = 3.0
-MARGIN = 0.1  # of the mean gain, or of what is left to the ideal: for other processors' and libraries' rounding
+MARGIN = 0.1  # of the reference
 IDEAL = {True: 1.0, False: 0.0}  # of a metric whose greater values are better, and of a loss
+LIMITS = {True: (0.0, 1.0), False: (0.0, math.inf)}  # what such metrics cannot leave
 LEAST_GAIN = 0.5  # of the mean gain
-FIELDS = {"metric": str, "recipe": str, "weights": str, "data": str, "quality": float, "gain": float, "seeds": int}
+DECIMALS = 4
+BASIS = ("recipe", "weights", "origin", "data")
+FIELDS = {"metric": str, **dict.fromkeys(BASIS, str), "quality": list, "before": list, "gain": float, "seeds": int}
+OPTIONAL = {"files": str}  # older records do not say
 
 
 def group_of(record: Record) -> str:
@@ -32,28 +45,42 @@ def group_of(record: Record) -> str:
     return f"{record.case.rsplit('-', 1)[0]}-{record.recipe['data']}"
 
 
-def basis_of(record: Record) -> dict[str, str]:
-    """What a threshold holds for: no record of another recipe, of other weights or data is judged by it."""
-    return {
-        "recipe": record.recipe_digest,
-        "weights": record.weights.get("identity", ""),
-        "data": record.data.get("identity", ""),
-    }
+def basis_of_entry(entry: Mapping[str, Any]) -> Basis:
+    """What a threshold was measured with."""
+    return Basis(**{name: entry[name] for name in (*BASIS, *OPTIONAL) if name in entry})
 
 
-def differing_basis(entry: Mapping[str, Any], record: Record) -> list[str]:
-    """What of the record's basis a threshold was not measured with: its names."""
-    return [name for name, value in basis_of(record).items() if entry.get(name) != value]
+def entry_basis(records: Sequence[Record]) -> dict[str, str]:
+    """The fields of an entry's basis; `files` only where every record states them."""
+    first = basis_of(records[0])
+    found = {name: getattr(first, name) for name in BASIS}
+    return found | ({"files": first.files} if all(basis_of(record).files for record in records) else {})
 
 
 def common_basis(name: str, group: Sequence[Record]) -> dict[str, str]:
     """What all of a case's seeds were measured with. Raises ValueError where they differ, or one is given twice."""
     if len({record.case for record in group}) < len(group):
         raise ValueError(f"{name}: one seed is given twice, which tells nothing of its noise; name each run once")
-    first, *others = (basis_of(record) for record in group)
-    if other := [key for key in first if any(basis[key] != first[key] for basis in others)]:
-        raise ValueError(f"{name}: the records differ in {' and '.join(other)}; measure all seeds alike")
-    return first
+    first = basis_of(group[0])
+    parts = {part for record in group[1:] for part in basis_differences(first, basis_of(record), QUALITY)}
+    if parts:
+        other = " and ".join(part for part in QUALITY if part in parts)
+        raise ValueError(f"{name}: the records differ in {other}; measure all seeds alike")
+    return entry_basis(group)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where a figure is expected."""
+
+    lowest: float
+    highest: float
+
+    def holds(self, value: float) -> bool:
+        return self.lowest <= value <= self.highest
+
+    def __str__(self) -> str:
+        return f"{self.lowest:.{DECIMALS}f}–{self.highest:.{DECIMALS}f}"
 
 
 @dataclass(frozen=True)
@@ -66,31 +93,48 @@ class Thresholds:
         """The entry that speaks of this record; None if none does."""
         return None if self.mismatch(record) else self.entries[group_of(record)]
 
-    def mismatch(self, record: Record) -> str:
-        """Why no threshold speaks of this record; empty if one does."""
+    def differences(self, record: Record) -> dict[str, str] | None:
+        """In what the record differs from what its case's entry was measured with; None where there is no entry."""
         entry = self.entries.get(group_of(record))
         if entry is None:
+            return None
+        found = basis_differences(basis_of_entry(entry), basis_of(record), QUALITY)
+        metric = TASKS[record.parsed_case().task].metric
+        return found | ({"metric": f"{entry['metric']}, now {metric}"} if entry["metric"] != metric else {})
+
+    def mismatch(self, record: Record) -> str:
+        """Why no threshold speaks of this record; empty if one does."""
+        other = self.differences(record)
+        if other is None:
             return f"no threshold was measured for {group_of(record)}"
-        other = differing_basis(entry, record)
         return f"the threshold was measured with other {' and '.join(other)}" if other else ""
 
-    def quality_of(self, record: Record) -> float | None:
+    def quality_of(self, record: Record) -> Band | None:
         entry = self.entry_of(record)
-        return entry["quality"] if entry else None
+        return Band(*entry["quality"]) if entry else None
 
 
 def read_thresholds(path: Path = FILE) -> Thresholds:
     """Raises BadFile naming file, case and key for a wrong field or type."""
     entries = read_toml(path) if path.exists() else {}
     for name, entry in entries.items():
-        if not isinstance(entry, dict) or entry.keys() != FIELDS.keys():
-            raise BadFile(f"{path} [{name}]: must have exactly the keys {', '.join(FIELDS)}")
-        for key, kind in FIELDS.items():
-            if type(entry[key]) is not kind:
-                raise BadFile(f"{path} [{name}]: {key} = {entry[key]!r} must be {kind.__name__}")
-            if kind is float and not math.isfinite(entry[key]):
-                raise BadFile(f"{path} [{name}]: {key} = {entry[key]!r} must be a finite number")
+        if not isinstance(entry, dict) or entry.keys() - OPTIONAL.keys() != FIELDS.keys():
+            raise BadFile(f"{path} [{name}]: must have exactly the keys {', '.join(FIELDS)}; {', '.join(OPTIONAL)} too")
+        for key, value in entry.items():
+            check_field(f"{path} [{name}]", key, value)
     return Thresholds(entries)
+
+
+def check_field(where: str, key: str, value: Any) -> None:
+    """Raises BadFile for a value that the key cannot have; a band is two finite numbers, the lower first."""
+    kind: Any = {**FIELDS, **OPTIONAL}[key]
+    if type(value) is not kind:
+        raise BadFile(f"{where}: {key} = {value!r} must be {kind.__name__}")
+    numbers = value if kind is list else [value] if kind is float else []
+    if any(type(number) is not float or not math.isfinite(number) for number in numbers):
+        raise BadFile(f"{where}: {key} = {value!r} must be of finite numbers with decimals")
+    if kind is list and (len(value) != 2 or value[0] > value[1]):
+        raise BadFile(f"{where}: {key} = {value!r} must be [lowest, highest]")
 
 
 def measure(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
@@ -106,23 +150,30 @@ def threshold(name: str, group: list[Record]) -> dict[str, Any]:
     """One entry from one case's seeds."""
     task = TASKS[parse_case(group[0].case).task]
     basis = common_basis(name, group)
+    before = [record.quality_before[task.metric] for record in group]
     after = [record.quality[task.metric] for record in group]
-    gains = [task.improvement(r.quality_before[task.metric], r.quality[task.metric]) for r in group]
+    gains = [task.improvement(*pair) for pair in zip(before, after, strict=True)]
     gain = statistics.mean(gains)
     if min(gains) <= 0:
         raise ValueError(f"{name}: a seed gained nothing ({min(gains):.4f}); mend the recipe before a threshold is set")
-    worst = min(after) if task.greater_is_better else max(after)
-    spread = DEVIATIONS * statistics.stdev(after) if len(after) > 1 else 0.0
     left = abs(IDEAL[task.greater_is_better] - statistics.mean(after))
-    margin = max(spread, MARGIN * min(gain, left))
-    allowed = worst - margin if task.greater_is_better else worst + margin
+    limits = LIMITS[task.greater_is_better]
     return {
         "metric": task.metric,
         **basis,
-        "quality": round(allowed, 4),
-        "gain": round(LEAST_GAIN * gain, 4),
+        "quality": band(after, min(gain, left), limits),
+        "before": band(before, gain, limits),
+        "gain": round(LEAST_GAIN * gain, DECIMALS),
         "seeds": len(group),
     }
+
+
+def band(values: Sequence[float], reference: float, limits: tuple[float, float]) -> list[float]:
+    """[lowest, highest]: the seeds' extremes and a margin beyond each, within what the metric can be."""
+    spread = DEVIATIONS * statistics.stdev(values) if len(values) > 1 else 0.0
+    margin = max(spread, MARGIN * reference)
+    lowest, highest = max(limits[0], min(values) - margin), min(limits[1], max(values) + margin)
+    return [round(lowest, DECIMALS), round(highest, DECIMALS)]
 
 
 def as_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,12 +1,16 @@
 """What does tuning do to what the model knew: every probed case, item by item before and after."""
 
+from collections.abc import Callable
+
 import pytest
 
 from bench.case import Case
-from bench.probe_report import Probed, read_least
+from bench.probe_report import Probed, least_differences, read_least
 from bench.probes import PROBES
 from bench.probes.scoring import ALL, ALPHA
+from bench.record import Record
 from bench.tasks import TASKS
+from bench.unjudged import Unjudged, without_threshold
 
 CURE_SHARE = 0.95  # of traps over unseen integers, phrasings and languages that the task of numbers must get right
 GENERAL_LOSS = 0.02  # what a loss over general text may grow by, relative
@@ -20,6 +24,12 @@ def teaches_numbers(case: Case) -> bool:
     return case.task == "numbers" and made_with
 
 
+def has_thresholds(record: Record) -> bool:
+    """Whether thresholds of its probes were measured, as they are on the processor."""
+    case = record.parsed_case()
+    return teaches_numbers(case) and case.device == "cpu" and record.recipe["data"] == "sample"
+
+
 def is_damaged(probed: Probed, family: str, group: str) -> bool:
     """Significantly fewer right, paired, by answers or by likelihood: what the base seldom answers can fall by that."""
     if probed.counts(family, group).significant_loss:
@@ -29,20 +39,23 @@ def is_damaged(probed: Probed, family: str, group: str) -> bool:
 
 
 @pytest.mark.parametrize("family", PROBES, ids=lambda family: family.name)
-def test_every_item_was_asked(probed: Probed, family) -> None:
+def test_every_item_was_asked(case: Case, probed: Probed, family) -> None:
     """Before and after are of the same items, all of them."""
     asked = {row["family"] for row in [*probed.rows, *probed.losses]}
     if family.name not in asked:
+        assert family.name not in TASKS[case.task].probes, (
+            f"{case.task} always asks {family.name}, and it was not asked"
+        )
         pytest.skip(f"{family.name} was not asked; add --probes {family.name}")
     losses = [row["items"] for row in probed.losses if row["family"] == family.name]
     assert len(family.items) == (losses[0] if losses else probed.counts(family.name).items)
 
 
-def test_as_good_as_measured(probed: Probed) -> None:
+def test_as_good_as_measured(probed: Probed, stop_unjudged: Callable[[Unjudged | None], None]) -> None:
     """No group of a family falls below what the measured seeds reached."""
+    stop_unjudged(without_threshold(probed.record, least_differences(probed.record), has_thresholds(probed.record)))
     least = read_least(probed.record)
-    if least is None:
-        pytest.skip(f"no probes of {probed.record.case} were measured with this recipe, weights and data")
+    assert least is not None
     assert least.shares.keys() <= probed.groups().keys()
     assert least.losses.keys() <= {row["family"] for row in probed.losses}
     short = {key: (counts.after, least.shares[key]) for key, counts in probed.groups().items()
@@ -102,8 +115,6 @@ def test_source_003s_question_is_still_answered(probed: Probed) -> None:
 @pytest.mark.parametrize("family", ["facts", "guardrails", "sequences"])
 def test_what_was_known_is_kept(probed: Probed, family: str) -> None:
     """Paired, no significant loss over the family; of facts' answers no more than 2 % of the items besides."""
-    if family not in {row["family"] for row in probed.rows}:
-        pytest.skip(f"{family} was not asked")
     assert not is_damaged(probed, family, ALL), probed.row(family)
     counts = probed.counts(family)
     if family == "facts":
@@ -113,6 +124,4 @@ def test_what_was_known_is_kept(probed: Probed, family: str) -> None:
 @pytest.mark.cases(wanted=teaches_numbers)
 def test_general_text_is_not_forgotten(probed: Probed) -> None:
     """Loss over held-out general text stays within 2 % of the base's."""
-    if not probed.losses:
-        pytest.skip("no family of texts was asked")
     assert max(row["change"] for row in probed.losses) <= GENERAL_LOSS, probed.losses

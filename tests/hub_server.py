@@ -1,6 +1,6 @@
 """A server shaped like the Hub, on this machine: as many of its routes as fetching a model or a data set takes.
 
-What a repository is called says how it is served: `missing`, `private`, `gated`, `broken` (500) and `hanging`
+What a repository is called says how it is served: `missing`, `private`, `gated`, `unrevised`, `broken` (500) and `hanging`
 refuse; any other name has files, if it was given any.
 """
 
@@ -19,6 +19,7 @@ REFUSALS = {
     "private": (401, "RepoNotFound"),
     "gated": (403, "GatedRepo"),
     "broken": (500, ""),
+    "unrevised": (404, "RevisionNotFound"),
 }
 HANGING_SECONDS = 20.0
 

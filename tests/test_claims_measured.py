@@ -142,6 +142,15 @@ def test_word_without_a_prediction_is_counted_as_wrong(tmp_path):
     assert word_counts(replace(stored)).tolist() == [[4, 4], [5, 4]]
 
 
+def test_records_of_other_weights_are_not_averaged_in(tmp_path):
+    """The Hub's own weights and a package's dequantised ones: the kind with more seeds speaks."""
+    other = {"identity": "sha256:other", "origin": "hub"}
+    stranger = tagged_record(f"{LORA}-s2", 1, tmp_path, weights=other)
+    found = measured.judge(claim_of(MEASURED), evidence_of(*seeds(LORA, 20, tmp_path), stranger))
+    assert found.state == "confirmed"
+    assert "run/pos-minilm_l6-lora-cpu-s2: other weights than run/pos-minilm_l6-lora-cpu-s0" in found.says
+
+
 def test_record_with_missing_examples_is_refused_by_name(tmp_path):
     one, other = seeds(LORA, 20, tmp_path)
     path = tmp_path / other.record.predictions
@@ -189,6 +198,13 @@ def test_seconds_of_two_machines_do_not_compare(tmp_path):
     found = measured.judge(claim_of(MEASURED, **FASTER), evidence_of(timed(LORA, 1.5, tmp_path), other))
     assert found.state == "not_run"
     assert "run/pos-minilm_l6-full-cpu-s0: another run or machine than run/pos-minilm_l6-lora-cpu-s0" in found.says
+
+
+@pytest.mark.parametrize("change", [{"threads": 64}, {"libraries": {"torch": "1.0.0"}}, {"system": "Windows"}])
+def test_seconds_of_other_threads_libraries_or_systems_do_not_compare(tmp_path, change):
+    other = timed(FULL, 1.0, tmp_path, environment={"processor": "P", "cores": 2, "accelerator": None, **change})
+    found = measured.judge(claim_of(MEASURED, **FASTER), evidence_of(timed(LORA, 1.5, tmp_path), other))
+    assert found.state == "not_run"
 
 
 def test_seconds_compare_within_the_last_run_that_has_both_sides(tmp_path):

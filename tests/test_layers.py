@@ -12,9 +12,9 @@ import pytest
 from bench.places import ROOT
 
 LAYERS = (
-    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "devices", "recipe", "cards", "record",  # plain data
+    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "devices", "recipe", "cards", "record", "basis",  # plain data
     "prompts", "probes", "models", "methods", "case_recipe", "sources", "tasks", "tokenizers",  # entries, and their rows
-    "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score", "epoch_report", "rescore",
+    "precision", "tolerances", "matrix", "thresholds", "unjudged", "report", "probe_report", "score", "epoch_report", "rescore",
     "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
     "evaluate", "generation", "prefix_tree", "caches", "onednn", "decoding", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",
     "run", "stepper", "late_imports",  # the work
@@ -23,8 +23,8 @@ LAYERS = (
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
-    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "recipe", "cards", "record", "prompts", "probes", "models", "methods",
-    "case_recipe", "sources", "devices", "tasks", "tokenizers", "matrix", "thresholds", "report", "probe_report", "score", "epoch_report", "rescore",
+    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "recipe", "cards", "record", "basis", "prompts", "probes", "models", "methods",
+    "case_recipe", "sources", "devices", "tasks", "tokenizers", "matrix", "thresholds", "unjudged", "report", "probe_report", "score", "epoch_report", "rescore",
     "predict", "executor", "engines", "claims", "plugin",
     "commands", "__main__",
 )  # fmt: skip

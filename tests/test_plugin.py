@@ -19,8 +19,10 @@ import pytest
 
 from bench.case import parse_case
 from bench.case_recipe import recipe_for
+from bench.claims.admission import sample_identity
 from bench.executor import Outcome
 from bench.matrix import Selection
+from bench.measure.environment import describe_machine
 from bench.places import ROOT
 from bench.plugin import hooks, planning, run_folder, session
 from bench.plugin.options import Options, probe_families
@@ -31,6 +33,8 @@ from bench.plugin.session import Run
 from bench.probes import PROBES
 from bench.recipe import BadFile
 from bench.record import OK, Record, append_record, read_records
+from bench.tasks import TASKS
+from bench.thresholds import Band, read_thresholds
 
 TESTS = Path(__file__).resolve().parent
 METHODS = "lora,head,toy_kill,toy_segfault,toy_loop,toy_allocate"
@@ -41,6 +45,8 @@ CASE_TIMEOUT = 30  # seconds; what `toy_loop` costs, and several times what a to
 REPLAY_SECONDS = 5.0
 INTERRUPT_SECONDS = 10.0
 START_SECONDS = 120.0
+EMBEDDED_ID = "pos-minilm_l6-lora-cpu-s0"
+RANDOM = {"origin": "synthetic", "identity": "synthetic"}
 USAGE_ERROR, INTERRUPTED = 4, 2
 NOT_STORED, NOTHING_JUDGED = 6, 7
 FULL_DISK = """
@@ -376,6 +382,94 @@ def test_replay_of_a_run_without_a_record_is_a_usage_error(quiet, tmp_path, text
     assert Run(options(resume=tmp_path), quiet).records == {}
 
 
+# --- what is not judged
+
+SMOKE = read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0][EMBEDDED_ID]
+NUMBERS_ID = "numbers-smollm2_135m-lora_all-cpu-s0"
+NUMBERS = read_records(ROOT / "results" / "runs" / "numbers" / "records.jsonl")[0][NUMBERS_ID]
+BAND = Band(*read_thresholds().entries["pos-minilm_l6-lora-cpu-sample"]["quality"])
+METRIC = TASKS["pos"].metric
+QUALITY_SUITE = "suites/test_quality.py"
+
+
+def judge_again(runs, record, *words):
+    """What `--replay` says of a run of this record alone."""
+    append_record(runs / "run" / "records.jsonl", record)
+    return start(runs, *words, "--replay", runs / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"quality_judged": False, "weights": RANDOM, "reasons": ["weights: random weights; the index is dead"]},
+         "minilm_l6 was run with random weights and is expected with its own (random weights; the index is dead)"),
+        ({"recipe_digest": "other"}, "does not apply: recipe differs ("),
+        ({"weights": {"identity": "sha256:other", "origin": "mirror"}}, "now sha256:other from mirror"),
+        ({"data": {**SMOKE.data, "identity": "sha256:other"}}, "does not apply: data differ ("),
+    ],
+    ids=["no weights", "recipe", "weights", "data"],
+)  # fmt: skip
+def test_default_case_without_a_judge_fails_once_unless_waved_through(runs, changes, says):
+    record = replace(SMOKE, **changes)
+    done = judge_again(runs, record, QUALITY_SUITE)
+    assert done.code == 1
+    assert says in done.text
+    assert "told by an earlier test" in done.text
+    waved = judge_again(runs, record, QUALITY_SUITE, "--allow-unjudged")
+    assert waved.code == 0
+    assert says in waved.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quality_judged": False, "weights": {**RANDOM, "asked_for": True}},
+        {"recipe_digest": "other", "recipe": {**SMOKE.recipe, "max_steps": 3}},
+    ],
+    ids=["--synthetic", "--max-steps"],
+)
+def test_what_a_person_chose_is_skipped(runs, changes):
+    done = judge_again(runs, replace(SMOKE, **changes), QUALITY_SUITE)
+    assert done.code == 0
+    assert "skipped" in done.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"quality": {**SMOKE.quality, METRIC: 0.999}},
+         f"{METRIC} after training is 0.9990, unexpected and better than {BAND}"),
+        ({"quality": {**SMOKE.quality, METRIC: 0.7}}, f"{METRIC} after training is 0.7000, unexpected and worse than {BAND}"),
+        ({"quality_before": {**SMOKE.quality_before, METRIC: 0.4}}, f"{METRIC} before training is 0.4000, unexpected and better"),
+    ],
+)  # fmt: skip
+def test_quality_outside_its_band_is_unexpected_either_way(runs, changes, says):
+    done = judge_again(runs, replace(SMOKE, **changes), QUALITY_SUITE)
+    assert done.code == 1
+    assert says in done.text
+    assert "1 failed, 2 passed" in done.text
+
+
+def test_quality_as_it_was_measured_passes(runs):
+    done = judge_again(runs, SMOKE, QUALITY_SUITE)
+    assert done.code == 0
+    assert "3 passed" in done.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"recipe_digest": "other"}, f"the threshold of {NUMBERS_ID.rsplit('-', 1)[0]}-sample does not apply: recipe"),
+        ({"tables": {}}, "its record has no probes, which numbers always asks"),
+        ({"tables": {**NUMBERS.tables, "probe_losses": []}}, "numbers always asks forgetting, and it was not asked"),
+    ],
+)
+def test_probes_that_are_not_judged_fail(runs, changes, says):
+    done = judge_again(runs, replace(NUMBERS, **changes), "suites/test_probes.py")
+    assert done.code == 1
+    assert says in done.text
+
+
 # --- resume
 
 
@@ -534,7 +628,9 @@ def test_interrupted_session_keeps_what_was_finished(interrupted):
 
 
 class Recorder:
-    """An executor that runs nothing and says that all went well."""
+    """An executor that runs nothing and says that all went well; found: what it says of weights and rows."""
+
+    found: dict = {}  # noqa: RUF012
 
     def __init__(self, *_, **__):
         self.submitted = []
@@ -549,7 +645,7 @@ class Recorder:
         self.submitted.append(job)
 
     def outcome(self, key):
-        return Outcome(key, OK, result={"away": "the Hub is away"})
+        return Outcome(key, OK, result={"away": "the Hub is away", "weights": {}, "rows": {}} | self.found)
 
 
 def options(**more):
@@ -568,6 +664,8 @@ def quiet(monkeypatch, tmp_path):
 
 
 CASE = parse_case("pos-tiny_bert-lora-cpu-s0")
+EMBEDDED = parse_case(EMBEDDED_ID)
+REAL = {"origin": "package", "identity": "sha256:" + "a" * 64, "files": "sha256:" + "f" * 64}
 
 
 def submitted(run, *cases):
@@ -577,10 +675,23 @@ def submitted(run, *cases):
 
 @pytest.fixture
 def stored(tmp_path):
-    """The folder of a run that holds CASE, run well by today's recipe."""
-    recipe = recipe_for(CASE)
-    append_record(tmp_path / "records.jsonl", Record(case=CASE.id, status=OK, recipe_digest=recipe.digest()))
+    """The folder of a run that holds CASE, run well as this session would run it."""
+    append_record(tmp_path / "records.jsonl", as_today(CASE))
     return tmp_path
+
+
+def as_today(case, weights=RANDOM, **changes):
+    """A record of the case as this machine, these libraries and these options would give."""
+    about = describe_machine()
+    record = Record(
+        case=case.id,
+        status=OK,
+        recipe_digest=recipe_for(case).digest(),
+        data={"identity": "sha256:prepared", "rows": sample_identity(case.task)},
+        weights=weights,
+        environment={**about, "threads": about["cores"]},
+    )
+    return replace(record, **changes)
 
 
 def test_resume_takes_over_a_record_of_the_same_recipe(quiet, stored):
@@ -591,6 +702,70 @@ def test_resume_takes_over_a_record_of_the_same_recipe(quiet, stored):
 
 def test_resume_runs_a_case_of_another_recipe_again(quiet, stored):
     assert submitted(Run(options(resume=stored, engine="trainer"), quiet), CASE) == [CASE.id]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"recipe_digest": "other"}, "recipe differs (other, now "),
+        ({"data": {"rows": "sha256:" + "0" * 64}}, "data differ (sha256:000000000000, now sha256:"),
+        ({"data": {}}, "data differ (unknown, now sha256:"),
+        ({"weights": RANDOM}, "weights differ (synthetic, now sha256:aaaaaaaaaaaa from package)"),
+        (
+            {"weights": {**REAL, "identity": "sha256:b"}},
+            "weights differ (sha256:b from package, now sha256:aaaaaaaaaaaa",
+        ),
+        (
+            {"weights": {**REAL, "files": "sha256:x"}},
+            "weights differ (the same safetensors with other files beside them",
+        ),
+        ({"environment": {"libraries": {"torch": "1.0.0"}}}, "libraries differ ("),
+        ({"environment": {"processor": "another"}}, "machine differs (processor another, now "),
+        ({"environment": {"threads": 64}}, "machine differs (threads 64, now "),
+        ({"environment": {"cores": 64}}, "machine differs (cores 64, now "),
+        ({"status": "timed_out"}, "it timed out before"),
+    ],
+)
+def test_resume_runs_again_what_stands_on_another_basis_and_says_why(quiet, monkeypatch, runs, changes, says):
+    """Weights of an embedded model are looked for in a worker, once."""
+    monkeypatch.setattr(Recorder, "found", {"weights": {"minilm_l6": {**REAL, "reason": "from the package"}},
+                                            "rows": {"pos": sample_identity("pos")}})  # fmt: skip
+    record = as_today(EMBEDDED, REAL)
+    if "environment" in changes:
+        changes = {"environment": {**record.environment, **changes["environment"]}}
+    append_record(runs / "old" / "records.jsonl", replace(record, **changes))
+    run = Run(options(resume=runs / "old"), quiet)
+    assert submitted(run, EMBEDDED) == [EMBEDDED.id]
+    (complaint,) = run.complaints
+    assert complaint.startswith(f"{EMBEDDED.id}: run again, {says}")
+
+
+def test_resume_takes_over_real_weights_that_are_found_again(quiet, monkeypatch, runs):
+    monkeypatch.setattr(Recorder, "found", {"weights": {"minilm_l6": {**REAL, "origin": "hub", "reason": "from the Hub"}},
+                                            "rows": {"pos": sample_identity("pos")}})  # fmt: skip
+    append_record(runs / "old" / "records.jsonl", as_today(EMBEDDED, REAL))
+    run = Run(options(resume=runs / "old"), quiet)
+    assert submitted(run, EMBEDDED) == []
+    assert (run.complaints, list(run.records)) == ([], [EMBEDDED.id])
+
+
+def test_resume_with_synthetic_weights_runs_real_ones_again(quiet, runs):
+    append_record(runs / "old" / "records.jsonl", as_today(EMBEDDED, REAL))
+    run = Run(options(resume=runs / "old", synthetic=True), quiet)
+    assert submitted(run, EMBEDDED) == [EMBEDDED.id]
+    assert "weights differ (sha256:aaaaaaaaaaaa from package, now synthetic)" in run.complaints[0]
+
+
+def test_session_says_that_weights_could_not_be_had(quiet, monkeypatch):
+    lost = {"minilm_l6": {**RANDOM, "reason": "random weights; pip could not fetch it"},
+            "bert_base": {**RANDOM, "reason": "random weights; no package carries it"}}  # fmt: skip
+    monkeypatch.setattr(Recorder, "found", {"weights": lost})
+    run = Run(options(), quiet)
+    run.submit([EMBEDDED])
+    assert run.complaints == ["minilm_l6: its weights could not be had, random weights; pip could not fetch it"]
+    run = Run(options(synthetic=True), quiet)
+    run.submit([EMBEDDED])
+    assert run.complaints == []
 
 
 def test_max_steps_takes_the_place_of_the_recipes():
@@ -680,7 +855,7 @@ def test_a_decoder_is_asked_its_tasks_probes_and_the_command_lines():
 def test_resuming_asks_what_was_not_asked(quiet, runs, asked, taken):
     case = parse_case("support-tiny_llama-lora-cpu-s0")
     rows = [{"family": family} for family in asked]
-    stored = Record(case=case.id, status=OK, recipe_digest=recipe_for(case).digest(), tables={"probes": rows})
+    stored = as_today(case, tables={"probes": rows})
     append_record(runs / "old" / "records.jsonl", stored)
     run = Run(options(probes=("decimals", "facts"), resume=runs / "old"), quiet)
     submitted(run, case)

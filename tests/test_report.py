@@ -28,10 +28,16 @@ RECORD = Record(
     weights={"identity": "w"},
     data={"identity": "d"},
 )
-ENTRY = {"metric": "f1", "recipe": "0123456789ab", "weights": "w", "data": "d", "quality": 0.9, "gain": 0.4, "seeds": 3}
+ENTRY = {
+    "metric": "f1", "recipe": "0123456789ab", "weights": "w", "origin": "package", "data": "d", "quality": [0.9, 0.96],
+    "before": [0.0, 0.1], "gain": 0.4, "seeds": 3,
+}  # fmt: skip
 NONE = Thresholds({})
 SOME = Thresholds(
-    {"pos-minilm_l6-lora-cpu-sample": ENTRY, "support-smollm2_135m-lora-cpu-sample": {**ENTRY, "quality": 2.5}}
+    {
+        "pos-minilm_l6-lora-cpu-sample": ENTRY,
+        "support-smollm2_135m-lora-cpu-sample": {**ENTRY, "metric": "loss", "quality": [1.5, 2.5]},
+    }
 )
 LOSS = replace(
     RECORD, case="support-smollm2_135m-lora-cpu-s0", quality={"loss": 2.0}, quality_before={"loss": 3.0}
@@ -40,13 +46,13 @@ LOSS = replace(
 
 def test_row_has_a_cell_for_each_heading():
     assert row(RECORD, SOME) == [
-        "pos-minilm_l6-lora-cpu-s0", "ok", "f1", "0.0123", "0.9490", "≥ 0.9000", "1.23 GB", "0.123", "4,322", "2.50%",
+        "pos-minilm_l6-lora-cpu-s0", "ok", "f1", "0.0123", "0.9490", "0.9000–0.9600", "1.23 GB", "0.123", "4,322", "2.50%",
     ]  # fmt: skip
     assert len(row(RECORD, SOME)) == len(HEADINGS)
 
 
-def test_threshold_of_a_loss_is_an_upper_bound():
-    assert row(LOSS, SOME)[2:6] == ["loss", "3.0000", "2.0000", "≤ 2.5000"]
+def test_expected_loss_is_a_band_too():
+    assert row(LOSS, SOME)[2:6] == ["loss", "3.0000", "2.0000", "1.5000–2.5000"]
 
 
 def test_case_without_threshold_has_a_dash():

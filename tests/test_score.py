@@ -231,8 +231,23 @@ def test_noisy_figures_of_two_machines_are_left_out():
     other = [replace(one, environment={"processor": "Q"}) for one in seeds("ia3")]
     (comparison,), _ = compare([*seeds("lora"), *other], EVEN)
     assert comparison.left_out[:2] == [
-        "memory is left out: the records come from 2 machines", "time is left out: the records come from 2 machines",
+        "memory is left out: the records differ in machine", "time is left out: the records differ in machine",
     ]  # fmt: skip
+    assert list(comparison.greater) == ["disk", "quality"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "part"),
+    [
+        ({"libraries": {"torch": "1.0.0"}}, "libraries"),
+        ({"emulation": "t4"}, "emulation"),
+        ({"system": "Windows", "libraries": {"torch": "1.0.0"}}, "libraries and machine"),
+    ],
+)
+def test_noisy_figures_of_other_libraries_and_of_an_emulated_card_are_left_out(environment, part):
+    other = [replace(one, environment={**one.environment, **environment}) for one in seeds("ia3")]
+    (comparison,), _ = compare([*seeds("lora"), *other], EVEN)
+    assert f"time is left out: the records differ in {part}" in comparison.left_out
     assert list(comparison.greater) == ["disk", "quality"]
 
 
@@ -258,9 +273,10 @@ def test_unknown_task_is_refused_by_name():
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"data": {"identity": "other"}}, "data, weights or engine"),
-        ({"weights": {"identity": "other"}}, "data, weights or engine"),
-        ({"recipe": {"data": "sample", "engine": "trainer"}}, "data, weights or engine"),
+        ({"data": {"identity": "other"}}, "data"),
+        ({"weights": {"identity": "other"}}, "weights"),
+        ({"weights": {"identity": "other"}, "data": {"identity": "other"}}, "data and weights"),
+        ({"recipe": {"data": "sample", "engine": "trainer"}}, "engine"),
         ({"recipe_digest": "other"}, "recipe"),
     ],
 )

@@ -36,7 +36,11 @@ TOY_FILES = {
     "modeling_toy.py": b"raise SystemExit('never run')",
     "onnx/model.safetensors": b"another",
 }
-HUB_FILES = {"models/owner/toy": TOY_FILES, "models/owner/pickled": {"config.json": b"{}", "pytorch_model.bin": b""}}
+HUB_FILES = {
+    "models/owner/toy": TOY_FILES,
+    "models/owner/adapted": TOY_FILES | {"adapter_config.json": b"{}"},
+    "models/owner/pickled": {"config.json": b"{}", "pytorch_model.bin": b""},
+}
 TOY = replace(
     MODELS["tiny_bert"], name="toy", hub_id="owner/toy", config=MODELS["tiny_bert"].config | {"hidden_size": 4}
 )
@@ -104,7 +108,10 @@ def only_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_hub_gives_safetensors_and_no_pickles(hub: HubServer, tmp_path: Path) -> None:
     toy = search(tmp_path, hub.address, "toy")["toy"]
     assert toy["origin"] == "hub"
-    assert toy["reason"] == ("from the Hub; no mirror was given; the Hugging Face cache does not hold owner/toy")
+    assert toy["reason"] == (
+        "from the Hub at commit 0123456789abcdef0123456789abcdef01234567, for its revision main is not pinned; "
+        "no mirror was given; the Hugging Face cache does not hold owner/toy"
+    )
     assert {path.name for path in Path(toy["folder"]).iterdir()} == {
         "config.json", "model.safetensors", "tokenizer.json",
     }  # fmt: skip
@@ -133,9 +140,11 @@ def test_every_refusal_of_the_hub_is_a_sentence_and_the_search_goes_on(hub: HubS
     expected = {
         "missing": "the Hub has no owner/missing for this login (404)",
         "private": "the Hub has no owner/private for this login (401)",
+        "unrevised": "owner/unrevised has no revision main on the Hub, which the model's entry names; correct it there",
         "gated": "owner/gated is gated on the Hub: accept its licence there",
         "broken": "the Hub answered 500 for owner/broken",
         "hanging": "owner/hanging could not be fetched from the Hub (ReadTimeout",
+        "adapted": "owner/adapted on the Hub has an adapter_config.json, so that an adapter would be loaded",
         "pickled": "owner/pickled on the Hub has pytorch_model.bin but no safetensors, and pickles are refused",
     }
     found = search(tmp_path, hub.address, *expected)
@@ -219,6 +228,60 @@ def test_the_identity_follows_the_weights(mirror: Path) -> None:
     assert find_weights(TOY, mirror).identity == before
 
 
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("config.json", True),
+        ("tokenizer.json", True),
+        ("tokenizer_config.json", True),
+        ("generation_config.json", True),
+        ("merges.txt", True),
+        ("tokenizer.model", True),
+        ("chat_template.jinja", True),
+        ("additional_chat_templates/tools.jinja", True),
+        ("README.md", False),
+        ("pytorch_model.bin", False),
+        ("onnx/model.safetensors", False),
+        ("manifest.json", False),
+    ],
+)
+def test_every_file_that_is_loaded_is_in_the_identity_of_files(mirror: Path, name: str, counts: bool) -> None:
+    before = find_weights(TOY, mirror)
+    file = mirror / "models" / "owner" / "toy" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes((file.read_bytes() if file.exists() else b"{}") + b" ")
+    after = find_weights(TOY, mirror)
+    assert (after.files != before.files) is counts
+    assert after.identity == before.identity, "of the safetensors alone, as thresholds of older records have it"
+
+
+def test_the_identity_of_files_follows_the_weights_too(mirror: Path) -> None:
+    before = find_weights(TOY, mirror)
+    (mirror / "models" / "owner" / "toy" / "model.safetensors").write_bytes(SAFETENSORS[:-1] + b"x")
+    after = find_weights(TOY, mirror)
+    assert after.files != before.files
+    assert after.identities() == {"origin": "mirror", "identity": after.identity, "files": after.files}
+
+
+def test_random_weights_say_whether_they_were_asked_for(mirror: Path) -> None:
+    assert find_weights(TOY, mirror, synthetic=True).identities() == {
+        "origin": "synthetic", "identity": "synthetic", "asked_for": True,
+    }  # fmt: skip
+    assert find_weights(MODELS["tiny_bert"], None).identities() == {"origin": "synthetic", "identity": "synthetic"}
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in MODELS if not entry.tiny])
+def test_every_model_of_the_hub_is_pinned_to_a_commit(name: str) -> None:
+    assert MODELS[name].is_pinned
+    assert not replace(MODELS[name], revision="main").is_pinned
+
+
+def test_a_model_in_a_package_does_not_depend_on_caches_or_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thresholds were measured with the package's weights; a mirror is a person's own word and comes first."""
+    assert list(weights.sources_of(MODELS["smollm2_135m"])) == ["mirror", "package", "cache", "hub"]
+    assert list(weights.sources_of(MODELS["bert_base"])) == ["mirror", "cache", "hub", "package"]
+
+
 def test_the_identity_needs_no_cache(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = find_weights(TOY, mirror).identity
     monkeypatch.setenv("LORABENCH_CACHE", str(mirror / "models/owner/toy/config.json/below-a-file"))
@@ -277,10 +340,14 @@ def without(files: dict[str, bytes], name: str) -> dict[str, bytes]:
         (TOY_FILES | {"model.safetensors": b""}, "a model.safetensors that is cut or no safetensors"),
         (TOY_FILES | {"model.safetensors": b"\x02" + bytes(7) + b"[]"}, "that has no safetensors header"),
         (TOY_FILES | {"config.json": b"{"}, "has no config.json that names a model_type"),
+        (
+            TOY_FILES | {"adapter_config.json": b"{}"},
+            "toy has an adapter_config.json, so that an adapter would be loaded",
+        ),
         (without(TOY_FILES, "tokenizer.json"), "has no tokenizer (tokenizer.json"),
         (without(SHARDED, "model-2-of-2.safetensors"), "has a model-2-of-2.safetensors that is missing"),
     ],
-    ids=["pickle", "nothing", "cut", "empty", "no-header", "config", "tokenizer", "shard"],
+    ids=["pickle", "nothing", "cut", "empty", "no-header", "config", "adapter", "tokenizer", "shard"],
 )
 @pytest.mark.usefixtures("only_mirror")
 def test_a_mirror_folder_that_cannot_be_used_says_why(tmp_path: Path, files: dict[str, bytes], sentence: str) -> None:

@@ -7,6 +7,7 @@ from functools import cache
 from textwrap import shorten
 from typing import Any
 
+from bench.basis import CLOCK, QUALITY, basis_differences, basis_of
 from bench.case import Case, parse_case
 from bench.case_recipe import recipe_for
 from bench.claims.evidence import Evidence, Stored
@@ -17,7 +18,6 @@ from bench.tasks import TASKS
 
 OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
 REASON_CHARACTERS = 100  # of why a case failed; its record has the whole
-MACHINE = ("processor", "cores", "accelerator")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def group(case: Case) -> Case:
 
 def admit(case: Case, size: str, figure: Figure, evidence: Evidence) -> Admitted:
     """Of all records of this case and size of data, those that may be judged; the last run wins a seed."""
-    kinds: dict[tuple[str, str], dict[int, Stored]] = {}  # by recipe and data
+    kinds: list[dict[int, Stored]] = []  # by seed, of one recipe, data and weights each
     refused = []
     identity = data_identity(case.task, size, evidence.census)
     for stored in evidence.records:
@@ -56,22 +56,31 @@ def admit(case: Case, size: str, figure: Figure, evidence: Evidence) -> Admitted
         if reason := complaint(stored, own, size, figure, identity):
             refused.append(f"{stored.name}: {reason}")
             continue
-        kind = stored.record.recipe_digest, stored.record.data.get("identity", "")
-        by_seed = kinds.setdefault(kind, {})
+        by_seed = kind_of(stored, kinds)
         before = by_seed.get(own.seed)
         if before is None or not figure.counts or stored.examples or not before.examples:
             by_seed[own.seed] = stored
-    return of_one_kind(list(kinds.values()), refused)
+    return of_one_kind(kinds, refused)
+
+
+def kind_of(stored: Stored, kinds: list[dict[int, Stored]]) -> dict[int, Stored]:
+    """The records that this one may be averaged with, as QUALITY says; a new kind where there are none."""
+    for by_seed in kinds:
+        first = next(iter(by_seed.values()))
+        if not basis_differences(basis_of(first.record), basis_of(stored.record), QUALITY):
+            return by_seed
+    kinds.append({})
+    return kinds[-1]
 
 
 def of_one_kind(kinds: list[dict[int, Stored]], refused: list[str]) -> Admitted:
-    """The records of the recipe and data that have most seeds, of equals those of the lowest one."""
+    """The records of the kind that has most seeds, of equals those of the lowest one."""
     kinds = sorted(kinds, key=lambda by_seed: (-len(by_seed), min(by_seed)))
     kept = dict(sorted(kinds[0].items())) if kinds else {}
     for stored in (stored for others in kinds[1:] for _, stored in sorted(others.items())):
         first = kept[min(kept)]
-        same_data = stored.record.data.get("identity") == first.record.data.get("identity")
-        refused.append(f"{stored.name}: {'another recipe' if same_data else 'other data'} than {first.name}")
+        other = basis_differences(basis_of(first.record), basis_of(stored.record), QUALITY)
+        refused.append(f"{stored.name}: other {' and '.join(other)} than {first.name}")
     return Admitted(kept, tuple(refused))
 
 
@@ -119,7 +128,7 @@ def of_one_run(sides: list[Admitted]) -> tuple[list[Admitted], list[str]]:
         return sides, []
     return only(
         sides,
-        lambda stored: setting(stored) == setting(first),
+        lambda stored: stored.run == first.run and not clock_differences(first, stored),
         lambda stored: f"{stored.name}: another run or machine than {first.name}",
     )
 
@@ -155,5 +164,5 @@ def device_of(stored: Stored) -> str:
     return environment.get("accelerator") or f"{environment.get('processor')} with {environment.get('cores')} cores"
 
 
-def setting(stored: Stored) -> tuple[Any, ...]:
-    return stored.run, *(stored.record.environment.get(key) for key in MACHINE)
+def clock_differences(first: Stored, other: Stored) -> dict[str, str]:
+    return basis_differences(basis_of(first.record), basis_of(other.record), CLOCK)

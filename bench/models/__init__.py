@@ -4,6 +4,7 @@ An entry's `config` are the numbers of its architecture, as its Hub `config.json
 the entry which modules they may adapt.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,7 +44,7 @@ class ModelEntry:
     family_name: str
     config: Mapping[str, Any]
     hub_id: str = ""
-    revision: str = "main"
+    revision: str = "main"  # on the Hub; a commit, so that nobody else's upload changes the weights
     wheel: Wheel | None = None
     tokenizer_stand_in: str = ""  # whose tokenizer serves when the model's own cannot be had; "": bytes
     source_cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -73,6 +74,11 @@ class ModelEntry:
     def embedded(self) -> bool:
         """Its weights come with a PyPI package, so it runs on any machine."""
         return self.wheel is not None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether its revision on the Hub is a commit and no branch."""
+        return re.fullmatch("[0-9a-f]{40}", self.revision) is not None
 
     @property
     def tiny(self) -> bool:

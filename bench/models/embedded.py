@@ -8,6 +8,7 @@ MINILM = add(
         says="BERT architecture, 22.7 M parameters, uncased; stands in for BERT",
         family_name="bert",
         hub_id="sentence-transformers/all-MiniLM-L6-v2",
+        revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
         config={
             "vocab_size": 30522,
             "hidden_size": 384,
@@ -35,6 +36,7 @@ SMOLLM2 = add(
         says="Llama architecture, 134.5 M parameters, instruct, from a 4-bit GGUF; stands in for Llama",
         family_name="llama",
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        revision="12fd25f77366fa6b3b4b768ec3050bf629380bac",
         config={
             "vocab_size": 49152,
             "hidden_size": 576,

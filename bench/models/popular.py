@@ -17,6 +17,7 @@ add(
         says="Mistral 7B v0.3, 7.25 B parameters",
         family_name="mistral",
         hub_id="mistralai/Mistral-7B-v0.3",
+        revision="caa1feb0e54d415e2df31207e5f4e273e33509b1",
         config={
             "vocab_size": 32768,
             "hidden_size": 4096,
@@ -42,6 +43,7 @@ add(
         says="Qwen2.5 7B, 7.62 B parameters",
         family_name="qwen2",
         hub_id="Qwen/Qwen2.5-7B",
+        revision="d149729398750b98c0af14eb82c78cfe92750796",
         config={
             **QWEN,
             "vocab_size": 152064,
@@ -64,6 +66,7 @@ add(
         says="Gemma 3 1B, 1.00 B parameters",
         family_name="gemma3",
         hub_id="google/gemma-3-1b-pt",
+        revision="fcf18a2a879aab110ca39f8bffbccd5d49d8eb29",
         config={
             "vocab_size": 262144,
             "hidden_size": 1152,
@@ -89,9 +92,9 @@ add(
     )
 )
 
-for name, size, count, layers, hidden, heads, inner, tied in (
-    ("qwen3_06b", "0.6B", "596 M", 28, 1024, 16, 3072, True),
-    ("qwen3_8b", "8B", "8.19 B", 36, 4096, 32, 12288, False),
+for name, size, revision, count, layers, hidden, heads, inner, tied in (
+    ("qwen3_06b", "0.6B", "c1899de289a04d12100db370d81485cdf75e47ca", "596 M", 28, 1024, 16, 3072, True),
+    ("qwen3_8b", "8B", "b968826d9c46dd6066d109eabc6255188de91218", "8.19 B", 36, 4096, 32, 12288, False),
 ):
     add(
         ModelEntry(
@@ -99,6 +102,7 @@ for name, size, count, layers, hidden, heads, inner, tied in (
             says=f"Qwen3 {size}, {count} parameters",
             family_name="qwen3",
             hub_id=f"Qwen/Qwen3-{size}",
+            revision=revision,
             config={
                 **QWEN,
                 "vocab_size": 151936,

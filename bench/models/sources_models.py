@@ -14,6 +14,7 @@ add(
         says="source 001's BERT, 108 M parameters, cased",
         family_name="bert",
         hub_id="google-bert/bert-base-cased",
+        revision="cd5ef92a9fb2f889e972770a36d4ed042daf221e",
         config={
             "vocab_size": 28996,
             "hidden_size": 768,
@@ -35,6 +36,7 @@ add(
         says="source 001's RoBERTa, 124 M parameters",
         family_name="roberta",
         hub_id="FacebookAI/roberta-base",
+        revision="e2da8e2f811d1448a5b465c236feacd80ffbac7b",
         config={
             "vocab_size": 50265,
             "hidden_size": 768,
@@ -59,6 +61,7 @@ add(
         says="source 002's GPT-2, 124 M parameters",
         family_name="gpt2",
         hub_id="openai-community/gpt2",
+        revision="607a30d783dfa663caf39e06633721c8d4cfcd7e",
         config={
             "vocab_size": 50257,
             "n_embd": 768,
@@ -79,6 +82,7 @@ add(
         says="source 000's Llama 2, 6.74 B parameters",
         family_name="llama",
         hub_id="meta-llama/Llama-2-7b-hf",
+        revision="01c7f73d771dfac7d292323805ebc428287df4f9",
         config={
             "vocab_size": 32000,
             "hidden_size": 4096,
@@ -123,6 +127,7 @@ add(
         says="source 003's Llama 3.1, 8.03 B parameters",
         family_name="llama",
         hub_id="meta-llama/Llama-3.1-8B",
+        revision="d04e592bb4f6aa9cfee91e2e20afa771667e1d4b",
         config={
             **LLAMA31,
             "hidden_size": 4096,
@@ -141,6 +146,7 @@ add(
         says="source 003's large Llama 3.1, 70.6 B parameters",
         family_name="llama",
         hub_id="meta-llama/Llama-3.1-70B",
+        revision="349b2ddb53ce8f2849a6c168a81980ab25258dac",
         config={
             **LLAMA31,
             "hidden_size": 8192,
@@ -153,9 +159,9 @@ add(
     )
 )
 
-for name, width, layers, heads, count in (
-    ("gpt2_medium", 1024, 24, 16, "355 M"),
-    ("gpt2_large", 1280, 36, 20, "774 M"),
+for name, revision, width, layers, heads, count in (
+    ("gpt2_medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da", 1024, 24, 16, "355 M"),
+    ("gpt2_large", "32b71b12589c2f8d625668d2335a01cac3249519", 1280, 36, 20, "774 M"),
 ):  # of the LoRA paper's Table 3; no source_cases, so they run only when they are named
     add(
         ModelEntry(
@@ -163,6 +169,7 @@ for name, width, layers, heads, count in (
             says=f"the LoRA paper's GPT-2, {count} parameters",
             family_name="gpt2",
             hub_id=f"openai-community/{name.replace('_', '-')}",
+            revision=revision,
             config={
                 "vocab_size": 50257,
                 "n_embd": width,

@@ -1,7 +1,7 @@
 """The pytest hooks and fixtures of lorabench; conftest.py loads this module."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from bench.tables import markdown_lines, text_lines
 from bench.tasks import TASKS
 from bench.thresholds import Thresholds, read_thresholds
 from bench.timeline import share_of_training
+from bench.unjudged import Unjudged, in_default_run, without_weights
 
 OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
@@ -173,13 +174,48 @@ def record(case: Case, pytestconfig: pytest.Config) -> Record:
 
 
 @pytest.fixture
-def probed(record: Record) -> Probed:
+def stop_unjudged(case: Case, pytestconfig: pytest.Config) -> Callable[[Unjudged | None], None]:
+    """A function that ends the test of a record that is not judged: a skip where a person chose that, else a failure.
+
+    The same reason fails one test of a case; its others are skipped.
+    """
+    options, told = pytestconfig.stash[OPTIONS], pytestconfig.stash[RUN].told
+
+    def stop(found: Unjudged | None) -> None:
+        if found is None:
+            return
+        said = f"{case.id}: {found.reason}"
+        if found.chosen or options.allow_unjudged:
+            pytest.skip(found.reason)
+        if said in told:
+            pytest.skip(f"{case.id}: not judged, told by an earlier test")
+        told.add(said)
+        pytest.fail(said, pytrace=False)
+
+    return stop
+
+
+@pytest.fixture
+def expects_threshold(case: Case, record: Record, pytestconfig: pytest.Config) -> bool:
+    """Whether the case is one of the default run, all of which have thresholds."""
+    return in_default_run(case, record.recipe["data"], pytestconfig.stash[OPTIONS].own_entries)
+
+
+@pytest.fixture
+def judged_record(record: Record, stop_unjudged: Callable[[Unjudged | None], None]) -> Record:
+    """The case's record, of real weights."""
+    stop_unjudged(without_weights(record))
+    return record
+
+
+@pytest.fixture
+def probed(case: Case, judged_record: Record) -> Probed:
     """What was asked in the case, before and after."""
-    found = Probed(record)
+    found = Probed(judged_record)
     if not (found.rows or found.losses):
+        if TASKS[case.task].probes:
+            pytest.fail(f"{case.id}: its record has no probes, which {case.task} always asks; run it again")
         pytest.skip("it was run without probes; add --probes all")
-    if not record.quality_judged:
-        pytest.skip("random weights know nothing; only real ones are judged")
     return found
 
 

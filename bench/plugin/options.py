@@ -9,10 +9,13 @@ import pytest
 from bench.cards import CARDS, GIB, CardKind, read_card
 from bench.devices import cards
 from bench.matrix import Selection, all_cases, why_none
+from bench.methods import METHODS
+from bench.models import MODELS
 from bench.places import RUNS
 from bench.probes import PROBES
 from bench.recipe import CHOICES
 from bench.registry import UnknownName, import_entries, names_in
+from bench.tasks import TASKS
 
 LISTS = {
     "tasks": "tasks to run, as pos,support",
@@ -40,8 +43,15 @@ def add_options(parser: pytest.Parser) -> None:
                     help="families of probes to ask every decoder before and after, or all")  # fmt: skip
     group.addoption("--lm-eval", metavar="A,B", default="",
                     help="tasks of lm-evaluation-harness to evaluate every decoder with, before and after")  # fmt: skip
-    group.addoption("--resume", metavar="RUN", default="", help="go on with a run's folder: run only what is missing")
+    group.addoption(
+        "--resume",
+        metavar="RUN",
+        default="",
+        help="continue a run's folder: run what is missing, and what was run otherwise",
+    )
     group.addoption("--replay", metavar="RUN", default="", help="judge a run's records again, run nothing")
+    group.addoption("--allow-unjudged", action="store_true",
+                    help="skip instead of fail where no threshold judges a case, as without its weights")  # fmt: skip
     group.addoption("--emulate", metavar="CARD", default="",
                     help=f"GPU cases as on a smaller card: {', '.join(CARDS.names())}, or NAME=GiB")  # fmt: skip
     group.addoption("--attempt", action="store_true", help="run GPU cases that are predicted not to fit, too")
@@ -71,11 +81,14 @@ class Options:
     emulate: CardKind | None = None
     attempt: bool = False
     max_steps: int = 0  # 0: as the recipe says
+    allow_unjudged: bool = False
+    own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered
 
 
 def read_options(config: pytest.Config) -> Options:
     """Raises pytest.UsageError with one sentence for what is wrong."""
     entries = names_in(config.getoption("entries"))
+    project = registered()
     try:
         import_entries(entries)
         selection = Selection(
@@ -114,7 +127,14 @@ def read_options(config: pytest.Config) -> Options:
         emulate=emulated(config.getoption("emulate")),
         attempt=config.getoption("attempt"),
         max_steps=max_steps or 0,
+        allow_unjudged=config.getoption("allow_unjudged"),
+        own_entries=registered() - project,
     )
+
+
+def registered() -> frozenset[str]:
+    """The names of all tasks, models and methods that are known by now."""
+    return frozenset((*TASKS.names(), *MODELS.names(), *METHODS.names()))
 
 
 def emulated(text: str) -> CardKind | None:

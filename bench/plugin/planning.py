@@ -1,9 +1,11 @@
 """What a case is in this session: its data, recipe, probes and job, as the command line and the card have it."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from bench.basis import RESUME, Basis, basis_differences, basis_from, basis_of, described
 from bench.cards import CardKind, recipe_on
 from bench.case import Case
 from bench.case_recipe import recipe_for
@@ -79,15 +81,51 @@ class Plan:
             for card in cards()
         )
 
-    def is_answered_by(self, case: Case, stored: Record) -> bool:
-        """Whether the record is of today's recipe and probes, and of real weights unless random ones are asked for."""
-        random_weights = stored.weights.get("origin") == "synthetic"
+    def sources(self, cases: Sequence[Case]) -> dict[str, Any]:
+        """What bench.sources.fetch.look_up is asked about the cases' weights and rows."""
+        tasks = dict.fromkeys(case.task for case in cases)
+        sizes = {case.task: self.data_size(case) for case in cases}
+        return {
+            **self.weights_of(cases),
+            "data": {task: {**asdict(TASKS[task].data), "size": sizes[task]} for task in tasks},
+        }
+
+    def weights_of(self, cases: Sequence[Case]) -> dict[str, Any]:
+        """The same about their weights alone."""
+        models = sorted({case.model for case in cases})
+        return {"models": models, "mirror": str(self.options.mirror or ""), "synthetic": self.options.synthetic,
+                "data": {}}  # fmt: skip
+
+    def is_at_hand(self, sources: dict[str, Any]) -> bool:
+        """Whether the answer costs nothing: the weights are random and the rows are samples."""
+        random = sources["synthetic"] or all(MODELS[name].tiny for name in sources["models"])
+        return random and all(about["size"] == "sample" for about in sources["data"].values())
+
+    def refusal(self, case: Case, stored: Record, found: dict[str, Any]) -> str:
+        """Why the record is not taken over for the case; empty if it is what running it again would give.
+
+        found: what look_up says of the session's weights and rows.
+        """
+        if not stored.ok:
+            return f"it {stored.status.replace('_', ' ')} before"
         asked = {row["family"] for name in ("probes", "probe_losses") for row in stored.tables.get(name, [])}
-        probed = asked >= set(self.probes(case))
-        evaluated = self.options.lm_eval and MODELS[case.model].kind == DECODER
-        probed &= not evaluated or stored.tables.get("lm_eval", {}).keys() >= set(self.options.lm_eval)
-        same_recipe = stored.recipe_digest == self.recipe(case).digest()
-        return same_recipe and probed and (random_weights or not self.options.synthetic)
+        wanted = set(self.options.lm_eval) if MODELS[case.model].kind == DECODER else set()
+        lacking = [*(set(self.probes(case)) - asked), *(wanted - stored.tables.get("lm_eval", {}).keys())]
+        if lacking:
+            return f"{', '.join(sorted(lacking))} was not asked"
+        return described(basis_differences(basis_of(stored), self.basis(case, found), RESUME))
+
+    def basis(self, case: Case, found: dict[str, Any]) -> Basis:
+        """What a record of the case would stand on in this session."""
+        card = self.card(case)
+        environment = {**describe_machine(), "threads": self.threads, "emulation": card.name if card else ""}
+        rows, weights = found["rows"].get(case.task, ""), found["weights"].get(case.model, {})
+        return basis_from(self.recipe(case).digest(), {"rows": rows}, weights, environment)
+
+    @property
+    def threads(self) -> int:
+        """Of a worker, so that those that run at once share the cores."""
+        return threads_for(self.options.workers)
 
     def job(self, case: Case, work: str, key: str, environment: dict[str, str]) -> Job:
         """Work on this case for a worker, under a key of the executor's."""
@@ -98,7 +136,7 @@ class Plan:
             "synthetic": self.options.synthetic,
             "probes": self.probes(case),
             "lm_eval": self.options.lm_eval if MODELS[case.model].kind == DECODER else (),
-            "threads": threads_for(self.options.workers),
+            "threads": self.threads,
         }
         if card := self.card(case):
             payload["emulate"] = asdict(card)

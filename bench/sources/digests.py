@@ -47,5 +47,10 @@ def digest_of_weights(files: list[Path]) -> str:
     """ "sha256:…" over weight files: one file's own digest, or that of the list `sha256sum` prints of several."""
     if len(files) == 1:
         return f"sha256:{digest_of_file(files[0])}"
+    return digest_of_files(files)
+
+
+def digest_of_files(files: list[Path]) -> str:
+    """ "sha256:…" of the list that `sha256sum` prints of the files."""
     listing = "".join(f"{digest_of_file(file)}  {file.name}\n" for file in files)
     return f"sha256:{hashlib.sha256(listing.encode()).hexdigest()}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.sources.cached_folder import say
 from bench.sources.errors import FULL_DISK, SourceError, first_line
-from bench.sources.snapshot import complaint, no_safetensors, wanted_files
+from bench.sources.snapshot import ADAPTER, HAS_ADAPTER, complaint, no_safetensors, wanted_files
 
 ANSWER_SECONDS = 3.0  # for name resolution, connection and answer together
 REQUEST_SECONDS = 5.0
@@ -69,7 +69,8 @@ def cached_snapshot(hub_id: str, revision: str) -> Path:
         commit = revision  # a pinned commit has no reference file
     folder = repository / "snapshots" / commit
     if not folder.is_dir():
-        raise SourceError(f"the Hugging Face cache does not hold {hub_id}")
+        other = f" at revision {revision}" if repository.is_dir() else ""
+        raise SourceError(f"the Hugging Face cache does not hold {hub_id}{other}")
     if wrong := complaint(folder):
         raise SourceError(f"the Hugging Face cache's snapshot of {hub_id} {wrong}")
     return folder
@@ -86,6 +87,8 @@ def download_snapshot(hub_id: str, revision: str) -> Path:
         info = HfApi().model_info(hub_id, revision=revision, files_metadata=True, timeout=REQUEST_SECONDS)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
         names = wanted_files(list(sizes))
+        if ADAPTER in sizes:
+            raise SourceError(f"{hub_id} on the Hub {HAS_ADAPTER}")
         if not names:
             raise SourceError(f"{hub_id} on the Hub {no_safetensors(list(sizes))}")
         say(f"fetching {hub_id} from the Hub, {sum(sizes[name] for name in names) / 1e6:.1f} MB")
@@ -93,13 +96,13 @@ def download_snapshot(hub_id: str, revision: str) -> Path:
     except SourceError:
         raise
     except Exception as error:  # of whichever HTTP library huggingface_hub uses in its version
-        raise SourceError(refusal(hub_id, error)) from error
+        raise SourceError(refusal(hub_id, revision, error)) from error
     if wrong := complaint(folder):
         raise SourceError(f"{hub_id} as fetched from the Hub {wrong}")
     return folder
 
 
-def refusal(hub_id: str, error: Exception) -> str:
+def refusal(hub_id: str, revision: str, error: Exception) -> str:
     """One sentence for what the Hub or its library said."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -107,7 +110,7 @@ def refusal(hub_id: str, error: Exception) -> str:
     if isinstance(error, GatedRepoError):
         return f"{hub_id} is gated on the Hub: accept its licence there and log in with `hf auth login`"
     if isinstance(error, RevisionNotFoundError):
-        return f"{hub_id} has no such revision on the Hub"
+        return f"{hub_id} has no revision {revision} on the Hub, which the model's entry names; correct it there"
     if isinstance(error, RepositoryNotFoundError):
         return f"the Hub has no {hub_id} for this login ({status}); if it is private, log in with `hf auth login`"
     if status in (401, 403):

@@ -10,7 +10,10 @@ from typing import Any
 MODEL_FILES = (".safetensors", ".json", ".txt", ".model", ".jinja")  # what transformers reads, pickles and code apart
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 WHOLE = "model.safetensors"
+MANIFEST = "manifest.json"  # what a folder of our cache states about its files; no model reads it
 INDEX = "model.safetensors.index.json"  # names the shard of each tensor
+ADAPTER = "adapter_config.json"  # transformers attaches the adapter that it names while it loads the base
+TEMPLATES = "additional_chat_templates"  # a folder that tokenizers read too
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json")
 
 
@@ -29,6 +32,16 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / WHOLE]
     shards = read_json(folder / INDEX).get("weight_map")
     return [folder / name for name in sorted(set(shards.values()))] if isinstance(shards, dict) else []
+
+
+def loaded_files(folder: Path) -> list[Path]:
+    """Every file that the model and its tokenizer may be read from: config, tokenizer, templates and the weights."""
+    beside = [
+        path
+        for path in folder.iterdir()
+        if path.suffix in MODEL_FILES and path.suffix != ".safetensors" and path.name != MANIFEST
+    ]
+    return sorted([*beside, *(folder / TEMPLATES).glob("*.jinja"), *weight_files(folder)])
 
 
 def wanted_files(names: list[str]) -> list[str]:
@@ -51,11 +64,18 @@ def no_safetensors(names: list[str]) -> str:
     return f"has no {WHOLE}"
 
 
+HAS_ADAPTER = (
+    f"has an {ADAPTER}, so that an adapter would be loaded into the base; move it and the adapter's weights elsewhere"
+)
+
+
 def complaint(folder: Path) -> str:
     """What keeps the folder from being loaded; "" if nothing does. Reads headers only."""
     if not folder.is_dir():
         return "is not there"
     names = [path.name for path in folder.iterdir()]
+    if ADAPTER in names:
+        return HAS_ADAPTER
     files = weight_files(folder)
     if not files:
         return no_safetensors(names)

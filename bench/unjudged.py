@@ -1,0 +1,89 @@
+"""Records that no threshold judges: a skipped test where a person chose that, a failed one where nobody did.
+
+A skip that nobody asked for looks like a pass, so only these are skipped:
+
+- random weights of a tiny model, of a source's model, or by --synthetic
+- an option of a person's that changes the recipe, as --max-steps
+- a case beyond the default run for which no threshold was ever measured
+
+Everything is read from the record, so that a run judged again with --replay is judged alike.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.basis import described
+from bench.case import Case
+from bench.case_recipe import recipe_for
+from bench.matrix import Selection, is_smoke
+from bench.models import MODELS
+from bench.record import Record
+from bench.tasks import TASKS
+from bench.thresholds import group_of
+
+OPTIONS = {"max_steps": "--max-steps", "engine": "--engine"}  # what changes these fields of a recipe
+WAVE_THROUGH = "or wave it through with --allow-unjudged"
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """Why a record is not judged, and whether a person chose that."""
+
+    reason: str
+    chosen: bool
+
+
+def in_default_run(case: Case, size: str, own_entries: frozenset[str] = frozenset()) -> bool:
+    """Whether `pytest suites` runs the case on every machine, so that it must have a threshold.
+
+    That is on the processor and the samples; own_entries are names of a person's own models, methods and tasks.
+    """
+    usual = MODELS[case.model].embedded and TASKS[case.task].embedded and is_smoke(case, Selection())
+    own = own_entries & {case.task, case.model, case.method}
+    return usual and case.device == "cpu" and size == "sample" and not own
+
+
+def without_weights(record: Record) -> Unjudged | None:
+    """What keeps quality from being judged at all; None for a record of real weights."""
+    if record.quality_judged:
+        return None
+    model = record.parsed_case().model
+    if not MODELS[model].embedded or record.weights.get("asked_for"):
+        return Unjudged("random weights: quality is not judged", chosen=True)
+    says = next((reason.removeprefix("weights: ") for reason in record.reasons if reason.startswith("weights: ")), "")
+    return Unjudged(
+        f"{model} was run with random weights and is expected with its own ({says or 'its record does not say why'}); "
+        f"`python -m bench fetch {model}` shows what fails; mend it, give --mirror DIR, {WAVE_THROUGH}",
+        chosen=False,
+    )
+
+
+def without_threshold(record: Record, differences: Mapping[str, str] | None, expected: bool) -> Unjudged | None:
+    """What keeps a threshold from judging the record; None where one does.
+
+    differences: in what the record differs from what its threshold was measured with, None if none was measured;
+    expected: whether one must be there.
+    """
+    name = group_of(record)
+    if differences is None:
+        remedy = f"; measure several seeds and write it, {WAVE_THROUGH}" if expected else ""
+        return Unjudged(f"no threshold was measured for {name}{remedy}", chosen=not expected)
+    if not differences:
+        return None
+    if "recipe" in differences and (changed := changed_by_options(record)):
+        return Unjudged(f"the threshold of {name} holds without {' and '.join(changed)} only", chosen=True)
+    return Unjudged(
+        f"the threshold of {name} does not apply: {described(differences)}; "
+        f"if the change is meant, measure it anew on several seeds, {WAVE_THROUGH}",
+        chosen=False,
+    )
+
+
+def changed_by_options(record: Record) -> list[str]:
+    """The options that gave the record another recipe than its files, with their values."""
+    files = recipe_for(record.parsed_case(), record.recipe["data"])
+    return [
+        f"{option} {record.recipe[field]}"
+        for field, option in OPTIONS.items()
+        if record.recipe.get(field, getattr(files, field)) != getattr(files, field)
+    ]
