@@ -14,8 +14,8 @@ from bench.places import ROOT
 LAYERS = (
     "__init__", "places", "tables", "registry", "case", "devices", "recipe", "cards", "record",  # plain data
     "prompts", "probes", "models", "methods", "case_recipe", "sources", "tasks", "tokenizers",  # entries, and their rows
-    "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score", "epoch_report",
-    "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
+    "precision", "tolerances", "matrix", "thresholds", "report", "probe_report", "score", "epoch_report", "picture",
+    "pages", "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
     "evaluate", "generation", "prefix_tree", "caches", "onednn", "decoding", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",
     "run", "stepper",  # the work
     "predict",  # its cost without a card
@@ -25,7 +25,7 @@ HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerat
 LIGHT = (
     "__init__", "places", "tables", "registry", "case", "recipe", "cards", "record", "prompts", "probes", "models", "methods",
     "case_recipe", "sources", "devices", "tasks", "tokenizers", "matrix", "thresholds", "report", "probe_report", "score", "epoch_report",
-    "predict", "executor", "engines", "claims", "plugin",
+    "picture", "pages", "predict", "executor", "engines", "claims", "plugin",
     "commands", "__main__",
 )  # fmt: skip
 IN_A_WORKER = {  # the heavy part of a light layer
