@@ -33,7 +33,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--entries", metavar="A,B", default=os.environ.get("LORABENCH_ENTRIES", ""),
                     help="import your modules that add models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
     group.addoption("--data", choices=["auto", "sample", "full"], default="auto",
-                    help="this project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
+                    help="the project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
     group.addoption(
         "--engine", choices=CHOICES["engine"], default="bench", help="train with our loop or with transformers.Trainer"
     )
