@@ -1,8 +1,10 @@
 """`python -m bench pages`: make the tables, pictures and listings of README, docs and results anew."""
 
 import argparse
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command
 from bench.pages import pages, pictures, refreshed
@@ -17,17 +19,16 @@ def add(commands: Commands) -> None:
 
 def printed(words: list[str]) -> str:
     """What a command prints, run as a person would. Raises Mistake with the command if it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    )
+    command = [sys.executable, "-m", "bench", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
-        raise Mistake(f"python -m bench {' '.join(words)} ended with exit code {done.returncode}; nothing was written")
+        raise Mistake(f"nothing was written: python -m bench {shlex.join(words)} failed: {done.stderr.strip()}")
     return done.stdout
 
 
 def refresh(arguments: argparse.Namespace) -> int:
     """Print the files that changed. No file is written before every command has succeeded."""
-    made: dict = {}
+    made: dict[Path, str] = {}
     for page in pages(ROOT):
         text = page.read_text(encoding="utf-8")
         made[page] = refreshed(text, printed)
