@@ -22,7 +22,8 @@ def test_a_run_of_another_machine_can_be_compared_with(tmp_path):
     saved.parent.mkdir(parents=True)
     saved.write_text(json.dumps(OTHER), encoding="utf-8")
     words = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, ROOT / "suites" / "test_speed.py", "--collect-only",
-             "-q", "-p", "no:cacheprovider", "--devices", "cpu", "--benchmark-compare"]  # fmt: skip
+             "-q", "-p", "no:cacheprovider", "--devices", "cpu",
+             "--benchmark-compare=Other-CPython-3.11-64bit/0001"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *map(str, words)], cwd=tmp_path, capture_output=True, encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
