@@ -1,17 +1,6 @@
-"""`python -m bench COMMAND`: what is no test; --entries A,B anywhere: with a person's own models, methods and tasks.
+"""`python -m bench COMMAND`, also installed as `lorabench`: what is no test.
 
-python -m bench list [models|methods|tasks]   what there is
-python -m bench fetch [MODEL ...]             fetch weights before they are needed
-python -m bench table RUN [--markdown]        the table of a run's records; --probes: of what they were asked
-python -m bench thresholds RUN ...            write fixtures/thresholds.toml from measured seeds
-python -m bench rescore RUN ...               score stored records again from their stored predictions
-python -m bench engines CASE                  our loop against transformers.Trainer, seconds a step
-python -m bench predict --model M --method N  the memory of a training step, without a card
-python -m bench claims [RUN ...]              what papers claim, with verdicts
-python -m bench census                        count the full data sets that claims speak of
-python -m bench refusals RUN ...              how often the models of a run decline, before and after
-python -m bench score RUN ... [--weights W]   memory, disk, time, quality and truth of methods joined
-python -m bench probes [FAMILY ...] [--write]  what probes ask; write the files made from them
+Without a command it prints which commands there are and an example for each kind of user.
 """
 
 import argparse
@@ -19,7 +8,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from bench import __version__
 from bench.commands import (
     Mistake,
     census,
@@ -27,6 +18,9 @@ from bench.commands import (
     engines,
     fetching,
     listing,
+    options,
+    pages,
+    picture,
     predicting,
     probes,
     refusals,
@@ -40,15 +34,41 @@ from bench.record import BadRecord
 from bench.registry import UnknownName, import_entries, names_in
 
 COMMANDS = (
-    listing, fetching, table, rescore, thresholds, engines, predicting, claims, census, probes, refusals, score,
+    listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census, thresholds, rescore,
+    pages, options,
 )  # fmt: skip
+SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
+EXAMPLES = """\
+examples:
+  an upgrade of torch, transformers or peft: run this before and after
+    pytest suites
+  which method, which card: memory of a training step, without the card
+    {program} predict --model llama31_8b --method qlora --batch 2 --length 2048
+  does the table of a paper hold
+    {program} claims --source 003
+  how fast is this machine: run this on each, with --benchmark-compare on the second
+    pytest suites/test_speed.py --benchmark-autosave
+
+Help on a command: {program} COMMAND --help. Guides are in docs/.
+"""
 
 INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
 
 
+def program() -> str:
+    """What the person typed: the console script's name, or python -m bench."""
+    return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m bench"
+
+
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(prog="python -m bench", description="what is no test; tests are `pytest suites`")
-    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    root = argparse.ArgumentParser(
+        prog=program(),
+        description="Predict, list, report and judge. Cases are run by pytest: pytest suites.",
+        epilog=EXAMPLES.format(program=program()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--version", action="version", version=f"lorabench {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
     add_entries(root, os.environ.get("LORABENCH_ENTRIES", ""))
@@ -59,15 +79,21 @@ def parser() -> argparse.ArgumentParser:
 
 def add_entries(where: argparse.ArgumentParser, default: str) -> None:
     where.add_argument("--entries", type=names_in, default=default, metavar="A,B",
-                       help="your modules that register models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
+                       help="import your modules that add models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(words)
+    root = parser()
+    arguments = root.parse_args(words)
+    if "work" not in arguments:
+        root.print_help()
+        return 0
     try:
         import_entries(arguments.entries)
         code = arguments.work(arguments)
         sys.stdout.flush()
+        if code == 0 and "next" in arguments:
+            print(f"next: {arguments.next.format_map(vars(arguments))}", file=sys.stderr)
         return code
     except BrokenPipeError:  # whoever reads has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else closing it at exit breaks again

@@ -1,4 +1,4 @@
-"""What is committed agrees with itself: README's tables with the runs they are of, thresholds with today's recipes."""
+"""What is committed agrees with itself: pages with the runs they show, thresholds with today's recipes."""
 
 import re
 
@@ -7,17 +7,14 @@ import pytest
 from bench.__main__ import main
 from bench.case_recipe import recipe_for
 from bench.matrix import Selection, all_cases, is_smoke
+from bench.pages import pages
 from bench.places import RESULTS, ROOT
 from bench.record import read_records
 from bench.thresholds import read_thresholds
 
-TABLE = re.compile(r"<!-- table: python -m bench (table [^\n]+) -->\n(.*?)<!-- end of table -->", re.DOTALL)
-TABLES = TABLE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 RUNS = RESULTS / "runs"
 SMOKE = [case for case in all_cases(Selection()) if case.device == "cpu" and is_smoke(case, Selection())]
-
-
-TEXTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", RESULTS / "README.md"]
+TEXTS = [*pages(ROOT), ROOT / "CHANGELOG.md"]
 NAMED = sorted(
     {name for text in TEXTS for name in re.findall(r"\bruns/([a-z0-9_-]+)", text.read_text(encoding="utf-8"))}
 )
@@ -28,16 +25,6 @@ def test_a_run_that_a_text_names_is_there(run):
     """git leaves runs out until one is added by force."""
     assert (RUNS / run / "run.json").exists()
     assert read_records(RUNS / run / "records.jsonl")[0]
-
-
-def test_readme_has_tables():
-    assert [command.split()[1] for command, _ in TABLES] == ["smoke", "h200", "numbers", "pos-full", "support-settings"]
-
-
-@pytest.mark.parametrize(("command", "table"), TABLES, ids=[command for command, _ in TABLES])
-def test_readme_table_is_what_its_command_prints(command, table, capsys):
-    assert main(command.split()) == 0
-    assert capsys.readouterr().out == table
 
 
 @pytest.mark.parametrize("smoke_case", SMOKE, ids=str)

@@ -14,8 +14,8 @@ from bench.places import ROOT
 LAYERS = (
     "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "devices", "recipe", "cards", "record", "basis",  # plain data
     "prompts", "probes", "models", "methods", "case_recipe", "sources", "tasks", "tokenizers",  # entries, and their rows
-    "precision", "tolerances", "matrix", "thresholds", "unjudged", "report", "probe_report", "score", "epoch_report", "rescore",
-    "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
+    "precision", "tolerances", "matrix", "thresholds", "unjudged", "report", "probe_report", "score", "epoch_report", "rescore", "picture",
+    "pages", "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
     "evaluate", "generation", "prefix_tree", "caches", "onednn", "decoding", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",
     "run", "stepper", "late_imports",  # the work
     "predict",  # its cost without a card
@@ -25,7 +25,7 @@ HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerat
 LIGHT = (
     "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "recipe", "cards", "record", "basis", "prompts", "probes", "models", "methods",
     "case_recipe", "sources", "devices", "tasks", "tokenizers", "matrix", "thresholds", "unjudged", "report", "probe_report", "score", "epoch_report", "rescore",
-    "predict", "executor", "engines", "claims", "plugin",
+    "picture", "pages", "predict", "executor", "engines", "claims", "plugin",
     "commands", "__main__",
 )  # fmt: skip
 IN_A_WORKER = {  # the heavy part of a light layer

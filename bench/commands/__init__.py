@@ -1,6 +1,7 @@
 """`python -m bench COMMAND`: one file for each command, with `add(commands)` that declares it and the work it does.
 
-A command returns its exit code. What a person can mend is a Mistake, said in one sentence.
+A command returns its exit code. What a person can mend is a Mistake, said in one sentence. `next` in its defaults is
+what to do after it succeeded; main prints it on stderr, so that stdout can be read by a program.
 """
 
 import argparse
@@ -14,6 +15,8 @@ from bench.places import RUNS
 from bench.record import Record, read_run
 
 Commands = Any  # argparse's own type for subparsers is private
+RUN_HELP = "a run's folder, or its name in results/runs"
+CASE_HELP = "a case id, for example pos-minilm_l6-lora-cpu-s0"
 
 
 def show(text: str = "", file: TextIO | None = None) -> None:
@@ -28,6 +31,11 @@ def show_json(text: str) -> None:
 
 class Mistake(Exception):
     """What a person can mend; said in one sentence."""
+
+
+def add_command(commands: Commands, name: str, says: str) -> argparse.ArgumentParser:
+    """The command's parser, with one sentence for the list of commands and for its own help."""
+    return commands.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
 
 
 def folder_of(run: str) -> Path:
@@ -47,7 +55,12 @@ def records_of(run: str) -> list[Record]:
 
 
 def add_mirror(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mirror", default=os.environ.get("LORABENCH_MIRROR", ""), metavar="DIR")
+    parser.add_argument(
+        "--mirror",
+        default=os.environ.get("LORABENCH_MIRROR", ""),
+        metavar="DIR",
+        help="a folder with models/ and datasets/ in the Hub's layout (or LORABENCH_MIRROR)",
+    )
 
 
 def mirror_of(arguments: argparse.Namespace) -> Path | None:

@@ -4,15 +4,17 @@ import argparse
 import json
 
 from bench.claims.counted import FILE, count_data, read_census
-from bench.commands import Commands, add_mirror, mirror_of, show
+from bench.commands import Commands, add_command, add_mirror, mirror_of, show
 from bench.record import write_atomically
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("census", help="count rows and labels of the full data sets")
-    parser.add_argument("tasks", nargs="*", metavar="TASK", help="whose data to count (default: every task's)")
+    parser = add_command(commands, "census", "count rows and labels of the full data sets")
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help="tasks whose data is counted (default: all)")
     add_mirror(parser)
-    parser.set_defaults(work=write_census)
+    parser.set_defaults(
+        work=write_census, next="python -m bench claims --kind counted judges the claims about data sets"
+    )
 
 
 def write_census(arguments: argparse.Namespace) -> int:

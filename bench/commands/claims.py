@@ -9,23 +9,28 @@ from bench.claims.book import read_claims
 from bench.claims.gathering import committed_runs, gather
 from bench.claims.judge import KINDS, judge_all
 from bench.claims.verdict import STATES
-from bench.commands import Commands, folder_of, show, show_json
+from bench.commands import Commands, add_command, folder_of, show, show_json
 from bench.registry import unknown
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("claims", help="what papers claim, with verdicts")
+    parser = add_command(commands, "claims", "list what papers claim, with a verdict for each claim")
     parser.add_argument(
-        "runs", nargs="*", metavar="RUN", help="judge these runs' records (default: all of results/runs)"
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="runs to judge by, as a folder or a name in results/runs (default: all committed runs)",
     )
-    parser.add_argument("--source", default="", metavar="ID", help="only this source's, as 001")
-    parser.add_argument("--kind", default="", choices=["", *KINDS])
-    parser.add_argument("--verdict", default="", choices=["", *STATES])
-    parser.add_argument("--claim", default="", metavar="TEXT", help="only ids that contain this")
+    parser.add_argument("--source", default="", metavar="ID", help="only claims of this source, for example 001")
+    parser.add_argument("--kind", default="", choices=["", *KINDS], metavar="KIND",
+                        help=f"only claims of this kind: {', '.join(KINDS)}")  # fmt: skip
+    parser.add_argument("--verdict", default="", choices=["", *STATES], metavar="STATE",
+                        help=f"only claims with this verdict: {', '.join(STATES)}")  # fmt: skip
+    parser.add_argument("--claim", default="", metavar="TEXT", help="only claims whose id contains this text")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="as a page, as results/CLAIMS.md")
-    form.add_argument("--json", action="store_true")
-    parser.set_defaults(work=print_scorecard)
+    form.add_argument("--markdown", action="store_true", help="print Markdown, as in results/CLAIMS.md")
+    form.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(work=print_scorecard, next="pytest suites/test_claims.py asserts these verdicts")
 
 
 def print_scorecard(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import argparse
 
 from bench.case import Case, parse_case
 from bench.case_recipe import recipe_for
-from bench.commands import Commands, Mistake, add_mirror, mirror_of
+from bench.commands import CASE_HELP, Commands, Mistake, add_command, add_mirror, mirror_of
 from bench.devices import missing
 from bench.engines import compare
 from bench.methods import METHODS
@@ -15,10 +15,12 @@ SIZE = "sample"  # of the data that both engines are timed on
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("engines", help="our loop against transformers.Trainer")
-    parser.add_argument("case", metavar="CASE")
+    parser = add_command(commands, "engines", "time our training loop against transformers.Trainer")
+    parser.add_argument("case", metavar="CASE", help=CASE_HELP)
     add_mirror(parser)
-    parser.set_defaults(work=compare_engines)
+    parser.set_defaults(
+        work=compare_engines, next="pytest suites --engine trainer trains every case with transformers.Trainer"
+    )
 
 
 def check(case: Case) -> None:

@@ -2,15 +2,15 @@
 
 import argparse
 
-from bench.commands import Commands, add_mirror, mirror_of, show
+from bench.commands import Commands, add_command, add_mirror, mirror_of, show
 from bench.models import MODELS
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("fetch", help="fetch weights before they are needed")
-    parser.add_argument("models", nargs="*", metavar="MODEL")
+    parser = add_command(commands, "fetch", "fetch weights before a run needs them")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="models to fetch (default: the embedded ones)")
     add_mirror(parser)
-    parser.set_defaults(work=fetch_weights)
+    parser.set_defaults(work=fetch_weights, next="pytest suites runs the cases")
 
 
 def fetch_weights(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from bench.commands import Commands, show
+from bench.commands import Commands, add_command, show
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.probes import PROBES
@@ -13,9 +13,9 @@ REGISTRIES: dict[str, Registry] = {"models": MODELS, "methods": METHODS, "tasks"
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("list", help="what there is")
-    parser.add_argument("kind", nargs="?", choices=list(REGISTRIES))
-    parser.set_defaults(work=list_entries)
+    parser = add_command(commands, "list", "list models, methods, tasks and probes")
+    parser.add_argument("kind", nargs="?", choices=list(REGISTRIES), help="list only these (default: all)")
+    parser.set_defaults(work=list_entries, next="pytest suites --collect-only -q lists the cases made of them")
 
 
 def list_entries(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.case import Case, parse_case
-from bench.commands import Commands, Mistake, add_mirror, mirror_of, show, show_json
+from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show, show_json
 from bench.devices import DEVICES
 from bench.models import MODELS
 from bench.models import add as add_model
@@ -27,30 +27,49 @@ FIRST_STEPS = 8  # of a case: minutes for 8 B parameters
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("predict", help="the memory of a training step, without a card")
-    parser.add_argument("--model", metavar="MODEL")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of --model: a model's config.json")
-    parser.add_argument("--method", metavar="METHOD")
-    parser.add_argument("--batch", type=int, metavar="ROWS")
-    parser.add_argument("--length", type=int, metavar="TOKENS")
-    parser.add_argument("--rank", type=int)
-    parser.add_argument("--precision", choices=("float32", "bfloat16", "float16"))
-    parser.add_argument("--checkpointing", choices=("on", "off"), help="gradient checkpointing; else as the recipe")
-    parser.add_argument("--quick", action="store_true", help="the closed form alone, without loading torch")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--largest", choices=tuple(FIELDS), help="search the largest that fits --budget")
-    parser.add_argument("--budget", metavar="8GB", help="what torch may reserve, with its unit, or a card's name")
-    parser.add_argument("--case", metavar="CASE", help="a case's own batches in their order, instead of one shape")
-    parser.add_argument("--steps", type=int, help=f"with --case: its first steps ({FIRST_STEPS}; 0 is all)")
-    parser.add_argument("--data", choices=SIZES, help="with --case; else full where a mirror has it, or the sample")
+    parser = add_command(commands, "predict", "predict the memory of a training step, without a card")
+    parser.add_argument("--model", metavar="MODEL", help="a model of `python -m bench list models`")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of --model: the config.json of a model")
+    parser.add_argument("--method", metavar="METHOD", help="a method of `python -m bench list methods`")
+    parser.add_argument("--batch", type=int, metavar="ROWS", help="rows of one forward pass (default: the recipe's)")
+    parser.add_argument("--length", type=int, metavar="TOKENS", help="tokens of a row (default: the recipe's)")
+    parser.add_argument("--rank", type=int, metavar="N", help="rank of the adapter (default: the recipe's)")
+    parser.add_argument("--precision", choices=("float32", "bfloat16", "float16"),
+                        help="what matrix products are computed in (default: the recipe's)")  # fmt: skip
+    parser.add_argument("--checkpointing", choices=("on", "off"), help="gradient checkpointing (default: the recipe's)")
+    parser.add_argument(
+        "--quick", action="store_true", help="the closed form alone: under a second, without loading torch"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--largest", choices=tuple(FIELDS), help="search for the largest that fits --budget")
+    parser.add_argument(
+        "--budget", metavar="SIZE", help="what torch may reserve, for example 8GB, or the name of a card"
+    )
+    parser.add_argument(
+        "--case", metavar="CASE", help="trace the batches of this case in their order, instead of one shape"
+    )
+    parser.add_argument(
+        "--steps", type=int, metavar="N", help=f"with --case: trace its first N steps (default {FIRST_STEPS}; 0: all)"
+    )
+    parser.add_argument(
+        "--data",
+        choices=SIZES,
+        help="with --case: the data to use (default: full where the mirror has it, else sample)",
+    )
     add_mirror(parser)
-    parser.add_argument("--published", action="store_true", help="predictions beside published figures")
-    parser.add_argument("--measured", action="store_true", help="predictions beside what cards held in stored runs")
-    parser.add_argument("--markdown", action="store_true", help="with --published: the page results/PREDICTIONS.md")
+    parser.add_argument("--published", action="store_true", help="compare predictions with published figures")
+    parser.add_argument(
+        "--measured", action="store_true", help="compare predictions with what cards measured in stored runs"
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="with --published: print the page results/PREDICTIONS.md"
+    )
     parser.add_argument("--measure", action="store_true",
                         help="with --published or --measured: run the traces that are missing")  # fmt: skip
-    parser.add_argument("--baseline", action="store_true", help="write the peaks that suites/test_predicted.py holds")
-    parser.set_defaults(work=answer)
+    parser.add_argument(
+        "--baseline", action="store_true", help="write the peaks that suites/test_predicted.py compares with"
+    )
+    parser.set_defaults(work=answer, next="docs/predicting-memory.md says what is counted and how close it is")
 
 
 SHAPE = "model"  # what is asked about where nothing else is

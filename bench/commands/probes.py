@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bench.commands import Commands, Mistake, records_of, show
+from bench.commands import Commands, Mistake, add_command, records_of, show
 from bench.places import ROOT
 from bench.probe_report import FILE, least_toml, measure_least
 from bench.probes import PROBES
@@ -12,14 +12,16 @@ from bench.record import write_atomically
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("probes", help="what probes ask; --write makes files from them")
-    parser.add_argument("families", nargs="*", metavar="FAMILY", help="print these families' items")
-    parser.add_argument("--language", default="", metavar="LANGUAGE", help="only items of this language, as de")
-    parser.add_argument("--write", action="store_true", help="write the data of `numbers` and the tasks for lm-eval")
+    parser = add_command(commands, "probes", "list what probes ask a model before and after tuning")
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help="print the items of these families")
     parser.add_argument(
-        "--thresholds", nargs="+", default=[], metavar="RUN", help="write the thresholds from these runs"
+        "--language", default="", metavar="LANGUAGE", help="only items in this language, for example de"
     )
-    parser.set_defaults(work=work)
+    parser.add_argument("--write", action="store_true", help="write the data of the task numbers and the lm-eval tasks")
+    parser.add_argument(
+        "--thresholds", nargs="+", default=[], metavar="RUN", help="write thresholds measured in these runs"
+    )
+    parser.set_defaults(work=work, next="pytest suites/test_probes.py --probes all asks them of every decoder")
 
 
 def write(texts: dict[Path, str]) -> int:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.commands import Commands, Mistake, folder_of, records_of, show
+from bench.commands import RUN_HELP, Commands, Mistake, add_command, folder_of, records_of, show
 from bench.probes.guardrails import HARMLESS, OUGHT_DECLINE, Refusals, refusals
 from bench.probes.reading import read_lines
 
@@ -12,9 +12,9 @@ FIELDS = ("family", "group", "before", "after")
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("refusals", help="rates of refusal before and after tuning")
-    parser.add_argument("runs", nargs="+", metavar="RUN")
-    parser.set_defaults(work=print_refusals)
+    parser = add_command(commands, "refusals", "show how often models decline, before and after tuning")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
+    parser.set_defaults(work=print_refusals, next="python -m bench probes guardrails prints what was asked")
 
 
 def print_refusals(arguments: argparse.Namespace) -> int:

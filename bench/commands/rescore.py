@@ -4,15 +4,15 @@ import argparse
 from pathlib import Path
 
 from bench.claims.evidence import Stored
-from bench.commands import Commands, folder_of
+from bench.commands import RUN_HELP, Commands, add_command, folder_of, show
 from bench.record import decoded, parse_record, write_atomically
 from bench.rescore import rescored
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("rescore", help="score stored records again from their predictions")
-    parser.add_argument("runs", nargs="+", metavar="RUN")
-    parser.set_defaults(work=rescore_runs)
+    parser = add_command(commands, "rescore", "score stored records again from their stored predictions")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
+    parser.set_defaults(work=rescore_runs, next="pytest suites --replay RUN judges a run again")
 
 
 def rescore_runs(arguments: argparse.Namespace) -> int:
@@ -22,7 +22,7 @@ def rescore_runs(arguments: argparse.Namespace) -> int:
     for folder, (lines, changed) in zip(folders, found, strict=True):
         if changed:
             write_atomically(folder / "records.jsonl", "".join(f"{line}\n" for line in lines))
-        print(f"{folder.name}: {changed} of {len(lines)} records rescored")
+        show(f"{folder.name}: {changed} of {len(lines)} records rescored")
     return 0
 
 

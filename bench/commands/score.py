@@ -4,7 +4,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from bench.commands import Commands, Mistake, records_of, show, show_json
+from bench.commands import RUN_HELP, Commands, Mistake, add_command, records_of, show, show_json
 from bench.outside_text import for_markdown, for_terminal
 from bench.report import EMPTY, gigabytes
 from bench.score import DIMENSIONS, WEIGHTS, Comparison, Standing, compare, parse_weights
@@ -21,16 +21,16 @@ DEFAULT = ",".join(f"{name}={weight:g}" for name, weight in WEIGHTS.items())
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("score", help="one score for memory, disk, time, quality and truth")
-    parser.add_argument("runs", nargs="+", metavar="RUN")
+    parser = add_command(commands, "score", "rank methods by memory, disk, time, quality and truth")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
     parser.add_argument(
         "--weights", default=DEFAULT, metavar="NAME=NUMBER,...",
-        help=f"of {', '.join(DIMENSIONS)}; what is not named weighs nothing (default {DEFAULT})",
+        help=f"weights of {', '.join(DIMENSIONS)}; one that is not named is 0 (default {DEFAULT})",
     )  # fmt: skip
     shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--markdown", action="store_true")
-    shape.add_argument("--json", action="store_true")
-    parser.set_defaults(work=print_scores)
+    shape.add_argument("--markdown", action="store_true", help="print Markdown")
+    shape.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(work=print_scores, next="--weights sets what counts how much, for example memory=2,quality=1")
 
 
 def print_scores(arguments: argparse.Namespace) -> int:

@@ -4,24 +4,34 @@ import argparse
 from collections.abc import Sequence
 
 from bench import epoch_report, probe_report, report, utilisation_report
-from bench.commands import Commands, Mistake, records_of, show
+from bench.commands import RUN_HELP, Commands, Mistake, add_command, records_of, show
 from bench.record import Record
 from bench.tables import Table, markdown_lines, text_lines
 from bench.thresholds import read_thresholds
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("table", help="the table of a run's records")
-    parser.add_argument("run", metavar="RUN")
-    parser.add_argument("--markdown", action="store_true")
+    parser = add_command(commands, "table", "print a run as a table: quality, memory, speed, parameters")
+    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
+    parser.add_argument("--markdown", action="store_true", help="print Markdown")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--probes", choices=("group", "language"), help="the probes, by group or by language")
-    what.add_argument("--probes-over-seeds", choices=("group", "language"), help="the same, seeds together")
-    what.add_argument("--epochs", action="store_true", help="losses and quality after each epoch, over the seeds")
-    what.add_argument("--epoch-seconds", action="store_true", help="what an epoch would take, from the median step")
-    what.add_argument("--confusions", action="store_true", help="which tags were most often taken for which")
-    what.add_argument("--utilisation", action="store_true", help="model and hardware FLOP/s, and shares of the peak")
-    parser.set_defaults(work=print_table)
+    what.add_argument(
+        "--probes", choices=("group", "language"), help="instead: probes of each case, by group or by language"
+    )
+    what.add_argument(
+        "--probes-over-seeds", choices=("group", "language"), help="instead: probes, all seeds of a case together"
+    )
+    what.add_argument(
+        "--epochs", action="store_true", help="instead: loss and quality after each epoch, over all seeds"
+    )
+    what.add_argument("--epoch-seconds", action="store_true", help="instead: seconds of an epoch, from the median step")
+    what.add_argument("--confusions", action="store_true", help="instead: the tags that were most often confused")
+    what.add_argument(
+        "--utilisation", action="store_true", help="instead: model and hardware FLOP/s, and their shares of the peak"
+    )
+    parser.set_defaults(
+        work=print_table, next="python -m bench picture {run} draws it; pytest suites --replay {run} judges it again"
+    )
 
 
 def print_table(arguments: argparse.Namespace) -> int:

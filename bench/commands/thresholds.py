@@ -2,15 +2,15 @@
 
 import argparse
 
-from bench.commands import Commands, records_of
+from bench.commands import RUN_HELP, Commands, add_command, records_of
 from bench.record import write_atomically
 from bench.thresholds import FILE, as_toml, measure, read_thresholds
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("thresholds", help="write thresholds from measured seeds")
-    parser.add_argument("runs", nargs="+", metavar="RUN")
-    parser.set_defaults(work=write_thresholds)
+    parser = add_command(commands, "thresholds", "write fixtures/thresholds.toml from runs of several seeds")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
+    parser.set_defaults(work=write_thresholds, next="git diff fixtures/thresholds.toml shows what changed")
 
 
 def write_thresholds(arguments: argparse.Namespace) -> int:

@@ -18,11 +18,11 @@ from bench.registry import UnknownName, import_entries, names_in
 from bench.tasks import TASKS
 
 LISTS = {
-    "tasks": "tasks to run, as pos,support",
-    "models": "models to run, as minilm_l6; names a source's model to run it on a processor too",
-    "methods": "methods to run, as lora,dora",
-    "devices": "devices to run on, as cpu,cuda",
-    "seeds": "seeds to run, as 0,1,2 (default 0)",
+    "tasks": "tasks to run, for example pos,support",
+    "models": "models to run, for example minilm_l6; a model of a source runs on a processor only when named",
+    "methods": "methods to run, for example lora,dora",
+    "devices": "devices to run on, for example cpu,cuda",
+    "seeds": "seeds to run, for example 0,1,2 (default 0)",
 }
 
 
@@ -32,34 +32,36 @@ def add_options(parser: pytest.Parser) -> None:
     for name, says in LISTS.items():
         group.addoption(f"--{name}", metavar="A,B", default="", help=says)
     group.addoption("--mirror", metavar="DIR", default=os.environ.get("LORABENCH_MIRROR", ""),
-                    help="folder with models/ and datasets/ in the Hub's layout (or LORABENCH_MIRROR)")  # fmt: skip
+                    help="a folder with models/ and datasets/ in the Hub's layout (or LORABENCH_MIRROR)")  # fmt: skip
     group.addoption("--entries", metavar="A,B", default=os.environ.get("LORABENCH_ENTRIES", ""),
-                    help="your modules that register models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
+                    help="import your modules that add models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
     group.addoption("--data", choices=["auto", "sample", "full"], default="auto",
                     help="the project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
-    group.addoption("--engine", choices=CHOICES["engine"], default="bench", help="our loop, or transformers.Trainer")
-    group.addoption("--synthetic", action="store_true", help="random weights for every model; quality is not judged")
-    group.addoption("--probes", metavar="A,B", default="",
-                    help="families of probes to ask every decoder before and after, or all")  # fmt: skip
-    group.addoption("--lm-eval", metavar="A,B", default="",
-                    help="tasks of lm-evaluation-harness to evaluate every decoder with, before and after")  # fmt: skip
     group.addoption(
-        "--resume",
-        metavar="RUN",
-        default="",
-        help="continue a run's folder: run what is missing, and what was run otherwise",
+        "--engine", choices=CHOICES["engine"], default="bench", help="train with our loop or with transformers.Trainer"
     )
-    group.addoption("--replay", metavar="RUN", default="", help="judge a run's records again, run nothing")
+    group.addoption(
+        "--synthetic", action="store_true", help="random weights for every model: cost is real, quality is not judged"
+    )
+    group.addoption("--probes", metavar="A,B", default="",
+                    help="families of probes to ask every decoder before and after tuning, or all")  # fmt: skip
+    group.addoption("--lm-eval", metavar="A,B", default="",
+                    help="lm-evaluation-harness tasks to evaluate every decoder on, before and after")  # fmt: skip
+    group.addoption("--resume", metavar="RUN", default="",
+                    help="continue a run: run the cases that it lacks, and those that would run otherwise today")  # fmt: skip
+    group.addoption("--replay", metavar="RUN", default="", help="judge the records of a run again and run nothing")
     group.addoption("--allow-unjudged", action="store_true",
                     help="skip instead of fail where no threshold judges a case, as without its weights")  # fmt: skip
     group.addoption("--emulate", metavar="CARD", default="",
-                    help=f"GPU cases as on a smaller card: {', '.join(CARDS.names())}, or NAME=GiB")  # fmt: skip
-    group.addoption("--attempt", action="store_true", help="run GPU cases that are predicted not to fit, too")
+                    help=f"run GPU cases as on a smaller card: {', '.join(CARDS.names())}, or NAME=GiB")  # fmt: skip
+    group.addoption("--attempt", action="store_true", help="run GPU cases even if they are predicted not to fit")
     group.addoption("--max-steps", metavar="N", type=int, default=None,
                     help="optimizer steps of every case, instead of its recipe's: cost in little time")  # fmt: skip
     group.addoption("--case-timeout", metavar="SECONDS", type=float, default=None,
-                    help="a case that takes longer has failed (default 900; with full data 21600)")  # fmt: skip
-    group.addoption("--workers", metavar="N", type=int, default=1, help="cases at a time on one device (default 1)")
+                    help="a case that takes longer fails (default 900, with full data 21600)")  # fmt: skip
+    group.addoption(
+        "--workers", metavar="N", type=int, default=1, help="cases that run at once on one device (default 1)"
+    )
 
 
 @dataclass(frozen=True)
