@@ -34,8 +34,8 @@ from bench.record import BadRecord
 from bench.registry import UnknownName, import_entries, names_in
 
 COMMANDS = (
-    listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census, thresholds, rescore,
-    pages, options,
+    listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census, thresholds,
+    rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\

@@ -48,7 +48,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--lm-eval", metavar="A,B", default="",
                     help="lm-evaluation-harness tasks to evaluate every decoder on, before and after")  # fmt: skip
     group.addoption("--resume", metavar="RUN", default="",
-                    help="continue a run: run the cases that it lacks, and those that would run otherwise today")  # fmt: skip
+                    help="continue a run: run cases that it lacks or that would run otherwise today")  # fmt: skip
     group.addoption("--replay", metavar="RUN", default="", help="judge the records of a run again and run nothing")
     group.addoption("--allow-unjudged", action="store_true",
                     help="skip instead of fail where no threshold judges a case, as without its weights")  # fmt: skip
