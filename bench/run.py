@@ -45,6 +45,7 @@ class Base:
 def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     """A record's fields, and `examples`: one row for each held-out example; with probes `probed`, one for each item."""
     timeline = Timeline()
+    gc.freeze()  # what libraries have made stays; looking through it at every change of phase takes seconds
     with timeline("set_up"):
         setting = set_up(payload, say, timeline)
         steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
@@ -206,6 +207,8 @@ def split_training_time(timeline: Timeline, training: train.Training) -> None:
 def generated_table(setting: Setting, trainee: train.Trainee) -> dict[str, Any]:
     """Answers to the first held-out prompts beside the actual ones; {} where the recipe asks for none."""
     asked = setting.prepared.held_out[: setting.recipe.generated_examples]
+    if not asked:
+        return {}
     with setting.stage("generate"):
         said = generate(trainee, setting.tokenizer, asked, setting.entry.kind)
     rows = [

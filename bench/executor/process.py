@@ -71,6 +71,7 @@ class WorkerProcess:
         self._status_lines = Lines()
         self._tail = Tail()
         self._exit: int | str | None = None
+        self._began = 0.0
         self._work_began = 0.0
         self._work_seconds = 0.0
         self._deadline = float("inf")
@@ -79,13 +80,13 @@ class WorkerProcess:
 
     def run(self) -> Outcome:
         """Start the process, wait for its end, and say what became of the job; raises nothing."""
-        began = time.monotonic()
+        self._began = time.monotonic()
         try:
             self._run()
         except Exception as error:  # of this machine: no file descriptors, no folder; the work's own come as answers
             self.end(FAILED, f"no worker could be started or watched: {type(error).__name__}: {error}")
         status, reason = self._judge()
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - self._began
         result = self._answer.get("result") if self._answer and status == OK else None
         overhead = seconds - self._work_seconds
         self.outcome = Outcome(self.job.key, status, reason, self._tail.lines(), result, seconds, overhead)
@@ -97,6 +98,7 @@ class WorkerProcess:
         self._limit = self.job.memory_limit_bytes or default_limit()
         try:
             self._pipes = self._server.start_worker()
+            self._began = time.monotonic()  # what the server imports for all of its workers is no worker's time
         except ServerFailed as error:
             self._answer = {"status": FAILED, "reason": str(error)}
             return
