@@ -19,6 +19,7 @@ import pytest
 from bench.executor import CallFailed, Executor, Job, WorkerDied
 from bench.executor import process as worker_process
 from bench.executor.memory_limit import cgroup_room, default_limit, kernel_oom_kills, memory_room
+from bench.executor.pool import MACHINE
 from bench.places import ROOT
 from bench.record import CRASHED, FAILED, NOT_RUN, OK, OUT_OF_MEMORY, TIMED_OUT
 
@@ -436,6 +437,46 @@ def test_session_that_does_not_open_says_why(executor):
         executor.open_session(job("counter", mistake=True))
     assert caught.value.outcome.status == FAILED
     assert run(executor, job("give", unique())).status == OK
+
+
+def test_nothing_starts_beside_a_job_that_runs_alone(tmp_path):
+    with Executor(case_timeout=20) as alone, Executor(workers=3, case_timeout=20) as many:
+        alone.submit(job("wait_for_file", "gate", path=str(tmp_path / "open")))
+        many.submit(job("give", "other"))
+        time.sleep(0.3)
+        (tmp_path / "open").touch()
+        assert alone.outcome("gate").beside == many.outcome("other").beside == ()
+
+
+def test_executor_that_is_stopped_with_an_open_session_frees_the_machine():
+    with Executor() as left:
+        left.open_session(job("counter"))
+    with Executor() as another:
+        assert run(another, job("give", unique())).status == OK
+
+
+def test_waiting_for_a_job_behind_ones_own_session_is_refused(executor):
+    key = unique()
+    with executor.open_session(job("counter")):
+        executor.submit(job("give", key))
+        with pytest.raises(RuntimeError, match="close it first"):
+            executor.outcome(key)
+    assert executor.outcome(key).status == OK
+
+
+def test_whatever_a_callback_raises_is_raised_by_outcome():
+    def skip(outcome):
+        raise SystemExit("a test was skipped")
+
+    with Executor(on_done=skip) as executor:
+        executor.submit(job("give"))
+        with pytest.raises(SystemExit, match="a test was skipped"):
+            executor.outcome("give")
+
+
+def test_executor_without_jobs_is_forgotten(executor):
+    run(executor, job("give", unique()))
+    assert executor not in MACHINE.executors
 
 
 def test_session_has_the_machine_to_itself(executor):

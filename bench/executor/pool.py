@@ -1,7 +1,7 @@
 """The executor: which job runs where and when. The only place that knows where a case runs.
 
-Seconds are worth recording only of a job that has the machine to itself, so all executors of a process share one
-count of what runs: beside a job of an executor with one worker nothing else does, not even another executor's job.
+Seconds are comparable only if nothing else ran meanwhile. So all executors of a process share one count of what
+runs: an executor with one worker starts a job only while no other job runs, and none starts beside it.
 """
 
 import pickle
@@ -31,30 +31,47 @@ def before_forking(preload: Sequence[str]) -> list[str]:
 
 
 def ignore(*_: Any) -> None:
-    """For who does not listen."""
+    """Default callback: do nothing."""
+
+
+@dataclass
+class Running:
+    """A worker that runs, the limit of the executor that started it, and the keys of what ran beside it."""
+
+    worker: WorkerProcess
+    limit: int
+    beside: set[str]
 
 
 @dataclass
 class Machine:
-    """What runs on this machine for this process, whichever executor started it. `changed` guards all of it."""
+    """What this process runs on the machine, whichever executor started it. `changed` guards all of it."""
 
     changed: threading.Condition = field(default_factory=threading.Condition)
-    running: dict[WorkerProcess, set[str]] = field(default_factory=dict)  # and the keys of what ran beside each
-    executors: list["Executor"] = field(default_factory=list)  # that may have jobs waiting, the newest last
-    session: WorkerProcess | None = None  # has the machine to itself, or waits for it
+    running: list[Running] = field(default_factory=list)
+    executors: list["Executor"] = field(default_factory=list)  # with jobs that wait, the newest last
+    session: WorkerProcess | None = None  # runs alone, or waits until it can
 
-    def started(self, worker: WorkerProcess) -> None:
-        for beside in self.running.values():
-            beside.add(worker.job.key)
-        self.running[worker] = {other.job.key for other in self.running}
+    def has_room_for(self, limit: int) -> bool:
+        """Whether one more job of an executor with this limit may start."""
+        limits = [limit, *(one.limit for one in self.running)]
+        return self.session is None and len(self.running) < min(limits)
+
+    def started(self, worker: WorkerProcess, limit: int) -> None:
+        beside = {one.worker.job.key for one in self.running}
+        for one in self.running:
+            one.beside.add(worker.job.key)
+        self.running.append(Running(worker, limit, beside))
 
     def ended(self, worker: WorkerProcess) -> tuple[str, ...]:
         """Keys of the jobs that ran beside it at some moment."""
-        return tuple(sorted(self.running.pop(worker, ())))
+        (own,) = [one for one in self.running if one.worker is worker]
+        self.running.remove(own)
+        return tuple(sorted(own.beside))
 
     def start_waiting(self) -> None:
         """Start queued jobs; those of the newest executor first, for whoever made it waits for them now."""
-        for executor in reversed(self.executors):
+        for executor in reversed(list(self.executors)):
             executor.start_waiting()
 
 
@@ -90,13 +107,12 @@ class Executor:
         # MACHINE.changed guards all below
         self._queue: list[Job] = []
         self._payloads: dict[str, bytes] = {}
-        self._workers_of_mine: set[WorkerProcess] = set()
+        self._own_workers: set[WorkerProcess] = set()
         self._threads: set[threading.Thread] = set()
         self._outcomes: dict[str, Outcome] = {}
-        self._errors: dict[str, Exception] = {}
+        self._errors: dict[str, BaseException] = {}
+        self._own_session_thread = 0  # the thread that opened the session
         self._stopped = False
-        with MACHINE.changed:
-            MACHINE.executors.append(self)
 
     def submit(self, job: Job) -> None:
         """Queue the job. Raises what pickle raises for a payload that cannot travel."""
@@ -107,6 +123,8 @@ class Executor:
                 raise ValueError(f"a job named {job.key!r} was submitted already; ask for its outcome")
             self._payloads[job.key] = payload
             self._queue.append(job)
+            if self not in MACHINE.executors:
+                MACHINE.executors.append(self)
             MACHINE.start_waiting()
 
     def first(self, key: str) -> None:
@@ -120,6 +138,8 @@ class Executor:
         with MACHINE.changed:
             self._known(key)
             while key not in self._outcomes:
+                if MACHINE.session in self._own_workers and self._own_session_thread == threading.get_ident():
+                    raise RuntimeError(f"{key!r} waits for the session that this thread holds open; close it first")
                 MACHINE.changed.wait()
             if error := self._errors.pop(key, None):
                 raise error
@@ -137,7 +157,8 @@ class Executor:
             if other := MACHINE.session:
                 raise RuntimeError(f"the session {other.job.key!r} is open; close it before {job.key!r}")
             MACHINE.session = worker
-            self._workers_of_mine.add(worker)
+            self._own_session_thread = threading.get_ident()
+            self._own_workers.add(worker)
         session = Session(worker, lambda: self._release(worker))
         try:
             with MACHINE.changed:
@@ -159,8 +180,10 @@ class Executor:
             for job in self._queue:
                 self._outcomes[job.key] = Outcome(job.key, NOT_RUN, INTERRUPTED)
             self._queue.clear()
-            workers = list(self._workers_of_mine)
+            workers = list(self._own_workers)
             threads = self._threads - {threading.current_thread()}
+            if MACHINE.session in self._own_workers:
+                self._release(MACHINE.session)
             MACHINE.changed.notify_all()
         for worker in workers:
             worker.end(NOT_RUN, INTERRUPTED)
@@ -184,14 +207,16 @@ class Executor:
 
     def start_waiting(self) -> None:
         """Start queued jobs as far as the machine has room for them; the caller holds MACHINE.changed."""
-        while self._queue and len(MACHINE.running) < self._workers and MACHINE.session is None:
+        while self._queue and MACHINE.has_room_for(self._workers):
             job = self._queue.pop(0)
             worker = WorkerProcess(job, self._payloads[job.key], self._server, self._timeout, self._tell_progress)
-            MACHINE.started(worker)
-            self._workers_of_mine.add(worker)
             thread = threading.Thread(target=self._run, args=(worker,), name=f"worker {job.key}", daemon=True)
+            thread.start()  # waits for MACHINE.changed before it ends; raises where the system has no thread left
+            MACHINE.started(worker, self._workers)
+            self._own_workers.add(worker)
             self._threads.add(thread)
-            thread.start()
+        if not self._queue and self in MACHINE.executors:
+            MACHINE.executors.remove(self)
 
     def _run(self, worker: WorkerProcess) -> None:
         outcome = worker.run()
@@ -203,7 +228,7 @@ class Executor:
             if not cut_short:
                 with self._callbacks:
                     self._on_done(outcome)
-        except Exception as error:  # not lost: outcome() raises it
+        except BaseException as error:  # not lost: outcome() raises it
             self._errors.setdefault(job.key, error)
         with MACHINE.changed:
             self._outcomes[job.key] = outcome
@@ -212,7 +237,7 @@ class Executor:
 
     def _let_go(self, worker: WorkerProcess) -> None:
         """The worker is gone: others may start. The caller holds MACHINE.changed."""
-        self._workers_of_mine.discard(worker)
+        self._own_workers.discard(worker)
         MACHINE.start_waiting()
         MACHINE.changed.notify_all()
 
