@@ -166,13 +166,13 @@ def read_back(
     tuned: Tensor,
     make_base: Callable[[], Any],
     release: Callable[[], None],
-    beyond_reason: Callable[[dict[str, Any]], bool] = lambda found: True,
+    needs_rounding: Callable[[dict[str, Any]], bool],
 ) -> dict[str, Any]:
     """Save what was trained, put it on a fresh base, compare; merge it there (a quantised base
     dequantised), compare again. Where a card has no room for the dequantised base that is left out, and
     `merge_not_checked` says so.
 
-    beyond_reason(found) says whether a distance is larger than reason alone allows. Only then is it measured what a
+    needs_rounding(found) says whether a distance is larger than reason alone allows. Only then is it measured what a
     rounding of every weight does to this model (`rounding_distance`).
 
     release() drops the trained model before the fresh one is built, so that both need not fit at once.
@@ -197,7 +197,7 @@ def read_back(
     if method.mergeable:
         fresh = fresh.merge_and_unload()
         found["merge_distance"] = distance(probe(fresh), tuned)
-    if beyond_reason(found):
+    if needs_rounding(found):
         logits = probe(fresh)
         round_again(fresh, UNIT_ROUNDING[trainee.recipe.precision])
         found["rounding_distance"] = distance(probe(fresh), logits)

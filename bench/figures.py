@@ -25,36 +25,52 @@ def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
 
 
 def exact_figures(
-    setting: Setting, trainee: train.Trainee, found: dict[str, Any], seen: dict[str, Any]
-) -> dict[str, Any]:
-    """Parameters, FLOPs, and on CPU the bytes tensors hold at the peak of a training step."""
+    setting: Setting, trainee: train.Trainee, steps: list[train.Step], forward: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(parameters, FLOPs and the bytes of one more step; evidence that every trained tensor gets a gradient).
+
+    forward: base_figures of the same case.
+    """
     model = trainee.model
     model.train()  # generating left it in evaluation
-    found |= parameters.figures(model, setting.entry, setting.method, setting.recipe, setting.labels)
-    steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
-    found |= flops_figures(setting, model, steps, found["flops_counts"])
-    found["optimizer_steps"] = len(steps)
-    found["heaviest_batches"] = [asdict(extent) for extent in train.heaviest(setting.batching, steps)]
-    found["labels"] = setting.labels
+    step, gradients = step_figures(setting, trainee)
+    exact = {
+        **forward,
+        **parameters.figures(model, setting.entry, setting.method, setting.recipe, setting.labels),
+        **flops_figures(setting, model, steps, forward["flops_counts"]),
+        "optimizer_steps": len(steps),
+        "heaviest_batches": [asdict(extent) for extent in train.heaviest(setting.batching, steps)],
+        "labels": setting.labels,
+        **step,
+    }
+    return exact, gradients
+
+
+def step_figures(setting: Setting, trainee: train.Trainee) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(bytes that tensors hold at rest and at the peak of one step at rate 0; evidence of its gradients)."""
+    model = trainee.model
     batch = setting.batching.one(setting.prepared.train[: setting.recipe.batch_size])
     with LiveStorages(device=setting.device) as storages:
         for tensor in (*model.parameters(), *model.buffers(), *quantisation_tensors(model)):
             storages.add(tensor.detach())
-        found["resting_allocated_bytes"] = storages.live_bytes
+        resting = storages.live_bytes
         optimizer = train.make_optimizer(trainee)
         scaler = train.make_scaler(trainee, SCALE)
         for group in optimizer.param_groups:
             group["lr"] = 0.0  # a whole step that leaves the weights as they are
         train.backward(trainee, [batch.to(setting.device)], scaler)
-        seen |= evidence.gradient_evidence(model)
+        gradients = evidence.gradient_evidence(model)
         if scaler:
             scaler.step(optimizer)
         else:
             optimizer.step()
-    found["step_allocated_bytes"] = storages.peak_bytes
-    found["step_shape"] = list(batch.input_ids.shape)
     model.zero_grad(set_to_none=True)
-    return found
+    found = {
+        "resting_allocated_bytes": resting,
+        "step_allocated_bytes": storages.peak_bytes,
+        "step_shape": list(batch.input_ids.shape),
+    }
+    return found, gradients
 
 
 def flops_figures(
@@ -80,9 +96,10 @@ def shapes_of(setting: Setting, steps: list[train.Step]) -> list[tuple[int, int]
     return [(extent.rows, extent.length) for extent in extents]
 
 
-def achieved(setting: Setting, exact: dict[str, Any], noisy: dict[str, Any]) -> dict[str, Any]:
+def rates_of_steps(
+    setting: Setting, steps: list[train.Step], exact: dict[str, Any], noisy: dict[str, Any]
+) -> dict[str, Any]:
     """FLOP/s of the timed steps, from the shapes of their own batches, and the shares of the peak."""
-    steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
     shapes = shapes_of(setting, steps[noisy["warm_up_steps"] :])
     seconds = sum(rows * length for rows, length in shapes) / noisy["padded_tokens_per_second"]
     totals = (work.of_all(shapes) for work in works_of(exact["flops_counts"], exact["added_positions"]))

@@ -76,6 +76,11 @@ class Record:
         return self.status == OK
 
     @property
+    def times(self) -> dict[str, Any]:
+        """The noisy figures, if the case ran alone; {} where others ran beside it, whose seconds are in its own."""
+        return {} if self.noisy.get("ran_beside") else self.noisy
+
+    @property
     def peak_bytes(self) -> int | None:
         """The highest peak of the case's phases; None where only the whole process's is known."""
         return None if PROCESS in self.noisy.get("memory", {}) else self.noisy.get("peak_bytes")

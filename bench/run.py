@@ -5,6 +5,7 @@ record accounts for all of a case's seconds (`noisy.seconds`).
 """
 
 import gc
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from bench import evidence, train
 from bench.build import attach
 from bench.chunks import SAYS, route
-from bench.figures import achieved, base_figures, exact_figures, inference_figures
+from bench.figures import base_figures, exact_figures, inference_figures, rates_of_steps
 from bench.generation import generate
 from bench.measure.clock import step_statistics
 from bench.measure.energy import Joules
@@ -36,8 +37,7 @@ class Base:
     make: Callable[[], Any]  # builds the same base again
     probe: evidence.Probe
     logits: Tensor  # of the probe's examples
-    frozen: dict[str, int]  # hashes of the parameters that do not train, as attached
-    trained: dict[str, int]  # and of those that do; all are "frozen" before anything is attached
+    loaded: dict[str, int]  # a hash of every parameter
     exact: dict[str, Any]  # FLOPs of a forward pass
     loss_by: dict[str, str]  # for the environment: who computes a loss in chunks
 
@@ -45,29 +45,29 @@ class Base:
 def run_case(payload: dict[str, Any], say: train.Say) -> dict[str, Any]:
     """A record's fields, and `examples`: one row for each held-out example; with probes `probed`, one for each item."""
     timeline = Timeline()
-    gc.freeze()  # what libraries have made stays; looking through it at every change of phase takes seconds
     with timeline("set_up"):
         setting = set_up(payload, say, timeline)
         steps = train.plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
     base = load_base(setting, say)
     probing = start_probing(setting, payload.get("probes", []), payload.get("lm_eval", []), base.model, say)
-    trainee, found = attach_adapter(setting, base, len(steps))
+    trainee, attached = attach_adapter(setting, base, len(steps))
     before = setting.before or evaluate_untrained(setting, trainee, say)
     result = train_and_evaluate(setting, trainee, steps, say)
     finish_probing(setting, probing, trainee, result)
     say({"line": "checking and counting"})
-    tuned, checked = check_trained(setting, trainee, base)
-    exact, gradients = count_work(setting, trainee, base)
-    result["noisy"] |= achieved(setting, exact, result["noisy"])
+    tuned, checked = check_trained(setting, trainee, base, attached)
+    with timeline("count"):
+        exact, gradients = exact_figures(setting, trainee, steps, base.exact)
+    result["noisy"] |= rates_of_steps(setting, steps, exact, result["noisy"])
     result["noisy"] |= time_inference(setting, trainee, base)
-    read = read_back(setting, trainee, base, tuned, found | checked)
+    read = read_back(setting, trainee, base, tuned, attached.evidence | checked)
     exact["adapter_bytes"] = read.pop("adapter_bytes")
     result["noisy"]["seconds"] = timeline.seconds()
     return {
         "quality_before": before,
         "quality_judged": setting.weights.origin != "synthetic",
         "exact": exact,
-        "evidence": {**found, **checked, **gradients, **read},
+        "evidence": {**attached.evidence, **checked, **gradients, **read},
         "data": setting.data,
         "weights": setting.weights.identities(),
         "environment": {**describe_worker(setting.device), **setting.emulation, **base.loss_by},
@@ -91,7 +91,7 @@ def load_base(setting: Setting, say: train.Say) -> Base:
         probe = evidence.Probe(setting.batching, setting.device, setting.prepared.held_out)
         logits = probe(model)
         loaded = evidence.fingerprint(model, trained=False) | evidence.fingerprint(model, trained=True)
-    return Base(model, make, probe, logits, loaded, {}, exact, loss_by)
+    return Base(model, make, probe, logits, loaded, exact, loss_by)
 
 
 def start_probing(
@@ -125,20 +125,28 @@ def finish_probing(setting: Setting, probing: Probing | None, trainee: train.Tra
     setting.reasons += probing.reasons
 
 
-def attach_adapter(setting: Setting, base: Base, steps: int) -> tuple[train.Trainee, dict[str, Any]]:
+@dataclass
+class Attached:
+    """The model with its adapter, before training: a hash of each parameter by name, and evidence."""
+
+    frozen: dict[str, int]
+    trained: dict[str, int]
+    evidence: dict[str, Any]
+
+
+def attach_adapter(setting: Setting, base: Base, steps: int) -> tuple[train.Trainee, Attached]:
     """Attach what the method adds. Evidence: the start's distance from the base, and what of the base changed."""
     with setting.stage("attach"):
         model = attach(base.model, setting.entry, setting.method, setting.recipe, steps, setting.case.seed)
     trainee = train.Trainee(model, setting.method, setting.recipe, setting.batching, setting.device, setting.case.seed)
     with setting.timeline("check"):
-        loaded = base.frozen
-        base.frozen, base.trained = evidence.fingerprint(model, False), evidence.fingerprint(model, True)
+        frozen, trained = evidence.fingerprint(model, False), evidence.fingerprint(model, True)
         found = {
             "promises": evidence.promises_of(setting.method),
             "start_distance": evidence.distance(base.probe(model), base.logits),
-            "base_changed_by_attaching": changed_base(loaded, base.frozen | base.trained),
+            "base_changed_by_attaching": changed_base(base.loaded, frozen | trained),
         }
-    return trainee, found
+    return trainee, Attached(frozen, trained, found)
 
 
 def changed_base(loaded: dict[str, int], attached: dict[str, int]) -> int:
@@ -172,6 +180,7 @@ def train_and_evaluate(
                 scores[:] = [score(setting, trainee)]
             epochs.append({"epoch": epoch, **scores[0].quality})
 
+    load = os.getloadavg()[0]  # of the last minute: more than this case shows that something else ran
     joules = Joules(setting.device)
     with setting.stage(TRAIN):
         training = ENGINES[setting.recipe.engine](trainee, steps, say, on_epoch)
@@ -184,6 +193,7 @@ def train_and_evaluate(
         **step_statistics(training.seconds, training.tokens, training.padded_tokens),
         "tokens": sum(training.tokens),
         "joules": spent,
+        "load_average": load,
     }
     tables = {**scores[0].tables, **generated_table(setting, trainee)}
     noisy |= {"memory": setting.phases.peaks, "peak_bytes": setting.phases.highest()}
@@ -199,7 +209,7 @@ def train_and_evaluate(
 
 def split_training_time(timeline: Timeline, training: train.Training) -> None:
     """Leave the optimizer steps alone in the stage of training: making batches and all else have their own names."""
-    steps, data = sum(training.seconds), training.data_seconds or 0.0
+    steps, data = sum(training.seconds), training.data_seconds
     timeline.move(TRAIN, "data", data)
     timeline.move(TRAIN, "prepare_training", timeline.seconds()[TRAIN] - steps)
 
@@ -207,24 +217,26 @@ def split_training_time(timeline: Timeline, training: train.Training) -> None:
 def generated_table(setting: Setting, trainee: train.Trainee) -> dict[str, Any]:
     """Answers to the first held-out prompts beside the actual ones; {} where the recipe asks for none."""
     asked = setting.prepared.held_out[: setting.recipe.generated_examples]
-    if not asked:
+    if not asked or setting.entry.kind != DECODER:
         return {}
     with setting.stage("generate"):
         said = generate(trainee, setting.tokenizer, asked, setting.entry.kind)
     rows = [
         {"prompt": example.prompt, "actual": example.answer, "generated": answer}
-        for example, answer in zip(asked, said, strict=bool(said))
+        for example, answer in zip(asked, said, strict=True)
     ]
     return {"generated": rows} if rows else {}
 
 
-def check_trained(setting: Setting, trainee: train.Trainee, base: Base) -> tuple[Tensor, dict[str, Any]]:
+def check_trained(
+    setting: Setting, trainee: train.Trainee, base: Base, attached: Attached
+) -> tuple[Tensor, dict[str, Any]]:
     """The tuned model's logits. Evidence: what changed, the adapter switched off, generation against one reading."""
     model = trainee.model
     checked: dict[str, Any] = {}
     with setting.timeline("check"):
-        checked["base"] = evidence.changes(base.frozen, model, trained=False)
-        checked["trained"] = evidence.changes(base.trained, model, trained=True)
+        checked["base"] = evidence.changes(attached.frozen, model, trained=False)
+        checked["trained"] = evidence.changes(attached.trained, model, trained=True)
         if setting.method.report:
             checked |= setting.method.report(model)
         tuned = base.probe(model)
@@ -235,14 +247,6 @@ def check_trained(setting: Setting, trainee: train.Trainee, base: Base) -> tuple
         if setting.entry.kind == DECODER:
             checked["generation_distance"] = evidence.generation_distance(trainee, setting.prepared.held_out[0])
     return tuned, checked
-
-
-def count_work(setting: Setting, trainee: train.Trainee, base: Base) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters, FLOPs and allocated bytes of a step; evidence: whether every trained tensor gets a gradient."""
-    gradients: dict[str, Any] = {}
-    with setting.timeline("count"):
-        exact = exact_figures(setting, trainee, base.exact, gradients)
-    return exact, gradients
 
 
 def time_inference(setting: Setting, trainee: train.Trainee, base: Base) -> dict[str, Any]:
@@ -262,7 +266,7 @@ def read_back(
         if setting.device != "cpu":
             torch.cuda.empty_cache()
 
-    def beyond_reason(found: dict[str, Any]) -> bool:
+    def needs_rounding(found: dict[str, Any]) -> bool:
         arguments = (setting.method, setting.entry, setting.recipe.precision)
         computed = max(seen.get("generation_distance", 0.0), found.get("merge_distance", 0.0))
         start = seen["start_distance"] if setting.method.identity_at_start else 0.0
@@ -270,7 +274,7 @@ def read_back(
         return computed > allowed or start > start_tolerance(*arguments)
 
     with setting.timeline("read_back"):
-        read = evidence.read_back(trainee, base.probe, tuned, base.make, release, beyond_reason)
+        read = evidence.read_back(trainee, base.probe, tuned, base.make, release, needs_rounding)
     if "merge_not_checked" in read:
         setting.reasons.append(read["merge_not_checked"])
     return read

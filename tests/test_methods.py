@@ -92,7 +92,9 @@ def life(model, name, precision):
                                     if parameter.grad is not None and not parameter.requires_grad]  # fmt: skip
     if MODELS[model].kind == DECODER:
         seen["generation"] = evidence.generation_distance(trainee, examples[0])
-    seen |= evidence.read_back(trainee, probe, tuned, lambda: tiny_base(model, name, recipe), lambda: None)
+    seen |= evidence.read_back(
+        trainee, probe, tuned, lambda: tiny_base(model, name, recipe), lambda: None, lambda found: True
+    )
     return seen
 
 

@@ -312,6 +312,9 @@ def test_record_of_a_tiny_model_is_whole_and_not_judged(first):
     assert record.data["train_examples"] + record.data["held_out_examples"] == 20
     assert record.exact["trainable_parameters"] == record.exact["trainable_parameters_formula"]
     assert record.noisy["case_seconds"] > record.noisy["overhead_seconds"] > 0
+    assert sum(record.noisy["seconds"].values()) == pytest.approx(record.noisy["case_seconds"], rel=0.05)
+    assert record.noisy["seconds"]["start"] == record.noisy["overhead_seconds"]
+    assert "ran_beside" not in record.noisy
 
 
 def test_each_example_is_in_the_predictions(first):

@@ -4,7 +4,7 @@ import errno
 import json
 import math
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 
 import pytest
 
@@ -219,3 +219,8 @@ def test_full_disk_while_appending_leaves_the_earlier_records(path, monkeypatch)
     with pytest.raises(OSError, match="No space left"):
         append_record(path, OTHER)
     assert read_records(path)[0][FULL.case] == FULL
+
+
+def test_seconds_of_a_case_that_others_ran_beside_are_not_its_own():
+    assert FULL.times == FULL.noisy
+    assert replace(FULL, noisy={**FULL.noisy, "ran_beside": ["pos-minilm_l6-dora-cpu-s0"]}).times == {}

@@ -150,7 +150,7 @@ def inference(kind: str) -> tuple[Callable[[Record], float | None], Callable[[Re
     """Seconds per generated token of the base, the unmerged or the merged model."""
 
     def found(record: Record) -> dict[str, Any]:
-        return record.noisy.get("inference", {}).get(kind, {})
+        return record.times.get("inference", {}).get(kind, {})
 
     def spread(record: Record) -> tuple[float, float, int]:
         return found(record)["seconds_per_token"], found(record)["iqr"], found(record)["rounds"]
@@ -186,8 +186,8 @@ FIGURES = {
         Figure("validation_loss_rise", "nats", rise, quality=True),
         *(figure for epoch in (1, 2, 3) for figure in of_epoch(epoch)),
         Figure("training_loss", "nats", training_loss(0), quality=True),
-        Figure("seconds_per_step", "time", lambda r: r.noisy.get("seconds_per_step"), spread=step_spread, timed=True),
-        Figure("training_seconds", "time", lambda r: r.noisy.get("seconds", {}).get("train"), timed=True, repeats=True),
+        Figure("seconds_per_step", "time", lambda r: r.times.get("seconds_per_step"), spread=step_spread, timed=True),
+        Figure("training_seconds", "time", lambda r: r.times.get("seconds", {}).get("train"), timed=True, repeats=True),
         Figure("peak_bytes", "bytes", lambda r: r.peak_bytes, timed=True, repeats=True),
         Figure("allocated_peak_bytes", "bytes", allocated_peak, repeats=True),
         Figure("allocated_bytes", "bytes", lambda r: r.exact.get("step_allocated_bytes"), repeats=True),

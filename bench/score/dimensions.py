@@ -20,7 +20,7 @@ def adapter_bytes(record: Record) -> float | None:
 
 
 def training_seconds(record: Record) -> float | None:
-    return record.noisy.get("seconds", {}).get("train")
+    return record.times.get("seconds", {}).get("train")
 
 
 def quality(record: Record) -> float | None:
