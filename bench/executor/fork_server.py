@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import IO
@@ -70,6 +71,7 @@ class ForkServer:
         self._log: IO[bytes] | None = None  # what it writes, to tell why it died
         self._ready = False
         self._stopped = False
+        self.preload_seconds = 0.0  # what its workers need not spend
         self._complaint = ""  # a preload that failed will fail again
         atexit.register(self.stop)
 
@@ -129,7 +131,7 @@ class ForkServer:
             self._log.close()
 
     def _wait_for_preload(self, process: subprocess.Popen, control: socket.socket) -> None:
-        line = b""
+        line, began = b"", time.monotonic()
         try:
             control.settimeout(PRELOAD_SECONDS)
             while not line.endswith(b"\n") and (chunk := control.recv(4096)):
@@ -147,6 +149,7 @@ class ForkServer:
         if self._complaint:
             raise ServerFailed(self._complaint)
         self._ready = True
+        self.preload_seconds = time.monotonic() - began
 
     def _death(self, process: subprocess.Popen) -> str:
         """Why the server ended before it was ready."""

@@ -114,6 +114,11 @@ class Executor:
         self._own_session_thread = 0  # the thread that opened the session
         self._stopped = False
 
+    @property
+    def preload_seconds(self) -> float:
+        """Seconds of importing the preload, once for all jobs and in the seconds of none; 0 until it is done."""
+        return self._server.preload_seconds
+
     def submit(self, job: Job) -> None:
         """Queue the job. Raises what pickle raises for a payload that cannot travel."""
         payload = pickle.dumps(job.payload)

@@ -25,7 +25,6 @@ from bench.report import NAMES, table_of
 from bench.tables import markdown_lines, text_lines
 from bench.tasks import TASKS
 from bench.thresholds import Thresholds, read_thresholds
-from bench.timeline import share_of_training
 from bench.unjudged import Unjudged, in_default_run, without_weights
 
 OPTIONS = pytest.StashKey[Options]()
@@ -263,7 +262,7 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds) -> Non
     terminalreporter.section("cases")
     for line in text_lines(table, NAMES):
         terminalreporter.write_line(line)
-    if (spent := share_of_training(run.records.values())) and not run.options.replay:
+    if spent := run.seconds_spent():
         terminalreporter.write_line(spent)
     asked = probe_report.probes_table(run.records.values())
     if asked[1:]:
