@@ -382,6 +382,18 @@ def test_replay_of_a_run_without_a_record_is_a_usage_error(quiet, tmp_path, text
     assert Run(options(resume=tmp_path), quiet).records == {}
 
 
+def test_old_metrics_are_not_judged_again(quiet, tmp_path):
+    """They have today's name and recipe, and another meaning."""
+    old = as_today(CASE, quality={"f1": 0.9, "precision": 0.9, "accuracy": 0.8})
+    append_record(tmp_path / "records.jsonl", old)
+    says = f"^{CASE.id} in the run {tmp_path.name}: f1 there is seqeval's .* `python -m bench rescore {tmp_path}` gives"
+    with pytest.raises(pytest.UsageError, match=says):
+        Run(options(replay=tmp_path), quiet)
+    run = Run(options(resume=tmp_path), quiet)
+    assert submitted(run, CASE) == [CASE.id]
+    assert "python -m bench rescore" in run.complaints[0]
+
+
 # --- what is not judged
 
 SMOKE = read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0][EMBEDDED_ID]
