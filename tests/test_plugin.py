@@ -418,8 +418,9 @@ def judge_again(runs, record, *words):
         ({"recipe_digest": "other"}, "does not apply: recipe differs ("),
         ({"weights": {"identity": "sha256:other", "origin": "mirror"}}, "now sha256:other from mirror"),
         ({"data": {**SMOKE.data, "identity": "sha256:other"}}, "does not apply: data differ ("),
+        ({"quality": {"accuracy": 0.8}}, f"its record has no {METRIC}, which pos is judged by"),
     ],
-    ids=["no weights", "recipe", "weights", "data"],
+    ids=["no weights", "recipe", "weights", "data", "metric"],
 )  # fmt: skip
 def test_default_case_without_a_judge_fails_once_unless_waved_through(runs, changes, says):
     record = replace(SMOKE, **changes)
@@ -428,7 +429,7 @@ def test_default_case_without_a_judge_fails_once_unless_waved_through(runs, chan
     assert says in done.text
     assert "told by an earlier test" in done.text
     waved = judge_again(runs, record, QUALITY_SUITE, "--allow-unjudged")
-    assert waved.code == 0
+    assert waved.code == NOTHING_JUDGED
     assert says in waved.text
 
 
@@ -442,7 +443,7 @@ def test_default_case_without_a_judge_fails_once_unless_waved_through(runs, chan
 )
 def test_what_a_person_chose_is_skipped(runs, changes):
     done = judge_again(runs, replace(SMOKE, **changes), QUALITY_SUITE)
-    assert done.code == 0
+    assert done.code == NOTHING_JUDGED
     assert "skipped" in done.text
 
 
