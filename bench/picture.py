@@ -47,7 +47,7 @@ class NothingToDraw(ValueError):
 
 @dataclass(frozen=True)
 class Point:
-    """One method: means over its seeds. threshold is None where none was measured for its recipe."""
+    """One method: means over its seeds. threshold: the worse end of its band; None where none was measured."""
 
     method: str
     peak_gigabytes: float
@@ -84,7 +84,7 @@ class Picture:
 
 def picture_of(records: Iterable[Record], thresholds: Thresholds, task: str = "", model: str = "") -> Picture:
     """The group of the run with the most methods, or that of the task and model. Raises NothingToDraw, UnknownName."""
-    judged = [one for one in records if one.ok and one.quality_judged and one.parsed_case().task in TASKS]
+    judged = [one for one in records if one.ok and one.quality_judged and has_metric(one)]
     if not judged:
         raise NothingToDraw("no case was judged on real weights, so there is no quality to draw")
     for field, name in (("task", task), ("model", model)):
@@ -113,6 +113,11 @@ def picture_of(records: Iterable[Record], thresholds: Thresholds, task: str = ""
     )
 
 
+def has_metric(record: Record) -> bool:
+    task = record.parsed_case().task
+    return task in TASKS and TASKS[task].metric in record.quality
+
+
 def machine_of(record: Record) -> str:
     about = record.environment
     return str(about.get("accelerator") or f"{about['processor']}, {about['cores']} cores")
@@ -120,11 +125,13 @@ def machine_of(record: Record) -> str:
 
 def point_of(group: Sequence[Record], thresholds: Thresholds) -> Point:
     case = group[0].parsed_case()
+    task, band = TASKS[case.task], thresholds.quality_of(group[0])
+    worst = (band.lowest if task.greater_is_better else band.highest) if band else None
     return Point(
         method=case.method,
         peak_gigabytes=statistics.mean(record.noisy["peak_bytes"] for record in group) / 1e9,
-        quality=statistics.mean(record.quality[TASKS[case.task].metric] for record in group),
-        threshold=thresholds.quality_of(group[0]),
+        quality=statistics.mean(record.quality[task.metric] for record in group),
+        threshold=worst,
     )
 
 

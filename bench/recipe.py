@@ -84,13 +84,15 @@ class Recipe:
     def digest(self) -> str:
         """Twelve hexadecimal digits that change with any hyperparameter.
 
-        A later field counts only where it differs from what was done before it was there: a recipe that does the
-        same as ever keeps its digest, and with it its records and thresholds. Today's defaults.toml has no say.
+        A later field counts only where it changes what recipes did before the field existed. A recipe that still does
+        the same keeps its digest, and with it its records and thresholds. Today's defaults.toml plays no part.
         """
         values = asdict(self)
         for name, before in LATER_FIELDS.items():
             if values[name] == before:
                 del values[name]
+        if self.warmup_fraction == 0:
+            values.pop("warmup_from_zero", None)  # without a warm-up it changes nothing
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     def examples_per_step(self) -> int:

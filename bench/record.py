@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -168,8 +168,38 @@ def append_record(path: Path, record: Record) -> None:
         add_line(file, line)
 
 
+def has_old_metrics(record: Record) -> bool:
+    """Whether metrics are stored under names that mean something else today.
+
+    `f1` of pos once was seqeval's F1 on bare tags, which is `seqeval_f1` today; `precision` stood beside it then alone.
+    """
+    qualities = (record.quality, record.quality_before, *record.epochs)
+    return record.parsed_case().task == "pos" and any("precision" in quality for quality in qualities)
+
+
+def old_metrics(folder: Path, records: Iterable[Record]) -> str:
+    """One sentence on the records with old metrics; empty where there are none."""
+    first, *others = [record.case for record in records if has_old_metrics(record)] or [""]
+    more = f" and {len(others)} more" if others else ""
+    return first and (
+        f"{first}{more} in the run {folder.name}: f1 there is seqeval's on bare tags, and today's is over words; "
+        f"`python -m bench rescore {folder}` gives them today's metrics"
+    )
+
+
 def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
-    """The newest record of each case, and a sentence for each line that could not be read."""
+    """The newest record of each case, and a sentence for each line that could not be read.
+
+    Records with old metrics are left out, with a sentence for all of them.
+    """
+    records, complaints = read_lines(path)
+    if old := old_metrics(path.parent, records.values()):
+        complaints.append(old)
+    return {case: record for case, record in records.items() if not has_old_metrics(record)}, complaints
+
+
+def read_lines(path: Path) -> tuple[dict[str, Record], list[str]]:
+    """The newest record of each case, of whatever age, and a sentence for each line that could not be read."""
     records, complaints = {}, []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if not line.strip():
@@ -183,8 +213,13 @@ def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
 
 
 def read_run(folder: Path) -> tuple[dict[str, Record], list[str]]:
-    """What read_records gives of a run's folder. Raises BadRecord where no record of it can be read."""
-    records, complaints = read_records(folder / "records.jsonl")
+    """The newest record of each case of a run that is to be judged, and a sentence for each damaged line.
+
+    Raises BadRecord where no record can be read, and where one has old metrics.
+    """
+    records, complaints = read_lines(folder / "records.jsonl")
+    if old := old_metrics(folder, records.values()):
+        raise BadRecord(old)
     if not records:
         raise BadRecord("; ".join([f"no record in the run {folder.name}", *complaints]))
     return records, complaints

@@ -18,7 +18,7 @@ def gigabytes(count: float) -> str:
 
 
 def row(record: Record, thresholds: Thresholds) -> list[str]:
-    """One line of the table; what the record has not is a dash."""
+    """One line of the table; a dash stands for what the record lacks."""
     name = record.parsed_case().task
     if name not in TASKS:  # a run of a person's own entries, read without them
         return [record.case, record.status, *[EMPTY] * 8]
@@ -27,13 +27,13 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
         return [record.case, record.status, task.metric, *[EMPTY] * 7]
     expected = thresholds.quality_of(record)
     share = record.exact["trainable_parameters"] / record.exact["total_parameters"]
-    synthetic = not record.quality_judged
+    before, after = (quality.get(task.metric) for quality in (record.quality_before, record.quality))
     return [
         record.case,
         record.status,
         task.metric,
-        EMPTY if synthetic else f"{record.quality_before[task.metric]:.4f}",
-        EMPTY if synthetic else f"{record.quality[task.metric]:.4f}",
+        f"{before:.4f}" if record.quality_judged and before is not None else EMPTY,
+        f"{after:.4f}" if record.quality_judged and after is not None else EMPTY,
         str(expected) if expected else EMPTY,
         gigabytes(record.noisy["peak_bytes"]) + (f" ({PROCESS})" if record.peak_bytes is None else ""),
         f"{record.noisy['seconds_per_step']:.3f}",

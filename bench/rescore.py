@@ -1,7 +1,8 @@
-"""Rescored records: quality computed again from stored predictions, where a metric is new or has another name.
+"""Stored records with today's metrics, computed from their stored predictions.
 
-Nothing is trained, and no figure that was stored changes: predictions must give it again, so those of another run, or
-a changed definition under an old name, are refused.
+A metric that is new is added, and one that has another name today gets that name. No stored figure changes: the
+predictions must give it again. A record is refused where they do not, because they are of another run or because the
+definition has changed.
 """
 
 import re
@@ -9,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.record import Record
-from bench.tasks import TASKS, Example, Prepared, Task, pos
+from bench.record import Record, has_old_metrics
+from bench.tasks import TASKS, Example, Prepared, Task
 
 CLOSE = 1e-9  # the same sums, on another version of a library
 OF_SEQEVAL = {"f1": "seqeval_f1", "precision": "seqeval_precision", "recall": "seqeval_recall"}  # pos, once -> today
@@ -20,18 +21,27 @@ class Disagrees(ValueError):
     """Stored predictions that give another quality than their record has."""
 
 
+class CutWords(ValueError):
+    """A record of sentences that were cut, which does not say how many held-out words have no prediction."""
+
+
 def rescored(record: Record, predictions: Sequence[Mapping[str, Any]]) -> Record:
     """The record with today's metrics under today's names; predictions are empty where none were kept.
 
-    Raises Disagrees naming record, metric and both values.
+    Raises Disagrees naming record, metric and both values, and CutWords where today's metrics cannot be known.
     """
     task = TASKS[record.parsed_case().task]
-    renamed_record = renamed(record, task)
+    renamed_record = renamed(record)
     if not predictions or not record.ok:
         return renamed_record
     found = quality_of(task, record, predictions)
     for name, value in renamed_record.quality.items():
-        if abs(found.get(name, value) - value) > CLOSE:
+        if name not in found:
+            raise Disagrees(
+                f"{record.case}: the record has {name} = {value!r}, which {task.name} does not report today; "
+                "run the case again"
+            )
+        if abs(found[name] - value) > CLOSE:
             raise Disagrees(
                 f"{record.case}: the record has {name} = {value!r}, but its stored predictions give {found[name]!r}; "
                 "they are of another run, or the metric has changed and needs a new name"
@@ -40,7 +50,7 @@ def rescored(record: Record, predictions: Sequence[Mapping[str, Any]]) -> Record
 
 
 def quality_of(task: Task, record: Record, predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """What the task's own score gives of the stored rows."""
+    """The task's own score of the stored rows."""
     labels = record.tables.get("confusion", {}).get("labels", [])
     held_out = [
         Example(row["key"], row.get("gold", []), row.get("gold", []), unscored=row.get("unscored", []))
@@ -49,13 +59,19 @@ def quality_of(task: Task, record: Record, predictions: Sequence[Mapping[str, An
     return task.score(Prepared([], held_out, labels), [dict(row) for row in predictions]).quality
 
 
-def renamed(record: Record, task: Task) -> Record:
-    """A record of pos that calls seqeval's figures on bare tags f1, precision and recall, under today's names.
+def renamed(record: Record) -> Record:
+    """A record of pos with old metrics, under today's names; any other record as it is.
 
-    Its f1 becomes its accuracy: with one tag a word the F1 over words is nothing else.
+    Its f1 becomes its accuracy, the share of right words. Raises CutWords where sentences were cut: words that were cut
+    off had no part in the old accuracy, and count as wrong today.
     """
-    if task.score is not pos.score or not any("precision" in quality for quality in qualities(record)):
+    if not has_old_metrics(record):
         return record
+    if record.data.get("truncated_share"):
+        raise CutWords(
+            f"{record.case}: sentences were cut, and the record does not say how many held-out words that cost, which "
+            "count as wrong in today's f1, accuracy and macro_f1; run the case again with `pytest suites --resume RUN`"
+        )
     return replace(
         record,
         quality=with_names(record.quality),
@@ -63,10 +79,6 @@ def renamed(record: Record, task: Task) -> Record:
         epochs=[with_names(epoch) for epoch in record.epochs],
         reasons=[re.sub(r"\bf1 (?=\d)", "seqeval_f1 ", reason) for reason in record.reasons],
     )
-
-
-def qualities(record: Record) -> list[dict[str, float]]:
-    return [record.quality, record.quality_before, *record.epochs]
 
 
 def with_names(quality: Mapping[str, float]) -> dict[str, float]:

@@ -150,6 +150,8 @@ def threshold(name: str, group: list[Record]) -> dict[str, Any]:
     """One entry from one case's seeds."""
     task = TASKS[parse_case(group[0].case).task]
     basis = common_basis(name, group)
+    if any(task.metric not in quality for record in group for quality in (record.quality, record.quality_before)):
+        raise ValueError(f"{name}: a record has no {task.metric}, which {task.name} is judged by; run its case again")
     before = [record.quality_before[task.metric] for record in group]
     after = [record.quality[task.metric] for record in group]
     gains = [task.improvement(*pair) for pair in zip(before, after, strict=True)]

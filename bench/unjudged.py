@@ -43,6 +43,18 @@ def in_default_run(case: Case, size: str, own_entries: frozenset[str] = frozense
     return usual and case.device == "cpu" and size == "sample" and not own
 
 
+def without_metric(record: Record) -> Unjudged | None:
+    """What keeps quality from being judged where the task's metric is missing; None where it is there."""
+    task = TASKS[record.parsed_case().task]
+    if task.metric in record.quality and task.metric in record.quality_before:
+        return None
+    return Unjudged(
+        f"its record has no {task.metric}, which {task.name} is judged by; `python -m bench rescore RUN` adds it where "
+        "predictions were kept; else run the case again",
+        chosen=False,
+    )
+
+
 def without_weights(record: Record) -> Unjudged | None:
     """What keeps quality from being judged at all; None for a record of real weights."""
     if record.quality_judged:

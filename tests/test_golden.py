@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from seqeval.metrics import f1_score as span_f1
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from tiny_trainees import silent, tiny_batching, tiny_recipe
 
@@ -84,6 +85,8 @@ def test_pos_by_scikit_learn():
     assert 0 < found["accuracy"] < len(told) / len(gold)
     assert found["accuracy"] == pytest.approx(accuracy_score(gold, taken))
     assert found["f1"] == pytest.approx(f1_score(gold, taken, average="micro"))
+    alone = [[[f"B-{tag}"] for tag in tags] for tags in (gold, taken)]  # every word a span of its own
+    assert found["f1"] == pytest.approx(span_f1(*alone))
     assert found["macro_f1"] == pytest.approx(
         f1_score(gold, taken, average="macro", labels=sorted(set(gold)), zero_division=0)
     )

@@ -18,7 +18,7 @@ LAYERS = (
     "pages", "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
     "evaluate", "generation", "prefix_tree", "caches", "onednn", "decoding", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",
     "run", "stepper", "late_imports",  # the work
-    "predict",  # its cost without a card
+    "predict", "utilisation_report",  # its cost without a card
     "structure", "executor", "engines", "claims", "plugin", "commands", "__main__",  # pytest's side
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}

@@ -47,6 +47,25 @@ def test_the_group_with_most_methods_is_drawn():
     assert of_pos <= set(texts(picture))
 
 
+def test_a_record_without_the_metric_is_not_drawn():
+    lacking = [
+        replace(record, quality={"accuracy": 0.5}) if record.parsed_case().method == "dora" else record
+        for record in SMOKE
+    ]
+    drawn = [{point.method for point in picture_of(records, NONE, "pos").points} for records in (SMOKE, lacking)]
+    assert drawn[0] - drawn[1] == {"dora"}
+
+
+@pytest.mark.parametrize(("task", "end"), [("pos", 0), ("support", 1)])
+def test_the_dash_is_at_the_worse_end_of_the_band(task, end):
+    """Below it where greater is better, above it for a loss."""
+    thresholds = read_thresholds()
+    drawn = {point.method: point.threshold for point in picture_of(SMOKE, thresholds, task=task).points}
+    model = {"pos": "minilm_l6", "support": "smollm2_135m"}[task]
+    expected = {method: thresholds.entries[f"{task}-{model}-{method}-cpu-sample"]["quality"][end] for method in drawn}
+    assert drawn == expected
+
+
 def test_a_task_can_be_named():
     picture = picture_of(SMOKE, NONE, task="support")
     assert (picture.metric, picture.better) == ("loss", "lower is better")

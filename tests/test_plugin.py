@@ -385,6 +385,18 @@ def test_replay_of_a_run_without_a_record_is_a_usage_error(quiet, tmp_path, text
     assert Run(options(resume=tmp_path), quiet).records == {}
 
 
+def test_old_metrics_are_not_judged_again(quiet, tmp_path):
+    """They have today's name and recipe, and another meaning."""
+    old = as_today(CASE, quality={"f1": 0.9, "precision": 0.9, "accuracy": 0.8})
+    append_record(tmp_path / "records.jsonl", old)
+    says = f"^{CASE.id} in the run {tmp_path.name}: f1 there is seqeval's .* `python -m bench rescore {tmp_path}` gives"
+    with pytest.raises(pytest.UsageError, match=says):
+        Run(options(replay=tmp_path), quiet)
+    run = Run(options(resume=tmp_path), quiet)
+    assert submitted(run, CASE) == [CASE.id]
+    assert "python -m bench rescore" in run.complaints[0]
+
+
 # --- what is not judged
 
 SMOKE = read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0][EMBEDDED_ID]
@@ -402,38 +414,39 @@ def judge_again(runs, record, *words):
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("code", "changes", "says"),  # the exit code with --allow-unjudged: whether a test is left that judges
     [
-        ({"quality_judged": False, "weights": RANDOM, "reasons": ["weights: random weights; the index is dead"]},
+        (NOTHING_JUDGED, {"quality_judged": False, "weights": RANDOM, "reasons": ["weights: random weights; the index is dead"]},
          "minilm_l6 was run with random weights and is expected with its own (random weights; the index is dead)"),
-        ({"recipe_digest": "other"}, "does not apply: recipe differs ("),
-        ({"weights": {"identity": "sha256:other", "origin": "mirror"}}, "now sha256:other from mirror"),
-        ({"data": {**SMOKE.data, "identity": "sha256:other"}}, "does not apply: data differ ("),
+        (0, {"recipe_digest": "other"}, "does not apply: recipe differs ("),
+        (0, {"weights": {"identity": "sha256:other", "origin": "mirror"}}, "now sha256:other from mirror"),
+        (0, {"data": {**SMOKE.data, "identity": "sha256:other"}}, "does not apply: data differ ("),
+        (NOTHING_JUDGED, {"quality": {"accuracy": 0.8}}, f"its record has no {METRIC}, which pos is judged by"),
     ],
-    ids=["no weights", "recipe", "weights", "data"],
+    ids=["no weights", "recipe", "weights", "data", "metric"],
 )  # fmt: skip
-def test_default_case_without_a_judge_fails_once_unless_waved_through(runs, changes, says):
+def test_default_case_without_a_judge_fails_once_unless_waved_through(runs, code, changes, says):
     record = replace(SMOKE, **changes)
     done = judge_again(runs, record, QUALITY_SUITE)
     assert done.code == 1
     assert says in done.text
     assert "told by an earlier test" in done.text
     waved = judge_again(runs, record, QUALITY_SUITE, "--allow-unjudged")
-    assert waved.code == 0
+    assert waved.code == code
     assert says in waved.text
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("code", "changes"),
     [
-        {"quality_judged": False, "weights": {**RANDOM, "asked_for": True}},
-        {"recipe_digest": "other", "recipe": {**SMOKE.recipe, "max_steps": 3}},
+        (NOTHING_JUDGED, {"quality_judged": False, "weights": {**RANDOM, "asked_for": True}}),
+        (0, {"recipe_digest": "other", "recipe": {**SMOKE.recipe, "max_steps": 3}}),
     ],
     ids=["--synthetic", "--max-steps"],
 )
-def test_what_a_person_chose_is_skipped(runs, changes):
+def test_what_a_person_chose_is_skipped(runs, code, changes):
     done = judge_again(runs, replace(SMOKE, **changes), QUALITY_SUITE)
-    assert done.code == 0
+    assert done.code == code
     assert "skipped" in done.text
 
 

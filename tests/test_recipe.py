@@ -116,6 +116,11 @@ def test_digest_changes_with_any_switch(plain, field):
     assert replace(plain, **{field: not getattr(plain, field)}).digest() != plain.digest()
 
 
+def test_the_start_of_a_warm_up_is_not_in_the_digest_where_there_is_none(plain):
+    cold = replace(plain, warmup_fraction=0.0)
+    assert replace(cold, warmup_from_zero=True).digest() == replace(cold, warmup_from_zero=False).digest()
+
+
 def test_later_fields_that_do_as_ever_leave_the_digest(plain):
     """Records and thresholds of recipes that had no such field stand."""
     before = {name: value for name, value in asdict(plain).items() if name not in LATER_FIELDS}

@@ -7,8 +7,8 @@ import pytest
 
 from bench.__main__ import main
 from bench.places import RESULTS
-from bench.record import Record, append_record, read_records
-from bench.rescore import Disagrees, rescored
+from bench.record import Record, append_record, read_records, read_run
+from bench.rescore import CutWords, Disagrees, rescored
 
 NAMES = ["DT", "IN", "NN"]
 ROWS = [  # NN is taken for IN and IN for NN, so seqeval's F1 on bare tags is 1 and 2 of 5 words are right
@@ -94,6 +94,19 @@ def test_the_f1_of_bare_tags_is_checked_too():
         rescored(replace(OLD, quality={**OLD_QUALITY, "f1": 0.9}), ROWS)
 
 
+def test_a_metric_that_is_not_reported_today_is_named():
+    other = replace(ANSWERED, quality={**ANSWERED.quality, "perplexity": 5.8})
+    with pytest.raises(Disagrees, match="the record has perplexity = 5.8, which support does not report today; run"):
+        rescored(other, ANSWERS)
+
+
+@pytest.mark.parametrize("rows", [ROWS, []], ids=["predictions", "none kept"])
+def test_words_that_were_cut_off_are_in_no_old_accuracy(rows):
+    with pytest.raises(CutWords, match=f"^{OLD.case}: sentences were cut, .*; run the case again with"):
+        rescored(replace(OLD, data={"truncated_share": 0.1}), rows)
+    assert rescored(replace(OLD, data={"truncated_share": 0.0}), rows).quality["f1"] == 0.4
+
+
 def test_half_of_the_predictions_is_refused():
     with pytest.raises(Disagrees):
         rescored(OLD, ROWS[:1])
@@ -119,6 +132,41 @@ def test_command_rewrites_what_changes_and_leaves_the_other_lines(tmp_path, caps
     written = path.read_bytes()
     assert main(["rescore", str(tmp_path)]) == 0
     assert path.read_bytes() == written
+
+
+def test_command_rescores_the_newest_record_of_a_case(tmp_path):
+    """The predictions are those of the newest; what --resume ran again is no obstacle."""
+    cut = replace(OLD, data={"truncated_share": 0.1})
+    today = rescored(OLD, ROWS)
+    path = run_of(tmp_path, cut, today)
+    before = path.read_bytes()
+    assert main(["rescore", str(tmp_path)]) == 0
+    assert path.read_bytes() == before
+    assert read_run(tmp_path) == ({OLD.case: today}, [])
+
+
+@pytest.mark.parametrize("command", ["score", "thresholds", "table", "picture"])
+def test_commands_refuse_old_metrics_until_they_are_rescored(tmp_path, capsys, command):
+    run_of(tmp_path, OLD, ANSWERED)
+    assert main([command, str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"bench: {OLD.case} in the run {tmp_path.name}: f1 there is seqeval's on bare tags, ")
+    assert f"`python -m bench rescore {tmp_path}`" in err
+    assert main(["rescore", str(tmp_path)]) == 0
+    assert read_run(tmp_path)[0].keys() == {OLD.case, ANSWERED.case}
+
+
+def test_old_metrics_are_no_evidence_and_no_start_of_a_resumed_run(tmp_path):
+    path = run_of(tmp_path, OLD, ANSWERED)
+    records, (complaint,) = read_records(path)
+    assert list(records) == [ANSWERED.case]
+    assert f"`python -m bench rescore {tmp_path}`" in complaint
+
+
+def test_a_persons_task_may_report_a_precision(tmp_path):
+    path = run_of(tmp_path, replace(OLD, case="pos_chem-minilm_l6-lora-cpu-s0"))
+    assert read_records(path)[1] == []
 
 
 def test_command_writes_no_run_where_one_is_refused(tmp_path, capsys):
@@ -150,6 +198,23 @@ def test_damaged_predictions_are_one_sentence(tmp_path, capsys):
 
 
 COMMITTED = sorted(path.parent.name for path in (RESULTS / "runs").glob("*/records.jsonl"))
+
+
+def test_no_held_out_word_of_the_committed_records_is_cut():
+    """One sentence of the full data is, in training: every held-out word has a prediction, or is kept as unscored."""
+    census = json.loads((RESULTS / "census.json").read_text(encoding="utf-8"))
+    words = sum(census["pos"]["labels"]["test"].values())
+    folders = [RESULTS / "runs" / run for run in COMMITTED]
+    cut = [
+        folder / record.predictions
+        for folder in folders
+        for record in read_records(folder / "records.jsonl")[0].values()
+        if record.case.startswith("pos-") and record.data.get("truncated_share")
+    ]
+    assert len(cut) == 14
+    for path in cut:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        assert sum(len(row["predicted"]) + len(row.get("unscored", [])) for row in rows) == words
 
 
 @pytest.mark.parametrize("run", COMMITTED)

@@ -7,7 +7,7 @@ import pytest
 from bench.case import parse_case
 from bench.case_recipe import recipe_for
 from bench.record import Record
-from bench.unjudged import in_default_run, without_threshold, without_weights
+from bench.unjudged import in_default_run, without_metric, without_threshold, without_weights
 
 CASE = parse_case("pos-minilm_l6-lora-cpu-s0")
 RECIPE = recipe_for(CASE)
@@ -34,6 +34,14 @@ RECIPE_DIFFERS = {"recipe": "a, now b"}
 )
 def test_random_weights_are_skipped_where_a_person_chose_them(record, chosen):
     assert without_weights(record).chosen is chosen
+
+
+@pytest.mark.parametrize("lacking", ["quality", "quality_before"])
+def test_a_record_without_the_tasks_metric_is_not_judged(lacking):
+    whole = replace(REAL, quality={"f1": 0.8}, quality_before={"f1": 0.1})
+    found = without_metric(replace(whole, **{lacking: {"accuracy": 0.8}}))
+    assert without_metric(whole) is None
+    assert (found.chosen, found.reason.split(";")[0]) == (False, "its record has no f1, which pos is judged by")
 
 
 def test_missing_weights_say_what_was_found_expected_and_to_do():

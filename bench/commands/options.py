@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.commands import Commands, add_command
-from bench.tables import markdown_lines
 
 SUITES, EVERY_COMMAND = "suites", "commands"
-HEADINGS = ("option", "what it does")
+HEAD = ("| option | what it does |", "|---|---|")
 ROOT_DESTINATIONS = ("entries", "help")  # which every command has
 
 
@@ -55,9 +54,13 @@ def options_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def table_of(options: Iterable[argparse.Action]) -> list[str]:
-    """Lines of a Markdown table; none if there is no option."""
-    rows = [(f"`{shown(option)}`", str(option.help)) for option in options]
-    return markdown_lines([HEADINGS, *rows], len(HEADINGS)) if rows else ["It has no options."]
+    """Lines of a Markdown table, or one sentence if there is no option; help texts are Markdown of this project."""
+    rows = [f"| `{in_cell(shown(option))}` | {in_cell(str(option.help))} |" for option in options]
+    return [*HEAD, *rows] if rows else ["It has no options."]
+
+
+def in_cell(text: str) -> str:
+    return text.replace("|", r"\|")
 
 
 def shown(option: argparse.Action) -> str:

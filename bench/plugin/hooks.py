@@ -25,7 +25,7 @@ from bench.report import NAMES, table_of
 from bench.tables import markdown_lines, text_lines
 from bench.tasks import TASKS
 from bench.thresholds import Thresholds, read_thresholds
-from bench.unjudged import Unjudged, in_default_run, without_weights
+from bench.unjudged import Unjudged, in_default_run, without_metric, without_weights
 
 OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
@@ -202,8 +202,9 @@ def expects_threshold(case: Case, record: Record, pytestconfig: pytest.Config) -
 
 @pytest.fixture
 def judged_record(record: Record, stop_unjudged: Callable[[Unjudged | None], None]) -> Record:
-    """The case's record, of real weights."""
+    """The case's record, of real weights and with its task's metric."""
     stop_unjudged(without_weights(record))
+    stop_unjudged(without_metric(record))
     return record
 
 

@@ -49,15 +49,19 @@ class Prepared:
     reasons: list[str] = field(default_factory=list)
 
     def identity(self) -> str:
-        """A hash of the texts and answers that are trained on and held out, whichever tokenizer reads them.
+        """A hash of the texts and answers that are trained on and held out; the tokenizer does not change it.
 
-        It changes with the rows, and with how the task cleans, splits, words and orders them.
+        It changes with the rows, and with how the task cleans, splits, words and orders them. The tags of held-out
+        words without a prediction are in it too, and which words those are depends on tokenizer and max_length.
         """
-        said = [[self.told(example) for example in part] for part in (self.train, self.held_out)]
-        text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+        parts = [[self.texts(example) for example in part] for part in (self.train, self.held_out)]
+        for texts, example in zip(parts[1], self.held_out, strict=True):
+            if example.unscored:  # no prediction, but a tag that counts in the metrics
+                texts.append([self.labels[label] for label in example.unscored])
+        text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
         return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
-    def told(self, example: Example) -> list[Any]:
+    def texts(self, example: Example) -> list[Any]:
         """The example without its token ids; a classifier's labels by their names."""
         names = [self.labels[label] for label in example.labels if label != IGNORE] if self.labels else []
         return [example.key, example.prompt, example.answer, names]

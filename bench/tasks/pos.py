@@ -1,17 +1,17 @@
 """Part-of-speech tagging as source 001 does it: batterydata/pos_tagging, Penn Treebank tags.
 
-`f1`, the headline, is F1 over words: every word is a span of its own, tagged B-<tag>. With one tag a word it equals
-`accuracy` exactly, and that is the point: it sees every confusion. `macro_f1` is the mean over the tags of the
-held-out words of each tag's own F1, so a rare tag counts as much as NN. `loss` is the mean over the scored words.
+`f1`, the headline, is the micro-averaged F1 over words. Every word has one tag, so it is the share of words that are
+tagged right, and the same number as `accuracy`: every confusion counts. `macro_f1` is the mean of each tag's own F1
+over the tags of the held-out words, so a rare tag counts as much as NN. `loss` is the mean over the scored words.
 
-`seqeval_f1`, `seqeval_precision` and `seqeval_recall` are what source 001 reports: seqeval reads a bare tag as a
-prefix (its first character) and a type (the rest). NN and IN are both of type N, VB and RB of type B, a tag of one
-character has no type, and neighbours of one type are one span. Many confusions change nothing. They are for the
-source's claims and judge nothing else.
+`seqeval_f1`, `seqeval_precision` and `seqeval_recall` are what source 001 reports. seqeval reads a bare tag as a
+prefix (its first character) and a type (the rest): NN and IN are both of type N, VB and RB of type B, and a tag of one
+character has no type. Neighbouring words of one type are one span. Many confusions therefore change nothing. Only
+the claims of the source use these figures.
 
-A held-out word without a prediction, because it becomes no token or is cut off by max_length, counts as wrong in
-`f1`, `accuracy` and `macro_f1`; a reason in the record says how many there are. seqeval's figures leave it out, as
-the source does.
+A held-out word has no prediction if it becomes no token or if max_length cuts it off. It counts as wrong in `f1`,
+`accuracy` and `macro_f1`, and a reason in the record says how many such words there are. seqeval's figures leave it
+out, as the source does.
 """
 
 import ast
@@ -34,8 +34,7 @@ DATA = DataSpec(
 HELD_OUT_EVERY = 5  # of the sample, which comes in one piece: each fifth sentence
 SMOKE_METHODS = ("full", "head", "lora", "lora_all", "dora", "adalora", "ia3", "prefix", "prompt", "qlora")
 RARE = 5  # a tag in fewer sentences than this keeps them in the training part
-NO_TAG = " "  # what a word without a prediction was taken for: no tag is blank
-NO_INDEX = -1  # the same as a label's index
+NO_INDEX = -1  # the predicted label of a word without a prediction: no tag has it
 
 
 class Sentence(NamedTuple):
@@ -175,20 +174,12 @@ def bare_spans(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, f
         }
 
 
-def word_f1(gold: list[list[str]], predicted: list[list[str]]) -> float:
-    """seqeval's micro-averaged F1 where every word is a span of its own."""
-    from seqeval.metrics import f1_score
-
-    alone = [[[f"B-{tag}" for tag in row] for row in rows] for rows in (gold, predicted)]
-    return float(f1_score(*alone, zero_division=0))
-
-
 def score(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> Score:
     """Metrics from the predicted label index of each scored word. outcomes: predicted, loss."""
     names = prepared.labels
     gold = [[label for label in example.labels if label != IGNORE] for example in prepared.held_out]
     guessed = [list(outcome["predicted"]) for outcome in outcomes]
-    quality = of_words(gold, guessed, [example.unscored for example in prepared.held_out], names)
+    quality = word_metrics(gold, guessed, [example.unscored for example in prepared.held_out])
     quality |= bare_spans([[names[i] for i in row] for row in gold], [[names[i] for i in row] for row in guessed])
     quality["loss"] = sum(outcome["loss"] for outcome in outcomes) / sum(map(len, gold))
     rows = [
@@ -201,22 +192,17 @@ def score(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> Score:
     return Score(quality, rows, {"confusion": {"labels": names, "counts": counts}})
 
 
-def of_words(
-    gold: list[list[int]], guessed: list[list[int]], unscored: list[list[int]], names: list[str]
-) -> dict[str, float]:
-    """f1, accuracy and macro_f1 over all words, of which the unscored were taken for no tag."""
+def word_metrics(gold: list[list[int]], guessed: list[list[int]], unscored: list[list[int]]) -> dict[str, float]:
+    """f1, accuracy and macro_f1 over all words; every unscored word counts as wrong."""
     from sklearn.metrics import f1_score
 
-    right = [[*row, *others] for row, others in zip(gold, unscored, strict=True)]
-    taken = [[*row, *(NO_INDEX for _ in others)] for row, others in zip(guessed, unscored, strict=True)]
-    told = [[names[i] if i != NO_INDEX else NO_TAG for i in row] for row in taken]
-    words, answers = flat(right), flat(taken)
+    without = flat(unscored)
+    words = [*flat(gold), *without]
+    answers = [*flat(guessed), *[NO_INDEX] * len(without)]
+    right = sum(a == b for a, b in zip(words, answers, strict=True)) / len(words)
     present = sorted(set(words))
-    return {
-        "f1": word_f1([[names[i] for i in row] for row in right], told),
-        "accuracy": sum(a == b for a, b in zip(words, answers, strict=True)) / len(words),
-        "macro_f1": float(f1_score(words, answers, labels=present, average="macro", zero_division=0)),
-    }
+    macro = float(f1_score(words, answers, labels=present, average="macro", zero_division=0))
+    return {"f1": right, "accuracy": right, "macro_f1": macro}
 
 
 def flat(rows: list[list[int]]) -> list[int]:

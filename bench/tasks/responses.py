@@ -106,17 +106,14 @@ def named(split: str) -> str:
 
 
 def score_responses(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> Score:
-    """Loss in nats a response token and next-token accuracy. outcomes: loss, tokens, correct, generated."""
+    """Loss in nats per response token, and next-token accuracy. outcomes: loss, tokens, correct."""
     tokens = sum(outcome["tokens"] for outcome in outcomes)
     quality = {
         "loss": sum(outcome["loss"] for outcome in outcomes) / tokens,
         "token_accuracy": sum(outcome["correct"] for outcome in outcomes) / tokens,
     }
-    rows, generated = [], []
-    for example, outcome in zip(prepared.held_out, outcomes, strict=True):
-        row = {"key": example.key, **{name: outcome[name] for name in ("loss", "tokens", "correct")}}
-        if "generated" in outcome:
-            row["generated"] = outcome["generated"]
-            generated.append({"prompt": example.prompt, "actual": example.answer, "generated": outcome["generated"]})
-        rows.append(row)
-    return Score(quality, rows, {"generated": generated} if generated else {})
+    rows = [
+        {"key": example.key, **{name: outcome[name] for name in ("loss", "tokens", "correct")}}
+        for example, outcome in zip(prepared.held_out, outcomes, strict=True)
+    ]
+    return Score(quality, rows)
