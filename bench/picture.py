@@ -47,7 +47,10 @@ class NothingToDraw(ValueError):
 
 @dataclass(frozen=True)
 class Point:
-    """One method: means over its seeds. threshold is None where none was measured for its recipe."""
+    """One method: means over its seeds. threshold is the worst quality that its test allows.
+
+    None where none was measured for its recipe.
+    """
 
     method: str
     peak_gigabytes: float
@@ -120,11 +123,13 @@ def machine_of(record: Record) -> str:
 
 def point_of(group: Sequence[Record], thresholds: Thresholds) -> Point:
     case = group[0].parsed_case()
+    task, allowed = TASKS[case.task], thresholds.quality_of(group[0])
+    worst = None if allowed is None else allowed.lowest if task.greater_is_better else allowed.highest
     return Point(
         method=case.method,
         peak_gigabytes=statistics.mean(record.noisy["peak_bytes"] for record in group) / 1e9,
-        quality=statistics.mean(record.quality[TASKS[case.task].metric] for record in group),
-        threshold=thresholds.quality_of(group[0]),
+        quality=statistics.mean(record.quality[task.metric] for record in group),
+        threshold=worst,
     )
 
 
