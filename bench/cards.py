@@ -30,6 +30,14 @@ SMALL_WORKSPACE = (2 * 4096 + 8 * 16) * 1024
 BLAS_WORKSPACES = 2
 
 
+OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
+
+
+def is_card(name: str, device: str) -> bool:
+    """Whether the device, as its driver names it, is the card of this name; an RTX 3080 Ti is no RTX 3080."""
+    return re.search(rf"\b{re.escape(name)}\b(?! *({OTHER_CARD}))", device, re.IGNORECASE) is not None
+
+
 def blas_bytes(capability: int) -> int:
     """What products of matrices hold beside all tensors, on a card of this major compute capability."""
     return BLAS_WORKSPACES * (LARGE_WORKSPACE if capability in (HOPPER, *BLACKWELL) else SMALL_WORKSPACE)

@@ -102,9 +102,10 @@ def rates_of_steps(
     """FLOP/s of the timed steps, from the shapes of their own batches, and the shares of the peak."""
     shapes = shapes_of(setting, steps[noisy["warm_up_steps"] :])
     seconds = sum(rows * length for rows, length in shapes) / noisy["padded_tokens_per_second"]
-    totals = (work.of_all(shapes) for work in works_of(exact["flops_counts"], exact["added_positions"]))
+    model_work, hardware_work = works_of(exact["flops_counts"], exact["added_positions"])
+    totals = model_work.of_all(shapes), hardware_work.of_all(shapes)
     card = "" if setting.device == "cpu" else torch.cuda.get_device_name(setting.device)
-    return utilisation_figures(*totals, seconds, card)
+    return utilisation_figures(*totals, seconds, card, setting.recipe.precision)
 
 
 def inference_figures(setting: Setting, model: Any, make_base: Callable[[], Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from bench.registry import nearest
 SIZES = ("sample", "full")
 MULTIPLE = 8  # lengths are padded to a multiple; matrix units like it
 NATIVE = "native"  # a file's word for bfloat16 where the device has units for it, and float32 elsewhere
+LEAST_DROPOUT = 0.01  # one of less may drop nothing of the few tokens on which a case shows that it acts
 PORTABLE = "portable"  # a file's word for bfloat16 on a card and float32 on a processor: the same on every machine
 
 
@@ -118,7 +119,10 @@ AT_LEAST_ONE = (
 ABOVE_ZERO = {"learning_rate": "at 0 nothing is learned", "alpha": "it scales the adapter, which does nothing at 0"}
 FRACTIONS: dict[str, tuple[Callable[[float], bool], str]] = {
     "warmup_fraction": (lambda share: share <= 1, "at most 1; write 0.06 for 6 % of the steps"),
-    "dropout": (lambda share: share < 1, "below 1; write 0.1 to drop a tenth of the values"),
+    "dropout": (
+        lambda share: share == 0 or LEAST_DROPOUT <= share < 1,
+        f"0, or at least {LEAST_DROPOUT} and below 1; write 0.1 to drop a tenth of the values",
+    ),
 }
 
 

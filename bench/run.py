@@ -185,7 +185,7 @@ def train_and_evaluate(
     with setting.stage(TRAIN):
         training = ENGINES[setting.recipe.engine](trainee, steps, say, on_epoch)
     spent = joules.spent()
-    split_training_time(setting.timeline, training)
+    setting.timeline.split_training(TRAIN, sum(training.seconds), training.data_seconds)
     for entry in epochs:
         own = [loss for loss, step in zip(training.losses, steps, strict=True) if step.epoch == entry["epoch"]]
         entry["train_loss"] = sum(own) / len(own)
@@ -205,13 +205,6 @@ def train_and_evaluate(
         "tables": tables,
         "examples": scores[0].examples,
     }
-
-
-def split_training_time(timeline: Timeline, training: train.Training) -> None:
-    """Leave the optimizer steps alone in the stage of training: making batches and all else have their own names."""
-    steps, data = sum(training.seconds), training.data_seconds
-    timeline.move(TRAIN, "data", data)
-    timeline.move(TRAIN, "prepare_training", timeline.seconds()[TRAIN] - steps)
 
 
 def generated_table(setting: Setting, trainee: train.Trainee) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from bench.models import DECODER, MODELS, ModelEntry
 from bench.recipe import Recipe
 from bench.sources import Rows, Weights, find_weights, load_rows
 from bench.tasks import TASKS, Prepared, Score, Task
-from bench.timeline import EVALUATE_BEFORE, Timeline
+from bench.timeline import EVALUATE_BEFORE, FIRST_METHOD, Timeline
 from bench.tokenizers import tokenizer_for
 from bench.trainer_engine import train_with_trainer
 
@@ -135,25 +135,7 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
 
     if not setting.method.after:
         return fresh
-    first = METHODS[setting.method.after]
-    case = replace(setting.case, method=first.name)
-    recipe = first_recipe(setting, case)
-    say({"line": f"training {first.name} first"})
-    model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
-    model = attach(model, setting.entry, first, recipe, 0, case.seed)
-    batching = replace(setting.batching, recipe=recipe)
-    trainee = train.Trainee(model, first, recipe, batching, setting.device, case.seed)
-    with setting.timeline(EVALUATE_BEFORE):
-        setting.before = score(setting, trainee).quality
-    steps = train.plan_steps(trainee.batching, setting.prepared.train, case.seed)
-    with setting.timeline("first_method"):
-        done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)
-    reached = score(setting, trainee).quality[setting.task.metric]
-    setting.reasons.append(
-        f"started from {first.name}: {len(steps)} steps of recipe {recipe.digest()}, last loss {done.losses[-1]:.4f}, "
-        f"{setting.task.metric} {reached:.4f}; the quality before is that of the model before {first.name}"
-    )
-    weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+    weights = train_first_method(setting, say)
 
     def tuned() -> Any:
         base = fresh()
@@ -161,6 +143,39 @@ def base_maker(setting: Setting, say: train.Say) -> Callable[[], Any]:
         return base
 
     return tuned
+
+
+def train_first_method(setting: Setting, say: train.Say) -> dict[str, Any]:
+    """The weights that the method which goes first leaves, on the host.
+
+    The quality before is that before this method. Raises Unsupported for a dropout that it has no layer for.
+    """
+    arguments = (setting.entry, setting.weights, setting.labels)
+    first = METHODS[setting.method.after]
+    case = replace(setting.case, method=first.name)
+    recipe = first_recipe(setting, case)
+    said = dropout_reasons(setting.entry, setting.weights, first, recipe)
+    setting.reasons += [f"{first.name}, trained first: {reason}" for reason in said]
+    say({"line": f"training {first.name} first"})
+    with setting.timeline("load"):
+        model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
+        model = attach(model, setting.entry, first, recipe, 0, case.seed)
+    batching = replace(setting.batching, recipe=recipe)
+    trainee = train.Trainee(model, first, recipe, batching, setting.device, case.seed)
+    with setting.timeline(EVALUATE_BEFORE):
+        setting.before = score(setting, trainee).quality
+    with setting.timeline(FIRST_METHOD):
+        steps = train.plan_steps(trainee.batching, setting.prepared.train, case.seed)
+        done = ENGINES[recipe.engine](trainee, steps, say, lambda epoch: None)
+    setting.timeline.split_training(FIRST_METHOD, sum(done.seconds), done.data_seconds)
+    with setting.timeline(EVALUATE_BEFORE):
+        reached = score(setting, trainee).quality[setting.task.metric]
+    setting.reasons.append(
+        f"started from {first.name}: {len(steps)} steps of recipe {recipe.digest()}, last loss {done.losses[-1]:.4f}, "
+        f"{setting.task.metric} {reached:.4f}; the quality before is that of the model before {first.name}"
+    )
+    with setting.timeline("load"):
+        return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
 
 def first_recipe(setting: Setting, first: Case) -> Recipe:

@@ -12,6 +12,7 @@ from typing import Any
 
 OTHER = "other"  # between stages
 TRAIN = "train"  # optimizer steps alone
+FIRST_METHOD = "first_method"  # the same, of a method that is trained before the case's own
 EVALUATE_BEFORE, EVALUATE = "evaluate_before", "evaluate"
 LEAST_SHARE = 0.005  # that is worth naming
 START = "start"  # of the process until its work began, and its end; measured by the parent
@@ -46,6 +47,11 @@ class Timeline:
         self._seconds[source] -= seconds
         self._seconds[target] = self._seconds.get(target, 0.0) + seconds
 
+    def split_training(self, stage: str, steps: float, data: float) -> None:
+        """Leave the seconds of optimizer steps alone in the stage: making batches and all else have their own names."""
+        self.move(stage, "data", data)
+        self.move(stage, "prepare_training", self.seconds()[stage] - steps)
+
     def seconds(self) -> dict[str, float]:
         """Seconds of each stage until now, in the order in which they were entered first."""
         self._book()
@@ -65,7 +71,7 @@ def share_of_training(records: Iterable[Any]) -> str:
             total += record.noisy["case_seconds"]
     if not total:
         return ""
-    useful = sum(stages.pop(stage, 0.0) for stage in (TRAIN, EVALUATE_BEFORE, EVALUATE))
+    useful = sum(stages.pop(stage, 0.0) for stage in (FIRST_METHOD, TRAIN, EVALUATE_BEFORE, EVALUATE))
     rest = ", ".join(
         f"{name} {seconds / total:.0%}" for name, seconds in stages.most_common() if seconds / total > 0.005
     )

@@ -142,13 +142,13 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) 
     """The learning rate's course: a linear warm-up, then as the recipe says; transformers' own from there on.
 
     A warm-up of w steps begins at 0, or (warmup_from_zero = false) at 1 / (w + 1) of the rate, so that its first
-    step teaches something too.
+    step teaches something too. One that covers every step never begins at 0: a single step would teach nothing.
     """
     from transformers import get_scheduler
 
     name = "constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule
     warm = math.ceil(recipe.warmup_fraction * steps)
-    if recipe.warmup_from_zero:
+    if recipe.warmup_from_zero and warm < steps:
         return get_scheduler(name, optimizer, warm, steps)
     unused = torch.optim.SGD([torch.zeros(1)], lr=1.0)  # whoever makes a schedule sets its optimizer's rate
     (course,) = get_scheduler(name, unused, warm, steps).lr_lambdas
@@ -222,9 +222,10 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[Done]:
         asked = time.perf_counter()
         batches = [trainee.batching.collated(items) for items in step.micro_batches]
         data_seconds = time.perf_counter() - asked
+        on_device = [batch.to(trainee.device) for batch in batches]  # outside the clock, as Trainer copies them
         synchronise(trainee.device)
         started = time.perf_counter()
-        loss = backward(trainee, [batch.to(trainee.device) for batch in batches], scaler)
+        loss = backward(trainee, on_device, scaler)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {number + 1}; lower learning_rate in the recipe")
         if apply_gradients(trainee.recipe, optimizer, trained, scaler):

@@ -1,7 +1,9 @@
 """The second engine: transformers.Trainer on the very same batches, because that is what people run.
 
-Each item of its data set is one micro-batch, already collated, so both engines see the same tokens in the
-same order; `num_items_in_batch` makes its accumulation a mean over labels as ours is.
+Each item of its data set is one micro-batch, so both engines see the same tokens in the same order;
+`num_items_in_batch` makes its accumulation a mean over labels as ours is. All batches are collated before the first
+step, where our loop collates those of a step before it. A step's seconds are those of the same work in both: Trainer
+copies a step's batches to the device before it begins, and so does our loop.
 """
 
 import contextlib

@@ -69,4 +69,6 @@ def counted_again(record: Record) -> dict[str, Any]:
     rows, length = heaviest_shape(record)
     seconds = rows * length / record.noisy["padded_tokens_per_second"]
     card = record.environment.get("accelerator") or "" if case.device != "cpu" else ""
-    return utilisation_figures(*(work.of(rows, length) for work in works_of(counts, added)), seconds, card)
+    model_work, hardware_work = works_of(counts, added)
+    totals = model_work.of(rows, length), hardware_work.of(rows, length)
+    return utilisation_figures(*totals, seconds, card, recipe.precision)

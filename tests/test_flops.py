@@ -1,5 +1,6 @@
 """FLOPs of a step: the count, the formula and what runs agree at every shape, and recomputation is told apart."""
 
+import importlib.util
 import math
 from dataclasses import replace
 from functools import cache
@@ -21,14 +22,14 @@ from bench.measure.outline import PackedLinear
 from bench.measure.work import HARDWARE, MODEL, counts_of, share_of_peak, utilisation_figures, work_from, works_of
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.places import RUNS
+from bench.places import ROOT, RUNS
 from bench.predict.trace import RANDOM_WEIGHTS
 from bench.record import Record, read_records
 from bench.tolerances import FLOPS_AGREEMENT
 from bench.train import plan_steps
 from bench.utilisation_report import HEADS, utilisation_table
 
-SHAPE = (3, 80)  # none of those that are counted for every case
+SHAPES = [(3, 80), (1, 300)]  # between the lengths that are counted for every case, and beyond both
 KEPT = "tiny_llama"
 
 
@@ -102,8 +103,8 @@ def test_hardware_flops_are_what_runs_at_any_shape(method, checkpointing, deep):
         pytest.skip(f"{method} does not train under gradient checkpointing")
     model = tiny_trainee(KEPT, method, recipe).model.train()
     counts, added = flops.step_counts(model, deep, METHODS[method], recipe, 0)
-    expected = run_and_count(model, *SHAPE)
-    assert work_from(counts, HARDWARE, added).of(*SHAPE) == expected
+    work = work_from(counts, HARDWARE, added)
+    assert [work.of(*shape) for shape in SHAPES] == [run_and_count(model, *shape) for shape in SHAPES]
     assert counts[1][HARDWARE] == run_and_count(model, 2, 32)
 
 
@@ -202,7 +203,7 @@ def test_layers_that_differ_are_counted_whole(deep):
 
 
 def test_utilisation_is_the_share_of_the_peak():
-    found = utilisation_figures(60.5e12, 90.75e12, 1.0, "NVIDIA L4")
+    found = utilisation_figures(60.5e12, 90.75e12, 1.0, "NVIDIA L4", "bfloat16")
     assert (found["model_flops_per_second"], found["hardware_flops_per_second"]) == (60.5e12, 90.75e12)
     assert found["model_flops_utilisation"] == pytest.approx(0.5)
     assert found["hardware_flops_utilisation"] == pytest.approx(0.75)
@@ -212,7 +213,7 @@ def test_utilisation_is_the_share_of_the_peak():
 def test_more_than_the_peak_is_an_error(model_flops):
     """Of the hardware's FLOPs too."""
     with pytest.raises(ArithmeticError, match=r"FLOP/s is 1\d\d% of the peak of NVIDIA L4; a count is wrong"):
-        utilisation_figures(model_flops, 1.3e14, 1.0, "NVIDIA L4")
+        utilisation_figures(model_flops, 1.3e14, 1.0, "NVIDIA L4", "bfloat16")
 
 
 @pytest.mark.parametrize(("name", "peak"), [
@@ -220,12 +221,64 @@ def test_more_than_the_peak_is_an_error(model_flops):
     ("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA A100-SXM4-80GB", 312e12), ("NVIDIA GeForce RTX 4090", 165e12),
 ])  # fmt: skip
 def test_a_card_has_its_own_peak(name, peak):
-    assert share_of_peak(peak / 4, name) == pytest.approx(0.25)
+    assert share_of_peak(peak / 4, name, "float16") == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("name", ["NVIDIA T1000", ""])
+@pytest.mark.parametrize(
+    "name", ["NVIDIA T1000", "", "NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA GeForce RTX 3090 Ti"]
+)
 def test_an_unknown_card_and_a_processor_have_no_utilisation(name):
-    assert share_of_peak(1e30, name) is None
+    assert share_of_peak(1e30, name, "bfloat16") is None
+
+
+def test_products_in_float32_have_no_peak_here():
+    assert share_of_peak(1e30, "NVIDIA L4", "float32") is None
+
+
+def test_a_hook_of_the_embeddings_own_stays_in_the_outline():
+    """Only that which asks for their gradient goes with the checkpoints."""
+    recipe = tiny_recipe(gradient_checkpointing=True)
+    model = tiny_trainee(KEPT, "lora", recipe).model.train()
+    embeddings = model.get_input_embeddings()
+    embeddings.register_forward_hook(torch.nn.Identity())
+    before = list(embeddings._forward_hooks.values())
+    outline = flops.Outlines(model, MODELS[KEPT], PackedLinear, spare=True).models[0].model
+    kept = list(outline.get_base_model().get_input_embeddings()._forward_hooks.values())
+    assert [type(hook) for hook in kept] == [torch.nn.Identity]
+    assert list(embeddings._forward_hooks.values()) == before
+
+
+def test_a_model_without_a_list_of_its_layers_says_so():
+    model = tiny_base(KEPT, "lora", tiny_recipe())
+    entry = replace(MODELS[KEPT], config={**MODELS[KEPT].config, "num_hidden_layers": 5})
+    with pytest.raises(ValueError, match=r"LlamaForCausalLM has no list of 5 layers \(lists of modules: 2\)"):
+        flops.Outlines(model, entry, PackedLinear)
+
+
+@pytest.mark.parametrize(("tokens", "left"), [(511, 1), (600, 0)])
+def test_virtual_tokens_that_leave_nothing_to_count_say_so(tokens, left):
+    recipe = tiny_recipe("tiny_gpt2", virtual_tokens=tokens)
+    with pytest.raises(ValueError, match=rf"virtual_tokens = {tokens} leaves {left} of tiny_gpt2's 512 positions, and"):
+        flops.shapes(MODELS["tiny_gpt2"], recipe)
+
+
+@pytest.fixture
+def cost_suite():
+    spec = importlib.util.spec_from_file_location("suite_of_cost", ROOT / "suites" / "test_cost.py")
+    suite = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(suite)
+    return suite
+
+
+@pytest.mark.parametrize(("checkpointing", "says"), [
+    (True, "the record is older than the distinction between model and hardware FLOPs"),
+    (False, "lora has no closed form for a step's FLOPs"),
+])  # fmt: skip
+def test_why_a_step_of_an_older_record_is_not_compared(cost_suite, checkpointing, says):
+    record = old_record(gradient_checkpointing=checkpointing)
+    record.exact["step_flops_formula"] = None
+    with pytest.raises(pytest.skip.Exception, match=says):
+        cost_suite.test_step_flops(record)
 
 
 def old_record(**recipe):

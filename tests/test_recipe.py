@@ -151,7 +151,10 @@ def test_a_warm_up_begins_at_a_rate_unless_a_recipe_says_otherwise(plain):
     assert LATER_FIELDS["warmup_from_zero"]
 
 
-@pytest.mark.parametrize(("field", "value"), [("warmup_fraction", 1.0), ("warmup_fraction", 0.0), ("dropout", 0.99)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("warmup_fraction", 1.0), ("warmup_fraction", 0.0), ("dropout", 0.99), ("dropout", 0.01), ("dropout", 0.0)],
+)
 def test_ends_of_a_range_are_in_it(folder, field, value):
     assert getattr(recipe_for(CASE, folder=folder, **{field: value}), field) == value
 
@@ -194,8 +197,9 @@ MISTAKES = {
     "zero batch": ("[sample]\nbatch_size = 0", "[sample]: batch_size = 0 must be at least 1"),
     "not a number": ("[task]\nlearning_rate = nan", "[task]: learning_rate = nan must be a finite number"),
     "more than all of the steps": ("[task]\nwarmup_fraction = 6.0", "[task]: warmup_fraction = 6.0 must be at most 1; write 0.06"),
-    "more than all of the values": ("[methods.lora]\ndropout = 1.5", "[methods].lora: dropout = 1.5 must be below 1; write 0.1"),
-    "all of the values": ("[task]\ndropout = 1", "[task]: dropout = 1.0 must be below 1"),
+    "more than all of the values": ("[methods.lora]\ndropout = 1.5", "[methods].lora: dropout = 1.5 must be 0, or at least 0.01 and below 1; write 0.1"),
+    "all of the values": ("[task]\ndropout = 1", "[task]: dropout = 1.0 must be 0, or at least 0.01 and below 1"),
+    "too small a share to be seen": ("[task]\ndropout = 0.0005", "[task]: dropout = 0.0005 must be 0, or at least 0.01"),
     "negative share": ("[task]\ndropout = -0.1", "[task]: dropout = -0.1 must not be negative"),
     "no rate": ("[task]\nlearning_rate = 0.0", "[task]: learning_rate = 0.0 must be above 0; at 0 nothing is learned"),
     "no scale": ("[task]\nalpha = 0", "[task]: alpha = 0.0 must be above 0; it scales the adapter"),

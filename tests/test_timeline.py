@@ -41,6 +41,11 @@ def test_seconds_that_are_moved_stay_the_same_in_sum():
     assert timeline.seconds()["train"] == pytest.approx(before["train"] - 0.01)
 
 
+def test_a_first_methods_steps_are_training_in_the_share():
+    records = [record(10.0, first_method=3.0, train=4.0, evaluate_before=1.0, check=2.0)]
+    assert share_of_training(records).startswith("training and evaluation took 80% of")
+
+
 def record(case_seconds, **seconds):
     return SimpleNamespace(noisy={"case_seconds": case_seconds, "seconds": seconds})
 

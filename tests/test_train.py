@@ -9,10 +9,14 @@ import torch
 from tiny_trainees import TINY, TINY_DECODERS, silent, tiny_batching, tiny_examples, tiny_recipe, tiny_trainee
 
 from bench import evidence
-from bench.batches import Batching
+from bench.batches import Batch, Batching
+from bench.case import Case
+from bench.case_recipe import recipe_for
 from bench.evaluate import outcomes
 from bench.methods import METHODS, Unsupported
+from bench.recipe import SIZES
 from bench.setting import ENGINES
+from bench.tasks import TASKS
 from bench.train import Trainee, backward, make_optimizer, make_schedule, plan_steps, progress
 
 SUM_CLOSE = 1e-5  # relative: the same sums in another order, in float32
@@ -156,6 +160,23 @@ def rates(recipe, steps):
 def test_every_step_of_a_schedule_teaches(schedule, steps, fraction):
     recipe = tiny_recipe(schedule=schedule, warmup_fraction=fraction, learning_rate=1.0)
     assert all(0 < rate <= 1 for rate in rates(recipe, steps))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("task", TASKS.names())
+def test_one_step_of_a_shipped_recipe_has_a_rate_above_zero(task, size):
+    """As with --max-steps 1, also where the warm-up begins at 0."""
+    recipe = recipe_for(Case(task, "tiny_llama", "lora", "cpu"), size, max_steps=1)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=recipe.learning_rate)
+    make_schedule(optimizer, recipe, 1)
+    assert optimizer.param_groups[0]["lr"] > 0, f"the only step of {task} on {size} data has a rate of 0"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_copies_to_the_device_are_outside_a_steps_clock(engine, monkeypatch):
+    to = Batch.to
+    monkeypatch.setattr(Batch, "to", lambda self, device: (time.sleep(0.5), to(self, device))[1])
+    assert max(trained(tiny_trainee(), tiny_examples(), engine).seconds) < 0.5
 
 
 @pytest.mark.parametrize("engine", ENGINES)

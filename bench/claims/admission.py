@@ -1,6 +1,5 @@
 """Which records may speak of a claim. Every other one of the same case is refused by name, never averaged in."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -8,6 +7,7 @@ from textwrap import shorten
 from typing import Any
 
 from bench.basis import CLOCK, QUALITY, basis_differences, basis_of
+from bench.cards import is_card
 from bench.case import Case, parse_case
 from bench.case_recipe import recipe_for
 from bench.claims.evidence import Evidence, Stored
@@ -16,7 +16,6 @@ from bench.record import Record
 from bench.sources.data import load_rows
 from bench.tasks import TASKS
 
-OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
 REASON_CHARACTERS = 100  # of why a case failed; its record has the whole
 
 
@@ -156,7 +155,7 @@ def only(
 
 def matches(stored: Stored, name: str) -> bool:
     """Whether the record's device is the one of this name; an RTX 3080 Ti is no RTX 3080."""
-    return re.search(rf"\b{re.escape(name)}\b(?! *({OTHER_CARD}))", device_of(stored), re.IGNORECASE) is not None
+    return is_card(name, device_of(stored))
 
 
 def device_of(stored: Stored) -> str:

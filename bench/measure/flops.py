@@ -37,12 +37,21 @@ from bench.recipe import Recipe
 from bench.tolerances import FLOPS_AGREEMENT
 
 SHORT, LONG = 32, 128  # tokens of a row that is counted
+LEAST = 2  # tokens of the longer one: the shorter has half
 Shape = tuple[int, int]  # rows, tokens of a row
 
 
 def shapes(entry: ModelEntry, recipe: Recipe) -> list[Shape]:
-    """Where FLOPs are counted: one and two short rows, and two long ones; shorter where the model ends before."""
+    """Where FLOPs are counted: one and two short rows, and two long ones; shorter where the model ends before.
+
+    Raises ValueError where virtual tokens leave no room for rows of two lengths.
+    """
     long = min(LONG, positions(entry) - recipe.virtual_tokens)
+    if long < LEAST:
+        raise ValueError(
+            f"virtual_tokens = {recipe.virtual_tokens} leaves {max(long, 0)} of {entry.name}'s {positions(entry)} "
+            f"positions, and FLOPs are counted on rows of at least {LEAST} tokens; lower virtual_tokens"
+        )
     short = min(SHORT, long // 2)
     return [(1, short), (2, short), (2, long)]
 
@@ -59,13 +68,13 @@ def step_formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int,
     """Model FLOPs of a step: 3 forwards where all trains; where the base is frozen 2, and 3 of adapter and attention.
 
     Nothing below the first layer's queries, keys and values asks for a gradient, nor do those that are not adapted.
-    None for methods whose update is not two thin products beside each layer, one of these among them.
+    None for adapters whose update is not two thin products beside each layer, and where none of these is adapted.
     """
     forward = forward_formula(entry, labels, shape)
     tokens = shape[0] * shape[1]
     if method.trains == "all":
         return 3 * forward
-    if not method.is_adapter or method.count.__name__ != "low_rank" or method.name == "hira":
+    if not method.thin_products:
         return None
     adapted = targeted(entry, method.targets(entry))
     into = [one for one in layer(entry) if one.name.endswith(INTO_ATTENTION)]

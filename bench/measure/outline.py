@@ -44,9 +44,17 @@ def bare(tensor: Tensor) -> Tensor:
 
 
 def layers_of(model: Any, entry: ModelEntry) -> nn.ModuleList:
-    """The model's list of transformer layers."""
+    """The model's list of transformer layers. Raises ValueError where no list has as many as the entry says."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    return next(found for found in lists if len(found) == layer_count(entry))
+    wanted = layer_count(entry)
+    for found in lists:
+        if len(found) == wanted:
+            return found
+    seen = ", ".join(str(len(found)) for found in lists) or "none"
+    raise ValueError(
+        f"{type(model).__name__} has no list of {wanted} layers (lists of modules: {seen}), which {entry.name} says it "
+        "has; correct the number of layers in its entry"
+    )
 
 
 def are_alike(layers: nn.ModuleList) -> bool:
@@ -85,5 +93,5 @@ def without_recomputation(model: Any) -> Any:
     # transformers 5.2x has renamed it
     disable = getattr(base, "activation_checkpointing_disable", None) or base.gradient_checkpointing_disable
     disable()
-    base.get_input_embeddings()._forward_hooks.clear()
+    base.disable_input_require_grads()
     return model

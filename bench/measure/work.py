@@ -10,13 +10,15 @@ window leaves out and whatever a fused kernel skips or repeats; the head at ever
 packed weights as the dense product they stand for. The optimizer and a method's penalty are in neither.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from bench.cards import is_card
+
 MODEL, HARDWARE = "model_step", "hardware_step"
+HALF_PRECISION = ("bfloat16", "float16")  # of which PEAK_FLOPS speaks
 
 # Dense bf16 (T4: fp16) matrix products in FLOP/s, from NVIDIA's data sheets of each card.
 PEAK_FLOPS = {
@@ -85,13 +87,13 @@ def counts_of(exact: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[dict[
     return [found | {name: exact[before] for name, before in routes.items() if before in exact}]
 
 
-def share_of_peak(flops_per_second: float, card: str) -> float | None:
-    """Share of the card's peak; None where none is known.
+def share_of_peak(flops_per_second: float, card: str, precision: str) -> float | None:
+    """Share of the card's peak; None where none is known, as in float32.
 
     Raises ArithmeticError above 1: the FLOPs or the clock are wrong then, and that is no record.
     """
-    peak = next((value for key, value in PEAK_FLOPS.items() if re.search(rf"\b{key}\b", card)), None)
-    if peak is None:
+    peak = next((value for name, value in PEAK_FLOPS.items() if is_card(name, card)), None)
+    if peak is None or precision not in HALF_PRECISION:
         return None
     share = flops_per_second / peak
     if share > 1:
@@ -99,8 +101,13 @@ def share_of_peak(flops_per_second: float, card: str) -> float | None:
     return share
 
 
-def utilisation_figures(model_flops: float, hardware_flops: float, seconds: float, card: str) -> dict[str, Any]:
-    """Rates of these FLOPs, which took so many seconds, and their shares of the card's peak (MFU and HFU)."""
+def utilisation_figures(
+    model_flops: float, hardware_flops: float, seconds: float, card: str, precision: str
+) -> dict[str, Any]:
+    """Rates of these FLOPs, which took so many seconds, and their shares of the card's peak (MFU and HFU).
+
+    precision: the recipe's, of matrix products.
+    """
     rates = {"model_flops": model_flops / seconds, "hardware_flops": hardware_flops / seconds}
     found: dict[str, Any] = {f"{name}_per_second": rate for name, rate in rates.items()}
-    return found | {f"{name}_utilisation": share_of_peak(rate, card) for name, rate in rates.items()}
+    return found | {f"{name}_utilisation": share_of_peak(rate, card, precision) for name, rate in rates.items()}

@@ -62,6 +62,7 @@ class Method:
     disable_gives_base: bool = True  # switched off, it gives the base's logits
     keeps_base: bool = True  # the base's weights stay as loaded, even while attaching
     mergeable: bool = True
+    thin_products: bool = False  # the update is B A x beside each adapted layer: that alone, and nothing of W's size
     adapter_dropout: bool = False  # the recipe's dropout acts in the adapter; else in the base's own layers
     frozen_parts: tuple[str, ...] = ()  # parameters that peft lets train and the method does not
     prunes: bool = False  # its file leaves out what training pruned

@@ -37,13 +37,29 @@ def lora_config(attach: Attach, targets: tuple[str, ...], **more: Any) -> Any:
     )
 
 
-@METHODS.add("lora", Method, paper="arXiv:2106.09685", count=low_rank, targets=query_value, adapter_dropout=True)
+@METHODS.add(
+    "lora",
+    Method,
+    paper="arXiv:2106.09685",
+    count=low_rank,
+    targets=query_value,
+    thin_products=True,
+    adapter_dropout=True,
+)
 def lora(attach: Attach) -> Any:
     """LoRA on query and value, as source 001."""
     return lora_config(attach, query_value(attach.model))
 
 
-@METHODS.add("lora_all", Method, paper="arXiv:2305.14314", count=low_rank, targets=all_linear, adapter_dropout=True)
+@METHODS.add(
+    "lora_all",
+    Method,
+    paper="arXiv:2305.14314",
+    count=low_rank,
+    targets=all_linear,
+    thin_products=True,
+    adapter_dropout=True,
+)
 def lora_all(attach: Attach) -> Any:
     """LoRA on all linear layers."""
     return lora_config(attach, all_linear(attach.model))
@@ -55,6 +71,7 @@ def lora_all(attach: Attach) -> Any:
     paper="source 001",
     count=low_rank,
     targets=query_value,
+    thin_products=True,
     after="full",
     adapter_dropout=True,
 )
@@ -63,7 +80,15 @@ def lora_after_full(attach: Attach) -> Any:
     return lora_config(attach, query_value(attach.model))
 
 
-@METHODS.add("rslora", Method, paper="arXiv:2312.03732", count=low_rank, targets=all_linear, adapter_dropout=True)
+@METHODS.add(
+    "rslora",
+    Method,
+    paper="arXiv:2312.03732",
+    count=low_rank,
+    targets=all_linear,
+    thin_products=True,
+    adapter_dropout=True,
+)
 def rslora(attach: Attach) -> Any:
     """LoRA scaled by alpha / sqrt(rank)."""
     return lora_config(attach, all_linear(attach.model), use_rslora=True)
@@ -89,6 +114,7 @@ def dora(attach: Attach) -> Any:
     paper="arXiv:2406.01775",
     count=low_rank,
     targets=all_linear,
+    thin_products=True,
     adapter_dropout=True,
     disable_gives_base=False,
     keeps_base=False,
@@ -105,6 +131,7 @@ def olora(attach: Attach) -> Any:
     paper="arXiv:2404.02948",
     count=low_rank,
     targets=all_linear,
+    thin_products=True,
     adapter_dropout=True,
     disable_gives_base=False,
     keeps_base=False,

@@ -9,7 +9,14 @@ from bench.models import DECODER
 
 
 @METHODS.add(
-    "qlora", Method, paper="arXiv:2305.14314", storage=NF4, count=low_rank, targets=all_linear, adapter_dropout=True
+    "qlora",
+    Method,
+    paper="arXiv:2305.14314",
+    storage=NF4,
+    count=low_rank,
+    targets=all_linear,
+    thin_products=True,
+    adapter_dropout=True,
 )
 def qlora(attach: Attach) -> Any:
     """LoRA on all linear layers of a base in NF4 with double quantisation."""
@@ -23,6 +30,7 @@ def qlora(attach: Attach) -> Any:
     storage=NF4,
     count=low_rank,
     targets=all_linear,
+    thin_products=True,
     adapter_dropout=True,
     kinds=(DECODER,),  # what it saves most on are logits over a vocabulary
 )
@@ -53,6 +61,7 @@ def qdora(attach: Attach) -> Any:
     storage=INT8,
     count=low_rank,
     targets=all_linear,
+    thin_products=True,
     adapter_dropout=True,
 )
 def lora_int8(attach: Attach) -> Any:

@@ -58,6 +58,8 @@ class CudaLike(TorchFunctionMode):
             kwargs = {**kwargs, "device": on_processor(kwargs["device"])}
         if name == "to":
             args = tuple(on_processor(value) for value in args)
+        if name == "dropout":
+            return dropout(*args, **kwargs)
         if name == "scaled_dot_product_attention":
             return attention(*args, **kwargs)
         if name in IN_FLOAT32 and kwargs.get("dtype") is None and torch.is_autocast_enabled("cpu"):
@@ -90,6 +92,16 @@ def moved(move: Callable[..., Any]) -> Callable[..., Any]:
         return result.clone() if result is tensor and hasattr(tensor, "on_host") else result
 
     return to
+
+
+def dropout(given: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
+    """The fused kernel that torch chooses on a card: for backward it keeps a mask of one byte an element.
+
+    A processor's would keep a factor for each element, in the element's own format.
+    """
+    if not training or not 0 < p < 1:
+        return functional.dropout(given, p, training, inplace)
+    return torch.native_dropout(given, p, True)[0]
 
 
 def attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,

@@ -74,7 +74,7 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
 def check(question: Question) -> None:
     """Raises NoClosedForm where there is none."""
     method, entry = question.method, question.entry
-    if method.name in WITHOUT or (method.trains == ADAPTER and method.count.__name__ != "low_rank"):
+    if method.trains == ADAPTER and not method.thin_products:
         why = WITHOUT.get(method.name, "its update is not two thin products beside each layer")
         raise NoClosedForm(f"{method.name} has no closed form: {why}; the trace has its figure")
     heads, inner = query_size(entry), layers.feedforward_size(entry)

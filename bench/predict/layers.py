@@ -31,6 +31,7 @@ from bench.predict import savings
 from bench.predict.question import Question
 
 SINGLE = 4
+MASK = 1  # byte of an element that dropout kept or dropped
 LARGEST_FLASH_HEAD = 256
 # What a linear layer reads: a norm's output, attention's, or the feed-forward product.
 FIRST_NORM, SECOND_NORM, ATTENTION, INNER = "first norm", "second norm", "attention", "inner"
@@ -106,19 +107,42 @@ def inputs(question: Question) -> Iterator[Input]:
         held = wide.get(read, normed(question))
         trains = method.trains == ALL or any(selects(target, linear.name) for target in targets)
         copy = copied(question, held) if trains else 0
+        copy += MASK * bool(copy) * adapter_drops(question)
         if method.storage == INT8 or (trains and not copy):
             yield Input(read, linear.inputs * held, 0)
         if copy:
             yield Input(read, linear.inputs * held, linear.inputs * copy)
 
 
+def adapter_drops(question: Question) -> bool:
+    """Whether the recipe's dropout acts on what each adapted layer reads."""
+    return question.method.adapter_dropout and question.recipe.dropout > 0
+
+
+def base_masks(question: Question) -> int:
+    """How many masks of a dropout of hidden states a layer keeps; attention's own is drawn again from its seed."""
+    drops = not question.method.adapter_dropout and question.recipe.dropout > 0
+    return 0 if question.entry.family.llama_like or not drops else 2
+
+
+def masks_not_kept(question: Question) -> int:
+    """Bytes for each token of masks that the first layer of a frozen base does not keep: its input has no gradient."""
+    if not adapter_drops(question):
+        return 0
+    targets = question.method.targets(question.entry)
+    first = (linear for linear in layer(question.entry) if source(linear) == FIRST_NORM)
+    return sum(MASK * linear.inputs for linear in first if any(selects(target, linear.name) for target in targets))
+
+
 def copied(question: Question, held: int) -> int:
     """Bytes of an element of the copy that a product makes of its input; 0 where it takes it as it is.
 
     peft brings the input of a plain layer's adapter to the adapter's precision, of which autocast makes the copy; that
-    of a quantised one it leaves to autocast.
+    of a quantised one it leaves to autocast. Where the adapter drops, each layer keeps what is left of its input.
     """
     half, own = computed(question), savings.trained_width(question.recipe)
+    if adapter_drops(question):
+        return own if half == SINGLE else half
     if question.method.trains != ADAPTER:
         return 0 if held == half else half
     if half == SINGLE:
@@ -176,6 +200,7 @@ def kept_by_norms(question: Question) -> int:
 def kept_by_layer(question: Question, masked: bool) -> int:
     """Bytes that one layer keeps for its backward pass, all tokens together."""
     for_each = kept_by_norms(question) + kept_by_attention(question, masked) + kept_by_activation(question)
+    for_each += MASK * base_masks(question) * hidden_size(question.entry)
     return tokens(question) * (for_each + kept_inputs(question))
 
 
@@ -208,7 +233,7 @@ def kept_for_backward(question: Question) -> int:
         last = each * SINGLE * (question.method.trains != ADAPTER)
         masked = masked_layers(question)
         kept = (count - masked) * kept_by_layer(question, False) + masked * kept_by_layer(question, True)
-        kept += last + of_layers
+        kept += last + of_layers - tokens(question) * masks_not_kept(question)
     return kept + each * SINGLE * gains_train(question) + head
 
 
