@@ -306,6 +306,11 @@ def test_crashed_case_keeps_its_recipe_and_machine(first):
     assert record.quality == {}
 
 
+def test_the_summary_says_where_the_time_went(first):
+    assert re.search(r"training and evaluation took \d+% of the cases' [\d,]+ s; the rest: ", first.text)
+    assert re.search(r"importing the libraries took \d+ s, once", first.text)
+
+
 def test_record_of_a_tiny_model_is_whole_and_not_judged(first):
     record = first.records()[toy("lora")]
     assert not record.quality_judged

@@ -19,7 +19,7 @@ from bench.record import FAILED, OK, BadRecord, Record, parse_record, read_recor
 from bench.sources.fetch import look_up
 from bench.sources.hub import UNREACHABLE
 from bench.sources.weights import SYNTHETIC
-from bench.timeline import START
+from bench.timeline import START, share_of_training
 
 PRELOAD = (
     "torch", "transformers", "peft", "safetensors.torch", "bench.run", "bench.stepper",
@@ -115,6 +115,12 @@ class Run:
                 self.complaints.append(f"{case.id}: run again, {why}")
             else:
                 self.records[case.id] = record
+
+    def seconds_spent(self) -> str:
+        """Where the wall time of this session's cases went, in a sentence; "" where none accounts for it."""
+        imports = sum(executor.preload_seconds for executor in self._executors)
+        share = share_of_training(self.records[case_id] for case_id in self._jobs if case_id in self.records)
+        return f"{share}; importing the libraries took {imports:.0f} s, once" if share and imports else share
 
     def _preload(self) -> tuple[str, ...]:
         """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
