@@ -51,9 +51,9 @@ def test_every_item_was_asked(case: Case, probed: Probed, family) -> None:
     assert len(family.items) == (losses[0] if losses else probed.counts(family.name).items)
 
 
-def test_as_good_as_measured(probed: Probed, stop_unjudged: Callable[[Unjudged | None], None]) -> None:
+def test_as_good_as_measured(probed: Probed, require_judged: Callable[[Unjudged | None], None]) -> None:
     """No group of a family falls below what the measured seeds reached."""
-    stop_unjudged(without_threshold(probed.record, least_differences(probed.record), has_thresholds(probed.record)))
+    require_judged(without_threshold(probed.record, least_differences(probed.record), has_thresholds(probed.record)))
     least = read_least(probed.record)
     assert least is not None
     assert least.shares.keys() <= probed.groups().keys()
