@@ -482,7 +482,7 @@ def test_an_interrupt_is_one_line(capsys, monkeypatch):
     ("pos-minilm_l6-lora-gpu-s0", "no device named 'gpu'; did you mean cpu"),
 ])  # fmt: skip
 def test_engines_of_a_case_that_cannot_run_are_one_sentence(capsys, monkeypatch, asked, sentence):
-    monkeypatch.setattr(devices, "find_cards", lambda: ((), ""))
+    monkeypatch.setattr(devices, "cards", lambda: ())
     monkeypatch.setattr(engines, "Executor", lambda *_: pytest.fail("a worker was started"))
     code, out, err = told(capsys, "engines", asked)
     assert (code, out) == (2, "")
