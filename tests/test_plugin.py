@@ -405,7 +405,7 @@ def test_replay_without_the_persons_entries_shows_their_table_and_is_not_green(c
     done = start(copied.parent, "-p", "no_workers", ONE_TEST, "--replay", copied, **no_workers)
     assert "1 passed" in done.text
     assert done.code == 1
-    assert f"{toy('lora')}            ok" in done.text
+    assert re.search(rf"{toy('lora')} +ok", done.text)
     for method in METHODS.split(","):
         assert done.text.count(f"{toy(method)}: not judged, there is no task toy_tags") == 1
     assert "INTERNALERROR" not in done.text
@@ -467,21 +467,21 @@ def test_default_case_without_a_judge_fails_once_unless_waved_through(runs, chan
     assert says in done.text
     assert "reported by an earlier test" in done.text
     waved = judge_again(runs, record, QUALITY_SUITE, "--allow-unjudged")
-    assert waved.code == 0
+    assert waved.code in (0, NOTHING_JUDGED), "some of the suite's tests need no threshold, but all need weights"
     assert says in waved.text
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "code"),
     [
-        {"quality_judged": False, "weights": {**RANDOM, "asked_for": True}},
-        {"recipe_digest": "other", "recipe": {**SMOKE.recipe, "max_steps": 3}},
+        ({"quality_judged": False, "weights": {**RANDOM, "asked_for": True}}, NOTHING_JUDGED),
+        ({"recipe_digest": "other", "recipe": {**SMOKE.recipe, "max_steps": 3}}, 0),  # training still has to help
     ],
     ids=["--synthetic", "--max-steps"],
 )
-def test_what_a_person_chose_is_skipped(runs, changes):
+def test_what_a_person_chose_is_skipped(runs, changes, code):
     done = judge_again(runs, replace(SMOKE, **changes), QUALITY_SUITE)
-    assert done.code == 0
+    assert done.code == code
     assert "skipped" in done.text
 
 
@@ -874,7 +874,7 @@ def test_resume_keeps_who_asked_for_random_weights(quiet, monkeypatch, runs, now
     append_record(runs / "old" / "records.jsonl", as_today(EMBEDDED, stored))
     run = Run(options(resume=runs / "old", synthetic=now), quiet)
     assert submitted(run, EMBEDDED) == [EMBEDDED.id]
-    assert "run again, random weights were" in run.complaints[0]
+    assert any("run again, random weights were" in complaint for complaint in run.complaints)
 
 
 def test_resume_with_synthetic_weights_runs_real_ones_again(quiet, runs):

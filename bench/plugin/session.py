@@ -32,7 +32,7 @@ PRELOAD = (
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
-PARTS = {"tasks": "task", "models": "model", "methods": "method", "devices": "device"}  # of a selection, of a case
+PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # of a selection, of a case
 
 
 def of_outcome(outcome: Outcome, noisy: dict[str, Any]) -> dict[str, Any]:
