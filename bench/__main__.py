@@ -93,7 +93,7 @@ def main(words: Sequence[str] | None = None) -> int:
         code = arguments.work(arguments)
         sys.stdout.flush()
         if code == 0 and "next" in arguments:
-            print(f"next: {arguments.next.format_map(vars(arguments))}", file=sys.stderr)
+            show(f"next: {arguments.next.format_map(vars(arguments))}", sys.stderr)
         return code
     except BrokenPipeError:  # whoever reads has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else closing it at exit breaks again

@@ -7,9 +7,10 @@
     machine    system, processor, cores, threads and accelerator
     emulation  the card that another one stood in for
 
-Which of these count depends on what for, so a purpose is the tuple of parts that must be equal. What is unknown
-equals nothing. The origin of weights names them for people and is not compared: the same files from the Hub and from
-its cache are the same weights.
+Which of these count depends on what for, so a purpose is the tuple of parts that must be equal. Data and weights that
+are unknown equal nothing. Of a recipe, libraries and a machine, what neither side states counts as equal, for older
+records state less, and what one side states alone differs. The origin of weights names them for people and is not
+compared: the same files from the Hub and from its cache are the same weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence

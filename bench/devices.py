@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from bench.registry import Registry
 
@@ -51,15 +52,30 @@ class Card:
     driver: str
 
 
-@cache
 def cards() -> tuple[Card, ...]:
-    """The CUDA cards that CUDA_VISIBLE_DEVICES lets a process see; none where there is no driver."""
+    """The CUDA cards that CUDA_VISIBLE_DEVICES lets a process see; none where NVML finds none, see cards_error."""
+    return find_cards()[0]
+
+
+def cards_error() -> str:
+    """Why NVML could not look for cards, in its words, as for a driver that is missing or broken; empty if it could."""
+    return find_cards()[1]
+
+
+@cache
+def find_cards() -> tuple[tuple[Card, ...], str]:
+    """The visible cards, and NVML's error where it cannot tell."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
+        return visible_cards(pynvml), ""
+    except pynvml.NVMLError as error:
+        return (), str(error)
+
+
+def visible_cards(pynvml: ModuleType) -> tuple[Card, ...]:
+    """What an initialised NVML says of the cards. Raises NVMLError."""
     driver = str(pynvml.nvmlSystemGetDriverVersion())
     handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
     identities = [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
@@ -90,5 +106,6 @@ def visible(identities: Sequence[str], setting: str | None) -> list[int]:
 def missing(device: str) -> str:
     """Why a case cannot run on this device here; empty if it can."""
     if DEVICES[device].name == "cuda" and not cards():
-        return "needs a CUDA device; this machine has none"
+        why = f" (NVML: {cards_error()})" if cards_error() else ""
+        return f"needs a CUDA device; this machine has none{why}"
     return ""

@@ -9,12 +9,16 @@ import re
 import unicodedata
 
 JOINERS = "\u200c\u200d"  # invisible, but some scripts and emoji cannot be written without them
+SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"  # formats that are seen
+BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters, marks and symbols that are not seen
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, formats as bidi overrides, lone surrogates, other line ends
 LAST_OF_A_PLANE = (0xFFFE, 0xFFFF)  # no characters, and no XML
 IN_MARKDOWN = (  # in this order: a backslash that is added must not be escaped again
-    (re.compile(r"([\\`\[\]|])"), r"\\\1"),  # an escape, code, a link, the end of a cell
+    (re.compile(r"([\\`\[\]|*~$])"), r"\\\1"),  # an escape, code, a link, the end of a cell, emphasis, a formula
+    (re.compile(r"(?<![^\W_])_|_(?![^\W_])"), r"\_"),  # emphasis at a word's edge; inside a word it is none
     (re.compile(r"&(?=[#\w])"), "&amp;"),  # an entity may stand for any character
     (re.compile(r"<(?=[A-Za-z/!?])"), "&lt;"),  # HTML begins; "p < 0.05" is none
+    (re.compile(r"@(?=\w)|#(?=\d)"), r"\g<0><!-- -->"),  # GitHub notifies people and links issues, entities or not
     (re.compile(r"://"), "&#58;//"),  # GitHub makes links of bare addresses
     (re.compile(r"\bwww\.", re.IGNORECASE), "www&#46;"),
 )
@@ -22,9 +26,10 @@ IN_MARKDOWN = (  # in this order: a backslash that is added must not be escaped 
 
 def is_hidden(character: str) -> bool:
     """Whether a reader would not see the character, but a terminal, a page or an XML parser may act on it."""
-    if character in JOINERS:
+    if character in JOINERS or character in SIGNS:
         return False
-    return unicodedata.category(character) in HIDDEN or ord(character) & 0xFFFF in LAST_OF_A_PLANE
+    category = unicodedata.category(character)
+    return character in BLANKS or category in HIDDEN or ord(character) & 0xFFFF in LAST_OF_A_PLANE
 
 
 def spelled(character: str) -> str:
@@ -36,7 +41,7 @@ def spelled(character: str) -> str:
 
 def for_terminal(text: str) -> str:
     """The text on one line: tabs and line ends are spaces, other hidden characters are spelled out."""
-    if text.isprintable():
+    if text.isprintable() and BLANKS.isdisjoint(text):
         return text
     line = re.sub(r"\r\n|\n|\t", " ", text)
     return "".join(spelled(one) if is_hidden(one) else one for one in line)

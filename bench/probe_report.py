@@ -1,9 +1,10 @@
-"""Probes of records as tables, before and after; and the least that measured seeds say a case must reach.
+"""Probes of records as tables, before and after; and the bands in which measured seeds say a case must lie.
 
-`fixtures/probe_thresholds.toml` is written by `python -m bench probes --thresholds RUN...`: for each case
-(without its seed) and each group of a family the worst seed's share right, less three standard deviations over
-the seeds or one item, whichever is more, where that is above 0; and the worst seed's growth of a loss, plus three
-deviations or LEAST_LOSS_MARGIN.
+`fixtures/probe_thresholds.toml` is written by `python -m bench probes --thresholds RUN...`, with bands [lowest,
+highest] for each case without its seed: of the share right in each group of a family, after tuning and before it, and
+of the relative change of each loss. As in bench/thresholds.py, a band reaches from the lowest seed less a margin to
+the highest plus it, and outside is unexpected on either side. The margin is three standard deviations over the seeds
+or one item, of a change of loss LEAST_LOSS_MARGIN, whichever is more. A band of all shares is left out.
 """
 
 import math
@@ -18,13 +19,25 @@ from bench.places import FIXTURES
 from bench.probes.scoring import ALL, Paired
 from bench.recipe import read_toml
 from bench.record import Record
-from bench.thresholds import BASIS, DEVIATIONS, OPTIONAL, basis_of_entry, common_basis, entry_basis, group_of
+from bench.thresholds import (
+    BASIS,
+    DEVIATIONS,
+    OPTIONAL,
+    Band,
+    basis_of_entry,
+    common_basis,
+    enough_seeds,
+    entry_basis,
+    group_of,
+)
 
 FILE = FIXTURES / "probe_thresholds.toml"
 HEADINGS = ("case", "probe", "group", "items", "before", "after", "change", "95 %", "cured", "broken", "p")
 SHARES = ("before", "after", "lowest", "highest", "likelier before", "likelier after")
 NAMES = 3  # of the headings; numbers follow
-LEAST_SEEDS = 2  # one value has no spread
+SHARE = (0.0, 1.0)
+ANY = (-math.inf, math.inf)
+PARTS = ("before", "after", "losses")  # of an entry
 LEAST_LOSS_MARGIN = 0.002  # of a relative change of loss: other processors round otherwise
 ROUNDING = 1e-9  # of floating point, which is no part of a share
 
@@ -137,66 +150,75 @@ def shares_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Least:
-    """What a case must reach, by family/group; losses: the most that a family's loss may grow, relative."""
+class ProbeBands:
+    """Where a case must lie: the shares right by family/group, and the relative change of loss by family."""
 
-    shares: Mapping[str, float]
-    losses: Mapping[str, float]
+    before: Mapping[str, Band]
+    after: Mapping[str, Band]
+    losses: Mapping[str, Band]
+
+    def outside(self, probed: Probed) -> list[str]:
+        """A sentence for each figure outside its band."""
+        shares = probed.groups()
+        figures = [(f"{key} before tuning", shares[key].before, band) for key, band in self.before.items()]
+        figures += [(f"{key} after tuning", shares[key].after, band) for key, band in self.after.items()]
+        changes = {row["family"]: row["change"] for row in probed.losses}
+        figures += [(f"{key}: change of loss", changes[key], band) for key, band in self.losses.items()]
+        return [
+            f"{name} is {value:.4f}, unexpected beside {band}" for name, value, band in figures if not band.holds(value)
+        ]
 
 
-def read_least(record: Record, path: Path = FILE) -> Least | None:
-    """The measured thresholds that speak of this record; None where there are none of its recipe, weights and data."""
+def read_bands(record: Record, path: Path = FILE) -> ProbeBands | None:
+    """The measured bands that speak of this record; None where there are none of its recipe, weights and data."""
     entry = read_toml(path).get(group_of(record)) if path.exists() else None
-    if entry is None or least_differences(record, path):
+    if entry is None or band_differences(record, path):
         return None
-    return Least(entry.get("shares", {}), entry.get("losses", {}))
+    return ProbeBands(**{part: {key: Band(*ends) for key, ends in entry.get(part, {}).items()} for part in PARTS})
 
 
-def least_differences(record: Record, path: Path = FILE) -> dict[str, str] | None:
-    """In what the record differs from what its case's thresholds were measured with; None where there are none."""
+def band_differences(record: Record, path: Path = FILE) -> dict[str, str] | None:
+    """In what the record differs from what its case's bands were measured with; None where there are none."""
     entry = read_toml(path).get(group_of(record)) if path.exists() else None
     return None if entry is None else basis_differences(basis_of_entry(entry), basis_of(record), QUALITY)
 
 
-def measure_least(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
-    """Thresholds from records of several seeds. Raises ValueError for one seed, and where seeds differ."""
+def measure_bands(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Bands from records of several seeds. Raises ValueError for too few seeds, and where seeds differ."""
     groups: dict[str, list[Record]] = {}
     for record in records:
         if record.ok and record.quality_judged and (Probed(record).rows or Probed(record).losses):
             groups.setdefault(group_of(record), []).append(record)
-    return {name: least_of(name, group) for name, group in groups.items()}
+    return {name: bands_of(name, group) for name, group in groups.items()}
 
 
-def least_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
+def bands_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
+    """One entry from one case's seeds."""
     basis = common_basis(name, group)
-    if len(group) < LEAST_SEEDS:
-        raise ValueError(f"{name}: one seed tells nothing of its noise; give the runs of at least {LEAST_SEEDS} seeds")
+    enough_seeds(name, group)
     probed = [Probed(record) for record in group]
     if len({one.asked() for one in probed}) != 1:
         raise ValueError(f"{name}: the seeds were asked different probes; ask all seeds alike, as with --probes all")
-    shares = {}
+    found: dict[str, dict[str, list[float]]] = {part: {} for part in PARTS}
     for key, counts in probed[0].groups().items():
-        after = [one.groups()[key].after for one in probed]
-        share = rounded_down(min(after) - max(spread(after), 1 / counts.items))
-        if share > 0:  # nothing can fall below 0
-            shares[key] = share
-    losses = {}
+        for when in ("before", "after"):
+            ends = ends_of([getattr(one.groups()[key], when) for one in probed], 1 / counts.items, SHARE)
+            if tuple(ends) != SHARE:  # nothing can lie outside that
+                found[when][key] = ends
     for row in probed[0].losses:
-        change = [found["change"] for one in probed for found in one.losses if found["family"] == row["family"]]
-        losses[row["family"]] = -rounded_down(-max(change) - max(spread(change), LEAST_LOSS_MARGIN))
-    return {**basis, "seeds": len(group), "shares": shares, "losses": losses}
+        changes = [other["change"] for one in probed for other in one.losses if other["family"] == row["family"]]
+        found["losses"][row["family"]] = ends_of(changes, LEAST_LOSS_MARGIN, ANY)
+    return {**basis, "seeds": len(group), **found}
 
 
-def rounded_down(share: float) -> float:
-    """To four decimals, so that what is just allowed is not refused."""
-    return math.floor(1e4 * (share + ROUNDING)) / 1e4
+def ends_of(values: Sequence[float], least: float, limits: tuple[float, float]) -> list[float]:
+    """[lowest, highest]; to four decimals, rounded outwards, so that what is just allowed is not refused."""
+    margin = max(DEVIATIONS * statistics.stdev(values), least)
+    lowest, highest = max(limits[0], min(values) - margin), min(limits[1], max(values) + margin)
+    return [math.floor(1e4 * (lowest + ROUNDING)) / 1e4, math.ceil(1e4 * (highest - ROUNDING)) / 1e4]
 
 
-def spread(values: Sequence[float]) -> float:
-    return DEVIATIONS * statistics.stdev(values)
-
-
-def least_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:
+def bands_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:
     """The file's text."""
     lines = [
         "# Written by `python -m bench probes --thresholds RUN...` from measured seeds; see bench/probe_report.py.",
@@ -205,7 +227,7 @@ def least_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:
     for name, entry in sorted(entries.items()):
         lines += [f"[{name}]", *(f'{key} = "{entry[key]}"' for key in (*BASIS, *OPTIONAL) if key in entry),
                   f"seeds = {entry['seeds']}"]  # fmt: skip
-        for part in ("shares", "losses"):
+        for part in PARTS:
             lines += ["", f"[{name}.{part}]", *(f'"{key}" = {value}' for key, value in entry[part].items())]
         lines.append("")
     return "\n".join(lines)

@@ -141,11 +141,16 @@ def open_records(path: Path) -> Iterator[BinaryIO]:
     """The records file, for this process alone until it is closed; other processes and machines wait for it.
 
     The lock is on the file itself: appending is not atomic on a network file system, and a lock file would be left.
+    Whoever holds it may put another file in its place (`python -m bench rescore` does), so a process that waited
+    looks whether what it opened still lies there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+    while True:
+        with path.open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                yield file
+                return
 
 
 def add_line(file: BinaryIO, text: str) -> None:

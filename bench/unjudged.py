@@ -9,8 +9,9 @@ A skip that nobody asked for looks like a pass, so only these are skipped:
 Everything is read from the record, so that a run judged again with --replay is judged alike.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from bench.basis import described
 from bench.case import Case
@@ -22,7 +23,7 @@ from bench.tasks import TASKS
 from bench.thresholds import group_of
 
 OPTIONS = {"max_steps": "--max-steps", "engine": "--engine"}  # what changes these fields of a recipe
-WAVE_THROUGH = "or wave it through with --allow-unjudged"
+ALLOW = "or pass --allow-unjudged"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def without_weights(record: Record) -> Unjudged | None:
     says = next((reason.removeprefix("weights: ") for reason in record.reasons if reason.startswith("weights: ")), "")
     return Unjudged(
         f"{model} was run with random weights and is expected with its own ({says or 'its record does not say why'}); "
-        f"`python -m bench fetch {model}` shows what fails; mend it, give --mirror DIR, {WAVE_THROUGH}",
+        f"`python -m bench fetch {model}` shows what fails; mend it, give --mirror DIR, {ALLOW}",
         chosen=False,
     )
 
@@ -78,24 +79,25 @@ def without_threshold(record: Record, differences: Mapping[str, str] | None, exp
     """
     name = group_of(record)
     if differences is None:
-        remedy = f"; measure several seeds and write it, {WAVE_THROUGH}" if expected else ""
+        remedy = f"; measure several seeds and write it, {ALLOW}" if expected else ""
         return Unjudged(f"no threshold was measured for {name}{remedy}", chosen=not expected)
     if not differences:
         return None
-    if "recipe" in differences and (changed := changed_by_options(record)):
+    if differences.keys() == {"recipe"} and (changed := changed_by_options(record)):
         return Unjudged(f"the threshold of {name} holds without {' and '.join(changed)} only", chosen=True)
     return Unjudged(
         f"the threshold of {name} does not apply: {described(differences)}; "
-        f"if the change is meant, measure it anew on several seeds, {WAVE_THROUGH}",
+        f"if the change is meant, measure it anew on several seeds, {ALLOW}",
         chosen=False,
     )
 
 
 def changed_by_options(record: Record) -> list[str]:
-    """The options that gave the record another recipe than its files, with their values."""
-    files = recipe_for(record.parsed_case(), record.recipe["data"])
-    return [
-        f"{option} {record.recipe[field]}"
-        for field, option in OPTIONS.items()
-        if record.recipe.get(field, getattr(files, field)) != getattr(files, field)
-    ]
+    """The options that gave the record another recipe than its files, with their values; [] if anything else did.
+
+    The files are today's: it is assumed that they gave the record these fields when it was run, and any other field in
+    which they differ from the record says that they did not.
+    """
+    files = json.loads(json.dumps(asdict(recipe_for(record.parsed_case(), record.recipe["data"]))))
+    changed = [name for name, value in files.items() if record.recipe.get(name, value) != value]
+    return [f"{OPTIONS[name]} {record.recipe[name]}" for name in changed] if OPTIONS.keys() >= set(changed) else []

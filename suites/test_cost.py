@@ -21,6 +21,8 @@ def test_forward_flops(record: Record, route: str) -> None:
     """torch's counter, fvcore's trace and the formula give the same forward pass, at each shape that was counted."""
     counts = [one for one in counts_of(record.exact, record.recipe) if route in one]
     if not counts:
+        if "flops_counts" not in record.exact:
+            pytest.skip("the record is older than fvcore's counts of every method; run its case again")
         reason = next((reason for reason in record.reasons if "fvcore" in reason), "its record does not say why")
         assert "No module named" in reason, f"{route} FLOPs are missing although fvcore is installed: {reason}"
         pytest.skip(reason)

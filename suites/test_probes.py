@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bench.case import Case
-from bench.probe_report import Probed, least_differences, read_least
+from bench.probe_report import Probed, band_differences, read_bands
 from bench.probes import PROBES
 from bench.probes.scoring import ALL, ALPHA
 from bench.record import Record
@@ -51,19 +51,15 @@ def test_every_item_was_asked(case: Case, probed: Probed, family) -> None:
     assert len(family.items) == (losses[0] if losses else probed.counts(family.name).items)
 
 
-def test_as_good_as_measured(probed: Probed, stop_unjudged: Callable[[Unjudged | None], None]) -> None:
-    """No group of a family falls below what the measured seeds reached."""
-    stop_unjudged(without_threshold(probed.record, least_differences(probed.record), has_thresholds(probed.record)))
-    least = read_least(probed.record)
-    assert least is not None
-    assert least.shares.keys() <= probed.groups().keys()
-    assert least.losses.keys() <= {row["family"] for row in probed.losses}
-    short = {key: (counts.after, least.shares[key]) for key, counts in probed.groups().items()
-             if key in least.shares and counts.after < least.shares[key]}  # fmt: skip
-    grown = {row["family"]: (row["change"], least.losses[row["family"]]) for row in probed.losses
-             if row["change"] > least.losses.get(row["family"], float("inf"))}  # fmt: skip
-    assert not short
-    assert not grown
+def test_as_measured(probed: Probed, require_judged: Callable[[Unjudged | None], None]) -> None:
+    """Every group of a family lies where the measured seeds put it, before tuning and after; outside is unexpected."""
+    require_judged(without_threshold(probed.record, band_differences(probed.record), has_thresholds(probed.record)))
+    bands = read_bands(probed.record)
+    assert bands is not None
+    assert {*bands.before, *bands.after} <= probed.groups().keys()
+    assert bands.losses.keys() <= {row["family"] for row in probed.losses}
+    outside = bands.outside(probed)
+    assert not outside, "; ".join(outside)
 
 
 def test_lm_eval_gives_the_same_accuracy(probed: Probed) -> None:

@@ -23,10 +23,10 @@ def threshold(
     judged_record: Record,
     thresholds: Thresholds,
     expects_threshold: bool,
-    stop_unjudged: Callable[[Unjudged | None], None],
+    require_judged: Callable[[Unjudged | None], None],
 ) -> Mapping[str, Any]:
     """The entry that speaks of this record."""
-    stop_unjudged(without_threshold(judged_record, thresholds.differences(judged_record), expects_threshold))
+    require_judged(without_threshold(judged_record, thresholds.differences(judged_record), expects_threshold))
     return thresholds.entries[group_of(judged_record)]
 
 

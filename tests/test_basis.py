@@ -1,4 +1,4 @@
-"""One basis: which part differs, for which purpose, in words; and what is unknown equals nothing."""
+"""One basis: which part differs, for which purpose, in words; and what unknown parts are equal to."""
 
 from dataclasses import replace
 
@@ -79,8 +79,16 @@ def test_identities_are_compared_where_both_are_known(change, parts):
     assert list(basis_differences(BASIS, other, RESUME)) == list(basis_differences(other, BASIS, RESUME)) == parts
 
 
-def test_what_is_unknown_on_both_sides_is_not_the_same():
-    assert list(basis_differences(Basis(), Basis(), QUALITY)) == ["data", "weights"]
+def test_unknown_data_and_weights_equal_nothing_and_what_neither_side_states_of_the_rest_is_equal():
+    assert list(basis_differences(Basis(), Basis(), RESUME)) == ["data", "weights"]
+
+
+@pytest.mark.parametrize("part", ["recipe", "libraries", "machine"])
+def test_what_one_side_states_alone_differs(part):
+    known = replace(Basis(), **{part: getattr(BASIS, part)})
+    assert (
+        list(basis_differences(known, Basis(), (part,))) == list(basis_differences(Basis(), known, (part,))) == [part]
+    )
 
 
 def test_other_files_beside_the_same_weights_are_said():

@@ -1,5 +1,6 @@
 """Which cards a case may have, without asking torch."""
 
+import pynvml
 import pytest
 
 from bench import devices
@@ -52,3 +53,19 @@ def test_nothing_that_touches_cuda_is_imported_before_forking(monkeypatch):
 
 def test_there_is_a_processor():
     assert DEVICES["cpu"].torch_name == "cpu"
+
+
+def test_what_nvml_says_is_kept(monkeypatch):
+    """A broken driver is no machine without a card."""
+
+    def refuse():
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", refuse)
+    devices.find_cards.cache_clear()
+    try:
+        assert devices.cards() == ()
+        assert devices.missing("cuda") == "needs a CUDA device; this machine has none (NVML: Driver Not Loaded)"
+        assert devices.missing("cpu") == ""
+    finally:
+        devices.find_cards.cache_clear()

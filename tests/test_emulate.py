@@ -278,6 +278,6 @@ def test_case_that_is_predicted_not_to_fit_can_be_attempted(monkeypatch):
 def test_machine_without_a_card_skips_as_ever(monkeypatch):
     monkeypatch.setattr(planning, "cards", lambda: ())
     run = run_of(CARDS["t4"])
-    assert run.cannot_run(ON_CARD).endswith("this machine has none")
+    assert run.cannot_run(ON_CARD).startswith("needs a CUDA device; this machine has none")
     assert run.cannot_run(ON_PROCESSOR) == ""
     assert hooks.parameter(run, ON_CARD).marks

@@ -44,6 +44,8 @@ def acting(text):
         ("a\u202eb\u2069c\u200bd\u2028e", "a\\u202eb\\u2069c\\u200bd\\u2028e"),
         ("\udc80", "\\udc80"),  # of a file's name that is no UTF-8
         ("\ufffe\U000e0041", "\\ufffe\\U000e0041"),
+        ("a\u3164b\u115fc\u034fd\u2800e", "a\\u3164b\\u115fc\\u034fd\\u2800e"),  # nothing is seen of these
+        ("\u0600٣ \u06dd٤", "\u0600٣ \u06dd٤"),  # Arabic signs of numbers, which are seen
     ],
 )
 def test_a_terminal_shows_hidden_characters_spelled_out(text, shown):
@@ -64,6 +66,9 @@ def test_lines_stay_lines():
         ("`code`", r"\`code\`"),
         ("![i](https://e.example/x.png) www.e.example", r"!\[i\](https&#58;//e.example/x.png) www&#46;e.example"),
         ("one\n# two\x1b", r"one # two\\x1b"),
+        ("*bold* ~~x~~ $a$ _i_ __b__", r"\*bold\* \~\~x\~\~ \$a\$ \_i\_ \_\_b\_\_"),
+        ("@someone #12 a@b.example", "@<!-- -->someone #<!-- -->12 a@<!-- -->b.example"),
+        ("pos-tiny_bert-lora_all-cpu-s0 wörter_é", "pos-tiny_bert-lora_all-cpu-s0 wörter_é"),
     ],
 )
 def test_markdown_reads_as_it_is(text, shown):
@@ -93,7 +98,7 @@ def test_progress_is_safe(capsys):
     progress.terminal = False
     progress.start(progress.stream)
     progress._last["case"] = float("-inf")
-    progress.told("case", {"line": HOSTILE})
+    progress.report("case", {"line": HOSTILE})
     progress.done(Outcome("case", "failed", HOSTILE))
     out = capsys.readouterr().out
     assert acting(out) == []
@@ -135,15 +140,22 @@ def hostile(tmp_path_factory):
 
 @pytest.mark.parametrize("style", ["auto", "native", "line"])
 def test_replaying_a_hostile_run_shows_nothing_raw(hostile, tmp_path, style):
-    words = (ONE_TEST, "--models", "minilm_l6", "--methods", "lora,dora,full", "--devices", "cpu", "--tb", style)
+    whole = tmp_path / hostile.name
+    whole.mkdir()
+    lines = (hostile / "records.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (whole / "records.jsonl").write_text("".join(lines[:-1]), encoding="utf-8")
+    words = (ONE_TEST, "--models", "minilm_l6", "--methods", "lora,dora", "--devices", "cpu", "--tb", style)
     page = tmp_path / "summary.md"
     done = start(
-        tmp_path, *words, "-p", "no:randomly", "--color=no", "--replay", hostile, f"--junitxml={tmp_path / 'junit.xml'}",
+        tmp_path, *words, "-p", "no:randomly", "--color=no", "--replay", whole, f"--junitxml={tmp_path / 'junit.xml'}",
         GITHUB_STEP_SUMMARY=str(page),
     )  # fmt: skip
     assert done.code == 1
-    for quoted in ("ValueError: \\x1b[2J", "is not in the run run\\x1b[2J", "unknown fields \\x1b[2J", "case"):
-        assert quoted in done.text
+    assert "ValueError: \\x1b[2J" in done.text
+    damaged = start(tmp_path, *words, "--replay", hostile)
+    assert damaged.code == 4
+    assert "unknown fields \\x1b[2J" in damaged.text
+    assert acting(damaged.text) == []
     junit = (tmp_path / "junit.xml").read_text(encoding="utf-8")
     assert acting(done.text) == acting(junit) == acting(page.read_text(encoding="utf-8")) == []
     assert "<script" not in page.read_text(encoding="utf-8")

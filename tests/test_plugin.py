@@ -24,7 +24,7 @@ from bench.executor import Outcome
 from bench.matrix import Selection
 from bench.measure.environment import describe_machine
 from bench.places import ROOT
-from bench.plugin import hooks, planning, run_folder, session
+from bench.plugin import exit_codes, hooks, planning, run_folder, session
 from bench.plugin.options import Options, probe_families
 from bench.plugin.planning import Plan
 from bench.plugin.progress import Progress
@@ -48,7 +48,7 @@ START_SECONDS = 120.0
 EMBEDDED_ID = "pos-minilm_l6-lora-cpu-s0"
 RANDOM = {"origin": "synthetic", "identity": "synthetic"}
 USAGE_ERROR, INTERRUPTED = 4, 2
-NOT_STORED, NOTHING_JUDGED = 6, 7
+NOT_STORED, NOTHING_JUDGED = 20, 21
 FULL_DISK = """
 import bench.plugin.run_folder as run_folder
 
@@ -244,10 +244,18 @@ def test_case_for_a_card_is_skipped_with_what_it_needs(runs):
     done = start(runs, ONE_TEST, *TINY, "--devices", "cuda")
     assert done.code == NOTHING_JUDGED
     assert "1 skipped" in done.text
-    assert re.search(
-        r"needs a CUDA device with 0\.[89] GB free \(predicted \d+\.\d MB\); this machine has none", done.text
-    )
+    says = "needs a CUDA device; this machine has none"
+    assert f"\nexit code {NOTHING_JUDGED}: every selected test was skipped, so nothing was judged; {says}" in done.text
+    assert done.text.count(says) == 2, "among the reasons to skip and beside the exit code"
     assert not runs.exists()
+
+
+def test_cases_for_a_card_are_skipped_with_one_reason(runs):
+    """However many they are and whatever each would need."""
+    done = start(runs, ONE_TEST, "--tasks", "pos", "-m", "gpu")
+    assert done.code == NOTHING_JUDGED
+    (line,) = [line for line in done.text.splitlines() if line.startswith("SKIPPED")]
+    assert re.match(r"SKIPPED \[\d\d+\] .*: needs a CUDA device; this machine has none", line)
 
 
 def test_slow_case_is_skipped_with_how_to_run_it(runs):
@@ -369,16 +377,59 @@ def test_replay_judges_again_and_starts_no_worker(copied, no_workers):
     assert not (copied / "summary.md").exists()
 
 
-def test_replay_skips_what_the_run_has_not(copied, no_workers):
-    done = start(copied.parent, "-p", "no_workers", ONE_TEST, *TINY, "--replay", copied, **no_workers)
-    assert done.code == NOTHING_JUDGED
-    assert f"pos-tiny_bert-lora-cpu-s0 is not in the run {copied.name}" in done.text
+@pytest.mark.parametrize(
+    ("methods", "says"),
+    [
+        ("lora,ia3", "has no record of method ia3 among the selected cases; its methods are head, lora, toy_"),
+        ("ia3", "has no record of method ia3 among the selected cases; its methods are head, lora, toy_"),
+    ],
+)
+def test_replay_refuses_what_is_named_and_not_in_the_run(copied, no_workers, methods, says):
+    words = ("-p", "no_workers", ONE_TEST, *TOYS, "--methods", methods, "--replay", copied)
+    done = start(copied.parent, *words, **no_workers)
+    assert done.code == USAGE_ERROR
+    assert f"ERROR: the run {copied.name} {says}" in done.text
 
 
-def test_replay_without_the_persons_entries_shows_their_table(copied, no_workers):
-    done = start(copied.parent, "-p", "no_workers", ONE_TEST, *TINY, "--replay", copied, **no_workers)
-    assert f"{toy('lora')}          ok" in done.text
+def test_replay_of_a_seed_that_the_run_lacks_is_refused(copied):
+    done = start(copied.parent, ONE_TEST, *TOYS, "--methods", "lora", "--seeds", "0,7", "--replay", copied)
+    assert done.code == USAGE_ERROR
+    assert "has no record of seed 7 among the selected cases; its seeds are 0" in done.text
+
+
+def test_replay_skips_combinations_that_the_run_has_not(runs):
+    """Each name is in the run; not every pair of them need be."""
+    for case_id in (EMBEDDED_ID, "support-smollm2_135m-dora-cpu-s0"):
+        append_record(runs / "run" / "records.jsonl", replace(SMOKE, case=case_id))
+    words = ("--tasks", "pos,support", "--methods", "lora,dora", "--devices", "cpu", "--replay", runs / "run")
+    done = start(runs, ONE_TEST, *words)
+    assert done.code == 0
+    assert "pos-minilm_l6-dora-cpu-s0 is not in the run run" in done.text
+
+
+def test_replay_without_the_persons_entries_shows_their_table_and_is_not_green(copied, no_workers):
+    """Each case that is left out is a complaint, also beside cases that pass."""
+    append_record(copied / "records.jsonl", SMOKE)
+    done = start(copied.parent, "-p", "no_workers", ONE_TEST, "--replay", copied, **no_workers)
+    assert "1 passed" in done.text
+    assert done.code == 1
+    assert re.search(rf"{toy('lora')} +ok", done.text)
+    for method in METHODS.split(","):
+        assert done.text.count(f"{toy(method)}: not judged, there is no task toy_tags") == 1
     assert "INTERNALERROR" not in done.text
+
+
+@pytest.mark.parametrize("words", [(), ("--methods", "lora")])
+def test_replay_of_a_run_with_a_damaged_line_is_a_usage_error(copied, words):
+    """The case on it may have failed."""
+    path = copied / "records.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    cut = next(line for line in lines if toy("toy_kill") in line)
+    path.write_text("".join(line for line in lines if line != cut) + cut[: len(cut) // 2], encoding="utf-8")
+    done = start(copied.parent, ONE_TEST, *TOYS, *words, "--replay", copied)
+    assert done.code == USAGE_ERROR
+    assert done.text.count("cut or damaged JSON") == 1
+    assert f"ERROR: --replay judges a whole run only: {path}:6: cut or damaged JSON" in done.text
 
 
 @pytest.mark.parametrize("text", ["", "\n", '{"case": "pos-tiny_bert-lora-cp'])
@@ -435,21 +486,21 @@ def test_default_case_without_a_judge_fails_once_unless_waved_through(runs, code
     done = judge_again(runs, record, QUALITY_SUITE)
     assert done.code == 1
     assert says in done.text
-    assert "told by an earlier test" in done.text
+    assert "reported by an earlier test" in done.text
     waved = judge_again(runs, record, QUALITY_SUITE, "--allow-unjudged")
-    assert waved.code == code
+    assert waved.code in (0, NOTHING_JUDGED), "some of the suite's tests need no threshold, but all need weights"
     assert says in waved.text
 
 
 @pytest.mark.parametrize(
-    ("code", "changes"),
+    ("changes", "code"),
     [
-        (NOTHING_JUDGED, {"quality_judged": False, "weights": {**RANDOM, "asked_for": True}}),
-        (0, {"recipe_digest": "other", "recipe": {**SMOKE.recipe, "max_steps": 3}}),
+        ({"quality_judged": False, "weights": {**RANDOM, "asked_for": True}}, NOTHING_JUDGED),
+        ({"recipe_digest": "other", "recipe": {**SMOKE.recipe, "max_steps": 3}}, 0),  # training still has to help
     ],
     ids=["--synthetic", "--max-steps"],
 )
-def test_what_a_person_chose_is_skipped(runs, code, changes):
+def test_what_a_person_chose_is_skipped(runs, changes, code):
     done = judge_again(runs, replace(SMOKE, **changes), QUALITY_SUITE)
     assert done.code == code
     assert "skipped" in done.text
@@ -532,6 +583,13 @@ def test_resume_of_a_whole_run_starts_no_worker(copied, no_workers):
     assert "2 passed in" in done.text
 
 
+def test_resume_with_a_part_of_the_cases_keeps_all_in_the_runs_page(copied, no_workers):
+    before = (copied / "summary.md").read_text(encoding="utf-8")
+    words = ("-p", "no_workers", ONE_TEST, *TOYS, "--methods", "lora", "--resume", copied)
+    assert start(copied.parent, *words, **no_workers).code == 0
+    assert (copied / "summary.md").read_text(encoding="utf-8") == before
+
+
 # --- what cannot be written
 
 
@@ -589,6 +647,63 @@ def test_cis_summary_that_cannot_be_written_is_a_sentence_and_no_failure(copied,
     assert done.code == 0
     assert done.text.count(f"GITHUB_STEP_SUMMARY {page} cannot be written: {why}") == 1
     assert "Traceback" not in done.text
+
+
+# --- exit codes
+
+
+def test_our_exit_codes_are_none_of_pytests():
+    assert {NOT_STORED, NOTHING_JUDGED} == {exit_codes.NOT_STORED, exit_codes.NOTHING_JUDGED}
+    assert not {NOT_STORED, NOTHING_JUDGED} & {int(code) for code in pytest.ExitCode}
+    assert min(NOT_STORED, NOTHING_JUDGED) > 10, "pytest adds codes above its last, 6 in pytest 9.2"
+
+
+@pytest.mark.parametrize(
+    ("code", "stored", "whole", "judged", "final"),
+    [
+        (0, True, True, True, 0),
+        (0, False, True, True, NOT_STORED),
+        (1, False, True, True, NOT_STORED),
+        (2, False, True, True, 2),  # interrupted
+        (3, False, True, True, 3),  # an internal error
+        (4, False, True, True, 4),  # a mistake on the command line
+        (0, True, False, True, 1),
+        (0, True, False, False, 1),
+        (0, True, True, False, NOTHING_JUDGED),
+        (0, False, True, False, NOT_STORED),
+        (1, True, False, True, 1),
+        (5, True, True, False, 5),
+    ],
+)
+def test_which_exit_code_wins(code, stored, whole, judged, final):
+    assert exit_codes.final_code(code, stored, whole, judged) == final
+
+
+def test_project_tests_that_are_all_skipped_have_pytests_own_code(runs, tmp_path):
+    (tmp_path / "test_skips.py").write_text("import pytest\ndef test_it(): pytest.skip('not here')\n", encoding="utf-8")
+    done = start(runs, tmp_path / "test_skips.py", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "-p", "conftest")
+    assert "1 skipped" in done.text
+    assert done.code == 0
+
+
+# --- who reports
+
+
+@pytest.mark.parametrize("status", ["crashed", "not_run"])
+def test_a_case_without_a_record_fails_one_test_and_skips_the_others(runs, status):
+    """Also one that did not run, with or without a reason: nobody chose that."""
+    done = judge_again(runs, Record(EMBEDDED_ID, status), "suites/test_cost.py")
+    assert done.code == 1
+    assert re.search(r"\d skipped, 1 error in", done.text)
+    assert f"{EMBEDDED_ID}: {status}, reported by an earlier test" in done.text
+
+
+def test_a_test_that_is_run_again_fails_again(quiet):
+    """As pytest-rerunfailures does."""
+    run = Run(options(), quiet)
+    assert run.reports("case", "test_a")
+    assert run.reports("case", "test_a")
+    assert not run.reports("case", "test_b")
 
 
 # --- Ctrl-C
@@ -770,6 +885,19 @@ def test_resume_takes_over_real_weights_that_are_found_again(quiet, monkeypatch,
     assert (run.complaints, list(run.records)) == ([], [EMBEDDED.id])
 
 
+@pytest.mark.parametrize("now", [True, False])
+def test_resume_keeps_who_asked_for_random_weights(quiet, monkeypatch, runs, now):
+    """Else a run whose weights could not be had would be judged as if a person had chosen that, or the other way."""
+    asked = {**RANDOM, "asked_for": True}
+    stored, found = (RANDOM, asked) if now else (asked, RANDOM)
+    monkeypatch.setattr(Recorder, "found", {"weights": {"minilm_l6": {**found, "reason": "random weights"}},
+                                            "rows": {"pos": sample_identity("pos")}})  # fmt: skip
+    append_record(runs / "old" / "records.jsonl", as_today(EMBEDDED, stored))
+    run = Run(options(resume=runs / "old", synthetic=now), quiet)
+    assert submitted(run, EMBEDDED) == [EMBEDDED.id]
+    assert any("run again, random weights were" in complaint for complaint in run.complaints)
+
+
 def test_resume_with_synthetic_weights_runs_real_ones_again(quiet, runs):
     append_record(runs / "old" / "records.jsonl", as_today(EMBEDDED, REAL))
     run = Run(options(resume=runs / "old", synthetic=True), quiet)
@@ -783,7 +911,10 @@ def test_session_says_that_weights_could_not_be_had(quiet, monkeypatch):
     monkeypatch.setattr(Recorder, "found", {"weights": lost})
     run = Run(options(), quiet)
     run.submit([EMBEDDED])
-    assert run.complaints == ["minilm_l6: its weights could not be had, random weights; pip could not fetch it"]
+    assert run.complaints == [
+        "minilm_l6: its weights could not be had, random weights; pip could not fetch it",
+        "bert_base: its weights could not be had, random weights; no package carries it",
+    ]
     run = Run(options(synthetic=True), quiet)
     run.submit([EMBEDDED])
     assert run.complaints == []
@@ -805,7 +936,9 @@ def test_job_says_all_that_a_worker_needs(quiet):
     assert job.payload["case"] == CASE.id
 
 
-@pytest.mark.parametrize(("wanted", "threads"), [("1", 1), ("3", 3), ("0", 4), ("4,2", 4), ("", 4)])
+@pytest.mark.parametrize(
+    ("wanted", "threads"), [("1", 1), ("3", 3), ("0", 4), ("3,2", 3), (" 2 ,1", 2), (",2", 4), ("x", 4), ("", 4)]
+)
 def test_omp_num_threads_is_honoured(quiet, monkeypatch, wanted, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", wanted)
     monkeypatch.setattr(planning, "describe_machine", lambda: {"cores": 8})

@@ -12,16 +12,17 @@ from bench.probe_report import (
     NAMES,
     SHARES,
     Probed,
+    bands_toml,
     cells,
-    least_toml,
-    measure_least,
+    measure_bands,
     probes_table,
-    read_least,
+    read_bands,
     seeds_table,
 )
 from bench.probes.scoring import Paired, paired, summarise, summarise_losses
 from bench.record import Record, append_record
 from bench.tables import text_lines
+from bench.thresholds import Band
 
 CASE = Case("numbers", "smollm2_135m", "lora_all", "cpu")
 
@@ -111,9 +112,11 @@ def test_losses_are_means_over_tokens():
     assert (found["before"], found["after"], found["change"], found["items"]) == (2.0, 2.1, 0.05, 2)
 
 
-def record(seed=0, traps=20, loss=0.01, digest="d", data="data", items=20):
-    """A case's record with so many traps right after."""
-    rows = [row("wrong", "right" if number < traps else "wrong") for number in range(items)]
+def record(seed=0, traps=20, loss=0.01, digest="d", data="data", items=20, known=0):
+    """A case's record with so many traps right after, and so many of them known before."""
+    rows = [
+        row("right" if number < known else "wrong", "right" if number < traps else "wrong") for number in range(items)
+    ]
     losses = [{"family": "forgetting", "language": "all", "group": "all", "items": 3, "tokens": 90, "before": 3.0,
                "after": 3.0 * (1 + loss), "change": loss}]  # fmt: skip
     return Record(
@@ -123,58 +126,81 @@ def record(seed=0, traps=20, loss=0.01, digest="d", data="data", items=20):
     )  # fmt: skip
 
 
-def test_thresholds_lie_below_the_worst_seed(tmp_path):
+NAME = "numbers-smollm2_135m-lora_all-cpu-sample"
+
+
+def test_bands_lie_around_the_measured_seeds(tmp_path):
+    """20, 19 and 20 of 20 right after, of which the base has none: deviation 0.0289, three of them 0.0866."""
     records = [record(0, 20), record(1, 19), record(2, 20)]
-    entry = measure_least(records)["numbers-smollm2_135m-lora_all-cpu-sample"]
+    entry = measure_bands(records)[NAME]
     assert entry["seeds"] == 3
-    assert 0.8 < entry["shares"]["decimals/trap"] < 0.95
-    assert 0.01 < entry["losses"]["forgetting"] < 0.02
-    path = tmp_path / "least.toml"
-    path.write_text(least_toml(measure_least(records)), encoding="utf-8")
-    least = read_least(records[0], path)
-    assert least.shares == entry["shares"]
-    assert least.losses == entry["losses"]
-    assert read_least(record(digest="other"), path) is None
-    assert read_least(record(data="other"), path) is None
+    assert entry["after"]["decimals/trap"] == [0.8633, 1.0]
+    assert entry["before"]["decimals/trap"] == [0.0, 0.05]
+    assert entry["losses"]["forgetting"] == [0.008, 0.012]
+    path = tmp_path / "bands.toml"
+    path.write_text(bands_toml(measure_bands(records)), encoding="utf-8")
+    bands = read_bands(records[0], path)
+    assert bands.after == {key: Band(*ends) for key, ends in entry["after"].items()}
+    assert bands.losses == {"forgetting": Band(0.008, 0.012)}
+    assert read_bands(record(digest="other"), path) is None
+    assert read_bands(record(data="other"), path) is None
 
 
-def test_what_nothing_can_fall_below_is_no_threshold():
-    shares = measure_least([record(0, 1), record(1, 1)])["numbers-smollm2_135m-lora_all-cpu-sample"]["shares"]
-    assert "decimals/trap" not in shares
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        ({}, []),
+        ({"traps": 10}, ["decimals/trap after tuning is 0.5000, unexpected beside 0.5500–0.6500"]),
+        ({"traps": 14}, ["decimals/trap after tuning is 0.7000, unexpected beside 0.5500–0.6500"]),
+        ({"known": 2}, ["decimals/trap before tuning is 0.1000, unexpected beside 0.0000–0.0500"]),
+        ({"loss": 0.013}, ["forgetting: change of loss is 0.0130, unexpected beside 0.0080–0.0120"]),
+        ({"loss": 0.007}, ["forgetting: change of loss is 0.0070, unexpected beside 0.0080–0.0120"]),
+    ],
+)
+def test_what_is_outside_its_band_is_unexpected_either_way(tmp_path, seen, says):
+    path = tmp_path / "bands.toml"
+    path.write_text(bands_toml(measure_bands([record(seed, 12) for seed in range(3)])), encoding="utf-8")
+    other = record(**{"traps": 12, **seen})
+    assert read_bands(other, path).outside(Probed(other)) == says
 
 
-def test_seeds_of_different_recipes_give_no_threshold():
+def test_a_band_of_all_shares_is_left_out():
+    after = measure_bands([record(0, 2, items=2), record(1, 0, items=2), record(2, 1, items=2)])[NAME]["after"]
+    assert "decimals/trap" not in after
+
+
+def test_seeds_of_different_recipes_give_no_band():
     with pytest.raises(ValueError, match="differ in recipe; measure"):
-        measure_least([record(0), record(1, digest="e")])
+        measure_bands([record(0), record(1, digest="e"), record(2)])
 
 
-def test_seeds_that_were_asked_different_probes_give_no_threshold():
+def test_seeds_that_were_asked_different_probes_give_no_band():
     texts_too = record(1)
     questions_alone = replace(texts_too, tables={"probes": texts_too.tables["probes"]})
     with pytest.raises(ValueError, match="the seeds were asked different probes; ask all seeds alike"):
-        measure_least([record(0), questions_alone])
+        measure_bands([record(0), questions_alone, record(2)])
 
 
-def test_one_seed_gives_no_threshold():
-    with pytest.raises(ValueError, match="give the runs of at least 2 seeds"):
-        measure_least([record(0)])
+def test_two_seeds_give_no_band():
+    with pytest.raises(ValueError, match=f"{NAME}: 2 seeds .* say too little of their noise"):
+        measure_bands([record(0), record(1)])
 
 
-def test_a_seed_given_twice_gives_no_threshold():
+def test_a_seed_given_twice_gives_no_band():
     with pytest.raises(ValueError, match="one seed is given twice"):
-        measure_least([record(0), record(1), record(1)])
+        measure_bands([record(0), record(1), record(1)])
 
 
 def test_one_item_less_than_the_worst_seed_is_allowed():
     """8 of 9 is 0.88888…, which four decimals round up."""
-    least = measure_least([record(0, 9, items=9), record(1, 9, items=9)])["numbers-smollm2_135m-lora_all-cpu-sample"]
-    assert 8 / 9 - 1e-4 < least["shares"]["decimals/trap"] <= 8 / 9
+    lowest, _ = measure_bands([record(seed, 9, items=9) for seed in range(3)])[NAME]["after"]["decimals/trap"]
+    assert 8 / 9 - 1e-4 < lowest <= 8 / 9
 
 
-def test_texts_alone_give_a_threshold():
-    texts = [replace(one, tables={"probe_losses": one.tables["probe_losses"]}) for one in (record(0), record(1))]
-    entry = measure_least(texts)["numbers-smollm2_135m-lora_all-cpu-sample"]
-    assert (entry["shares"], list(entry["losses"])) == ({}, ["forgetting"])
+def test_texts_alone_give_a_band():
+    texts = [replace(one, tables={"probe_losses": one.tables["probe_losses"]}) for one in map(record, range(3))]
+    entry = measure_bands(texts)[NAME]
+    assert (entry["before"], entry["after"], list(entry["losses"])) == ({}, {}, ["forgetting"])
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
 """Rescoring: today's metrics out of stored predictions, and no figure that was stored becomes another."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from bench.__main__ import main
-from bench.places import RESULTS
-from bench.record import Record, append_record, read_records, read_run
+from bench.places import RESULTS, ROOT
+from bench.record import Record, add_line, append_record, open_records, read_records, read_run, write_atomically
 from bench.rescore import CutWords, Disagrees, rescored
 
+ANOTHER = "pos-tiny_bert-lora-cpu-s0"
+WAITING_SECONDS = 6.0  # until the other process has begun
 NAMES = ["DT", "IN", "NN"]
 ROWS = [  # NN is taken for IN and IN for NN, so seqeval's F1 on bare tags is 1 and 2 of 5 words are right
     {"key": "test-0", "gold": [0, 2, 1], "predicted": [0, 1, 2], "loss": 2.0},
@@ -224,3 +228,47 @@ def test_committed_records_have_todays_metrics(run):
     assert [record.case for record in records.values() if rescored(record, []) != record] == []
     tagged = [record.quality for record in records.values() if "f1" in record.quality]
     assert [quality for quality in tagged if quality["f1"] != quality["accuracy"]] == []
+
+
+def test_command_scores_only_the_newest_record_of_a_case(tmp_path, capsys):
+    """Stored predictions are the newest record's; an older line would disagree with them."""
+    older = replace(OLD, quality={name: value / 2 for name, value in OLD.quality.items()})
+    path = run_of(tmp_path, older, OLD)
+    first, _ = path.read_bytes().splitlines()
+    assert main(["rescore", str(tmp_path)]) == 0
+    assert path.read_bytes().splitlines()[0] == first
+    assert read_records(path)[0][OLD.case].quality == pytest.approx(QUALITY)
+
+
+def test_command_takes_a_run_that_is_named_twice_once(tmp_path, capsys):
+    run_of(tmp_path, OLD)
+    assert main(["rescore", str(tmp_path), str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("records rescored") == 1
+
+
+def test_a_session_that_waits_for_the_command_loses_no_record(tmp_path):
+    """It has opened the file that the command replaces."""
+    path = tmp_path / "records.jsonl"
+    append_record(path, OLD)
+    code = (
+        "import sys; from pathlib import Path; from bench.record import Record, append_record; "
+        "append_record(Path(sys.argv[1]), Record(sys.argv[2], 'ok'))"
+    )
+    with open_records(path):
+        writer = subprocess.Popen([sys.executable, "-c", code, str(path), ANOTHER], cwd=ROOT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            writer.wait(WAITING_SECONDS)
+        write_atomically(path, path.read_text(encoding="utf-8"))
+    assert writer.wait(60) == 0
+    assert read_records(path)[0].keys() == {OLD.case, ANOTHER}
+
+
+def test_command_waits_for_a_session_that_writes(tmp_path):
+    path = run_of(tmp_path, OLD)
+    with open_records(path) as file:
+        command = subprocess.Popen([sys.executable, "-m", "bench", "rescore", str(tmp_path)], cwd=ROOT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            command.wait(WAITING_SECONDS)
+        add_line(file, Record(ANOTHER, "ok").to_line())
+    assert command.wait(60) == 0
+    assert read_records(path)[0].keys() == {OLD.case, ANOTHER}

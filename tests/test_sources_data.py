@@ -207,7 +207,10 @@ def test_the_hub_gives_the_rows_and_then_its_cache_does(tmp_path: Path) -> None:
         assert len(hub.asked) == asked
         address = hub.address
     assert found["rows"]["splits"] == {"train": KEPT, "test": KEPT}
-    assert (found["rows"]["origin"], found["rows"]["reason"]) == ("hub", "owner/rows from the Hub; no mirror was given")
+    assert (found["rows"]["origin"], found["rows"]["reason"]) == (
+        "hub",
+        "owner/rows from the Hub, as its branch main is, for no commit is pinned; no mirror was given",
+    )
     assert found["half"] == "owner/half has no split 'test', it has train"
     assert "owner/missing cannot be had: no mirror was given; DatasetNotFoundError" in found["missing"]
     assert "gated" in found["gated"]

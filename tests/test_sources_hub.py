@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bench.places import ROOT
 from bench.registry import UnknownName
 from bench.sources import Answer, SourceError, describe_weights, fetch, find_weights, folder_at_hand, weights
 from bench.sources import hub as hub_module
+from bench.sources.fetch import look_up
 from bench.sources.snapshot import complaint, wanted_files
 from bench.sources.weights import odd_shape
 
@@ -110,7 +111,7 @@ def test_the_hub_gives_safetensors_and_no_pickles(hub: HubServer, tmp_path: Path
     assert toy["origin"] == "hub"
     assert toy["reason"] == (
         "from the Hub at commit 0123456789abcdef0123456789abcdef01234567, for its revision main is not pinned; "
-        "no mirror was given; the Hugging Face cache does not hold owner/toy"
+        "no mirror was given; no package carries it; the Hugging Face cache does not hold owner/toy"
     )
     assert {path.name for path in Path(toy["folder"]).iterdir()} == {
         "config.json", "model.safetensors", "tokenizer.json",
@@ -278,8 +279,18 @@ def test_every_model_of_the_hub_is_pinned_to_a_commit(name: str) -> None:
 
 def test_a_model_in_a_package_does_not_depend_on_caches_or_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thresholds were measured with the package's weights; a mirror is a person's own word and comes first."""
-    assert list(weights.sources_of(MODELS["smollm2_135m"])) == ["mirror", "package", "cache", "hub"]
-    assert list(weights.sources_of(MODELS["bert_base"])) == ["mirror", "cache", "hub", "package"]
+    asked = []
+
+    def refuse(origin: str) -> Callable[[ModelEntry, Path | None], Path]:
+        def look(entry: ModelEntry, mirror: Path | None) -> Path:
+            asked.append(origin)
+            raise SourceError("not here")
+
+        return look
+
+    monkeypatch.setattr(weights, "SOURCES", {origin: refuse(origin) for origin in weights.SOURCES})
+    find_weights(MODELS["smollm2_135m"], None)
+    assert asked == ["mirror", "package", "cache", "hub"]
 
 
 def test_the_identity_needs_no_cache(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,12 +360,23 @@ def without(files: dict[str, bytes], name: str) -> dict[str, bytes]:
     ],
     ids=["pickle", "nothing", "cut", "empty", "no-header", "config", "adapter", "tokenizer", "shard"],
 )
-@pytest.mark.usefixtures("only_mirror")
-def test_a_mirror_folder_that_cannot_be_used_says_why(tmp_path: Path, files: dict[str, bytes], sentence: str) -> None:
+def test_a_mirror_folder_that_cannot_be_used_is_an_error(
+    tmp_path: Path, files: dict[str, bytes], sentence: str
+) -> None:
+    """Another source in its place would not be noticed; of a session it is one sentence, beside the other models'."""
     write_model(tmp_path / "models" / "owner" / "toy", files)
-    found = find_weights(TOY, tmp_path)
-    assert found.origin == "synthetic"
-    assert sentence in found.reason
+    with pytest.raises(SourceError, match="^the mirror's models/owner/toy has .*; mend or remove it") as raised:
+        find_weights(TOY, tmp_path)
+    assert sentence in str(raised.value)
+    assert find_weights(TOY, tmp_path, synthetic=True).origin == "synthetic"
+
+
+def test_a_session_says_which_weights_cannot_be_used(tmp_path: Path) -> None:
+    write_model(tmp_path / "models" / MODELS["minilm_l6"].hub_id, TOY_FILES | {"adapter_config.json": b"{}"})
+    found = look_up({"models": ["minilm_l6", "tiny_bert"], "mirror": str(tmp_path), "synthetic": False, "data": {}})
+    assert found["weights"]["minilm_l6"]["identity"] == ""
+    assert "has an adapter_config.json" in found["weights"]["minilm_l6"]["reason"]
+    assert found["weights"]["tiny_bert"]["origin"] == "synthetic"
 
 
 def test_shards_are_one_model(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_record_without_the_tasks_metric_is_not_judged(lacking):
 def test_missing_weights_say_what_was_found_expected_and_to_do():
     assert without_weights(RANDOM).reason == (
         f"minilm_l6 was run with random weights and is expected with its own ({WHY}); `python -m bench fetch minilm_l6` "
-        "shows what fails; mend it, give --mirror DIR, or wave it through with --allow-unjudged"
+        "shows what fails; mend it, give --mirror DIR, or pass --allow-unjudged"
     )
     assert without_weights(REAL) is None
 
@@ -66,6 +66,9 @@ def test_missing_weights_say_what_was_found_expected_and_to_do():
         (replace(REAL, recipe={**REAL.recipe, "engine": "trainer"}), RECIPE_DIFFERS, True, True),
         (replace(REAL, recipe={**REAL.recipe, "max_steps": 3}), {"weights": "a, now b"}, True, False),
         (replace(REAL, recipe={**REAL.recipe, "rank": 3}), RECIPE_DIFFERS, True, False),  # no option does that
+        (replace(REAL, recipe={**REAL.recipe, "rank": 3, "max_steps": 3}), RECIPE_DIFFERS, True, False),  # not alone
+        (replace(REAL, recipe={**REAL.recipe, "max_steps": 3}), RECIPE_DIFFERS | {"weights": "a, now b"}, True, False),
+        (replace(REAL, recipe={**REAL.recipe, "max_steps": 3}), RECIPE_DIFFERS | {"metric": "f1, now g"}, True, False),
     ],
 )
 def test_a_record_without_its_threshold_fails_unless_a_person_chose_it(record, differences, expected, chosen):
@@ -80,8 +83,9 @@ def test_a_threshold_that_applies_judges():
     ("record", "differences", "expected", "says"),
     [
         (REAL, None, False, "no threshold was measured for pos-minilm_l6-lora-cpu-sample"),
-        (REAL, None, True, "no threshold was measured for pos-minilm_l6-lora-cpu-sample; measure several seeds and write it, or wave it through with --allow-unjudged"),
-        (REAL, {"weights": "a from package, now b from mirror"}, True, "the threshold of pos-minilm_l6-lora-cpu-sample does not apply: weights differ (a from package, now b from mirror); if the change is meant, measure it anew on several seeds, or wave it through with --allow-unjudged"),
+        (REAL, None, True, "no threshold was measured for pos-minilm_l6-lora-cpu-sample; measure several seeds and write it, or pass --allow-unjudged"),
+        (REAL, {"weights": "a from package, now b from mirror"}, True, "the threshold of pos-minilm_l6-lora-cpu-sample does not apply: weights differ (a from package, now b from mirror); if the change is meant, measure it anew on several seeds, or pass --allow-unjudged"),
+        (replace(REAL, recipe={**REAL.recipe, "max_steps": 3}), RECIPE_DIFFERS | {"weights": "a, now b"}, True, "the threshold of pos-minilm_l6-lora-cpu-sample does not apply: recipe differs (a, now b); weights differ (a, now b); if the change is meant, measure it anew on several seeds, or pass --allow-unjudged"),
         (replace(REAL, recipe={**REAL.recipe, "max_steps": 3}), RECIPE_DIFFERS, True, "the threshold of pos-minilm_l6-lora-cpu-sample holds without --max-steps 3 only"),
     ],
 )  # fmt: skip

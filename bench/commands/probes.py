@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, records_of, show
 from bench.places import ROOT
-from bench.probe_report import FILE, least_toml, measure_least
+from bench.probe_report import FILE, bands_toml, measure_bands
 from bench.probes import PROBES
 from bench.probes.export import files
 from bench.record import write_atomically
@@ -34,9 +34,9 @@ def write(texts: dict[Path, str]) -> int:
 def work(arguments: argparse.Namespace) -> int:
     if arguments.thresholds:
         records = [record for run in arguments.thresholds for record in records_of(run)]
-        if not (least := measure_least(records)):
+        if not (bands := measure_bands(records)):
             raise Mistake("no record of these runs was asked probes on real weights; run them with --probes all first")
-        return write({FILE: least_toml(least)})
+        return write({FILE: bands_toml(bands)})
     if arguments.write:
         return write(files())
     if not (arguments.families or arguments.language):

@@ -1,11 +1,12 @@
 """`python -m bench rescore RUN...`: give stored records today's metrics, from their stored predictions."""
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench.claims.evidence import Stored
 from bench.commands import RUN_HELP, Commands, add_command, folder_of, show
-from bench.record import Record, decoded, parse_record, write_atomically
+from bench.record import decoded, open_records, parse_record, write_atomically
 from bench.rescore import rescored
 
 
@@ -16,38 +17,39 @@ def add(commands: Commands) -> None:
 
 
 def rescore_runs(arguments: argparse.Namespace) -> int:
-    """Every run is computed before one is written. Raises BadRecord or ValueError for what cannot be."""
-    folders = [folder_of(run) for run in arguments.runs]
-    found = [rescored_lines(folder) for folder in folders]
-    for folder, (lines, changed) in zip(folders, found, strict=True):
-        if changed:
-            write_atomically(folder / "records.jsonl", "".join(f"{line}\n" for line in lines))
-        show(f"{folder.name}: {changed} of {len(lines)} records rescored")
+    """Every run is computed before one is written, and no session adds a record meanwhile.
+
+    Raises BadRecord or ValueError for what cannot be computed.
+    """
+    folders = sorted({folder_of(run) for run in arguments.runs})  # in one order, so that two commands cannot block
+    with ExitStack() as locks:
+        for folder in folders:
+            locks.enter_context(open_records(folder / "records.jsonl"))
+        found = [rescored_lines(folder) for folder in folders]
+        for folder, (lines, changed) in zip(folders, found, strict=True):
+            if changed:
+                write_atomically(folder / "records.jsonl", "".join(f"{line}\n" for line in lines))
+            show(f"{folder.name}: {changed} of {len(lines)} records rescored")
     return 0
 
 
 def rescored_lines(folder: Path) -> tuple[list[str], int]:
     """The lines of the run's records, and how many of them changed; the others are as they were, byte for byte.
 
-    Of a case that was run again only the newest record is rescored: its predictions are those that are stored.
+    Only a case's newest record changes: the stored predictions are its own.
     """
     path = folder / "records.jsonl"
-    newest: dict[str, int] = {}  # case -> place in lines
-    records: list[Record] = []
-    lines: list[str] = []
+    lines, newest = [], {}
     for number, raw in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not raw.strip():
-            continue
-        where = f"{path}:{number}"
-        line = decoded(raw, where)
-        records.append(parse_record(line, where))
-        newest[records[-1].case] = len(lines)
-        lines.append(line)
+        if raw.strip():
+            where = f"{path}:{number}"
+            lines.append(decoded(raw, where))
+            record = parse_record(lines[-1], where)
+            newest[record.case] = (len(lines) - 1, record)
     changed = 0
-    for place in newest.values():
-        record = records[place]
+    for at, record in newest.values():
         new = rescored(record, Stored(folder.name, folder, record).examples)
         if new != record:
-            lines[place] = new.to_line()
+            lines[at] = new.to_line()
             changed += 1
     return lines, changed

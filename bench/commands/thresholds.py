@@ -2,9 +2,9 @@
 
 import argparse
 
-from bench.commands import RUN_HELP, Commands, add_command, records_of
+from bench.commands import RUN_HELP, Commands, add_command, records_of, show
 from bench.record import write_atomically
-from bench.thresholds import FILE, as_toml, measure, read_thresholds
+from bench.thresholds import FILE, as_toml, measure, read_thresholds, wider_than_gain
 
 
 def add(commands: Commands) -> None:
@@ -17,5 +17,7 @@ def write_thresholds(arguments: argparse.Namespace) -> int:
     records = [record for run in arguments.runs for record in records_of(run)]
     entries = {**read_thresholds().entries, **measure(records)}
     write_atomically(FILE, as_toml(entries))
-    print(f"{len(entries)} thresholds in fixtures/{FILE.name}")
+    show(f"{len(entries)} thresholds in fixtures/{FILE.name}")
+    for name, (width, gain) in wider_than_gain(entries).items():
+        show(f"{name}: its band is {width:.4f} wide and training gains {gain:.4f}; measure more seeds or train longer")
     return 0

@@ -8,7 +8,7 @@ from bench.claims.book import read_claims
 from bench.claims.gathering import committed_runs, gather
 from bench.claims.judge import judge_all
 from bench.claims.verdict import Verdict
-from bench.plugin.hooks import OPTIONS, visible
+from bench.plugin.hooks import OPTIONS, progress_on_terminal
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,7 +34,7 @@ def verdicts(pytestconfig: pytest.Config) -> dict[str, Verdict]:
     options = pytestconfig.stash[OPTIONS]
     runs: list[Path] = [options.replay] if options.replay else committed_runs()
     claims = read_claims()
-    with visible(pytestconfig) as run:
+    with progress_on_terminal(pytestconfig) as run:
         evidence, complaints = gather(claims, runs, options.entries)
         run.complaints += complaints
     return judge_all(claims.values(), evidence)

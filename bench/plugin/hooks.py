@@ -1,7 +1,8 @@
 """The pytest hooks and fixtures of lorabench; conftest.py loads this module."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,28 +10,30 @@ from typing import Any
 import pytest
 
 from bench import probe_report
-from bench.case import Case, parse_case
+from bench.case import Case
 from bench.matrix import Selection, all_cases, is_smoke
 from bench.measure.environment import describe_machine
-from bench.methods import METHODS
-from bench.models import MODELS
 from bench.outside_text import for_terminal
+from bench.plugin.exit_codes import NOT_STORED, NOTHING_JUDGED, final_code
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
-from bench.plugin.run_folder import EMULATION, NOT_STORED, NotStored, shown, why_not_stored
+from bench.plugin.run_folder import EMULATION, NotStored, shown, why_not_stored
 from bench.plugin.session import Run
 from bench.probe_report import Probed
-from bench.record import FAILED, NOT_RUN, Record, write_atomically
+from bench.record import FAILED, Record, write_atomically
 from bench.report import NAMES, table_of
 from bench.tables import markdown_lines, text_lines
 from bench.tasks import TASKS
 from bench.thresholds import Thresholds, read_thresholds
 from bench.unjudged import Unjudged, in_default_run, without_metric, without_weights
 
+XDIST = (
+    "pytest-xdist's processes would each run every case, beside each other, on this machine; "
+    "leave -n out, or set it to 0, and give --workers N to run N cases at a time"
+)
 OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
 THRESHOLDS = pytest.StashKey[Thresholds]()
-NOTHING_JUDGED = 7  # the exit code of a session in which every selected test was skipped; pytest itself uses 0 to 5
 PARAMETERS = pytest.StashKey[dict[Case, Any]]()
 
 
@@ -42,11 +45,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true"
     )
-    if getattr(config.option, "dist", "no") != "no" or hasattr(config, "workerinput"):
-        raise pytest.UsageError(
-            "pytest-xdist's processes would each run every case, beside each other, on one device; "
-            "leave -n out, or set it to 0, and give --workers N to run N cases at a time"
-        )
     options = read_options(config)
     config.stash[OPTIONS] = options
     config.stash[RUN] = Run(options, Progress())
@@ -64,7 +62,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     wanted = metafunc.definition.get_closest_marker("cases")
     options = config.stash[OPTIONS]
     everything = options.replay and options.selection == Selection()
-    known = replayed(config.stash[RUN]) if everything else all_cases(options.selection)
+    known = config.stash[RUN].known_cases() if everything else all_cases(options.selection)
     cases = [case for case in known if wanted is None or wanted.kwargs["wanted"](case)]
     if "probed" in metafunc.fixturenames:
         cases = [case for case in cases if config.stash[RUN].plan.probes(case)]
@@ -73,12 +71,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if case not in made:
             made[case] = parameter(config.stash[RUN], case)
     metafunc.parametrize("case", [made[case] for case in cases])
-
-
-def replayed(run: Run) -> list[Case]:
-    """The stored run's cases, if the command line names none; those of entries that are not there are left out."""
-    stored = [parse_case(case_id) for case_id in run.records]
-    return [case for case in stored if case.task in TASKS and case.model in MODELS and case.method in METHODS]
 
 
 def parameter(run: Run, case: Case) -> Any:
@@ -95,8 +87,10 @@ def parameter(run: Run, case: Case) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, and say what it needs."""
+    """Skip what cannot run here, and say what it needs. Raises pytest.UsageError for cases in xdist's processes."""
     run = config.stash[RUN]
+    if is_distributed(config) and any(case_of(item) for item in items):
+        raise pytest.UsageError(XDIST)
     asked_slow = "slow" in config.option.markexpr or config.stash[OPTIONS].replay
     cannot_run = cache(run.cannot_run)
     for item in items:
@@ -106,6 +100,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             reason = "a paper-size run, or beyond the smoke run; add -m slow"
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def is_distributed(config: pytest.Config) -> bool:
+    """Whether pytest-xdist runs the tests in several processes, of which this may be one."""
+    return getattr(config.option, "dist", "no") != "no" or hasattr(config, "workerinput")
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -124,7 +123,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if session.config.option.collectonly or session.testsfailed:
         return
     cases = list(dict.fromkeys(case_of(item) for item in session.items if needs_record(item)))
-    with visible(session.config) as run:
+    with progress_on_terminal(session.config) as run:
         try:
             run.submit([case for case in cases if case])
         except NotStored as error:
@@ -136,7 +135,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[RUN].stop()
 
 
-class visible:
+class progress_on_terminal:
     """While the session waits for a case, progress goes to the terminal and not into a test's capture."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -157,41 +156,39 @@ class visible:
 
 
 @pytest.fixture
-def record(case: Case, pytestconfig: pytest.Config) -> Record:
+def record(case: Case, request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Record:
     """The case's record, waiting for it. A case that did not end well fails one test; its others are skipped."""
-    with visible(pytestconfig) as run:
+    with progress_on_terminal(pytestconfig) as run:
         found = run.record(case)
-    if found.status == NOT_RUN:
-        pytest.skip(found.reason)
     if not found.ok:
-        if case.id in run.told:
-            pytest.skip(f"{found.case}: {found.status}, told by an earlier test")
-        run.told.add(case.id)
+        if not run.reports(case.id, request.node.nodeid):
+            pytest.skip(f"{found.case}: {found.status}, reported by an earlier test")
         said = "\n".join(f"    {line}" for line in found.last_lines)
         pytest.fail(f"{found.case}: {found.status}, {found.reason or FAILED}\n{said}".rstrip(), pytrace=False)
     return found
 
 
 @pytest.fixture
-def stop_unjudged(case: Case, pytestconfig: pytest.Config) -> Callable[[Unjudged | None], None]:
+def require_judged(
+    case: Case, request: pytest.FixtureRequest, pytestconfig: pytest.Config
+) -> Callable[[Unjudged | None], None]:
     """A function that ends the test of a record that is not judged: a skip where a person chose that, else a failure.
 
     The same reason fails one test of a case; its others are skipped.
     """
-    options, told = pytestconfig.stash[OPTIONS], pytestconfig.stash[RUN].told
+    options, run = pytestconfig.stash[OPTIONS], pytestconfig.stash[RUN]
 
-    def stop(found: Unjudged | None) -> None:
+    def require(found: Unjudged | None) -> None:
         if found is None:
             return
         said = f"{case.id}: {found.reason}"
         if found.chosen or options.allow_unjudged:
             pytest.skip(found.reason)
-        if said in told:
-            pytest.skip(f"{case.id}: not judged, told by an earlier test")
-        told.add(said)
+        if not run.reports(said, request.node.nodeid):
+            pytest.skip(f"{case.id}: not judged, reported by an earlier test")
         pytest.fail(said, pytrace=False)
 
-    return stop
+    return require
 
 
 @pytest.fixture
@@ -201,10 +198,10 @@ def expects_threshold(case: Case, record: Record, pytestconfig: pytest.Config) -
 
 
 @pytest.fixture
-def judged_record(record: Record, stop_unjudged: Callable[[Unjudged | None], None]) -> Record:
+def judged_record(record: Record, require_judged: Callable[[Unjudged | None], None]) -> Record:
     """The case's record, of real weights and with its task's metric."""
-    stop_unjudged(without_weights(record))
-    stop_unjudged(without_metric(record))
+    require_judged(without_weights(record))
+    require_judged(without_metric(record))
     return record
 
 
@@ -229,7 +226,7 @@ def steps(case: Case, pytestconfig: pytest.Config) -> Iterator[Any]:
     """An open worker whose `call("step")` does one optimizer step of the case."""
     if pytestconfig.stash[OPTIONS].replay:
         pytest.skip("--replay runs nothing; pytest-benchmark keeps its own records")
-    with visible(pytestconfig) as run:
+    with progress_on_terminal(pytestconfig) as run:
         session = run.open_steps(case)
     with session:
         yield session
@@ -256,10 +253,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(for_terminal(complaint), red=True)
 
 
+def page_of(table: list[list[str]]) -> str:
+    return "\n".join(markdown_lines(table, NAMES)) + "\n"
+
+
 def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds) -> None:
-    """The tables on the terminal, and the page that holds the first; a page that cannot be written is a complaint."""
+    """The tables on the terminal, and the pages that hold the first; a page that cannot be written is a complaint.
+
+    A run's own page is of all its records; the terminal and CI's summary show the session's.
+    """
     table = table_of(run.records.values(), thresholds)
-    page = "\n".join(markdown_lines(table, NAMES)) + "\n"
     terminalreporter.section("cases")
     for line in text_lines(table, NAMES):
         terminalreporter.write_line(line)
@@ -272,30 +275,35 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds) -> Non
             terminalreporter.write_line(line)
     if run.folder and not run.options.replay:
         try:
-            write_atomically(run.folder / "summary.md", page)
+            write_atomically(run.folder / "summary.md", page_of(table_of(run.all_records(), thresholds)))
         except OSError as error:
             run.unwritten["summary.md"] = error
         terminalreporter.write_line(for_terminal(f"records: {shown(run.folder)}"))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(page)
+                file.write(page_of(table))
         except OSError as error:  # a page of CI's, not the run
             run.complaints.append(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Set the exit code of a run that is not stored, or judged nothing; after the terminal's summary, which writes."""
+    """Set the exit code, after the terminal's summary, which writes; one of ours is explained in a line."""
     yield
-    if session.config.stash[RUN].unwritten:
-        session.exitstatus = NOT_STORED
-    elif session.exitstatus == pytest.ExitCode.OK and only_skipped(session):
-        session.exitstatus = NOTHING_JUDGED
+    run, reporter = session.config.stash[RUN], session.config.pluginmanager.getplugin("terminalreporter")
+    skips = only_skips(reporter.stats) if reporter and any(map(case_of, session.items)) else []
+    code = final_code(session.exitstatus, not run.unwritten, not run.left_out, not skips)
+    session.exitstatus = code
+    if code == NOTHING_JUDGED and reporter:
+        (reason, count), *_ = Counter(skips).most_common(1)
+        also = f"{count} of {len(skips)}: " if count < len(skips) else ""
+        says = f"exit code {code}: every selected test was skipped, so nothing was judged; {also}{reason}"
+        reporter.write_line(for_terminal(says), red=True)
 
 
-def only_skipped(session: pytest.Session) -> bool:
-    """Whether tests were selected and every one of them was skipped."""
-    reporter = session.config.pluginmanager.getplugin("terminalreporter")
-    seen = {name for name, reports in reporter.stats.items() if reports} if reporter else set()
-    return "skipped" in seen and not seen & {"passed", "failed", "error", "xfailed", "xpassed"}
+def only_skips(stats: Mapping[str, list[Any]]) -> list[str]:
+    """Why each selected test was skipped; [] if none was, or if any test was run."""
+    if any(stats.get(name) for name in ("passed", "failed", "error", "xfailed", "xpassed")):
+        return []
+    return [report.longrepr[2].removeprefix("Skipped: ") for report in stats.get("skipped", [])]

@@ -60,7 +60,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--case-timeout", metavar="SECONDS", type=float, default=None,
                     help="a case that takes longer fails (default 900, with full data 21600)")  # fmt: skip
     group.addoption(
-        "--workers", metavar="N", type=int, default=1, help="cases that run at once on one device (default 1)"
+        "--workers", metavar="N", type=int, default=1, help="cases that run at once on this machine (default 1)"
     )
 
 

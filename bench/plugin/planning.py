@@ -19,12 +19,13 @@ from bench.probes import PROBES
 from bench.recipe import Recipe
 from bench.record import Record
 from bench.sources.data import size_at_hand
+from bench.sources.weights import SYNTHETIC
 from bench.tasks import TASKS
 
 
 def threads_for(workers: int) -> int:
     """Threads of each worker: what OMP_NUM_THREADS says, or else an equal share of the cores."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": 2 are of loops inside a loop
     if wanted.isdecimal() and int(wanted):
         return int(wanted)
     return max(1, describe_machine()["cores"] // workers)
@@ -69,7 +70,9 @@ class Plan:
         """What the case lacks on this machine; empty if it can run."""
         if case.device == "cpu":
             return ""
-        return missing(case.device) if self.options.attempt else too_small(case, self.recipe(case), self._cards())
+        if self.options.attempt or not self._cards():
+            return missing(case.device)  # the same sentence of every case
+        return too_small(case, self.recipe(case), self._cards())
 
     def _cards(self) -> tuple[Card, ...]:
         """The cards that are there, with no more room than the emulated one has."""
@@ -113,6 +116,13 @@ class Plan:
         lacking = [*(set(self.probes(case)) - asked), *(wanted - stored.tables.get("lm_eval", {}).keys())]
         if lacking:
             return f"{', '.join(sorted(lacking))} was not asked"
+        weights = found["weights"].get(case.model, {})
+        if SYNTHETIC in (stored.weights.get("origin"), weights.get("origin")):
+            before, now = (bool(one.get("asked_for")) for one in (stored.weights, weights))
+            if before != now:
+                return (
+                    f"random weights were{'' if before else ' not'} asked for, and now they are{'' if now else ' not'}"
+                )
         return described(basis_differences(basis_of(stored), self.basis(case, found), RESUME))
 
     def basis(self, case: Case, found: dict[str, Any]) -> Basis:

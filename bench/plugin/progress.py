@@ -50,7 +50,7 @@ class Progress:
                 self._write(CLEAR)
             self._visible = False
 
-    def told(self, key: str, said: dict[str, Any]) -> None:
+    def report(self, key: str, said: dict[str, Any]) -> None:
         """A worker's message; most are passed over, for a case says thousands."""
         pause = QUICK_SECONDS if self.terminal else PLAIN_SECONDS
         with self._lock:

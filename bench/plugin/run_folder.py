@@ -17,7 +17,6 @@ from bench.places import RUNS
 from bench.plugin.options import Options
 from bench.record import Record, add_line, open_records, write_atomically
 
-NOT_STORED = 6  # the exit code of a session whose run could not be written; pytest itself uses 0 to 5
 EMULATION = "emulation"  # the key of a run and of a record's environment: the emulated card's name
 
 
@@ -115,8 +114,8 @@ def refuse_another_card(options: Options, folder: Path, stored: Iterable[Record]
     seen = {record.environment.get(EMULATION, "") for record in stored if record.parsed_case().device != "cpu"}
     if (about := folder / "run.json").is_file():
         try:
-            told = json.loads(about.read_text(encoding="utf-8"))
-            seen |= {told[name] for name in told.keys() & {EMULATION}}  # without it no case was on a card
+            stored_run = json.loads(about.read_text(encoding="utf-8"))
+            seen |= {stored_run[name] for name in stored_run.keys() & {EMULATION}}  # without it no case was on a card
         except (ValueError, AttributeError):  # no JSON, or no table
             raise pytest.UsageError(
                 f"{about} is damaged and does not say of what card the run is; mend it, or begin a run of its own"

@@ -1,15 +1,18 @@
 """The run of a session: cases go to the executor, records come back and are written as they finish."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.case import Case
+from bench.case import Case, parse_case
 from bench.executor import Executor, Job, Outcome, Session
+from bench.matrix import Selection, all_cases
 from bench.measure.environment import describe_machine
+from bench.methods import METHODS
 from bench.models import MODELS
 from bench.plugin.options import Options
 from bench.plugin.planning import Plan
@@ -19,6 +22,7 @@ from bench.record import FAILED, OK, BadRecord, Record, parse_record, read_recor
 from bench.sources.fetch import look_up
 from bench.sources.hub import UNREACHABLE
 from bench.sources.weights import SYNTHETIC
+from bench.tasks import TASKS
 from bench.timeline import START, share_of_training
 
 PRELOAD = (
@@ -28,6 +32,7 @@ PRELOAD = (
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
+PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # of a selection, of a case
 
 
 def of_outcome(outcome: Outcome, noisy: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +45,21 @@ def of_outcome(outcome: Outcome, noisy: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def refuse_what_is_not_stored(selection: Selection, run: str, stored: Collection[str]) -> None:
+    """Raises pytest.UsageError for a name or seed of the command line that no stored case of the selection has."""
+    known = [parse_case(case_id) for case_id in stored]
+    chosen = [case for case in all_cases(selection) if case.id in stored]
+    for option, part in {**PARTS, "seeds": "seed"}.items():
+        for name in getattr(selection, option):
+            if any(getattr(case, part) == name for case in chosen):
+                continue
+            there = sorted({str(getattr(case, part)) for case in known})
+            raise pytest.UsageError(
+                f"the run {run} has no record of {part} {name} among the selected cases; "
+                f"its {option} are {', '.join(there)}"
+            )
+
+
 class Run:
     """One session's records by case id, and the folder they lie in."""
 
@@ -50,7 +70,8 @@ class Run:
         self.records: dict[str, Record] = {}
         self.complaints: list[str] = []
         self.unwritten: dict[str, OSError] = {}  # what of the run could not be stored, and why
-        self.told: set[str] = set()  # failed cases that a test has reported
+        self.reported_by: dict[str, str] = {}  # why something is no good -> the id of the test that failed for it
+        self.left_out: list[str] = []  # stored cases that a replay of the whole run cannot judge
         self.folder = options.replay or options.resume
         self.emulation: str | None = None  # of the cases that were submitted
         self._stored: dict[str, Record] = {}
@@ -63,15 +84,65 @@ class Run:
             refuse_another_card(options, self.folder, self._stored.values())
         if options.replay:
             self.records = dict(self._stored)
+            self._check_replay(options.replay)
 
     def _read(self, folder: Path) -> tuple[dict[str, Record], list[str]]:
-        """The stored run's records. Raises pytest.UsageError where there is none to judge; resuming needs none."""
+        """The stored run's records. Resuming runs again what cannot be read, and complains.
+
+        Raises pytest.UsageError for a replay of a run without a record, or with a line that cannot be read: the case
+        on it may have failed.
+        """
         if self.options.resume:
             return read_records(folder / "records.jsonl")
         try:
-            return read_run(folder)
+            records, complaints = read_run(folder)
         except BadRecord as error:
             raise pytest.UsageError(str(error)) from None
+        if complaints:
+            more = f" (and {len(complaints) - 1} more lines)" if complaints[1:] else ""
+            raise pytest.UsageError(f"--replay judges a whole run only: {complaints[0]}{more}")
+        return records, []
+
+    def _check_replay(self, folder: Path) -> None:
+        """Note what a replay cannot judge. Raises pytest.UsageError for what the command line names and the run lacks.
+
+        Of a whole run these are cases of entries that are not registered, each a complaint.
+        """
+        if self.options.selection != Selection():
+            refuse_what_is_not_stored(self.options.selection, folder.name, self.records)
+            return
+        for case_id in self.records:
+            case = parse_case(case_id)
+            names = [
+                f"{kind} {name}"
+                for kind, name, there in (
+                    ("task", case.task, TASKS),
+                    ("model", case.model, MODELS),
+                    ("method", case.method, METHODS),
+                )
+                if name not in there
+            ]
+            if names:
+                self.left_out.append(case_id)
+                self.complaints.append(
+                    f"{case_id}: not judged, there is no {' and no '.join(names)}; give --entries with your module"
+                )
+
+    def known_cases(self) -> list[Case]:
+        """The stored run's cases, but for those that are left out."""
+        return [parse_case(case_id) for case_id in self.records if case_id not in self.left_out]
+
+    def all_records(self) -> list[Record]:
+        """The records of the run's folder, of earlier sessions too, and those of this session, stored or not."""
+        stored = {}
+        if self.folder:
+            with suppress(OSError):  # of a folder that cannot be read this session's records are still known
+                stored = read_records(self.folder / "records.jsonl")[0]
+        return list({**stored, **self.records}.values())
+
+    def reports(self, reason: str, test: str) -> bool:
+        """Whether this test, by its id, is the one that fails for the reason; run again, it fails again."""
+        return self.reported_by.setdefault(reason, test) == test
 
     def cannot_run(self, case: Case) -> str:
         """Why the case is skipped before it starts; empty if it can run."""
@@ -99,7 +170,7 @@ class Run:
             executor.submit(self.plan.job(case, "bench.run:run_case", case.id, self._environment))
 
     def _start_executor(self, timeout: float) -> Executor:
-        executor = Executor(self._preload(), timeout, self.options.workers, self.progress.told, self._done)
+        executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
         self._executors.append(executor)
         return executor
 
@@ -134,7 +205,7 @@ class Run:
     def _fetch(self, sources: dict[str, Any]) -> dict[str, Any]:
         """What a worker finds of these sources; what could not be had is a complaint."""
         self._prepared = True
-        with Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.told) as executor:
+        with Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.report) as executor:
             executor.submit(Job(FETCH, "bench.sources.fetch:prepare", sources))
             outcome = executor.outcome(FETCH)
         if outcome.result is None:
@@ -143,7 +214,8 @@ class Run:
         if outcome.result["away"]:
             self._environment = {UNREACHABLE: outcome.result["away"]}
         for name, found in outcome.result["weights"].items():
-            if MODELS[name].embedded and found["origin"] == SYNTHETIC and not self.options.synthetic:
+            random = found["origin"] == SYNTHETIC and not (MODELS[name].tiny or self.options.synthetic)
+            if random or not found["identity"]:
                 self.complaints.append(f"{name}: its weights could not be had, {found['reason']}")
         return outcome.result
 
@@ -198,7 +270,7 @@ class Run:
         return self.records[case.id]
 
     def open_steps(self, case: Case) -> Session:
-        """A worker that does this case's optimizer steps one by one; the queue of its device waits meanwhile."""
+        """A worker that does this case's optimizer steps one by one; no queued case starts meanwhile."""
         self.emulation = self.emulation or emulation_of(self.options, [case])
         if not self._executors:
             self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])

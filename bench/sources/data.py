@@ -16,6 +16,7 @@ from bench.registry import nearest
 from bench.sources.errors import SourceError, first_line
 from bench.sources.hub import hub_answers
 
+UNPINNED = "main"  # a branch: what the Hub gives under it may change
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 Row = dict[str, Any]
 
@@ -28,6 +29,7 @@ class DataSpec:
     columns: tuple[str, ...]
     splits: tuple[str, ...]
     samples: tuple[str, ...]  # file names in fixtures/data, one JSON object a line
+    revision: str = UNPINNED  # the Hub's commit
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def load_rows(spec: DataSpec, size: str, mirror: Path | None, samples: Path = SA
     refusal = why_not_mirror(spec, mirror)
     splits, origin = load_from_hub(spec, refusal)
     source = "the Hub" if origin == "hub" else f"the Hugging Face cache, {hub_answers().reason}"
-    return identified(splits, origin, f"{spec.hub_id} from {source}; {refusal}")
+    at = f"at {spec.revision}" if spec.revision != UNPINNED else f"as its branch {UNPINNED} is, for no commit is pinned"
+    return identified(splits, origin, f"{spec.hub_id} from {source}, {at}; {refusal}")
 
 
 def mirror_file(spec: DataSpec, mirror: Path, split: str) -> Path:
@@ -183,10 +186,10 @@ def load_from_hub(spec: DataSpec, refusal: str) -> tuple[dict[str, list[Row]], s
     answer = hub_answers()
     try:
         if answer.ok:
-            loaded = datasets.load_dataset(spec.hub_id)
+            loaded = datasets.load_dataset(spec.hub_id, revision=spec.revision)
         else:
             with offline():
-                loaded = datasets.load_dataset(spec.hub_id)
+                loaded = datasets.load_dataset(spec.hub_id, revision=spec.revision)
     except Exception as error:  # datasets passes on the errors of every library it reads with
         seen = first_line(error) if answer.ok else f"{answer.reason}, and the Hugging Face cache does not hold it"
         raise SourceError(

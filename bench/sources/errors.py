@@ -10,6 +10,10 @@ class SourceError(RuntimeError):
     """A source that cannot give what was asked of it; the message is one sentence for a person."""
 
 
+class Unusable(SourceError):
+    """A source that a person put there and that cannot be used; none other takes its place."""
+
+
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 

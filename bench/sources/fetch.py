@@ -28,11 +28,19 @@ def look_up(payload: dict[str, Any]) -> dict[str, Any]:
     cannot be had).
     """
     mirror = Path(payload["mirror"]) if payload["mirror"] else None
-    weights = {name: find_weights(MODELS[name], mirror, payload["synthetic"]) for name in payload["models"]}
     return {
-        "weights": {name: {**found.identities(), "reason": found.reason} for name, found in weights.items()},
+        "weights": {name: weights_found(name, mirror, payload["synthetic"]) for name in payload["models"]},
         "rows": {task: rows_identity(dict(about), mirror) for task, about in payload["data"].items()},
     }
+
+
+def weights_found(name: str, mirror: Path | None, synthetic: bool) -> dict[str, Any]:
+    """What a record keeps of the weights, and the reason; without an identity where they cannot be used."""
+    try:
+        found = find_weights(MODELS[name], mirror, synthetic)
+    except SourceError as error:  # the case itself will fail by it
+        return {"origin": "", "identity": "", "reason": str(error)}
+    return {**found.identities(), "reason": found.reason}
 
 
 def rows_identity(about: dict[str, Any], mirror: Path | None) -> str:
@@ -46,7 +54,7 @@ def rows_identity(about: dict[str, Any], mirror: Path | None) -> str:
 def fetch(names: list[str], mirror: Path | None) -> list[tuple[str, Weights]]:
     """Each named model's weights, the embedded models' if none is named; origin "synthetic" says that none were had.
 
-    Raises UnknownName before anything is fetched.
+    Raises UnknownName before anything is fetched, and SourceError for a broken folder of the mirror.
     """
     entries = [MODELS[name] for name in names] or [entry for entry in MODELS if entry.embedded]
     return [(entry.name, find_weights(entry, mirror)) for entry in entries]

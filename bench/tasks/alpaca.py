@@ -15,6 +15,7 @@ DATA = DataSpec(
     columns=("instruction", "input", "output"),
     splits=("train",),
     samples=("alpaca.jsonl",),
+    revision="12567cabf869d7c92e573c7c783905fc160e9639",
 )
 
 

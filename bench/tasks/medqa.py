@@ -19,6 +19,7 @@ DATA = DataSpec(
     columns=("Question", "Answer"),
     splits=("train",),
     samples=("medqa.jsonl",),
+    revision="5b0961fbaa6d7f9c344c5d59c29943fb900c2eca",
 )
 PROMPT = "Question: {question}\nAnswer: "
 ATTRIBUTE = (

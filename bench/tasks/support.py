@@ -16,6 +16,7 @@ DATA = DataSpec(
     columns=("instruction", "response"),
     splits=("train",),
     samples=("support.jsonl",),
+    revision="430d1a89bd93bd1fa23c16f29dd53e73f0087443",
 )
 PROMPT = "Customer: {instruction}\nAgent: "
 
