@@ -249,7 +249,7 @@ def test_command_takes_a_run_that_is_named_twice_once(tmp_path, capsys):
 def test_a_session_that_waits_for_the_command_loses_no_record(tmp_path):
     """It has opened the file that the command replaces."""
     path = tmp_path / "records.jsonl"
-    append_record(path, OLD)
+    append_record(path, Record(OLD.case, "ok"))
     code = (
         "import sys; from pathlib import Path; from bench.record import Record, append_record; "
         "append_record(Path(sys.argv[1]), Record(sys.argv[2], 'ok'))"
