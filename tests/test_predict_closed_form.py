@@ -90,6 +90,25 @@ def test_agrees_with_the_trace(model, method, checkpointing, precision):
 
 
 @pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
+@pytest.mark.parametrize(("checkpointing", "precision"), [(False, "bfloat16"), (True, "float32")])
+@pytest.mark.parametrize(("model", "method"), SUITED)
+def test_agrees_with_the_trace_where_the_recipe_drops(model, method, checkpointing, precision):
+    """In the adapter, or in the base's own layers."""
+    changes = {"batch_size": 4, "max_length": 256, "gradient_checkpointing": checkpointing, "precision": precision}
+    asked = with_config(ask(model, method, dropout=0.1, **changes), **NARROW[model])
+    found = trace(asked.entry, asked.method, asked.recipe, asked.labels)
+    assert closed_form(asked).peak_bytes / found.peak_bytes == pytest.approx(1, rel=AGREEMENT)
+
+
+def test_each_adapted_layer_keeps_what_dropout_left_of_its_input_and_a_mask():
+    """Seven layers of Llama, whose queries, keys and values share an input without dropout, as gate and up do."""
+    plain, drops = (ask("llama31_8b", "qlora", precision="bfloat16", dropout=rate) for rate in (0.0, 0.1))
+    hidden, inner = 4096, 14336
+    assert layers.kept_inputs(plain) == 2 * (2 * hidden + inner)
+    assert layers.kept_inputs(drops) == (2 + 1) * (6 * hidden + inner)
+
+
+@pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
 @pytest.mark.parametrize("method", ["qlora", "qlora_lean"])
 @pytest.mark.parametrize("model", ["gemma3_1b", "qwen3_06b"])
 def test_agrees_with_the_trace_of_a_whole_model_and_long_rows(model, method):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny_trainees import TINY, labels_of, tiny_examples, tiny_recipe, tiny_trainee
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn import functional
 
 from bench.batches import pack
 from bench.measure.garbage import collected
@@ -222,3 +223,12 @@ def test_a_large_model_is_traced_in_little_memory():
     large = replace(MODELS["llama31_8b"], config={**MODELS["llama31_8b"].config, "num_hidden_layers": 1})
     recipe = tiny_recipe("tiny_llama", "qlora", precision="bfloat16", batch_size=1, max_length=64)
     assert trace(large, METHODS["qlora"], recipe).peak_bytes > 2 * 2**30
+
+
+@pytest.mark.parametrize(("training", "kept"), [(True, [(torch.bool, 64)]), (False, [])])
+def test_dropout_keeps_a_byte_an_element_as_on_a_card(training, kept):
+    saved = []
+    given = torch.ones(64, requires_grad=True)
+    with as_cuda(), torch.autograd.graph.saved_tensors_hooks(lambda one: saved.append(one) or one, lambda one: one):
+        functional.dropout(given, 0.5, training)
+    assert [(one.dtype, one.numel()) for one in saved] == kept

@@ -123,7 +123,10 @@ def test_what_surrounds_a_first_methods_steps_is_in_their_stages_as_in_the_main_
     assert seconds["first_method"] < 0.2
 
 
-DROPPED_AFTER_FULL = ("support-tiny_gpt2-lora_after_full-cpu-s0", {"max_steps": 1, "max_length": 64})
+DROPPED_AFTER_FULL = (
+    "support-tiny_gpt2-lora_after_full-cpu-s0",
+    {"max_steps": 1, "batch_size": 2, "train_examples": 4, "evaluation_examples": 2},
+)
 
 
 def test_the_record_says_what_becomes_of_the_first_methods_dropout():

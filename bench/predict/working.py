@@ -5,10 +5,13 @@ Bytes, read off the layers' own code as in `layers`, whose letters are used here
 
 from bench.methods import ADAPTER, ALL, INT8, NF4, PLAIN
 from bench.models.shapes import head_parameters, hidden_size, layer, layer_count
+from bench.predict import savings
 from bench.predict.layers import (
     FIRST_NORM,
     INNER,
+    MASK,
     SINGLE,
+    adapter_drops,
     casts,
     computed,
     ends_in_norm,
@@ -66,23 +69,35 @@ def flowing(question: Question) -> tuple[int, int]:
     """(together, one): bytes for each token of gradients when those of the feed-forward product are summed; of one.
 
     They are the adapter's part, the base's and their sum, or the product's and the activation's. The adapter's own
-    input is needed no more, but LLM.int8() holds on to it; of a layer computed again, to the first one.
+    input is needed no more, but LLM.int8() holds on to it; of a layer computed again, to the first one. Before that
+    dropout's own gradients exist, of what it gave and of what it was given, and its mask still does.
     """
     hidden, inner = hidden_size(question.entry), feedforward_size(question.entry)
     product = inner * inner_width(question)
-    held = sum(read.copied or read.bytes for read in inputs(question) if read.source == INNER)
+    last = [read for read in inputs(question) if read.source == INNER]
+    held, copied = sum(read.copied or read.bytes for read in last), sum(read.copied for read in last)
     count = 3 if question.method.trains == ADAPTER and held else 2
     if question.method.storage == INT8 and not question.recipe.gradient_checkpointing:
-        held = 0
+        held = copied
     behind = ends_in_norm(question) or question.entry.family.norms > 2  # a norm, which has let go of its input by then
     norm = normed(question) * hidden - SINGLE * hidden * behind
-    return count * product - held + norm, product
+    flowing_together = count * product - held
+    if adapter_drops(question) and last:
+        given_by_dropout = 2 * inner * dropped_width(question)
+        flowing_together = max(flowing_together, given_by_dropout - copied + MASK * inner)
+    return flowing_together + norm, product
+
+
+def dropped_width(question: Question) -> int:
+    """Bytes of an element of what dropout gives; peft brings a plain layer's input to the adapter's precision."""
+    in_own = question.method.storage == PLAIN or computed(question) == SINGLE
+    return savings.trained_width(question.recipe) if in_own else inner_width(question)
 
 
 def at_hand(question: Question) -> int:
     """Bytes that a layer holds near its end while it is computed and keeps for nothing: products, norms' outputs.
 
-    peft makes a float32 of a plain layer's input on the way to the copy that is kept.
+    peft makes a float32 of a plain layer's input on the way to the copy that is kept, and dropout another.
     """
     hidden, inner = hidden_size(question.entry), feedforward_size(question.entry)
     last = [read for read in inputs(question) if read.source == INNER]
@@ -90,6 +105,11 @@ def at_hand(question: Question) -> int:
     norms = 3 if question.recipe.gradient_checkpointing else 4
     end = product + hidden * (given(question) + norms * normed(question) + SINGLE * (not reaches_layers(question)))
     adapting = product + hidden * (3 * normed(question) + 3 * computed(question) - SINGLE)
-    adapting += SINGLE * inner * (question.method.storage == PLAIN)
+    through_single = question.method.storage == PLAIN and computed(question) != savings.trained_width(question.recipe)
+    cast = savings.trained_width(question.recipe) * inner * through_single
+    adapting += cast
+    if adapter_drops(question) and dropped_width(question) != computed(question):
+        dropping = product + cast + dropped_width(question) * inner + 2 * hidden * normed(question)
+        adapting = max(adapting, dropping)
     copies = question.method.trains == ADAPTER and any(read.copied for read in last)
     return tokens(question) * (max(end, adapting) if copies else end)
