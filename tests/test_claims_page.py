@@ -11,10 +11,11 @@ import pytest
 from bench.__main__ import main
 from bench.claims import scorecard
 from bench.claims.book import read_claims
-from bench.claims.gathering import committed_runs, gather
+from bench.claims.gathering import gather
 from bench.claims.judge import judge_all, questions_of
 from bench.commands import claims as claims_command
 from bench.places import RESULTS, ROOT
+from bench.stored_runs import committed_runs
 
 CLAIMS = read_claims()
 PAGE = RESULTS / "CLAIMS.md"

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from bench.claims.evidence import Stored
-from bench.commands import RUN_HELP, Commands, add_command, folder_of, show
+from bench.commands import Commands, add_command, show
 from bench.record import decoded, parse_record, write_atomically
 from bench.rescore import rescored
+from bench.stored_runs import RUN_HELP, find_run
 
 
 def add(commands: Commands) -> None:
@@ -17,7 +18,7 @@ def add(commands: Commands) -> None:
 
 def rescore_runs(arguments: argparse.Namespace) -> int:
     """Every run is computed before one is written. Raises BadRecord or ValueError for what cannot be."""
-    folders = [folder_of(run) for run in arguments.runs]
+    folders = [find_run(run) for run in arguments.runs]
     found = [rescored_lines(folder) for folder in folders]
     for folder, (lines, changed) in zip(folders, found, strict=True):
         if changed:

@@ -15,6 +15,7 @@ from bench.measure.environment import describe_machine
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.outside_text import for_terminal
+from bench.plugin.ini import add_ini_lines
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
 from bench.plugin.run_folder import EMULATION, NOT_STORED, NotStored, shown, why_not_stored
@@ -39,9 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true"
-    )
+    add_ini_lines(config)
     if getattr(config.option, "dist", "no") != "no" or hasattr(config, "workerinput"):
         raise pytest.UsageError(
             "pytest-xdist's processes would each run every case, beside each other, on one device; "
