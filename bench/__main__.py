@@ -10,6 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import bench
+
+if Path(bench.__file__ or "").resolve().parent != Path(__file__).resolve().parent:  # run by its path, beside another
+    raise SystemExit(f"bench: Python imported another package named bench, {bench.__file__}; run lorabench instead")
+
 from bench import __version__
 from bench.commands import (
     Mistake,

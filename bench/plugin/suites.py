@@ -5,6 +5,10 @@ import pytest
 from bench.places import SUITES
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.prog = "lorabench test"  # in --help and usage errors
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
     """Replace file names of suites by their paths, and add the folder of suites if no file is named."""
