@@ -10,6 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import bench
+
+if Path(bench.__file__ or "").resolve().parent != Path(__file__).resolve().parent:  # run by its path, beside another
+    raise SystemExit(f"bench: Python imported another package named bench, {bench.__file__}; run lorabench instead")
+
 from bench import __version__
 from bench.commands import (
     Mistake,
@@ -28,14 +33,16 @@ from bench.commands import (
     score,
     show,
     table,
+    testing,
     thresholds,
 )
+from bench.places import INSTALLED
 from bench.record import BadRecord
 from bench.registry import UnknownName, import_entries, names_in
 
 COMMANDS = (
-    listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census, thresholds,
-    rescore, pages, options,
+    testing, listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census,
+    thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
@@ -43,13 +50,13 @@ examples:
   an upgrade of torch, transformers or peft: run this before and after
     pytest suites
   which method, which card: memory of a training step, without the card
-    {program} predict --model llama31_8b --method qlora --batch 2 --length 2048
+    python -m bench predict --model llama31_8b --method qlora --batch 2 --length 2048
   does the table of a paper hold
-    {program} claims --source 003
+    python -m bench claims --source 003
   how fast is this machine: run this on each, with --benchmark-compare on the second
     pytest suites/test_speed.py --benchmark-autosave
 
-Help on a command: {program} COMMAND --help. Guides are in docs/.
+Help on a command: python -m bench COMMAND --help. Guides are in docs/ of the project.
 """
 
 INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
@@ -60,11 +67,18 @@ def program() -> str:
     return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m bench"
 
 
+def typed(text: str) -> str:
+    """The text with commands as they work here: an installation has no folder of suites to give pytest."""
+    if INSTALLED:
+        text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")
+    return text.replace("python -m bench", program())
+
+
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog=program(),
-        description="Predict, list, report and judge. Cases are run by pytest: pytest suites.",
-        epilog=EXAMPLES.format(program=program()),
+        description=typed("Predict, list, report and judge. Cases are run by pytest: pytest suites."),
+        epilog=typed(EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"lorabench {__version__}")
@@ -73,7 +87,8 @@ def parser() -> argparse.ArgumentParser:
         command.add(commands)
     add_entries(root, os.environ.get("LORABENCH_ENTRIES", ""))
     for behind in commands.choices.values():
-        add_entries(behind, argparse.SUPPRESS)
+        if "-" in behind.prefix_chars:  # pytest has the option itself
+            add_entries(behind, argparse.SUPPRESS)
     return root
 
 
@@ -83,17 +98,20 @@ def add_entries(where: argparse.ArgumentParser, default: str) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    if program() == SCRIPT:
+        sys.path.append(str(Path.cwd()))  # modules of --entries, as python -m finds them; last, to shadow nothing
     root = parser()
     arguments = root.parse_args(words)
     if "work" not in arguments:
         root.print_help()
         return 0
     try:
-        import_entries(arguments.entries)
+        if "pytest_imports_entries" not in arguments:
+            import_entries(arguments.entries)
         code = arguments.work(arguments)
         sys.stdout.flush()
         if code == 0 and "next" in arguments:
-            show(f"next: {arguments.next.format_map(vars(arguments))}", sys.stderr)
+            show(f"next: {typed(arguments.next).format_map(vars(arguments))}", sys.stderr)
         return code
     except BrokenPipeError:  # whoever reads has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else closing it at exit breaks again

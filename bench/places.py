@@ -1,18 +1,27 @@
-"""Where things lie: the repository's folders, and the cache for what was fetched.
+"""Where files are: the project's data, the runs, and the cache for fetched files.
+
+In a checkout the data are the folders suites/, fixtures/ and results/ beside bench/. A wheel ships them in
+bench/shipped, where setup.py puts them.
 
 `LORABENCH_CACHE` moves the cache; otherwise it is `$XDG_CACHE_HOME/lorabench` or `~/.cache/lorabench`.
-`LORABENCH_RUNS` moves the folder that runs are written to and named in, results/runs.
+`LORABENCH_RUNS` moves the folder that runs are written to. Otherwise it is results/runs of the checkout, or
+lorabench-runs in the current folder where lorabench is installed.
 """
 
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+SHIPPED = PACKAGE / "shipped"
+INSTALLED = SHIPPED.is_dir()  # a checkout has no such folder
+ROOT = SHIPPED if INSTALLED else PACKAGE.parent
+SUITES = ROOT / "suites"
 FIXTURES = ROOT / "fixtures"
 RECIPES = FIXTURES / "recipes"
 SAMPLES = FIXTURES / "data"
 RESULTS = ROOT / "results"
-RUNS = Path(os.environ.get("LORABENCH_RUNS") or RESULTS / "runs").absolute()
+COMMITTED = RESULTS / "runs"  # the project's own runs; in a checkout also a person's, named by their time
+RUNS = Path(os.environ.get("LORABENCH_RUNS") or ("lorabench-runs" if INSTALLED else COMMITTED)).absolute()
 
 
 def cache_folder() -> Path:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from claim_records import TABLE, claim_of
 
-from bench.claims import gathering
+from bench import stored_runs
 from bench.claims.verdict import Verdict
 from bench.places import ROOT
 from bench.plugin import claiming
@@ -67,8 +67,8 @@ def test_run_that_is_named_by_its_time_is_not_among_the_committed(monkeypatch, t
     for name in ("smoke", "20261126-003552"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "records.jsonl").write_text("", encoding="utf-8")
-    monkeypatch.setattr(gathering, "COMMITTED", tmp_path)
-    assert gathering.committed_runs() == [tmp_path / "smoke"]
+    monkeypatch.setattr(stored_runs, "COMMITTED", tmp_path)
+    assert stored_runs.committed_runs() == [tmp_path / "smoke"]
 
 
 def test_mistake_in_a_file_is_one_sentence(monkeypatch):

@@ -1,6 +1,8 @@
 """`python -m bench` says what there is: commands, an example for each user, every option, and what to do next."""
 
 import argparse
+import os
+import subprocess
 import sys
 import tomllib
 from importlib import import_module
@@ -96,3 +98,23 @@ def test_what_to_do_next_names_commands_that_are_there():
         if following := CHOICES[name].get_default("next"):
             words = following.partition("python -m bench ")[2].split()
             assert not words or words[0] in CHOICES
+
+
+def test_another_package_named_bench_is_named_in_one_sentence(tmp_path):
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").touch()
+    done = subprocess.run(
+        [sys.executable, "-P", ROOT / "bench" / "__main__.py", "list"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"bench: Python imported another package named bench, {tmp_path / 'bench' / '__init__.py'}; run lorabench instead\n"
+    )
+
+
+@pytest.mark.parametrize(("words", "says"), [([], True), (["tests/test_help.py"], False), (["suites"], False)])
+def test_a_bare_pytest_says_what_it_is_about_to_run(words, says):
+    only = ["--collect-only", "-p", "no:cacheprovider", "--ignore-glob", "*/test_*", "--tasks", "pos"]
+    done = subprocess.run([sys.executable, "-m", "pytest", *words, *only], cwd=ROOT, capture_output=True, text=True)
+    assert ("running the project's own tests; the benchmark is `pytest suites`" in done.stdout) is says

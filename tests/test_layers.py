@@ -12,7 +12,7 @@ import pytest
 from bench.places import ROOT
 
 LAYERS = (
-    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "devices", "recipe", "cards", "record", "basis",  # plain data
+    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "devices", "recipe", "cards", "record", "stored_runs", "basis",  # plain data
     "prompts", "probes", "models", "methods", "case_recipe", "sources", "tasks", "tokenizers",  # entries, and their rows
     "precision", "tolerances", "matrix", "thresholds", "unjudged", "report", "probe_report", "score", "epoch_report", "rescore", "picture",
     "pages", "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
@@ -23,7 +23,7 @@ LAYERS = (
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
 LIGHT = (
-    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "recipe", "cards", "record", "basis", "prompts", "probes", "models", "methods",
+    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "recipe", "cards", "record", "stored_runs", "basis", "prompts", "probes", "models", "methods",
     "case_recipe", "sources", "devices", "tasks", "tokenizers", "matrix", "thresholds", "unjudged", "report", "probe_report", "score", "epoch_report", "rescore",
     "picture", "pages", "predict", "executor", "engines", "claims", "plugin",
     "commands", "__main__",

@@ -156,7 +156,7 @@ def no_workers(tmp_path):
         (["--seeds=-1"], "--seeds '-1' is no seed"),
         (["--mirror", "/no/such/folder"], "--mirror /no/such/folder: there is no such folder"),
         (["--mirror", "pyproject.toml"], "--mirror pyproject.toml: there is no such folder"),
-        (["--replay", "no_such_run"], "no_such_run: no run with a records.jsonl there; runs are none yet"),
+        (["--replay", "no_such_run"], "no_such_run: no run with a records.jsonl there; runs are h200, "),
         (["--resume", "tests"], "tests: no run with a records.jsonl there"),
         (["--workers", "0"], "--workers 0 must be at least 1"),
         (["--case-timeout", "0"], "--case-timeout 0 must be above 0 seconds"),
@@ -220,7 +220,7 @@ def test_resume_and_replay_exclude_each_other(first):
 
 def test_unknown_run_says_which_runs_there_are(first):
     done = start(first.runs, "suites", "--replay", "yesterday")
-    assert f"yesterday: no run with a records.jsonl there; runs are {first.folder.name}" in done.text
+    assert f"yesterday: no run with a records.jsonl there; runs are {first.folder.name}, h200, " in done.text
 
 
 # --- collecting and skipping

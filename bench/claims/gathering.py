@@ -9,17 +9,10 @@ from bench.claims.entry import Claim
 from bench.claims.evidence import Evidence, Question, key_of, stored_records
 from bench.claims.judge import questions_of
 from bench.executor import Executor, Job
-from bench.places import RESULTS
 
-COMMITTED = RESULTS / "runs"
 PRELOAD = ("torch", "transformers", "peft")
 TIMEOUT_SECONDS = 600.0
 WORK = "models looked into"
-
-
-def committed_runs() -> list[Path]:
-    """The folders of results/runs in the order of their names, but for those named by a time: a person's own."""
-    return sorted(path.parent for path in COMMITTED.glob("[!0-9]*/records.jsonl"))
 
 
 def ask(questions: Sequence[Question], entries: tuple[str, ...] = ()) -> tuple[dict[str, Any], str]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bench.outside_text import json_for_terminal, lines_for_terminal
-from bench.places import RUNS
+from bench.places import INSTALLED
 from bench.record import Record, read_run
+from bench.stored_runs import find_run
 
 Commands = Any  # argparse's own type for subparsers is private
-RUN_HELP = "a run's folder, or its name in results/runs"
 CASE_HELP = "a case id, for example pos-minilm_l6-lora-cpu-s0"
 
 
@@ -38,17 +38,15 @@ def add_command(commands: Commands, name: str, says: str) -> argparse.ArgumentPa
     return commands.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
 
 
-def folder_of(run: str) -> Path:
-    """A run's folder, by its path or its name in results/runs."""
-    for folder in (Path(run), RUNS / run):
-        if (folder / "records.jsonl").is_file():
-            return folder
-    raise Mistake(f"{run}: no run with a records.jsonl there, nor in {RUNS.name}")
+def need_checkout(command: str) -> None:
+    """Raise Mistake for a command that writes the project's own files, where lorabench is installed."""
+    if INSTALLED:
+        raise Mistake(f"{command} writes files of the project; run it in a checkout, not in an installation")
 
 
 def records_of(run: str) -> list[Record]:
-    """A run's records, by its folder or its name in results/runs. Raises BadRecord where none can be read."""
-    records, complaints = read_run(folder_of(run))
+    """The records of a run. Raises ValueError if there is no such run, BadRecord if none of them can be read."""
+    records, complaints = read_run(find_run(run))
     for complaint in complaints:
         show(complaint, sys.stderr)
     return list(records.values())

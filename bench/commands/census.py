@@ -4,7 +4,7 @@ import argparse
 import json
 
 from bench.claims.counted import FILE, count_data, read_census
-from bench.commands import Commands, add_command, add_mirror, mirror_of, show
+from bench.commands import Commands, add_command, add_mirror, mirror_of, need_checkout, show
 from bench.record import write_atomically
 
 
@@ -19,6 +19,7 @@ def add(commands: Commands) -> None:
 
 def write_census(arguments: argparse.Namespace) -> int:
     """What is counted replaces what was counted of the same task before."""
+    need_checkout("census")
     counted_now = count_data(mirror_of(arguments), arguments.tasks)
     census = dict(sorted({**read_census(), **counted_now}.items()))
     write_atomically(FILE, json.dumps(census, indent=1, ensure_ascii=False) + "\n")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from bench.claims import scorecard
 from bench.claims.book import read_claims
-from bench.claims.gathering import committed_runs, gather
+from bench.claims.gathering import gather
 from bench.claims.judge import KINDS, judge_all
 from bench.claims.verdict import STATES
-from bench.commands import Commands, add_command, folder_of, show, show_json
+from bench.commands import Commands, add_command, show, show_json
 from bench.registry import unknown
+from bench.stored_runs import committed_runs, find_run
 
 
 def add(commands: Commands) -> None:
@@ -19,7 +20,7 @@ def add(commands: Commands) -> None:
         "runs",
         nargs="*",
         metavar="RUN",
-        help="runs to judge by, as a folder or a name in results/runs (default: all committed runs)",
+        help="runs to judge by: folders, names, unambiguous prefixes, or latest (default: all committed runs)",
     )
     parser.add_argument("--source", default="", metavar="ID", help="only claims of this source, for example 001")
     parser.add_argument("--kind", default="", choices=["", *KINDS], metavar="KIND",
@@ -39,7 +40,7 @@ def print_scorecard(arguments: argparse.Namespace) -> int:
     sources = sorted({claim.source for claim in claims.values()})
     if arguments.source and arguments.source not in sources:
         raise unknown("source", arguments.source, sources)
-    runs: list[Path] = [folder_of(run) for run in arguments.runs] or committed_runs()
+    runs: list[Path] = [find_run(run) for run in arguments.runs] or committed_runs()
     evidence, complaints = gather(claims, runs, arguments.entries)
     for complaint in complaints:
         show(complaint, sys.stderr)

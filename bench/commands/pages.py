@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.commands import Commands, Mistake, add_command
+from bench.commands import Commands, Mistake, add_command, need_checkout
 from bench.pages import pages, pictures, refreshed
 from bench.places import ROOT
 from bench.record import write_atomically
@@ -28,6 +28,7 @@ def printed(words: list[str]) -> str:
 
 def refresh(arguments: argparse.Namespace) -> int:
     """Print the files that changed. No file is written before every command has succeeded."""
+    need_checkout("pages")
     made: dict[Path, str] = {}
     for page in pages(ROOT):
         text = page.read_text(encoding="utf-8")

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from bench.commands import RUN_HELP, Commands, Mistake, add_command, records_of
+from bench.commands import Commands, Mistake, add_command, records_of
 from bench.picture import NothingToDraw, as_svg, picture_of
 from bench.record import write_atomically
+from bench.stored_runs import RUN_HELP
 from bench.thresholds import read_thresholds
 
 

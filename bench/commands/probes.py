@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bench.commands import Commands, Mistake, add_command, records_of, show
+from bench.commands import Commands, Mistake, add_command, need_checkout, records_of, show
 from bench.places import ROOT
 from bench.probe_report import FILE, bands_toml, measure_bands
 from bench.probes import PROBES
@@ -32,6 +32,8 @@ def write(texts: dict[Path, str]) -> int:
 
 
 def work(arguments: argparse.Namespace) -> int:
+    if arguments.thresholds or arguments.write:
+        need_checkout("probes --write or --thresholds")
     if arguments.thresholds:
         records = [record for run in arguments.thresholds for record in records_of(run)]
         if not (bands := measure_bands(records)):

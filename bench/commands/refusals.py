@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.commands import RUN_HELP, Commands, Mistake, add_command, folder_of, records_of, show
+from bench.commands import Commands, Mistake, add_command, records_of, show
 from bench.probes.guardrails import HARMLESS, OUGHT_DECLINE, Refusals, refusals
 from bench.probes.reading import read_lines
+from bench.stored_runs import RUN_HELP, find_run
 
 FIELDS = ("family", "group", "before", "after")
 
@@ -19,7 +20,7 @@ def add(commands: Commands) -> None:
 
 def print_refusals(arguments: argparse.Namespace) -> int:
     for run in arguments.runs:
-        found = {record.case: rows_of(folder_of(run), record.case) for record in records_of(run)}
+        found = {record.case: rows_of(find_run(run), record.case) for record in records_of(run)}
         if not any(found.values()):
             raise Mistake(f"{run}: no case was asked the guardrails; run it with --probes guardrails")
         for case, rows in found.items():

@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.claims.evidence import Stored
-from bench.commands import RUN_HELP, Commands, add_command, folder_of, show
+from bench.commands import Commands, add_command, show
 from bench.record import decoded, open_records, parse_record, write_atomically
 from bench.rescore import rescored
+from bench.stored_runs import RUN_HELP, find_run
 
 
 def add(commands: Commands) -> None:
@@ -21,7 +22,7 @@ def rescore_runs(arguments: argparse.Namespace) -> int:
 
     Raises BadRecord or ValueError for what cannot be computed.
     """
-    folders = sorted({folder_of(run) for run in arguments.runs})  # in one order, so that two commands cannot block
+    folders = sorted({find_run(run) for run in arguments.runs})  # in one order, so that two commands cannot block
     with ExitStack() as locks:
         for folder in folders:
             locks.enter_context(open_records(folder / "records.jsonl"))

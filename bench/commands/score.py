@@ -4,10 +4,11 @@ import argparse
 import json
 from dataclasses import asdict
 
-from bench.commands import RUN_HELP, Commands, Mistake, add_command, records_of, show, show_json
+from bench.commands import Commands, Mistake, add_command, records_of, show, show_json
 from bench.outside_text import for_markdown, for_terminal
 from bench.report import EMPTY, gigabytes
 from bench.score import DIMENSIONS, WEIGHTS, Comparison, Standing, compare, parse_weights
+from bench.stored_runs import RUN_HELP
 from bench.tables import markdown_lines, text_lines
 
 SHOWN = {

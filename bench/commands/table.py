@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Sequence
 
 from bench import epoch_report, probe_report, report, utilisation_report
-from bench.commands import RUN_HELP, Commands, Mistake, add_command, records_of, show
+from bench.commands import Commands, Mistake, add_command, records_of, show
 from bench.record import Record
+from bench.stored_runs import RUN_HELP
 from bench.tables import Table, markdown_lines, text_lines
 from bench.thresholds import read_thresholds
 

@@ -2,8 +2,9 @@
 
 import argparse
 
-from bench.commands import RUN_HELP, Commands, add_command, records_of, show
+from bench.commands import Commands, add_command, need_checkout, records_of, show
 from bench.record import write_atomically
+from bench.stored_runs import RUN_HELP
 from bench.thresholds import FILE, as_toml, measure, read_thresholds, wider_than_gain
 
 
@@ -14,6 +15,7 @@ def add(commands: Commands) -> None:
 
 
 def write_thresholds(arguments: argparse.Namespace) -> int:
+    need_checkout("thresholds")
     records = [record for run in arguments.runs for record in records_of(run)]
     entries = {**read_thresholds().entries, **measure(records)}
     write_atomically(FILE, as_toml(entries))

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from bench.places import ROOT
+from bench.places import INSTALLED, ROOT
 
 LIBRARIES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors",
@@ -31,6 +31,8 @@ def library_versions() -> dict[str, str | None]:
 
 def git(*words: str) -> str | None:
     """What git answers about this checkout; None outside one."""
+    if INSTALLED:  # a virtual environment may lie in a repository of a person's own
+        return None
     try:
         done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -7,6 +7,10 @@
     progress.py    what a person sees while a case runs
     reports.py     what tests say, made safe to show
     hooks.py       the pytest hooks and fixtures
+    ini.py         markers and warning filters
+    suites.py      which files `lorabench test` runs
 
 Nothing here imports torch or transformers; workers do.
 """
+
+PLUGINS = ("bench.plugin.hooks", "bench.plugin.claiming", "bench.plugin.reports")  # what pytest loads

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from bench.claims.book import read_claims
-from bench.claims.gathering import committed_runs, gather
+from bench.claims.gathering import gather
 from bench.claims.judge import judge_all
 from bench.claims.verdict import Verdict
 from bench.plugin.hooks import OPTIONS, progress_on_terminal
+from bench.stored_runs import committed_runs
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -30,7 +31,7 @@ def replayed(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def verdicts(pytestconfig: pytest.Config) -> dict[str, Verdict]:
-    """The verdict on every claim, by the run of --replay or by all of results/runs; nothing is trained."""
+    """The verdict on every claim, by the run of --replay or by all committed runs; nothing is trained."""
     options = pytestconfig.stash[OPTIONS]
     runs: list[Path] = [options.replay] if options.replay else committed_runs()
     claims = read_claims()

@@ -15,6 +15,7 @@ from bench.matrix import Selection, all_cases, is_smoke
 from bench.measure.environment import describe_machine
 from bench.outside_text import for_terminal
 from bench.plugin.exit_codes import NOT_STORED, NOTHING_JUDGED, final_code
+from bench.plugin.ini import add_ini_lines
 from bench.plugin.options import Options, add_options, read_options
 from bench.plugin.progress import Progress
 from bench.plugin.run_folder import EMULATION, NotStored, shown, why_not_stored
@@ -42,9 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true"
-    )
+    add_ini_lines(config)
     options = read_options(config)
     config.stash[OPTIONS] = options
     config.stash[RUN] = Run(options, Progress())

@@ -11,10 +11,10 @@ from bench.devices import cards
 from bench.matrix import Selection, all_cases, why_none
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.places import RUNS
 from bench.probes import PROBES
 from bench.recipe import CHOICES
 from bench.registry import UnknownName, import_entries, names_in
+from bench.stored_runs import find_run
 from bench.tasks import TASKS
 
 LISTS = {
@@ -178,11 +178,8 @@ def folder(text: str, option: str) -> Path | None:
 
 
 def run_folder(text: str) -> Path | None:
-    """A run by its path, or by its name in results/runs."""
-    if not text:
-        return None
-    for path in (Path(text).expanduser(), RUNS / text):
-        if (path / "records.jsonl").is_file():
-            return path.resolve()
-    known = sorted(path.parent.name for path in RUNS.glob("*/records.jsonl"))
-    raise pytest.UsageError(f"{text}: no run with a records.jsonl there; runs are {', '.join(known) or 'none yet'}")
+    """The run that the option names; None if it names none."""
+    try:
+        return find_run(text).resolve() if text else None
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None

@@ -30,7 +30,7 @@ def make_folder(emulation: str | None, folder: Path | None) -> Path:
     Raises NotStored where it cannot be written.
     """
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name(emulation)}"
-    about = {"command": ["pytest", *sys.argv[1:]], "machine": describe_machine()}  # `python -m pytest` is the same
+    about = {"command": command(), "machine": describe_machine()}
     if emulation is not None:
         about[EMULATION] = emulation
     made = None
@@ -48,6 +48,13 @@ def make_folder(emulation: str | None, folder: Path | None) -> Path:
                 made.rmdir()  # an empty folder is no run
         raise NotStored(f"the run cannot be written to {folder or RUNS / name}: {error.strerror}") from None
     return folder
+
+
+def command() -> list[str]:
+    """What began this session; `python -m pytest` is pytest, and `python -m bench` is lorabench."""
+    path = Path(sys.argv[0])
+    ours = path.stem == "lorabench" or path.parts[-2:] == ("bench", "__main__.py")
+    return ["lorabench" if ours else "pytest", *sys.argv[1:]]
 
 
 def new_folder(where: Path, name: str) -> Path:

@@ -17,7 +17,7 @@ from bench.cards import blas_bytes
 from bench.case import parse_case
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.places import RESULTS, RUNS
+from bench.places import COMMITTED, RESULTS
 from bench.predict.alarm import versions
 from bench.predict.question import Question
 from bench.predict.replay import Reserved, replay
@@ -25,6 +25,7 @@ from bench.predict.ways import trace_of
 from bench.recipe import Recipe
 from bench.record import Record, read_records, write_atomically
 from bench.sources import SourceError
+from bench.stored_runs import committed_runs
 from bench.tables import markdown_lines
 
 AGREES = 0.02  # of the allocated peak; a first bound, for kernels take and free more inside themselves
@@ -102,7 +103,7 @@ def traced(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
 
 def committed() -> Iterator[tuple[str, Record]]:
     """RUN/case and record of everything stored that a card ran and a trace can speak of."""
-    for file in sorted(RUNS.glob("*/records.jsonl")):
+    for file in (folder / "records.jsonl" for folder in committed_runs()):
         for record in read_records(file)[0].values():
             if record.ok and not not_traced(record):
                 yield f"{file.parent.name}/{record.case}", record
@@ -200,6 +201,6 @@ def markdown() -> list[str]:
 
 def notes() -> list[str]:
     """What is to be known of the runs that the records are of, by the runs' own words."""
-    runs = dict.fromkeys(RUNS / name.split("/")[0] / "run.json" for name, _ in committed())
+    runs = dict.fromkeys(COMMITTED / name.split("/")[0] / "run.json" for name, _ in committed())
     told = {file: json.loads(file.read_text(encoding="utf-8")).get("note") for file in runs if file.is_file()}
     return [f"- `{file.parent.name}`: {note}" for file, note in told.items() if note]

@@ -1,0 +1,25 @@
+"""Lets `lorabench test` find the suites from any folder: all of them by default, one by its file name."""
+
+import pytest
+
+from bench.places import SUITES
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.prog = "lorabench test"  # in --help and usage errors
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Replace file names of suites by their paths, and add the folder of suites if no file is named."""
+    files = early_config.known_args_namespace.file_or_dir
+    args[:] = [path_of_suite(word) if word in files else word for word in args]
+    if not files:
+        args.append(str(SUITES))
+
+
+def path_of_suite(word: str) -> str:
+    """test_speed.py, suites/test_speed.py or either with ::test_x behind it as a path; other words as they are."""
+    file, *names = word.split("::")
+    path = SUITES / file.removeprefix("suites/")
+    return "::".join([str(path), *names]) if path.is_file() else word
