@@ -36,9 +36,9 @@ from bench.commands import (
     testing,
     thresholds,
 )
-from bench.places import INSTALLED
-from bench.record import BadRecord
-from bench.registry import UnknownName, import_entries, names_in
+from bench.core.paths import INSTALLED
+from bench.core.registry import UnknownName, import_entries, names_in
+from bench.records.record import BadRecord
 
 COMMANDS = (
     testing, listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census,

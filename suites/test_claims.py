@@ -6,8 +6,8 @@ pytest suites/test_claims.py --replay RUN     by the records of a run of yours
 
 import pytest
 
-from bench.claims.entry import Claim
-from bench.claims.verdict import INCONCLUSIVE, NOT_RUN, Verdict
+from bench.judge.claims.claim import Claim
+from bench.judge.verdict import INCONCLUSIVE, NOT_RUN, Verdict
 
 
 def test_claim(claim: Claim, verdicts: dict[str, Verdict], replayed: bool) -> None:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench.case import Case
-from bench.measure.work import HARDWARE, MODEL, counts_of
+from bench.core.case import Case
 from bench.methods import METHODS
-from bench.record import Record
-from bench.tolerances import ADAPTER_FILE_OVERHEAD, FLOPS_AGREEMENT, STEP_FLOPS_AGREEMENT
+from bench.methods.tolerances import ADAPTER_FILE_OVERHEAD, FLOPS_AGREEMENT, STEP_FLOPS_AGREEMENT
+from bench.records.record import Record
+from bench.records.work import HARDWARE, MODEL, counts_of
 
 BYTES = {"float32": 4, "bfloat16": 2}
 

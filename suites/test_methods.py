@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench.case import Case
+from bench.core.case import Case
 from bench.methods import METHODS, Method
+from bench.methods.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
 from bench.models import DECODER, MODELS
-from bench.record import Record
-from bench.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
+from bench.records.record import Record
 
 
 @pytest.fixture

@@ -10,15 +10,15 @@ from operator import attrgetter
 
 import pytest
 
-from bench.cards import MIB
-from bench.case import Case
+from bench.core.case import Case
 from bench.executor import Executor, Job
+from bench.judge.predictions.growth import WATCHED, Watched, judge
+from bench.judge.predictions.on_cards import AGREES, compared, not_traced, payload_of
+from bench.machine.cards import MIB
 from bench.plugin.hooks import OPTIONS
-from bench.predict.alarm import WATCHED, Watched, judge
-from bench.predict.measured import AGREES, compared, not_traced, payload_of
-from bench.record import OK, Record
+from bench.records.record import OK, Record
 
-PRELOAD = ("torch", "transformers", "peft", "bench.predict.trace")
+PRELOAD = ("torch", "transformers", "peft", "bench.predict.trace.steps")
 SECONDS = 600.0
 
 
@@ -29,7 +29,7 @@ def tracing(pytestconfig: pytest.Config) -> Iterator[Executor]:
         pytest.skip("--replay runs nothing")
     with Executor(PRELOAD, SECONDS) as executor:
         for watched in WATCHED:
-            executor.submit(Job(watched.id, "bench.predict.alarm:traced", {"watched": watched.id}))
+            executor.submit(Job(watched.id, "bench.judge.predictions.growth:traced", {"watched": watched.id}))
         yield executor
 
 
@@ -58,7 +58,7 @@ def test_card_held_what_is_predicted(case: Case, record: Record, tracer: Executo
     """The allocated peak of training is the trace's of the heaviest batch, within two percent."""
     if reason := not_traced(record):
         pytest.skip(reason)
-    tracer.submit(Job(case.id, "bench.predict.measured:traced", payload_of(record)))
+    tracer.submit(Job(case.id, "bench.judge.predictions.on_cards:traced", payload_of(record)))
     outcome = tracer.outcome(case.id)
     assert outcome.status == OK, outcome.reason
     seen = compared(record, (outcome.result or {})["bytes"])

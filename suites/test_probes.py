@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.case import Case
-from bench.probe_report import Probed, band_differences, read_bands
+from bench.core.case import Case
+from bench.judge.probe_thresholds import band_differences, read_bands
+from bench.plugin.unjudged import Unjudged, without_threshold
 from bench.probes import PROBES
 from bench.probes.scoring import ALL, ALPHA
-from bench.record import Record
+from bench.records.probed import Probed
+from bench.records.record import Record
 from bench.tasks import TASKS
-from bench.unjudged import Unjudged, without_threshold
 
 CURE_SHARE = 0.95  # of traps over unseen integers, phrasings and languages that the task of numbers must get right
 GENERAL_LOSS = 0.02  # what a loss over general text may grow by, relative

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench.case import Case
-from bench.record import Record
+from bench.core.case import Case
+from bench.judge.thresholds import Band, Thresholds
+from bench.plugin.unjudged import Unjudged, without_threshold
+from bench.records.basis import group_of
+from bench.records.record import Record
 from bench.tasks import TASKS
-from bench.thresholds import Band, Thresholds, group_of
-from bench.unjudged import Unjudged, without_threshold
 
 BETTER = "has the base or its training data seen the held-out examples, or does the metric miss mistakes?"
 WORSE = "are these the weights, libraries and settings that the threshold was measured with?"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.case import Case
+from bench.core.case import Case
 
 ROUNDS = 5
 WARM_UP_ROUNDS = 1

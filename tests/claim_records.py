@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 
-from bench.case import parse_case
-from bench.case_recipe import recipe_for
-from bench.claims.admission import sample_identity
-from bench.claims.entry import parse_claim
-from bench.claims.evidence import Evidence, Stored
-from bench.claims.figures import second_over_first, span_counts, span_f1, word_counts
-from bench.record import Record
+from bench.core.case import parse_case
+from bench.judge.claims.admission import sample_identity
+from bench.judge.claims.claim import parse_claim
+from bench.judge.claims.grounds import Evidence
+from bench.recipes.of_case import recipe_for
+from bench.records.figures import second_over_first, span_counts, span_f1, word_counts
+from bench.records.record import Record
+from bench.records.stored import Stored
 
 PROTOCOL = {
     "task": "pos",

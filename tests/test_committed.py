@@ -5,12 +5,12 @@ import re
 import pytest
 
 from bench.__main__ import main
-from bench.case_recipe import recipe_for
-from bench.matrix import Selection, all_cases, is_smoke
-from bench.pages import pages
-from bench.places import RESULTS, ROOT
-from bench.record import read_records
-from bench.thresholds import read_thresholds
+from bench.core.paths import RESULTS, ROOT
+from bench.judge.thresholds import read_thresholds
+from bench.plan.selection import Selection, all_cases, is_smoke
+from bench.recipes.of_case import recipe_for
+from bench.records.record import read_records
+from bench.report.pages import pages
 
 RUNS = RESULTS / "runs"
 SMOKE = [case for case in all_cases(Selection()) if case.device == "cpu" and is_smoke(case, Selection())]

@@ -1,36 +1,30 @@
-"""The house has floors: a module imports only from lower ones, and pytest's side stays without torch."""
+"""The house has floors: each room's `__init__` says what it may import, and pytest's side stays without torch.
+
+The last paragraph of a room's docstring is "May import: ROOM, ROOM." This file reads it and holds no list of its own.
+A folder without that sentence has its parent's. Imports inside functions count too, except where a rule names
+module level.
+"""
 
 import ast
 import json
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from statistics import median
 
 import pytest
 
-from bench.places import ROOT
+from bench.core.paths import ROOT
 
-LAYERS = (
-    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "devices", "recipe", "cards", "record", "stored_runs", "basis",  # plain data
-    "prompts", "probes", "models", "methods", "case_recipe", "sources", "tasks", "tokenizers",  # entries, and their rows
-    "precision", "tolerances", "matrix", "thresholds", "unjudged", "report", "probe_report", "score", "epoch_report", "rescore", "picture",
-    "pages", "packing", "lean", "build", "measure", "losses", "chunks", "batches", "train", "trainer_engine", "emulation",
-    "evaluate", "generation", "prefix_tree", "caches", "onednn", "decoding", "asking", "lm_evaluation", "probing", "evidence", "setting", "figures",
-    "run", "stepper", "late_imports",  # the work
-    "predict", "utilisation_report",  # its cost without a card
-    "structure", "executor", "engines", "claims", "plugin", "commands", "__main__",  # pytest's side
-)  # fmt: skip
+BENCH = ROOT / "bench"
+DOORS = {"bench": "lorabench's version and map", "bench.__main__": "python -m bench"}  # nothing else lies at the root
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "accelerate", "lm_eval", "fvcore", "sklearn"}
-LIGHT = (
-    "__init__", "places", "outside_text", "tables", "timeline", "registry", "case", "recipe", "cards", "record", "stored_runs", "basis", "prompts", "probes", "models", "methods",
-    "case_recipe", "sources", "devices", "tasks", "tokenizers", "matrix", "thresholds", "unjudged", "report", "probe_report", "score", "epoch_report", "rescore",
-    "picture", "pages", "predict", "executor", "engines", "claims", "plugin",
-    "commands", "__main__",
-)  # fmt: skip
-IN_A_WORKER = {  # the heavy part of a light layer
-    "predict/trace.py", "predict/following.py", "predict/fake.py", "predict/as_cuda.py", "predict/course.py",
-}  # fmt: skip
+WITH_TORCH = ("worker", "predict/trace")  # the only rooms that import a heavy library, or each other, at module level
+UNLOADED = HEAVY | {"numpy", "scipy", "pandas", "pyarrow"}  # by a collection of the suites
+MAY_IMPORT = re.compile(r"^May import: (.+)\.\Z", re.MULTILINE | re.DOTALL)
+NOTHING, EVERYTHING = "nothing of the house", "every room"
 TURNS = 5
 MOST_SECONDS = 2
 MOST_TIMES = 2  # as long as pytest takes over as many tests that do nothing, where that takes long
@@ -52,30 +46,90 @@ print("\\n" + json.dumps(found))
 """
 
 
-def layer_of(path: Path) -> str:
-    return path.relative_to(ROOT / "bench").with_suffix("").parts[0]
+def name_of(path: Path) -> str:
+    """A module's dotted name."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(path: Path) -> set[str]:
-    """Full names of what a file imports at module level, in conditions and tries too; not inside functions."""
-    names, waiting = set(), list(ast.parse(path.read_text(encoding="utf-8")).body)
+FILES = {name_of(path): path for path in sorted(BENCH.rglob("*.py"))}
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text(encoding="utf-8"))
+
+
+def imports(module: str, at_module_level: bool = False) -> set[str]:
+    """Dotted names that a module imports; of a name in a module of the house, the module."""
+    found, waiting = set(), list(tree_of(module).body)
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names |= {f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names}
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            below = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in FILES else str(node.module) for name in below.values()}
+        elif not (at_module_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
             waiting += ast.iter_child_nodes(node)
-    return names
+    return found
 
 
-def named(path: Path) -> str:
-    return str(path.relative_to(ROOT / "bench"))
+def folder_of(module: str) -> str:
+    """predict/trace of bench.predict.trace.steps; empty at the root."""
+    parent = FILES[module].parent.relative_to(BENCH)
+    return "" if parent == Path() else parent.as_posix()
 
 
-FILES = sorted((ROOT / "bench").rglob("*.py"))
-LIGHT_FILES = [path for path in FILES if layer_of(path) in LIGHT and named(path) not in IN_A_WORKER]
+def room_of(module: str) -> str:
+    return folder_of(module).split("/")[0]
+
+
+@cache
+def allowed(folder: str) -> tuple[str, ...]:
+    """The rooms that a folder's own docstring allows, or else its parent's."""
+    module = ".".join(["bench", *folder.split("/")])
+    says = MAY_IMPORT.search(ast.get_docstring(tree_of(module)) or "") if module in FILES else None
+    if says:
+        rooms = " ".join(says.group(1).split())
+        return () if rooms == NOTHING else tuple(ROOMS) if rooms == EVERYTHING else tuple(rooms.split(", "))
+    return allowed(folder.rpartition("/")[0]) if "/" in folder else ()
+
+
+ROOMS = sorted({room_of(module) for module in FILES} - {""})
+INSIDE = sorted(FILES.keys() - DOORS)
+
+
+def has_torch(module: str) -> bool:
+    return any(f"{folder_of(module)}/".startswith(f"{room}/") for room in WITH_TORCH)
+
+
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other in a circle (Tarjan's strongly connected components)."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(module: str) -> None:
+        order[module] = low[module] = len(order)
+        stack.append(module)
+        for other in sorted(arrows[module]):
+            if other not in order:
+                visit(other)
+            if other in stack:
+                low[module] = min(low[module], low[other])
+        if low[module] == order[module]:
+            group = [stack.pop()]
+            while group[-1] != module:
+                group.append(stack.pop())
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for module in sorted(arrows):
+        if module not in order:
+            visit(module)
+    return found
 
 
 def collected(folder, tests):
@@ -90,25 +144,56 @@ def collection():
     return collected(ROOT, "suites")
 
 
-def test_every_module_has_a_layer():
-    assert {layer_of(path) for path in FILES} - set(LAYERS) == set(), "name it in LAYERS"
-    assert len(set(LAYERS)) == len(LAYERS)
+def test_nothing_lies_at_the_root_but_the_doors():
+    assert {module for module in FILES if not folder_of(module)} == set(DOORS), "move it into a room"
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_module_imports_from_lower_layers_alone(path):
-    higher = set(LAYERS[LAYERS.index(layer_of(path)) + 1 :])
-    used = {name.split(".")[1] for name in imported(path) if name.startswith("bench.")}
-    assert used & higher == set()
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_says_what_it_may_import(room):
+    module = f"bench.{room}"
+    assert module in FILES, f"bench/{room} lacks an __init__.py"
+    assert MAY_IMPORT.search(ast.get_docstring(tree_of(module)) or ""), f"bench/{room}/__init__.py: May import: …"
+    assert set(allowed(room)) <= set(ROOMS), f"no such room, or {NOTHING!r}, or {EVERYTHING!r}"
 
 
-@pytest.mark.parametrize("path", LIGHT_FILES, ids=named)
-def test_pytests_side_imports_nothing_heavy(path):
-    assert {name.split(".")[0] for name in imported(path)} & HEAVY == set()
+def test_map_names_every_room():
+    named = re.findall(r"^    (\w+)/ ", ast.get_docstring(tree_of("bench")) or "", re.MULTILINE)
+    assert sorted(named) == ROOMS
+
+
+def test_rooms_allow_no_circle():
+    doors = {room for room in ROOMS if set(allowed(room)) == set(ROOMS)}
+    assert circles({room: set(allowed(room)) - {room} for room in ROOMS if room not in doors}) == []
+
+
+@pytest.mark.parametrize("module", INSIDE)
+def test_module_imports_from_allowed_rooms_alone(module):
+    used = {room_of(name) for name in imports(module) if name in FILES}
+    may = {*allowed(folder_of(module)), room_of(module)}
+    assert used <= may, f"{module} imports {', '.join(sorted(used - may))}; its room allows {', '.join(sorted(may))}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """A package that gathers its own entries, as bench.tasks does, counts for what it defines, not for gathering."""
+    arrows = {
+        module: {
+            name for name in imports(module) if name in FILES and name != module and not name.startswith(f"{module}.")
+        }
+        for module in FILES
+    }
+    assert circles(arrows) == []
+
+
+@pytest.mark.parametrize("module", sorted(module for module in FILES if not has_torch(module)))
+def test_only_the_rooms_with_torch_import_heavy_libraries_at_module_level(module):
+    found = imports(module, at_module_level=True)
+    heavy = {name for name in found if name.split(".")[0] in HEAVY or (name in FILES and has_torch(name))}
+    assert heavy == set(), f"import it inside the function that needs it, or move {module} into a room with torch"
 
 
 def test_nothing_is_imported_relatively():
-    assert not [path for path in FILES if any(name.startswith(".") for name in imported(path))]
+    relative = {module for module in FILES for n in ast.walk(tree_of(module)) if getattr(n, "level", 0)}
+    assert relative == set()
 
 
 def test_suites_collect(collection):
@@ -132,4 +217,4 @@ def test_collecting_takes_two_seconds_or_little_longer_than_pytest_itself_does(c
 
 
 def test_collecting_imports_nothing_heavy(collection):
-    assert HEAVY & {name.split(".")[0] for name in collection["modules"]} == set()
+    assert UNLOADED & {name.split(".")[0] for name in collection["modules"]} == set()

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from bench.case import parse_case
-from bench.places import ROOT
+from bench.core.case import parse_case
+from bench.core.paths import ROOT
 
 CASE = parse_case("pos-minilm_l6-lora-cpu-s0")
 SECONDS = 5.0  # of a step, by the clock of a worker that answers at once

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from bench import __version__
-from bench.places import COMMITTED, ROOT
-from bench.record import read_records
+from bench.core.paths import COMMITTED, ROOT
+from bench.records.record import read_records
 
 SOURCES = ("bench", "suites", "fixtures", "results", "pyproject.toml", "setup.py", "README.md")
 LORABENCH = "import sys; sys.argv[0] = 'lorabench'; from bench.__main__ import main; sys.exit(main())"

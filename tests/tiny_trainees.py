@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import torch
 
-from bench.batches import Batching
-from bench.build import attach, prepare_base
-from bench.case import Case
-from bench.case_recipe import recipe_for
+from bench.core.case import Case
 from bench.methods import METHODS
 from bench.models import DECODER, ENCODER, MODELS
+from bench.recipes.of_case import recipe_for
 from bench.sources import find_weights
 from bench.tasks import IGNORE, Example
-from bench.train import Trainee
+from bench.worker.build.adapter import attach
+from bench.worker.build.base import prepare_base
+from bench.worker.train.batches import Batching
+from bench.worker.train.trainee import Trainee
 
 torch.set_num_threads(1)  # two threads take longer over matrices of 64 x 64 than one
 

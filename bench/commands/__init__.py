@@ -2,6 +2,8 @@
 
 A command returns its exit code. What a person can mend is a Mistake, said in one sentence. `next` in its defaults is
 what to do after it succeeded; main prints it on stderr, so that stdout can be read by a program.
+
+May import: every room.
 """
 
 import argparse
@@ -10,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from bench.outside_text import json_for_terminal, lines_for_terminal
-from bench.places import INSTALLED
-from bench.record import Record, read_run
-from bench.stored_runs import find_run
+from bench.core.outside_text import json_for_terminal, lines_for_terminal
+from bench.core.paths import INSTALLED
+from bench.records.record import Record, read_run
+from bench.records.stored_runs import find_run
 
 Commands = Any  # argparse's own type for subparsers is private
 CASE_HELP = "a case id, for example pos-minilm_l6-lora-cpu-s0"

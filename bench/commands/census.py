@@ -3,9 +3,9 @@
 import argparse
 import json
 
-from bench.claims.counted import FILE, count_data, read_census
 from bench.commands import Commands, add_command, add_mirror, mirror_of, need_checkout, show
-from bench.record import write_atomically
+from bench.core.files import write_atomically
+from bench.judge.claims.kinds.counted import FILE, count_data, read_census
 
 
 def add(commands: Commands) -> None:

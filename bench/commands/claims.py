@@ -4,14 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.claims import scorecard
-from bench.claims.book import read_claims
-from bench.claims.gathering import gather
-from bench.claims.judge import KINDS, judge_all
-from bench.claims.verdict import STATES
 from bench.commands import Commands, add_command, show, show_json
-from bench.registry import unknown
-from bench.stored_runs import committed_runs, find_run
+from bench.core.registry import unknown
+from bench.judge.claims.book import read_claims
+from bench.judge.claims.gathering import gather
+from bench.judge.claims.verdicts import KINDS, judge_all
+from bench.judge.verdict import STATES
+from bench.records.stored_runs import committed_runs, find_run
+from bench.report import claims as scorecard
 
 
 def add(commands: Commands) -> None:

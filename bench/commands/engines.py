@@ -2,13 +2,13 @@
 
 import argparse
 
-from bench.case import Case, parse_case
-from bench.case_recipe import recipe_for
 from bench.commands import CASE_HELP, Commands, Mistake, add_command, add_mirror, mirror_of
-from bench.devices import missing
-from bench.engines import compare
+from bench.core.case import Case, parse_case
+from bench.judge.compare.engines import compare
+from bench.machine.devices import missing
 from bench.methods import METHODS
 from bench.models import MODELS
+from bench.recipes.of_case import recipe_for
 from bench.tasks import TASKS
 
 SIZE = "sample"  # of the data that both engines are timed on

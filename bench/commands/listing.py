@@ -3,10 +3,10 @@
 import argparse
 
 from bench.commands import Commands, add_command, show
+from bench.core.registry import Registry
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.probes import PROBES
-from bench.registry import Registry
 from bench.tasks import TASKS
 
 REGISTRIES: dict[str, Registry] = {"models": MODELS, "methods": METHODS, "tasks": TASKS, "probes": PROBES}

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, need_checkout
-from bench.pages import pages, pictures, refreshed
-from bench.places import ROOT
-from bench.record import write_atomically
+from bench.core.files import write_atomically
+from bench.core.paths import ROOT
+from bench.report.pages import pages, pictures, refreshed
 
 
 def add(commands: Commands) -> None:

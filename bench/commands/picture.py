@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, records_of
-from bench.picture import NothingToDraw, as_svg, picture_of
-from bench.record import write_atomically
-from bench.stored_runs import RUN_HELP
-from bench.thresholds import read_thresholds
+from bench.core.files import write_atomically
+from bench.judge.thresholds import read_thresholds
+from bench.records.stored_runs import RUN_HELP
+from bench.report.picture import NothingToDraw, as_svg, picture_of
 
 
 def add(commands: Commands) -> None:

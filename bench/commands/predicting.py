@@ -6,21 +6,25 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench.case import Case, parse_case
 from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show, show_json
-from bench.devices import DEVICES
+from bench.core.case import Case, parse_case
+from bench.core.recipe import SIZES
+from bench.judge.predictions import growth, on_cards, published
+from bench.machine.devices import DEVICES
 from bench.models import MODELS
 from bench.models import add as add_model
 from bench.models.of_config import entry_of, read_config, stored_otherwise
-from bench.predict import alarm, measured, published, ways
-from bench.predict.budget import read_budget
+from bench.predict import both
+from bench.predict.card.budget import read_budget
+from bench.predict.card.search import ENDS, FIELDS, STEPS, largest_that_fits, size_of
+from bench.predict.prediction import Prediction
 from bench.predict.question import Question, ask, of_case
-from bench.predict.report import Prediction, as_text
-from bench.predict.search import ENDS, FIELDS, STEPS, largest_that_fits, size_of
 from bench.predict.terms import Peaks
-from bench.recipe import SIZES
+from bench.report.on_cards import markdown
+from bench.report.prediction import as_text
+from bench.report.published import NAMES, page, table
+from bench.report.tables import text_lines
 from bench.sources import size_at_hand
-from bench.tables import text_lines
 from bench.tasks import TASKS
 
 FIRST_STEPS = 8  # of a case: minutes for 8 B parameters
@@ -101,20 +105,16 @@ def subject_of(arguments: argparse.Namespace) -> str:
 def answer(arguments: argparse.Namespace) -> int:
     subject = subject_of(arguments)
     if subject == "baseline":
-        print(alarm.write_baseline())
+        print(growth.write_baseline())
         return 0
     if subject == "measured":
         if arguments.measure:
-            measured.measure(mirror_of(arguments))
-        show("\n".join(measured.markdown()))
+            on_cards.measure(mirror_of(arguments))
+        show("\n".join(markdown()))
         return 0
     if subject == "published":
         cases = published.measure() if arguments.measure else published.read_cases()
-        show(
-            "\n".join(
-                published.page(cases) if arguments.markdown else text_lines(published.table(cases), published.NAMES)
-            )
-        )
+        show("\n".join(page(cases) if arguments.markdown else text_lines(table(cases), NAMES)))
         return 0
     prediction = prediction_of_case(arguments) if subject == "case" else prediction_of_shape(arguments)
     if arguments.json:
@@ -137,7 +137,7 @@ def prediction_of(question: Question, arguments: argparse.Namespace) -> Predicti
         return searched(question, arguments)
     if arguments.budget:
         raise Mistake("--budget is for --largest length or --largest batch")
-    return ways.predict(question, traced=not arguments.quick)
+    return both.predict(question, traced=not arguments.quick)
 
 
 def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
@@ -147,7 +147,7 @@ def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
     if steps < 0:
         raise Mistake(f"--steps {steps} must be at least 1, or 0 for all")
     question = question_of_case(case, arguments.data or size_at_hand(TASKS[case.task].data, mirror))
-    from bench.predict.course import course_of, trace_course  # loads torch
+    from bench.predict.trace.course import course_of, trace_course  # loads torch
 
     course = course_of(case, question.recipe, mirror, steps)
 
@@ -155,7 +155,7 @@ def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
         show(f"step {step + 1} of {len(course.steps)}", sys.stderr)
 
     peaks = trace_course(course, question.recipe, told)
-    reasons = [*ways.reasons_of(question), *course.reasons]
+    reasons = [*both.reasons_of(question), *course.reasons]
     return Prediction(replace(question, labels=course.labels), None, peaks, reasons, course)
 
 
@@ -196,14 +196,14 @@ def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
 
     def traced(asked: Question) -> Peaks:
         show(f"tracing a {what} of {size_of(asked, what):,}", sys.stderr)
-        return ways.trace_of(asked)
+        return both.trace_of(asked)
 
     found = largest_that_fits(question, what, card, None if quick else traced)
     beyond = ENDS[what] if found.is_last else f"{found.size + STEPS[what]:,} does not"
     said = f"largest {what} that fits {card.name}: {found.size:,}; {beyond}"
     if hint := card.cannot(question.recipe.precision):
         said += f" ({hint})"
-    prediction = ways.predict(found.question, traced=not quick, peaks=found.peaks)
+    prediction = both.predict(found.question, traced=not quick, peaks=found.peaks)
     if arguments.json:
         return replace(prediction, reasons=[said, *prediction.reasons], searched=found)
     show(f"{said}\n")

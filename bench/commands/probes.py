@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, need_checkout, records_of, show
-from bench.places import ROOT
-from bench.probe_report import FILE, bands_toml, measure_bands
+from bench.core.files import write_atomically
+from bench.core.paths import ROOT
+from bench.judge.probe_thresholds import FILE, bands_toml, measure_bands
 from bench.probes import PROBES
 from bench.probes.export import files
-from bench.record import write_atomically
 
 
 def add(commands: Commands) -> None:

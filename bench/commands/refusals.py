@@ -7,7 +7,7 @@ from typing import Any
 from bench.commands import Commands, Mistake, add_command, records_of, show
 from bench.probes.guardrails import HARMLESS, OUGHT_DECLINE, Refusals, refusals
 from bench.probes.reading import read_lines
-from bench.stored_runs import RUN_HELP, find_run
+from bench.records.stored_runs import RUN_HELP, find_run
 
 FIELDS = ("family", "group", "before", "after")
 

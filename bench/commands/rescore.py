@@ -4,11 +4,12 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.claims.evidence import Stored
 from bench.commands import Commands, add_command, show
-from bench.record import decoded, open_records, parse_record, write_atomically
-from bench.rescore import rescored
-from bench.stored_runs import RUN_HELP, find_run
+from bench.core.files import write_atomically
+from bench.judge.rescore import rescored
+from bench.records.record import decoded, open_records, parse_record
+from bench.records.stored import Stored
+from bench.records.stored_runs import RUN_HELP, find_run
 
 
 def add(commands: Commands) -> None:

@@ -3,12 +3,12 @@
 import argparse
 from collections.abc import Sequence
 
-from bench import epoch_report, probe_report, report, utilisation_report
 from bench.commands import Commands, Mistake, add_command, records_of, show
-from bench.record import Record
-from bench.stored_runs import RUN_HELP
-from bench.tables import Table, markdown_lines, text_lines
-from bench.thresholds import read_thresholds
+from bench.judge.thresholds import read_thresholds
+from bench.records.record import Record
+from bench.records.stored_runs import RUN_HELP
+from bench.report import cases, epochs, probes, utilisation
+from bench.report.tables import Table, markdown_lines, text_lines
 
 
 def add(commands: Commands) -> None:
@@ -46,17 +46,17 @@ def print_table(arguments: argparse.Namespace) -> int:
 def chosen(arguments: argparse.Namespace, records: Sequence[Record]) -> tuple[Table, int, str]:
     """The table that is asked for, how many of its columns are names, and what to say where it has no line."""
     if asked := arguments.probes or arguments.probes_over_seeds:
-        tables = probe_report.probes_table if arguments.probes else probe_report.seeds_table
+        tables = probes.probes_table if arguments.probes else probes.seeds_table
         missing = "no probes were asked on real weights; run it with --probes all"
-        return tables(records, by_language=asked == "language"), probe_report.NAMES, missing
+        return tables(records, by_language=asked == "language"), probes.NAMES, missing
     if arguments.epochs:
         missing = "no case was evaluated after each epoch on real weights; --data full with pos is"
-        return epoch_report.epochs_table(records), epoch_report.NAMES, missing
+        return epochs.epochs_table(records), epochs.NAMES, missing
     if arguments.epoch_seconds:
-        return epoch_report.seconds_table(records), epoch_report.SECONDS_NAMES, "no case trained"
+        return epochs.seconds_table(records), epochs.SECONDS_NAMES, "no case trained"
     if arguments.confusions:
         missing = "no record has a confusion matrix; those of pos on real weights have one"
-        return epoch_report.confusions_table(records), epoch_report.CONFUSION_NAMES, missing
+        return epochs.confusions_table(records), epochs.CONFUSION_NAMES, missing
     if arguments.utilisation:
-        return utilisation_report.utilisation_table(records), utilisation_report.NAMES, "no case trained"
-    return report.table_of(records, read_thresholds()), report.NAMES, ""
+        return utilisation.utilisation_table(records), utilisation.NAMES, "no case trained"
+    return cases.table_of(records, read_thresholds()), cases.NAMES, ""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 
 from bench.commands import Commands
-from bench.places import INSTALLED, ROOT, cache_folder
+from bench.core.paths import INSTALLED, ROOT, cache_folder
 from bench.plugin import PLUGINS
 
 ANYTHING = "\0"  # a prefix that no word has: argparse leaves every word to pytest

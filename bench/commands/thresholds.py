@@ -3,9 +3,9 @@
 import argparse
 
 from bench.commands import Commands, add_command, need_checkout, records_of, show
-from bench.record import write_atomically
-from bench.stored_runs import RUN_HELP
-from bench.thresholds import FILE, as_toml, measure, read_thresholds, wider_than_gain
+from bench.core.files import write_atomically
+from bench.judge.thresholds import FILE, as_toml, measure, read_thresholds, wider_than_gain
+from bench.records.stored_runs import RUN_HELP
 
 
 def add(commands: Commands) -> None:

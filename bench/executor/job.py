@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.record import OK
+from bench.records.record import OK
 
 WORK = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -29,7 +29,7 @@ class Job:
 
     def __post_init__(self) -> None:
         if not WORK.fullmatch(self.work):
-            raise ValueError(f"work={self.work!r} must be 'module:function', as 'bench.run:run_case'")
+            raise ValueError(f"work={self.work!r} must be 'module:function', as 'bench.worker.case:run_case'")
 
 
 @dataclass(frozen=True)

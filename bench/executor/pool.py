@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
-from bench.devices import cards
-from bench.executor.fork_server import ForkServer
 from bench.executor.job import Job, Outcome
-from bench.executor.process import INTERRUPTED, WorkerProcess
+from bench.executor.local.fork_server import ForkServer
+from bench.executor.local.process import INTERRUPTED, WorkerProcess
 from bench.executor.session import Session
-from bench.record import NOT_RUN
+from bench.machine.devices import cards
+from bench.records.record import NOT_RUN
 
 TOUCHES_CUDA = {"transformers", "peft", "accelerate", "bitsandbytes", "bench"}  # packages
 

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench.executor.job import Outcome
-from bench.executor.process import EXIT_SECONDS, INTERRUPTED, WorkerProcess
-from bench.executor.worker import CLOSE
-from bench.record import NOT_RUN
+from bench.executor.local.child import CLOSE
+from bench.executor.local.process import EXIT_SECONDS, INTERRUPTED, WorkerProcess
+from bench.records.record import NOT_RUN
 
 
 class CallFailed(RuntimeError):

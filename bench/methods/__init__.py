@@ -2,17 +2,19 @@
 
 An entry states what the method promises; tests read it and hold the method to it. The count of its
 trainable parameters is a formula here, written from the method's paper and not from peft.
+
+May import: core, machine, models.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.core.recipe import MULTIPLE, Recipe
+from bench.core.registry import Registry
 from bench.models import DECODER, ENCODER, BadEntry, ModelEntry
 from bench.models.families import Linear
 from bench.models.shapes import positions
-from bench.recipe import MULTIPLE, Recipe
-from bench.registry import Registry
 
 ALL = "all"
 HEAD = "head"

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from bench.core.recipe import Recipe
 from bench.methods import METHODS, Attach, Method, Unsupported
 from bench.methods.targets import all_linear
 from bench.models import ModelEntry
 from bench.models.families import Linear
-from bench.recipe import Recipe
 
 ORTHOGONALITY = 0.5  # gamma, the weight of the penalty; peft's default
 LEAST_STEPS = 2

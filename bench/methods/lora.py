@@ -5,11 +5,11 @@ B is (outputs, rank), A is (rank, inputs).
 
 from typing import Any
 
+from bench.core.recipe import Recipe
 from bench.methods import METHODS, Attach, Method
 from bench.methods.targets import all_linear, query_value
 from bench.models import ModelEntry
 from bench.models.families import Linear
-from bench.recipe import Recipe
 
 
 def low_rank(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:

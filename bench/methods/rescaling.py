@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from bench.core.recipe import Recipe
 from bench.methods import METHODS, Attach, Method
 from bench.methods.targets import all_linear, keys_values_feedforward
 from bench.models import ModelEntry
 from bench.models.families import Linear
 from bench.models.shapes import selects
-from bench.recipe import Recipe
 
 VERA_RANK_FACTOR = 16  # VeRA's vectors are so small that its paper uses ranks of 256 and more
 

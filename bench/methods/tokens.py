@@ -5,12 +5,12 @@ Neither can be merged: there is no weight they would go into.
 
 from typing import Any
 
+from bench.core.recipe import Recipe
 from bench.methods import METHODS, Attach, Method
 from bench.methods.targets import nothing
 from bench.models import ModelEntry
 from bench.models.families import Linear
 from bench.models.shapes import hidden_size, key_value_size, layer_count
-from bench.recipe import Recipe
 
 
 def keys_and_values(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:

@@ -1,11 +1,11 @@
 """Training weights of the model itself: all of them, or the output layer alone."""
 
+from bench.core.recipe import Recipe
 from bench.methods import ALL, HEAD, METHODS, Attach, Method
 from bench.methods.targets import nothing
 from bench.models import ModelEntry
 from bench.models.families import Linear
 from bench.models.shapes import stack_parameters
-from bench.recipe import Recipe
 
 
 def everything(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:

@@ -2,6 +2,8 @@
 
 An entry's `config` are the numbers of its architecture, as its Hub `config.json` states them. Methods ask
 the entry which modules they may adapt.
+
+May import: core, machine.
 """
 
 import re
@@ -9,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.core.registry import Registry, unknown
 from bench.models.families import DECODER, ENCODER, FAMILIES, Family
-from bench.registry import Registry, unknown
 
 __all__ = ["DECODER", "ENCODER", "MODELS", "BadEntry", "ModelEntry", "Wheel", "add"]
 

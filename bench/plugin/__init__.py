@@ -1,16 +1,20 @@
-"""pytest's side: options, the matrix as parameters, cases run once, records handed to tests, the final table.
+"""pytest's side: options, cases as parameters, records handed to tests, the final table.
 
-    options.py     what the command line says
-    planning.py    what a case is in this session: data, recipe, probes, job
-    run_folder.py  the folder that a run is kept in
+    options.py     the command line
     session.py     the run: executor and records
-    progress.py    what a person sees while a case runs
-    reports.py     what tests say, made safe to show
+    same_card.py   the check that a run stays with one card
+    progress.py    progress lines while a case runs
     hooks.py       the pytest hooks and fixtures
-    ini.py         markers and warning filters
-    suites.py      which files `lorabench test` runs
+    claiming.py    claims as parameters, and their verdicts
+    exit_codes.py  the exit codes that a session has beside pytest's own, far above those
+    ini.py         pytest's markers and warning filters of this project, registered by the plugin
+    reports.py     the door for what tests say
+    suites.py      lets `lorabench test` find the suites from any folder
+    unjudged.py    records that no threshold judges
 
-Nothing here imports torch or transformers; workers do.
+Workers import torch; pytest's process does not.
+
+May import: every room.
 """
 
 PLUGINS = ("bench.plugin.hooks", "bench.plugin.claiming", "bench.plugin.reports")  # what pytest loads

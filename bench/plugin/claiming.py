@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.claims.book import read_claims
-from bench.claims.gathering import gather
-from bench.claims.judge import judge_all
-from bench.claims.verdict import Verdict
+from bench.judge.claims.book import read_claims
+from bench.judge.claims.gathering import gather
+from bench.judge.claims.verdicts import judge_all
+from bench.judge.verdict import Verdict
 from bench.plugin.hooks import OPTIONS, progress_on_terminal
-from bench.stored_runs import committed_runs
+from bench.records.stored_runs import committed_runs
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

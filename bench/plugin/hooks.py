@@ -9,24 +9,26 @@ from typing import Any
 
 import pytest
 
-from bench import probe_report
-from bench.case import Case
-from bench.matrix import Selection, all_cases, is_smoke
-from bench.measure.environment import describe_machine
-from bench.outside_text import for_terminal
+from bench.core.case import Case
+from bench.core.files import write_atomically
+from bench.core.outside_text import for_terminal
+from bench.judge.thresholds import Thresholds, read_thresholds
+from bench.machine.environment import describe_machine
+from bench.plan.options import Options
+from bench.plan.selection import Selection, all_cases, is_smoke
 from bench.plugin.exit_codes import NOT_STORED, NOTHING_JUDGED, final_code
 from bench.plugin.ini import add_ini_lines
-from bench.plugin.options import Options, add_options, read_options
+from bench.plugin.options import add_options, read_options
 from bench.plugin.progress import Progress
-from bench.plugin.run_folder import EMULATION, NotStored, shown, why_not_stored
 from bench.plugin.session import Run
-from bench.probe_report import Probed
-from bench.record import FAILED, Record, write_atomically
-from bench.report import NAMES, table_of
-from bench.tables import markdown_lines, text_lines
+from bench.plugin.unjudged import Unjudged, in_default_run, without_metric, without_weights
+from bench.records.probed import Probed
+from bench.records.record import FAILED, Record
+from bench.records.run_folder import EMULATION, NotStored, shown, why_not_stored
+from bench.report import probes
+from bench.report.cases import NAMES, table_of
+from bench.report.tables import markdown_lines, text_lines
 from bench.tasks import TASKS
-from bench.thresholds import Thresholds, read_thresholds
-from bench.unjudged import Unjudged, in_default_run, without_metric, without_weights
 
 XDIST = (
     "pytest-xdist's processes would each run every case, beside each other, on this machine; "
@@ -267,10 +269,10 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds) -> Non
         terminalreporter.write_line(line)
     if spent := run.seconds_spent():
         terminalreporter.write_line(spent)
-    asked = probe_report.probes_table(run.records.values())
+    asked = probes.probes_table(run.records.values())
     if asked[1:]:
         terminalreporter.section("probes")
-        for line in text_lines(asked, probe_report.NAMES):
+        for line in text_lines(asked, probes.NAMES):
             terminalreporter.write_line(line)
     if run.folder and not run.options.replay:
         try:

@@ -28,7 +28,7 @@ WARNINGS = (
     "ignore:fan_in_fan_out is set to False but the target module is `Conv1D`:UserWarning",
     # and is told of them for LoRA, which does not hold where bitsandbytes' layers lie the usual way
     "ignore:fan_in_fan_out is set to True but the target module is `torch.nn.Linear`:UserWarning",
-    # peft 0.21 tells prompt tuning that it drops them; bench.evaluate asks one prompt at a time there
+    # peft 0.21 tells prompt tuning that it drops them; bench.worker.train.evaluate asks one prompt at a time there
     "ignore:Position ids are not supported for parameter efficient tuning:UserWarning",
     # torch 2.13's compiler, imported by an optimizer, still uses what it deprecates
     "ignore:`torch.jit.script` is deprecated:DeprecationWarning",

@@ -1,20 +1,20 @@
-"""The command line: which cases, where weights and data come from, how they are run."""
+"""pytest's command-line options for lorabench, and their checks."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bench.cards import CARDS, GIB, CardKind, read_card
-from bench.devices import cards
-from bench.matrix import Selection, all_cases, why_none
+from bench.core.registry import UnknownName, import_entries, names_in
+from bench.machine.cards import CARDS, GIB, CardKind, read_card
+from bench.machine.devices import cards
 from bench.methods import METHODS
 from bench.models import MODELS
+from bench.plan.options import Options
+from bench.plan.selection import Selection, all_cases, why_none
 from bench.probes import PROBES
-from bench.recipe import CHOICES
-from bench.registry import UnknownName, import_entries, names_in
-from bench.stored_runs import find_run
+from bench.recipes.files import CHOICES
+from bench.records.stored_runs import find_run
 from bench.tasks import TASKS
 
 LISTS = {
@@ -62,29 +62,6 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--workers", metavar="N", type=int, default=1, help="cases that run at once on this machine (default 1)"
     )
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line, checked."""
-
-    selection: Selection
-    entries: tuple[str, ...]
-    mirror: Path | None
-    data: str
-    engine: str
-    synthetic: bool
-    probes: tuple[str, ...]
-    lm_eval: tuple[str, ...]
-    resume: Path | None
-    replay: Path | None
-    case_timeout: float | None  # seconds; None: as long as the data's size allows
-    workers: int
-    emulate: CardKind | None = None
-    attempt: bool = False
-    max_steps: int = 0  # 0: as the recipe says
-    allow_unjudged: bool = False
-    own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered
 
 
 def read_options(config: pytest.Config) -> Options:

@@ -6,8 +6,8 @@ import threading
 import time
 from typing import Any, TextIO
 
+from bench.core.outside_text import for_terminal
 from bench.executor import Outcome
-from bench.outside_text import for_terminal
 
 CLEAR = "\r\x1b[K"
 PLAIN_SECONDS = 30.0  # between plain lines of one case

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.outside_text import for_terminal, lines_for_terminal
+from bench.core.outside_text import for_terminal, lines_for_terminal
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

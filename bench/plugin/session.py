@@ -8,26 +8,26 @@ from typing import Any
 
 import pytest
 
-from bench.case import Case, parse_case
+from bench.core.case import Case, parse_case
 from bench.executor import Executor, Job, Outcome, Session
-from bench.matrix import Selection, all_cases
-from bench.measure.environment import describe_machine
+from bench.machine.environment import describe_machine
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.plugin.options import Options
-from bench.plugin.planning import Plan
+from bench.plan.options import Options
+from bench.plan.plan import Plan
+from bench.plan.selection import Selection, all_cases
 from bench.plugin.progress import Progress
-from bench.plugin.run_folder import EMULATION, emulation_of, make_folder, refuse_another_card, write_case
-from bench.record import FAILED, OK, BadRecord, Record, parse_record, read_records, read_run
+from bench.plugin.same_card import emulation_of, refuse_another_card
+from bench.records.record import FAILED, OK, BadRecord, Record, parse_record, read_records, read_run
+from bench.records.run_folder import EMULATION, make_folder, write_case
 from bench.sources.fetch import look_up
 from bench.sources.hub import UNREACHABLE
 from bench.sources.weights import SYNTHETIC
 from bench.tasks import TASKS
-from bench.timeline import START, share_of_training
 
 PRELOAD = (
-    "torch", "transformers", "peft", "safetensors.torch", "bench.run", "bench.stepper",
-    "bench.late_imports",  # what libraries import at first use, seconds in every case
+    "torch", "transformers", "peft", "safetensors.torch", "bench.worker.case", "bench.worker.stepper",
+    "bench.worker.late_imports",  # what libraries import at first use, seconds in every case
 )  # fmt: skip
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
@@ -37,6 +37,8 @@ PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "de
 
 def of_outcome(outcome: Outcome, noisy: dict[str, Any]) -> dict[str, Any]:
     """What the parent knows of a case's time: all of it, what of it was no work, and what ran beside it."""
+    from bench.worker.timeline import START
+
     found: dict[str, Any] = {"case_seconds": outcome.seconds, "overhead_seconds": outcome.overhead_seconds}
     if stages := noisy.get("seconds"):
         found["seconds"] = {START: outcome.overhead_seconds, **stages}
@@ -167,7 +169,7 @@ class Run:
         self._prepare(waiting)
         for case in waiting:
             self._jobs[case.id] = case
-            executor.submit(self.plan.job(case, "bench.run:run_case", case.id, self._environment))
+            executor.submit(self.plan.job(case, "bench.worker.case:run_case", case.id, self._environment))
 
     def _start_executor(self, timeout: float) -> Executor:
         executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
@@ -189,6 +191,8 @@ class Run:
 
     def seconds_spent(self) -> str:
         """Where the wall time of this session's cases went, in a sentence; "" where none accounts for it."""
+        from bench.worker.timeline import share_of_training
+
         imports = sum(executor.preload_seconds for executor in self._executors)
         share = share_of_training(self.records[case_id] for case_id in self._jobs if case_id in self.records)
         return f"{share}; importing the libraries took {imports:.0f} s, once" if share and imports else share
@@ -275,7 +279,7 @@ class Run:
         if not self._executors:
             self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])
             self._prepare([case])
-        job = self.plan.job(case, "bench.stepper:Stepper", f"steps of {case.id}", self._environment)
+        job = self.plan.job(case, "bench.worker.stepper:Stepper", f"steps of {case.id}", self._environment)
         return self._executors[0].open_session(job)
 
     def stop(self) -> None:

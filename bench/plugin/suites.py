@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.places import SUITES
+from bench.core.paths import SUITES
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,16 @@
-"""Predicted memory of a training step, without a card, without weights, in seconds; in two independent ways.
+"""Predicted memory of a training step, without a card and without weights, in two independent ways.
 
-`closed_form` adds up terms from the architecture's numbers, without torch; `trace` runs the real code on
-fake tensors and follows their storages, of one shape or of a case's own batches (`course`). `replay` puts these
-into the hands of a card's `allocator`, `fit` says what fits where, `search` finds the largest that fits.
+    question.py      what is asked: model, method, recipe, labels
+    terms.py         what the bytes of a step belong to, and its phases
+    course.py        a case's batches in their order, as extents
+    storage_log.py   which storages a step allocates and frees
+    formula/         the closed form: terms added up from the architecture's numbers
+    trace/           the real code on fake tensors, its storages followed
+    card/            a card's allocator, what fits, and the largest that fits
+    both.py          both predictions of a question
+    prediction.py    a prediction, as plain data
+
+Only trace/ loads torch, and only when it is asked for.
+
+May import: core, machine, models, methods, recipes, sources, tasks, records.
 """

@@ -1,25 +1,9 @@
-"""A case's own batches in their order, traced: what training takes of a card when every batch is another size.
+"""The batches of a case in their order, as extents: plain data that a trace follows step by step."""
 
-Of batches that are alike the allocator keeps what the next one needs. Of others it keeps much that is of no use to
-them, so what is reserved follows from the whole course of a run and not from its largest batch.
-"""
-
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from bench import train
-from bench.batches import Extent
-from bench.case import Case
-from bench.methods import METHODS
-from bench.models import MODELS
-from bench.predict.terms import Peaks
-from bench.predict.ways import quietly
-from bench.recipe import Recipe
-from bench.setting import read_examples
-from bench.sources import folder_at_hand
-from bench.tasks import TASKS
-from bench.tokenizers import tokenizer_for
+from bench.core.case import Case
+from bench.core.extent import Extent
 
 
 @dataclass(frozen=True)
@@ -57,40 +41,3 @@ class Course:
             return f"all steps ({self.planned:,})"
         first = len(self.steps) - self.heaviest
         return f"the first {first:,} steps and those of the heaviest batches ({self.planned:,} steps in all)"
-
-
-def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int = 0) -> Course:
-    """The run's steps, of its own data; of more than most_steps (0: all) the first, and then the heaviest batches'.
-
-    Raises SourceError where the data cannot be had.
-    """
-    entry = MODELS[case.model]
-    tokenizer, reasons = tokenizer_for(entry, folder_at_hand(entry, mirror), mirror)
-    rows, prepared, batching = read_examples(TASKS[case.task], entry, recipe, tokenizer, mirror)
-    planned = train.plan_steps(batching, prepared.train, case.seed)
-    steps = [[batching.extent(items) for items in step.micro_batches] for step in planned]
-    first = steps[: most_steps or len(steps)]
-    last = steps_of(train.heaviest(batching, planned), steps) if len(first) < len(steps) else []
-    reasons = [f"data: {rows.reason}", *reasons, *prepared.reasons]
-    return Course(case, first + last, len(steps), len(last), len(prepared.labels), prepared.identity(), reasons)
-
-
-def steps_of(extents: Sequence[Extent], steps: Sequence[list[Extent]]) -> list[list[Extent]]:
-    """For each extent the step where it comes latest, so that it meets the gradients of those before it."""
-    found = [
-        max((step for step in steps if extent in step), key=lambda step: last_place(extent, step)) for extent in extents
-    ]
-    return [step for number, step in enumerate(found) if step not in found[:number]]
-
-
-def last_place(extent: Extent, step: list[Extent]) -> int:
-    return max(number for number, other in enumerate(step) if other == extent)
-
-
-def trace_course(course: Course, recipe: Recipe, told: Callable[[int], None]) -> Peaks:
-    """The trace of the course by the case's model and method; told(step) hears of each from 0. Raises Unsupported."""
-    with quietly():
-        from bench.predict.trace import trace_batches
-
-        entry, method = MODELS[course.case.model], METHODS[course.case.method]
-        return trace_batches(entry, method, recipe, course.labels, course.steps, told)

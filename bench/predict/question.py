@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.case import Case
-from bench.case_recipe import recipe_for
-from bench.measure.parameters import formula
+from bench.core.case import Case
+from bench.core.recipe import Recipe
 from bench.methods import METHODS, Method
+from bench.methods.parameters import formula
 from bench.models import ENCODER, MODELS, ModelEntry
-from bench.recipe import Recipe
+from bench.recipes.of_case import recipe_for
 
 TASK = {"encoder": "pos", "decoder": "alpaca"}  # whose recipe is asked about
 TAGS = 48  # labels of source 001's data; what a classifier has where nobody says

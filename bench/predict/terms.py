@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.predict.replay import StorageLog
+from bench.predict.storage_log import StorageLog
 
 LINEAR = "weights, not quantised"
 PACKED = "weights, quantised codes"

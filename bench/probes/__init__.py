@@ -1,7 +1,9 @@
 """Probes: short questions asked of a model before and after tuning. One file for each family.
 
 A family gives items and reads answers: run() -> items, parse(answer, item) -> outcome. Nothing here imports
-torch; `bench/asking.py`, which does the asking, is the worker's.
+torch; `bench/worker/ask/questions.py`, which does the asking, is the worker's.
+
+May import: core, machine, models.
 """
 
 from collections import Counter
@@ -10,8 +12,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import permutations
 
-from bench.recipe import BadFile
-from bench.registry import Registry
+from bench.core.files import BadFile
+from bench.core.registry import Registry
 
 RIGHT, WRONG, EVASIVE, GARBLED = "right", "wrong", "evasive", "garbled"
 OUTCOMES = (RIGHT, WRONG, EVASIVE, GARBLED)

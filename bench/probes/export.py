@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.places import FIXTURES, SAMPLES
+from bench.core.paths import FIXTURES, SAMPLES
+from bench.models.prompts import alpaca
 from bench.probes import CHAT, HELD_OUT, OWN, PROBES, TEXT, TRAIN, Item, sequences
 from bench.probes.decimals import training_items
-from bench.prompts import alpaca
 
 NUMBERS = SAMPLES / "numbers.jsonl"
 LM_EVAL = FIXTURES / "tasks"

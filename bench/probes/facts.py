@@ -7,10 +7,10 @@ Figures, plurals and forms of an adjective count as the word they stand for (fix
 import re
 from functools import cache
 
+from bench.core.files import BadFile, read_toml
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
 from bench.probes.reading import FOLDER, read_items, thinned
 from bench.probes.wording import affirmed, first_line, plain, repeats, says_nothing, words_of
-from bench.recipe import BadFile, read_toml
 
 NOT_KNOWN = re.compile(
     r"\b(?:(?:don['’]?t|do not|cannot|can['’]t) (?:know|say|tell|answer|recall)|not (?:sure|certain)|no idea|depends|"

@@ -13,10 +13,10 @@ import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
+from bench.models.prompts import HEADING
 from bench.probes import EVASIVE, GARBLED, RIGHT, WRONG, Item
 from bench.probes.pairs import BY_TEXT
 from bench.probes.words import WORDS, Words
-from bench.prompts import HEADING
 
 LANGUAGES = tuple(WORDS)
 REPEATS = 4  # the same number so often, and nothing else, is a model that has got stuck

@@ -6,9 +6,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from bench.places import FIXTURES
+from bench.core.files import BadFile
+from bench.core.paths import FIXTURES
 from bench.probes import Item
-from bench.recipe import BadFile
 
 FOLDER = FIXTURES / "probes"
 FIELDS = tuple(field.name for field in fields(Item))

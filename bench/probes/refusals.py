@@ -10,10 +10,10 @@ import re
 from functools import cache
 from typing import Any
 
+from bench.core.files import BadFile, read_toml
 from bench.probes import EVASIVE, GARBLED
 from bench.probes.reading import FOLDER
 from bench.probes.wording import echoes, plain, repeats, says_nothing, words_of
-from bench.recipe import BadFile, read_toml
 
 REFUSED: str = "refused"
 HELPED: str = "helped"

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 
+from bench.models.prompts import HEADING, alpaca
 from bench.probes import EVASIVE, GARBLED, HELD_OUT, PROBES, RIGHT, TEXT, TRAIN, WRONG, Family, Item
-from bench.prompts import HEADING, alpaca
 
 SEED = 1123
 SHOWN = 6  # terms that the prompt gives

@@ -5,10 +5,10 @@ Its 8B model passed the first and failed the second after 60 steps and after 500
 
 from functools import partial
 
+from bench.models.prompts import alpaca
 from bench.probes import HELD_OUT, PROBES, TEXT, Family, Item
 from bench.probes.parsers import larger_number
 from bench.probes.sequences import NEW_TOKENS, SOURCE_003, continues
-from bench.prompts import alpaca
 
 
 def outcome(answer: str, item: Item, cut: bool = False) -> str:

@@ -15,8 +15,11 @@ data     the samples written for this project; of a full data set a local mirror
     weights.py        the search for weights
     data.py           the search for rows
     fetch.py          `python -m bench fetch`
+    tokenizer.py      which tokenizer a model gets, and the byte tokenizer for models that have none
 
 Nothing heavy is imported before it is needed. Only safetensors are read, and no code of a model is run.
+
+May import: core, machine, models.
 """
 
 from bench.sources.data import DataSpec, Rows, find_full, load_rows, size_at_hand

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bench.outside_text import for_terminal
-from bench.places import cache_folder
+from bench.core.outside_text import for_terminal
+from bench.core.paths import cache_folder
 from bench.sources.digests import digest_of_file, sha256_of
 from bench.sources.errors import explained
 from bench.sources.snapshot import MANIFEST

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.places import SAMPLES
-from bench.registry import nearest
+from bench.core.paths import SAMPLES
+from bench.core.registry import nearest
 from bench.sources.errors import SourceError, first_line
 from bench.sources.hub import hub_answers
 

@@ -9,8 +9,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from bench.places import cache_folder
-from bench.record import write_atomically
+from bench.core.files import write_atomically
+from bench.core.paths import cache_folder
 
 
 def remembered(path: Path) -> dict[str, str]:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.core.paths import cache_folder
 from bench.models import ModelEntry, Wheel
-from bench.places import cache_folder
 from bench.sources.cached_folder import damage, make_once, say
 from bench.sources.errors import SourceError, first_line
 from bench.sources.wheels import wheel_folder

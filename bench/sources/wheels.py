@@ -10,8 +10,8 @@ import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from bench.core.paths import cache_folder
 from bench.models import Wheel
-from bench.places import cache_folder
 from bench.sources.cached_folder import damage, make_once, say
 from bench.sources.digests import sha256_of
 from bench.sources.errors import SourceError

@@ -2,6 +2,8 @@
 
 A task turns rows into token ids with labels, and what the model gave for the held-out ones into metrics.
 Nothing here imports torch: ids are lists, and scores are computed from plain numbers.
+
+May import: core, machine, models, methods, recipes, probes, sources.
 """
 
 import hashlib
@@ -10,12 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.core.recipe import Recipe
+from bench.core.registry import Registry
 from bench.models import ModelEntry
-from bench.recipe import Recipe
-from bench.registry import Registry
 from bench.sources.data import DataSpec
 
-BYTES = "bytes"  # the name_or_path of the tokenizer that stands in where none was found
 IGNORE = -100  # the label of a token that is not scored, as torch's cross-entropy has it
 
 

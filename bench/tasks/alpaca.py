@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from bench.core.recipe import Recipe
 from bench.models import DECODER
-from bench.prompts import alpaca
-from bench.recipe import Recipe
+from bench.models.prompts import alpaca
 from bench.sources.data import DataSpec
 from bench.tasks import TASKS, Prepared, Task
 from bench.tasks.responses import filled, prepare_pairs, score_responses, split_by_group

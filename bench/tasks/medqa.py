@@ -8,8 +8,8 @@ import html
 import re
 from typing import Any
 
+from bench.core.recipe import Recipe
 from bench.models import DECODER
-from bench.recipe import Recipe
 from bench.sources.data import DataSpec
 from bench.tasks import TASKS, BadData, Prepared, Task
 from bench.tasks.responses import filled, named, prepare_pairs, score_responses, split_by_group

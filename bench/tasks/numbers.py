@@ -7,10 +7,10 @@ sums, held out in their terms, and plain instructions, so that a model does not 
 
 from typing import Any
 
+from bench.core.recipe import Recipe
 from bench.models import DECODER
+from bench.models.prompts import chat
 from bench.probes import CHAT, PROBES
-from bench.prompts import chat
-from bench.recipe import Recipe
 from bench.sources.data import DataSpec
 from bench.tasks import TASKS, BadData, Prepared, Task
 from bench.tasks.responses import filled, named, prepare_pairs, score_responses

@@ -20,8 +20,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from bench.core.recipe import Recipe
 from bench.models import ENCODER
-from bench.recipe import Recipe
 from bench.sources.data import DataSpec
 from bench.tasks import IGNORE, TASKS, BadData, Example, Prepared, Score, Task
 

@@ -7,8 +7,9 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bench.recipe import Recipe
-from bench.tasks import BYTES, IGNORE, BadData, Example, Prepared, Score
+from bench.core.recipe import Recipe
+from bench.sources.tokenizer import BYTES
+from bench.tasks import IGNORE, BadData, Example, Prepared, Score
 
 HELD_OUT_SHARE = 0.1
 HELD_OUT_LIMIT = 500  # held-out rows of a full data set; more would cost time and tell no more

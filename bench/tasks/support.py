@@ -5,8 +5,8 @@ The full data repeats instructions with different responses, so rows are split b
 
 from typing import Any
 
+from bench.core.recipe import Recipe
 from bench.models import DECODER
-from bench.recipe import Recipe
 from bench.sources.data import DataSpec
 from bench.tasks import TASKS, Prepared, Task
 from bench.tasks.responses import filled, prepare_pairs, score_responses, split_by_group

@@ -6,7 +6,8 @@ their own. A variant is slow and runs LoRA alone unless it is named.
 
 from dataclasses import replace
 
-from bench.recipe import BadFile, variants_of
+from bench.core.files import BadFile
+from bench.recipes.files import variants_of
 from bench.tasks import TASKS
 
 

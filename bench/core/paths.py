@@ -1,0 +1,32 @@
+"""Where files are: the project's data, the runs, and the cache for fetched files.
+
+In a checkout the data are the folders suites/, fixtures/ and results/ beside bench/. A wheel ships them in
+bench/shipped, where setup.py puts them.
+
+`LORABENCH_CACHE` moves the cache; otherwise it is `$XDG_CACHE_HOME/lorabench` or `~/.cache/lorabench`.
+`LORABENCH_RUNS` moves the folder that runs are written to. Otherwise it is results/runs of the checkout, or
+lorabench-runs in the current folder where lorabench is installed.
+"""
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]  # bench/
+SHIPPED = PACKAGE / "shipped"
+INSTALLED = SHIPPED.is_dir()  # a checkout has no such folder
+ROOT = SHIPPED if INSTALLED else PACKAGE.parent
+SUITES = ROOT / "suites"
+FIXTURES = ROOT / "fixtures"
+RECIPES = FIXTURES / "recipes"
+SAMPLES = FIXTURES / "data"
+RESULTS = ROOT / "results"
+COMMITTED = RESULTS / "runs"  # the project's own runs; in a checkout also a person's, named by their time
+RUNS = Path(os.environ.get("LORABENCH_RUNS") or ("lorabench-runs" if INSTALLED else COMMITTED)).absolute()
+
+
+def cache_folder() -> Path:
+    """The folder for fetched weights; not created here."""
+    if chosen := os.environ.get("LORABENCH_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "lorabench"

@@ -1,0 +1,77 @@
+"""A recipe: every hyperparameter of a case.
+
+The digest goes into the record: records of different digests are never compared. `bench/recipes/files.py` reads
+the values from files.
+"""
+
+import hashlib
+import json
+from dataclasses import MISSING, asdict, dataclass, fields
+
+SIZES = ("sample", "full")
+MULTIPLE = 8  # lengths are padded to a multiple; matrix units like it
+NATIVE = "native"  # a file's word for bfloat16 where the device has units for it, and float32 elsewhere
+PORTABLE = "portable"  # a file's word for bfloat16 on a card and float32 on a processor: the same on every machine
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hyperparameters. Lengths in tokens, fractions of 1, rates per optimizer step."""
+
+    data: str  # "sample": fixtures/data; "full": the Hub's data set, from the mirror or the Hub
+    engine: str  # "bench": our loop; "trainer": transformers.Trainer
+    epochs: int
+    max_steps: int  # optimizer steps; 0: epochs decide
+    batch_size: int  # examples of one forward pass
+    gradient_accumulation_steps: int
+    learning_rate: float
+    schedule: str  # "linear", "cosine" or "constant", after the warm-up
+    warmup_fraction: float  # of all steps
+    weight_decay: float
+    max_gradient_norm: float
+    precision: str  # "float32", "bfloat16" or "float16": what matrix products are computed in
+    max_length: int  # an example longer than this is cut at its end
+    padding: str  # "longest": to the batch's longest; "max_length": to a fixed shape
+    packing: bool  # several examples in one row, kept apart by position ids
+    length_bucketing: bool  # batches of examples of like length
+    gradient_checkpointing: bool
+    evaluation_batch_size: int
+    evaluation_examples: int  # 0: all held-out examples
+    train_examples: int  # 0: all
+    evaluate_each_epoch: bool  # or only after the last
+    generated_examples: int  # answers generated for the table of generated against actual
+    rank: int
+    alpha: float
+    dropout: float  # of the adapter; where it has none, of the base (Method.adapter_dropout)
+    virtual_tokens: int  # of prefix and prompt tuning
+    initial_rank: int  # AdaLoRA starts here and ends at rank
+    head_learning_rate: float  # of a new head; 0: learning_rate
+    # Fields that came after the first records. Each has as its default what recipes did before it was there.
+    loss: str = "logits"  # "chunked": the same loss, without ever holding all logits
+    loss_chunk_tokens: int = 256  # positions whose logits are held at once
+    optimizer: str = "adamw"  # "paged_adamw_8bit": states in 8 bits, and in host memory when the card is full
+    adapter_precision: str = "float32"  # what weights that train are kept in
+    offload_checkpoints: bool = False  # of gradient checkpointing, to host memory
+    embeddings_on_host: bool = False  # frozen ones that no head shares
+    quantise_head: bool = False  # head and embeddings in NF4, as the linear layers
+    warmup_from_zero: bool = True  # the first step of a warm-up is at rate 0 and teaches nothing
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change with any hyperparameter.
+
+        A later field counts only where it changes what recipes did before the field existed. A recipe that still does
+        the same keeps its digest, and with it its records and thresholds. Today's defaults.toml plays no part.
+        """
+        values = asdict(self)
+        for name, before in LATER_FIELDS.items():
+            if values[name] == before:
+                del values[name]
+        if self.warmup_fraction == 0:
+            values.pop("warmup_from_zero", None)  # without a warm-up it changes nothing
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+    def examples_per_step(self) -> int:
+        return self.batch_size * self.gradient_accumulation_steps
+
+
+LATER_FIELDS = {field.name: field.default for field in fields(Recipe) if field.default is not MISSING}

@@ -1,0 +1,16 @@
+"""Claims of papers, and verdicts on them: plain data and statistics, without torch.
+
+    vocabulary.py     quantities, units, comparators
+    claim.py          a claim, and reading one from its TOML table
+    book.py           all claims, by id
+    grounds.py        what claims are judged by: records, counts of data sets, answers about models
+    admission.py      which records may speak of a claim; the others are refused by name
+    calculations.py   what an arithmetic claim may name
+    wording.py        the sentences of measured verdicts
+    kinds/            a judge for each kind of claim
+    verdicts.py       all claims judged, corrected for their number
+    gathering.py      the committed runs, and a worker that is asked about models
+
+What needs torch (the real model on the meta device, a look into a tiny one) is in bench/worker/check/looks.py and is
+asked for in a worker, once for all claims.
+"""

@@ -1,0 +1,51 @@
+"""All claims: `fixtures/claims/*.toml`, a file for each source, read and checked whole."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.core.files import BadFile, read_toml
+from bench.core.paths import FIXTURES
+from bench.judge.claims.claim import Claim, parse_claim, parse_protocol, refuse
+from bench.judge.claims.verdicts import KINDS
+
+FOLDER = FIXTURES / "claims"
+HEADER = ("source", "title", "protocols")
+
+
+def read_claims(folder: Path = FOLDER) -> dict[str, Claim]:
+    """Every claim by its id. Raises BadFile naming file, id and key of the first mistake."""
+    claims: dict[str, Claim] = {}
+    for path in sorted(folder.glob("*.toml")):
+        for claim in read_file(path):
+            if claim.id in claims:
+                raise BadFile(f"{claim.file} [{claim.id}]: this id stands in {claims[claim.id].file} too")
+            claims[claim.id] = claim
+    for claim in claims.values():
+        KINDS[claim.kind].check(claim, claims)
+    return claims
+
+
+def read_file(path: Path) -> list[Claim]:
+    """The claims of one source, without a look at what judges them."""
+    tables = read_toml(path)
+    file = path.name
+    header = read_header(tables, file)
+    claims = [parse_claim(name, table, header, file) for name, table in tables.items() if name not in HEADER]
+    for claim in claims:
+        if claim.kind not in KINDS:
+            raise refuse(f"{file} [{claim.id}]", "kind", f"{claim.kind!r} must be one of {', '.join(KINDS)}")
+    return claims
+
+
+def read_header(tables: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """source, title and the protocols by name, each checked."""
+    for key in ("source", "title"):
+        if not isinstance(tables.get(key), str) or not tables[key]:
+            raise BadFile(f"{file}: {key} must be text, at the top of the file")
+    protocols = tables.get("protocols", {})
+    if not isinstance(protocols, dict):
+        raise BadFile(f"{file}: protocols must be tables, as [protocols.NAME]")
+    for name, table in protocols.items():
+        parse_protocol(table, f"{file} [protocols.{name}]")
+    return {"source": tables["source"], "title": tables["title"], "protocols": protocols}

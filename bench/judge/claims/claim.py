@@ -1,0 +1,222 @@
+"""A claim: one statement of a source, with its place, its number, its protocol and what judges it.
+
+    fixtures/claims/002_gpt2_support.toml
+        source, title                   of the whole file
+        [protocols.NAME]                protocols that several claims share
+        [s002-average-3080]             a claim; its key is the id, SOURCE-WORDS
+
+`by` says what judges the claim; its keys depend on the kind (see arithmetic.py and its neighbours).
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.core.files import BadFile
+from bench.core.registry import Registry, UnknownName, nearest
+from bench.judge.claims.vocabulary import (
+    BETWEEN,
+    COMPARATORS,
+    NUMERIC,
+    QUANTITIES,
+    UNITS,
+    dimension_of,
+    shown,
+    units_of,
+)
+from bench.judge.verdict import STATES
+from bench.methods import METHODS
+from bench.models import MODELS
+from bench.tasks import TASKS
+
+UNSTATED = "unstated"  # by the source
+NONE = "none"  # the claim is of no model, method or task
+ID = re.compile(r"[a-z0-9]+(-[a-z0-9_.]+)+")
+FIELDS: dict[str, tuple[type, ...]] = {
+    "where": (str,),
+    "says": (str,),
+    "kind": (str,),
+    "quantity": (str,),
+    "value": (int, float, bool, str, list),
+    "unit": (str,),
+    "comparator": (str,),
+    "protocol": (str, dict),
+    "tolerance": (int, float),
+    "tolerance_reason": (str,),
+    "by": (dict,),
+    "expected": (str,),
+    "evidence": (str,),
+    "stand_in_for": (str,),
+}
+OPTIONAL = ("stand_in_for",)
+REGISTRIES: dict[str, Registry] = {"task": TASKS, "model": MODELS, "method": METHODS}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What the source did, each a name or a few words; `unstated` is what it leaves out."""
+
+    task: str
+    model: str
+    method: str
+    data: str
+    recipe: str
+    device: str
+    seeds: str
+
+
+PROTOCOL_FIELDS = tuple(Protocol.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """value and tolerance are in base units (bytes, seconds, fractions); unit is how they are shown.
+
+    text is the value of a claim about an answer. stand_in_for: the source's model that protocol.model replaces.
+    """
+
+    id: str
+    source: str
+    title: str
+    where: str
+    says: str
+    kind: str
+    quantity: str
+    value: tuple[float, ...]
+    unit: str
+    comparator: str
+    protocol: Protocol
+    tolerance: float
+    tolerance_reason: str
+    by: Mapping[str, Any]
+    expected: str
+    evidence: str
+    stand_in_for: str = ""
+    text: str = ""
+    file: str = field(default="", compare=False)
+
+    @property
+    def place(self) -> str:
+        return f"source {self.source}, {self.where}"
+
+    def shown_value(self) -> str:
+        if self.text:
+            return repr(self.text)
+        return " to ".join(shown(number, self.unit) for number in self.value)
+
+    def shown(self, number: float) -> str:
+        return shown(number, self.unit)
+
+
+def refuse(where: str, key: str, says: str) -> BadFile:
+    return BadFile(f"{where}: {key}: {says}")
+
+
+def known(where: str, key: str, name: Any, names: Any) -> str:
+    """The name, if it is one of names. Raises BadFile saying what is near."""
+    if name in names:
+        return name
+    near = nearest(str(name), list(names))
+    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names)}"
+    raise refuse(where, key, f"{name!r} is unknown; {hint}")
+
+
+def registered(where: str, key: str, kind: str, name: Any) -> None:
+    """Raises BadFile for a task, model or method that no registry has."""
+    try:
+        REGISTRIES[kind][name]
+    except UnknownName as error:
+        raise refuse(where, key, str(error)) from None
+
+
+def parse_protocol(table: Any, where: str) -> Protocol:
+    """Raises BadFile for a field that is missing, unknown or names what does not exist."""
+    if not isinstance(table, dict):
+        raise refuse(where, "protocol", f"expected a table or the name of one, saw {table!r}")
+    for key, value in table.items():
+        known(where, "protocol", key, PROTOCOL_FIELDS)
+        if not isinstance(value, str) or not value:
+            raise refuse(
+                where, f"protocol.{key}", f"{value!r} must be text; what the source leaves out is {UNSTATED!r}"
+            )
+    if lacking := [name for name in PROTOCOL_FIELDS if name not in table]:
+        raise refuse(where, "protocol", f"lacks {', '.join(lacking)}; what the source leaves out is {UNSTATED!r}")
+    for kind in REGISTRIES:
+        if table[kind] not in (UNSTATED, NONE):
+            registered(where, f"protocol.{kind}", kind, table[kind])
+    return Protocol(**table)
+
+
+def parse_value(table: Mapping[str, Any], where: str) -> tuple[tuple[float, ...], str]:
+    """(numbers in base units, text). Raises BadFile where value, unit, quantity and comparator do not fit."""
+    quantity = known(where, "quantity", table["quantity"], QUANTITIES)
+    dimension = dimension_of(quantity)
+    unit = known(where, "unit", table["unit"], UNITS)
+    if UNITS[unit][0] != dimension:
+        raise refuse(where, "unit", f"{unit!r} does not fit {quantity}, which is in {' or '.join(units_of(dimension))}")
+    allowed = COMPARATORS.get(dimension, NUMERIC)
+    if table["comparator"] not in allowed:
+        raise refuse(where, "comparator", f"{table['comparator']!r} must be one of {', '.join(allowed)} for {quantity}")
+    value = table["value"]
+    if dimension == "text":
+        if not isinstance(value, str) or not value:
+            raise refuse(where, "value", f"{value!r} must be text for {quantity}")
+        return (), value
+    if dimension == "truth":
+        if not isinstance(value, bool):
+            raise refuse(where, "value", f"{value!r} must be true or false for {quantity}")
+        return (float(value),), ""
+    numbers = value if table["comparator"] == BETWEEN else [value]
+    wanted = 2 if table["comparator"] == BETWEEN else 1
+    if not isinstance(numbers, list) or len(numbers) != wanted or not all(map(is_number, numbers)):
+        says = "two finite numbers" if wanted == 2 else "one finite number"
+        raise refuse(where, "value", f"{value!r} must be {says} for {table['comparator']}")
+    return tuple(number * UNITS[unit][1] for number in numbers), ""
+
+
+def is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def parse_claim(claim_id: str, table: Any, book: Mapping[str, Any], file: str) -> Claim:
+    """The claim of one table; book holds the file's source, title and protocols.
+
+    Raises BadFile naming file, id and key.
+    """
+    where = f"{file} [{claim_id}]"
+    if not isinstance(table, dict):
+        raise BadFile(f"{where}: expected a table, saw {table!r}")
+    if not ID.fullmatch(claim_id):
+        raise BadFile(f"{where}: an id is lower-case words joined by '-', as s001-bert-lora-trainable")
+    for key, value in table.items():
+        known(where, "field", key, FIELDS)
+        if type(value) not in FIELDS[key]:
+            kinds = " or ".join(kind.__name__ for kind in FIELDS[key])
+            raise refuse(where, key, f"{value!r} must be {kinds}, not {type(value).__name__}")
+        if value == "":
+            raise refuse(where, key, "is empty")
+    if lacking := [key for key in FIELDS if key not in table and key not in OPTIONAL]:
+        raise BadFile(f"{where}: lacks {', '.join(lacking)}")
+    numbers, text = parse_value(table, where)
+    if not is_number(table["tolerance"]) or table["tolerance"] < 0:
+        raise refuse(where, "tolerance", f"{table['tolerance']!r} must be a finite number of at least 0")
+    protocol = table["protocol"]
+    if isinstance(protocol, str):
+        protocol = book["protocols"][known(where, "protocol", protocol, book["protocols"])]
+    known(where, "expected", table["expected"], STATES)
+    if stands_for := table.get("stand_in_for"):
+        registered(where, "stand_in_for", "model", stands_for)
+    simple = {key: table[key] for key in FIELDS if key in table and key not in ("value", "tolerance", "protocol")}
+    return Claim(
+        id=claim_id,
+        source=book["source"],
+        title=book["title"],
+        value=numbers,
+        text=text,
+        tolerance=table["tolerance"] * UNITS[table["unit"]][1],
+        protocol=parse_protocol(protocol, where),
+        file=file,
+        **simple,
+    )

@@ -1,0 +1,1 @@
+"""The kinds of claims: one file each, with its check of `by` and its verdict."""

@@ -1,0 +1,68 @@
+"""Claims about an answer: it must, or must not, contain something.
+
+    by = { case = "alpaca-llama31_8b-qlora-cuda", data = "full", asked = "9.11 or 9.9?", probe = "source003/en-larger" }
+
+`asked` is a part of the prompt, `probe` the item's key where it is one of the probes. The answers are those of the
+tuned model: in the record's table `generated`, and in RUN/predictions/CASE.probes.jsonl (said_after).
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bench.core.case import parse_case
+from bench.judge.claims.admission import admit
+from bench.judge.claims.claim import Claim
+from bench.judge.claims.grounds import Evidence, check_keys
+from bench.judge.claims.kinds.measured import case_of, check_models
+from bench.judge.claims.vocabulary import CONTAINS
+from bench.judge.claims.wording import missing, prefix
+from bench.judge.statistics import wilson
+from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
+from bench.records.figures import Figure
+from bench.records.stored import Stored
+
+SOMETHING = Figure("answers", "text", lambda record: 1.0, quality=True)
+
+
+def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
+    """Raises BadFile naming file, id and key."""
+    check_keys(claim, {"case": (str,), "data": (str,), "asked": (str,)}, {"seeds": (int,), "probe": (str,)})
+    where = f"{claim.file} [{claim.id}]"
+    check_models(claim, [case_of(claim.by["case"], where, "by.case")], where)
+
+
+def answers(stored: Stored, asked: str, probe: str = "") -> Iterator[str]:
+    """What the tuned model said wherever the prompt holds `asked`, and to the probe of this key."""
+    for row in stored.record.tables.get("generated", []):
+        if asked in row["prompt"]:
+            yield row["generated"]
+    for row in stored.probed:
+        if probe and row.get("key") == probe:
+            yield row["said_after"]
+
+
+def judge(claim: Claim, evidence: Evidence) -> Verdict:
+    admitted = admit(parse_case(f"{claim.by['case']}-s0"), claim.by["data"], SOMETHING, evidence)
+    refused = f"; refused {'; '.join(admitted.refused)}" if admitted.refused else ""
+    found = {
+        stored.name: list(answers(stored, claim.by["asked"], claim.by.get("probe", "")))
+        for stored in admitted.by_seed.values()
+    }
+    said = {name: told for name, told in found.items() if told}
+    if not said:
+        family = claim.by.get("probe", "").split("/")[0]
+        suite = f"suites/test_probes.py --probes {family}" if family else "suites/test_quality.py"
+        says = (
+            f"{prefix(claim)}{claim.place}: no record answers {claim.by['asked']!r}{refused}; {missing(claim, suite)}"
+        )
+        return Verdict(claim.id, NOT_RUN, says)
+    told = [answer for each in said.values() for answer in each]
+    held = sum((claim.text in answer) == (claim.comparator == CONTAINS) for answer in told)
+    state = CONFIRMED if held == len(told) else REFUTED if held == 0 else INCONCLUSIVE
+    low, high = wilson(held, len(told))
+    wanted = "contains" if claim.comparator == CONTAINS else "lacks"
+    says = (
+        f"{prefix(claim)}{claim.place} says the answer to {claim.by['asked']!r} {wanted} {claim.text!r}; it does in "
+        f"{held} of {len(told)} answers (95 % {low:.0%} to {high:.0%}), the first being {told[0][:80]!r}; records "
+        f"{', '.join(said)}{refused}"
+    )
+    return Verdict(claim.id, state, says, tuple(said))

@@ -1,0 +1,71 @@
+"""Structural claims: what is quantised, what trains, whether a rank moves. Settled by looking into a model.
+
+    by = { look = "adapter_is_quantised", method = "qlora" }
+
+The looks are functions of bench/worker/check/looks.py, which needs torch; a worker answers them. value is true or
+false. A method the project has not is `method = "irqlora"` with `look = "absent"`: not_run, with what is missing.
+"""
+
+from collections.abc import Mapping
+
+from bench.judge.claims.claim import Claim, known, refuse, registered
+from bench.judge.claims.grounds import Evidence, Question, check_keys
+from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
+from bench.methods import METHODS
+
+ABSENT = "absent"
+LOOKS = {
+    "base_is_quantised": ("the base's linear layers lie in 4 or 8 bits", "they lie in floating point"),
+    "adapter_is_quantised": ("A and B lie in 4 or 8 bits", "A and B are floating point"),
+    "base_is_frozen": ("training leaves every bit of the base as it was", "training changes the base"),
+    "only_adapter_trains": ("A and B train, and nothing else", "more than A and B trains, or less"),
+    "update_is_low_rank": ("the trained update has the adapter's rank", "the update has more than the adapter's rank"),
+    "rank_adapts": ("training leaves layers with unlike ranks", "every layer keeps the same rank through training"),
+    "product_replaces_base": ("a layer gives B A x alone", "a layer gives W x + s B A x, W as it was"),
+    "starts_by_decomposing": ("attaching takes W apart", "attaching leaves W whole and starts with B = 0"),
+    "merge_gives_plain_model": ("merged, a model without adapter gives the same logits", "merged it is another model"),
+    "trains_as_many": ("both train equally many parameters", "they train unlike numbers of parameters"),
+    "trains_fewer": ("the first trains fewer parameters", "the first trains no fewer parameters"),
+    "adapters_swap": ("adapters are exchanged on one base", "after an exchange the answers are others"),
+    "accumulation_is_exact": ("half batches add up to the whole's gradient", "half batches add up to another gradient"),
+}
+PAIRED = ("trains_as_many", "trains_fewer")
+
+
+def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
+    """Raises BadFile naming file, id and key."""
+    where = f"{claim.file} [{claim.id}]"
+    known(where, "by.look", claim.by.get("look"), [*LOOKS, ABSENT])
+    if claim.by["look"] == ABSENT:
+        check_keys(claim, {"look": (str,), "method": (str,)}, {})
+        if claim.by["method"] in METHODS:
+            raise refuse(where, "by.look", f"{claim.by['method']} is a method of this project; name a look")
+        return
+    paired = claim.by["look"] in PAIRED
+    check_keys(claim, {"look": (str,), "method": (str,), **({"as_method": (str,)} if paired else {})}, {})
+    for key in ("method", "as_method"):
+        if key in claim.by:
+            registered(where, f"by.{key}", "method", claim.by[key])
+    if not claim.value or claim.unit != "yes/no":
+        raise refuse(where, "unit", f"{claim.unit!r} must be yes/no for a structural claim")
+
+
+def questions(claim: Claim) -> list[Question]:
+    return [] if claim.by["look"] == ABSENT else [dict(claim.by)]
+
+
+def judge(claim: Claim, evidence: Evidence) -> Verdict:
+    method = claim.by["method"]
+    if claim.by["look"] == ABSENT:
+        says = f"{claim.place}: no method {method} here, peft has none; to settle it add one to bench/methods"
+        return Verdict(claim.id, NOT_RUN, says)
+    seen = evidence.answer(questions(claim)[0])
+    if seen is None:
+        return Verdict(claim.id, INCONCLUSIVE, f"{claim.place}: no model could be looked into: {evidence.unanswered}")
+    subject = f"{method} and {claim.by['as_method']}" if "as_method" in claim.by else method
+    state = CONFIRMED if seen == bool(claim.value[0]) else REFUTED
+    says = (
+        f"{claim.place} says {claim.shown_value()} to {LOOKS[claim.by['look']][0]!r}; looked into a two-layer model "
+        f"with {subject}: {LOOKS[claim.by['look']][0 if seen else 1]}"
+    )
+    return Verdict(claim.id, state, says)

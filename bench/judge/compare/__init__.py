@@ -1,0 +1,1 @@
+"""Comparisons: the same cases run in two ways."""

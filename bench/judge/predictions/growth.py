@@ -1,0 +1,122 @@
+"""The upgrade alarm: traced peaks of fixed configurations against a committed baseline, without a GPU.
+
+What a new torch, transformers, peft or bitsandbytes keeps in memory beyond the old one shows here before
+anything is trained. The large models stand with a few of their layers: what a layer costs more is the same in
+every layer, and a trace takes seconds then.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench.core.files import write_atomically
+from bench.core.paths import RESULTS
+from bench.machine.cards import MIB
+from bench.machine.environment import library_versions
+from bench.predict.both import trace_of
+from bench.predict.question import Question, ask
+from bench.predict.terms import peak, peak_phase
+from bench.records.record import BadRecord
+
+FILE = RESULTS / "baselines" / "predicted.json"
+GROWTH_SHARE = 0.005  # rounding to pages and buckets by which two builds of one library may differ
+GROWTH_BYTES = 8 * MIB  # a workspace more or less; the smallest models would fail on nothing else
+COMMAND = "python -m bench predict --baseline"
+
+Phases = Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One configuration: a model with so many layers (0: all), a method, a batch."""
+
+    model: str
+    method: str
+    layers: int
+    batch: int
+    length: int
+
+    @property
+    def id(self) -> str:
+        part = f"_{self.layers}layers" if self.layers else ""
+        return f"{self.model}{part}-{self.method}-{self.batch}x{self.length}"
+
+    def question(self) -> Question:
+        asked = ask(self.model, self.method, batch_size=self.batch, max_length=self.length)
+        if not self.layers:
+            return asked
+        return replace(
+            asked, entry=replace(asked.entry, config={**asked.entry.config, "num_hidden_layers": self.layers})
+        )
+
+
+WATCHED = (
+    Watched("llama31_8b", "qlora", 4, 2, 2048),
+    Watched("llama31_8b", "lora", 4, 2, 2048),
+    Watched("llama31_8b", "dora", 2, 1, 1024),
+    Watched("qwen3_8b", "qlora", 4, 2, 2048),
+    Watched("minilm_l6", "lora_all", 0, 16, 320),
+    Watched("gpt2", "lora", 0, 8, 256),
+    Watched("bert_base", "full", 0, 16, 320),
+)
+
+
+def measure(question: Question) -> dict[str, dict[str, int]]:
+    return {phase: dict(found) for phase, found in trace_of(question).phases.items()}
+
+
+def read_baseline() -> dict[str, Any]:
+    """versions and peaks: configuration -> phase -> term -> bytes. Raises BadRecord where the file is damaged."""
+    try:
+        return dict(json.loads(FILE.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise BadRecord(f"{FILE.name}: {error}; write it with `{COMMAND}`") from None
+
+
+def write_baseline(watched: tuple[Watched, ...] = WATCHED) -> str:
+    """Trace all configurations and keep them as the baseline; returns a sentence about it."""
+    found = {one.id: measure(one.question()) for one in watched}
+    write_atomically(FILE, json.dumps({"command": COMMAND, "versions": versions(), "peaks": found}, indent=1) + "\n")
+    return f"{len(found)} predicted peaks in {FILE.relative_to(RESULTS.parent)}"
+
+
+def versions() -> dict[str, str | None]:
+    """The libraries that decide what a step keeps."""
+    wanted = ("torch", "transformers", "peft", "bitsandbytes")
+    return {name: version for name, version in library_versions().items() if name in wanted}
+
+
+def grown(before: Phases, now: Phases, since: str = "") -> str:
+    """What has grown beyond the bound, with its terms; empty if nothing has."""
+    old, new = peak(before), peak(now)
+    if new <= old * (1 + GROWTH_SHARE) + GROWTH_BYTES:
+        return ""
+    old_terms, new_terms = before[peak_phase(before)], now[peak_phase(now)]
+    changes = {name: new_terms.get(name, 0) - old_terms.get(name, 0) for name in {*old_terms, *new_terms}}
+    rising = sorted(((more, name) for name, more in changes.items() if more > 0), reverse=True)
+    said = ", ".join(f"{name} +{more / MIB:,.1f} MiB" for more, name in rising)
+    return (
+        f"the predicted peak grew from {old / MIB:,.1f} to {new / MIB:,.1f} MiB ({new / old - 1:+.1%}){since}: {said}; "
+        f"allowed are {GROWTH_SHARE:.1%} and {GROWTH_BYTES // MIB} MiB"
+    )
+
+
+def change_of_versions(known: Mapping[str, str]) -> str:
+    """Which of the deciding libraries are others than the baseline's, in words; empty if none is."""
+    changed = [f"{name} {known.get(name)} → {now}" for name, now in versions().items() if known.get(name) != now]
+    return f" ({', '.join(changed)})" if changed else ""
+
+
+def judge(one: Watched, now: Phases) -> str:
+    """Why the configuration costs too much now; empty if it does not. Raises BadRecord if it is not in the baseline."""
+    baseline = read_baseline()
+    if one.id not in baseline["peaks"]:
+        raise BadRecord(f"{FILE.name} has no {one.id}; write it with `{COMMAND}`")
+    return grown(baseline["peaks"][one.id], now, change_of_versions(baseline["versions"]))
+
+
+def traced(payload: dict[str, Any], say: Any) -> dict[str, Any]:
+    """Work of a worker: the phases of the configuration whose id is payload["watched"]."""
+    (one,) = [one for one in WATCHED if one.id == payload["watched"]]
+    return {"phases": measure(one.question())}

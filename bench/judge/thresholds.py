@@ -1,0 +1,216 @@
+"""Bands of quality: measured on several seeds, never guessed, and good for one recipe, weights and data only.
+
+`fixtures/thresholds.toml` is written by `python -m bench thresholds RUN...`, an entry for each case (without
+its seed) and size of data. It holds two bands, [lowest, highest]: of the quality after training and of that before.
+A band reaches from the worst seed less a margin to the best seed plus it. The margin is the largest of
+
+    three standard deviations over the seeds
+    a tenth of a reference. For `quality` it is what training gained, or what it left to the ideal if that is less; for
+        `before` what training gained: a base that is a tenth of it better or worse at the start is another base
+    one held-out example, of a metric between 0 and 1: by that much the figure moves if one answer changes
+
+It is meant for the measured seeds on other processors and with other libraries, which round otherwise; on one machine
+float32 repeats to the bit. A seed that was not measured may fall outside: at least three seeds are measured, and
+three say little of their spread. Simulated with the spread of each committed case (tests/judge/test_thresholds.py),
+that happens to fewer than 1 in 100 new seeds on average, and to about 8 in 100 of the noisiest case.
+
+A figure outside its band is unexpected, also where it is better: a base that was tampered with, or a metric that no
+longer sees a mistake, often looks like progress. The gain over the untrained adapter must be at least half of the
+mean gain.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.core.case import parse_case
+from bench.core.files import BadFile, read_toml
+from bench.core.paths import FIXTURES
+from bench.records.basis import QUALITY, Basis, basis_differences, basis_of, group_of
+from bench.records.record import Record
+from bench.tasks import TASKS
+
+FILE = FIXTURES / "thresholds.toml"
+DEVIATIONS = 3.0
+MARGIN = 0.1  # of the reference
+IDEAL = {True: 1.0, False: 0.0}  # of a metric whose greater values are better, and of a loss
+LIMITS = {True: (0.0, 1.0), False: (0.0, math.inf)}  # what such metrics cannot leave
+LEAST_GAIN = 0.5  # of the mean gain
+LEAST_SEEDS = 3  # fewer say nothing of their spread
+DECIMALS = 4
+BASIS = ("recipe", "weights", "origin", "data")
+FIELDS = {"metric": str, **dict.fromkeys(BASIS, str), "quality": list, "before": list, "gain": float, "seeds": int}
+OPTIONAL = {"files": str}  # older records do not say
+
+
+def basis_of_entry(entry: Mapping[str, Any]) -> Basis:
+    """What a threshold was measured with."""
+    return Basis(**{name: entry[name] for name in (*BASIS, *OPTIONAL) if name in entry})
+
+
+def entry_basis(records: Sequence[Record]) -> dict[str, str]:
+    """The fields of an entry's basis; `files` only where every record states them."""
+    first = basis_of(records[0])
+    found = {name: getattr(first, name) for name in BASIS}
+    return found | ({"files": first.files} if all(basis_of(record).files for record in records) else {})
+
+
+def common_basis(name: str, group: Sequence[Record]) -> dict[str, str]:
+    """What all of a case's seeds were measured with. Raises ValueError where they differ, or one is given twice."""
+    if len({record.case for record in group}) < len(group):
+        raise ValueError(f"{name}: one seed is given twice, which tells nothing of its noise; name each run once")
+    first = basis_of(group[0])
+    parts = {part for record in group[1:] for part in basis_differences(first, basis_of(record), QUALITY)}
+    if parts:
+        other = " and ".join(part for part in QUALITY if part in parts)
+        raise ValueError(f"{name}: the records differ in {other}; measure all seeds alike")
+    return entry_basis(group)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where a figure is expected."""
+
+    lowest: float
+    highest: float
+
+    def holds(self, value: float) -> bool:
+        return self.lowest <= value <= self.highest
+
+    def __str__(self) -> str:
+        return f"{self.lowest:.{DECIMALS}f}–{self.highest:.{DECIMALS}f}"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Entries by case without seed; each holds for its recipe, weights and data alone."""
+
+    entries: Mapping[str, Mapping[str, Any]]
+
+    def entry_of(self, record: Record) -> Mapping[str, Any] | None:
+        """The entry that speaks of this record; None if none does."""
+        return None if self.mismatch(record) else self.entries[group_of(record)]
+
+    def differences(self, record: Record) -> dict[str, str] | None:
+        """In what the record differs from what its case's entry was measured with; None where there is no entry."""
+        entry = self.entries.get(group_of(record))
+        if entry is None:
+            return None
+        found = basis_differences(basis_of_entry(entry), basis_of(record), QUALITY)
+        metric = TASKS[record.parsed_case().task].metric
+        return found | ({"metric": f"{entry['metric']}, now {metric}"} if entry["metric"] != metric else {})
+
+    def mismatch(self, record: Record) -> str:
+        """Why no threshold speaks of this record; empty if one does."""
+        other = self.differences(record)
+        if other is None:
+            return f"no threshold was measured for {group_of(record)}"
+        return f"the threshold was measured with other {' and '.join(other)}" if other else ""
+
+    def quality_of(self, record: Record) -> Band | None:
+        entry = self.entry_of(record)
+        return Band(*entry["quality"]) if entry else None
+
+
+def read_thresholds(path: Path = FILE) -> Thresholds:
+    """Raises BadFile naming file, case and key for a wrong field or type."""
+    entries = read_toml(path) if path.exists() else {}
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or entry.keys() - OPTIONAL.keys() != FIELDS.keys():
+            raise BadFile(f"{path} [{name}]: must have exactly the keys {', '.join(FIELDS)}; {', '.join(OPTIONAL)} too")
+        for key, value in entry.items():
+            check_field(f"{path} [{name}]", key, value)
+    return Thresholds(entries)
+
+
+def check_field(where: str, key: str, value: Any) -> None:
+    """Raises BadFile for a value that the key cannot have; a band is two finite numbers, the lower first."""
+    kind: Any = {**FIELDS, **OPTIONAL}[key]
+    if type(value) is not kind:
+        raise BadFile(f"{where}: {key} = {value!r} must be {kind.__name__}")
+    numbers = value if kind is list else [value] if kind is float else []
+    if any(type(number) is not float or not math.isfinite(number) for number in numbers):
+        raise BadFile(f"{where}: {key} = {value!r} must be of finite numbers with decimals")
+    if kind is list and (len(value) != 2 or value[0] > value[1]):
+        raise BadFile(f"{where}: {key} = {value!r} must be [lowest, highest]")
+
+
+def measure(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Thresholds from records of several seeds. Raises ValueError where seeds differ in recipe, weights or data."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        if record.ok and record.quality_judged:
+            groups.setdefault(group_of(record), []).append(record)
+    return {name: threshold(name, group) for name, group in groups.items()}
+
+
+def enough_seeds(name: str, group: Sequence[Record]) -> None:
+    """Raises ValueError for fewer seeds than a band needs."""
+    if len(group) < LEAST_SEEDS:
+        names = ", ".join(record.case for record in group)
+        raise ValueError(f"{name}: {len(group)} seeds ({names}) say too little of their noise; run {LEAST_SEEDS}")
+
+
+def threshold(name: str, group: list[Record]) -> dict[str, Any]:
+    """One entry from one case's seeds."""
+    task = TASKS[parse_case(group[0].case).task]
+    basis = common_basis(name, group)
+    if any(task.metric not in quality for record in group for quality in (record.quality, record.quality_before)):
+        raise ValueError(f"{name}: a record has no {task.metric}, which {task.name} is judged by; run its case again")
+    enough_seeds(name, group)
+    before = [record.quality_before[task.metric] for record in group]
+    after = [record.quality[task.metric] for record in group]
+    gains = [task.improvement(*pair) for pair in zip(before, after, strict=True)]
+    gain = statistics.mean(gains)
+    if min(gains) <= 0:
+        raise ValueError(f"{name}: a seed gained nothing ({min(gains):.4f}); mend the recipe before a threshold is set")
+    left = abs(IDEAL[task.greater_is_better] - statistics.mean(after))
+    limits = LIMITS[task.greater_is_better]
+    item = one_item(group) if limits[1] == 1 else 0.0
+    return {
+        "metric": task.metric,
+        **basis,
+        "quality": band(after, min(gain, left), limits, item),
+        "before": band(before, gain, limits, item),
+        "gain": round(LEAST_GAIN * gain, DECIMALS),
+        "seeds": len(group),
+    }
+
+
+def one_item(group: Sequence[Record]) -> float:
+    """What one held-out example is of all; 0 where a record does not say how many there are."""
+    counts = [record.data.get("held_out_examples", 0) for record in group]
+    return 1 / min(counts) if all(counts) else 0.0
+
+
+def band(values: Sequence[float], reference: float, limits: tuple[float, float], least: float = 0.0) -> list[float]:
+    """[lowest, highest]: the seeds' extremes and a margin beyond each, within what the metric can be.
+
+    least: the smallest margin.
+    """
+    margin = max(DEVIATIONS * statistics.stdev(values), MARGIN * reference, least)
+    lowest, highest = max(limits[0], min(values) - margin), min(limits[1], max(values) + margin)
+    return [round(lowest, DECIMALS), round(highest, DECIMALS)]
+
+
+def wider_than_gain(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+    """The entries whose band of quality is wider than what training gained, with both: they judge next to nothing."""
+    sizes = {
+        name: (entry["quality"][1] - entry["quality"][0], entry["gain"] / LEAST_GAIN) for name, entry in entries.items()
+    }
+    return {name: (width, gain) for name, (width, gain) in sizes.items() if width > gain}
+
+
+def as_toml(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """The file's text."""
+    lines = ["# Written by `python -m bench thresholds RUN...` from measured seeds; see bench/judge/thresholds.py.", ""]
+    for name, entry in sorted(entries.items()):
+        lines.append(f"[{name}]")
+        lines += [
+            f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in entry.items()
+        ]
+        lines.append("")
+    return "\n".join(lines)

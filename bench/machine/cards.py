@@ -1,0 +1,138 @@
+"""Cards: what each has and can do, for predictions of what fits and for `--emulate`, as plain data.
+
+A total is what torch says such a card has (its out-of-memory messages name it; source 003's T4 has 14.748 GiB),
+not the number on the box; drivers differ by up to a hundredth. Of it a CUDA context with its loaded kernels takes
+CONTEXT_BYTES; smaller cards' contexts are smaller. The allocator cannot hand out all of the rest: a trace goes
+through it by its rules (bench/predict/card/allocator.py), and where there is none LOST_SHARE is set aside, which 8B's
+full batches take by such traces, give or take two hundredths. A record of a real card has its own figures.
+"""
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+from bench.core.case import PART
+from bench.core.recipe import Recipe
+from bench.core.registry import Registry, unknown
+
+GIB = 2**30
+MIB = 2**20
+CONTEXT_BYTES = (
+    760 * MIB
+)  # driver's less reserved bytes when 8B had been trained on an H200, CUDA 13 (results/runs/h200)
+LOST_SHARE = 0.03
+DRIVERS_DIFFER = 0.01
+TURING, AMPERE, HOPPER, BLACKWELL = 7, 8, 9, (10, 12)  # major compute capabilities; Ada is 8 too
+# cuBLAS's workspace as torch chooses it (CublasHandlePool.cpp: 32 MiB on Hopper and Blackwell, else ":4096:2:16:8"),
+# and how many there are: one of the thread that runs the forward pass, one of autograd's
+LARGE_WORKSPACE = 32 * MIB
+SMALL_WORKSPACE = (2 * 4096 + 8 * 16) * 1024
+BLAS_WORKSPACES = 2
+
+
+OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
+
+
+def is_card(name: str, device: str) -> bool:
+    """Whether the device, as its driver names it, is the card of this name; an RTX 3080 Ti is no RTX 3080."""
+    return re.search(rf"\b{re.escape(name)}\b(?! *({OTHER_CARD}))", device, re.IGNORECASE) is not None
+
+
+def blas_bytes(capability: int) -> int:
+    """What products of matrices hold beside all tensors, on a card of this major compute capability."""
+    return BLAS_WORKSPACES * (LARGE_WORKSPACE if capability in (HOPPER, *BLACKWELL) else SMALL_WORKSPACE)
+
+
+def with_lost_share(held_bytes: int) -> int:
+    """What the allocator must be able to reserve for tensors and workspaces of so many bytes."""
+    return math.ceil(held_bytes / (1 - LOST_SHARE))
+
+
+def needed_on_card(tensor_bytes: int) -> int:
+    """What a card must have free for tensors of so many bytes, whichever it is."""
+    return with_lost_share(tensor_bytes + blas_bytes(HOPPER)) + CONTEXT_BYTES
+
+
+SIZE = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class CardKind:
+    """A kind of card: its memory, the part of it that a process's CUDA context takes, and what it can compute."""
+
+    name: str
+    says: str
+    total_gib: float
+    supports_bfloat16: bool = True
+    supports_flash_attention: bool = True
+    context_bytes: int = CONTEXT_BYTES
+    workspace_bytes: int = blas_bytes(AMPERE)
+
+    @property
+    def total_bytes(self) -> int:
+        return round(self.total_gib * GIB)
+
+    @property
+    def usable_bytes(self) -> int:
+        """What is left for torch's allocator."""
+        return self.total_bytes - self.context_bytes
+
+    def larger_than(self, total_bytes: int) -> bool:
+        """Whether a card of so many bytes is too small to stand in for this one."""
+        return self.total_bytes > total_bytes * (1 + DRIVERS_DIFFER)
+
+    def cannot(self, precision: str) -> str:
+        """Why a step in this precision is another one there; empty if it is not."""
+        if precision == "bfloat16" and not self.supports_bfloat16:
+            return "no bfloat16: precision = float16 there, and other attention kernels"
+        return ""
+
+
+CARDS: Registry[CardKind] = Registry("card")
+
+
+def add(name: str, says: str, total_gib: float, capability: int = AMPERE) -> None:
+    since_ampere = capability >= AMPERE
+    kind = CardKind(name, says, total_gib, since_ampere, since_ampere, workspace_bytes=blas_bytes(capability))
+    CARDS.put(name, kind)
+
+
+add("rtx4060_8gb", "GeForce RTX 4060, 8 GB", 7.75)
+add("rtx3060_12gb", "GeForce RTX 3060, 12 GB", 11.76)
+add("t4", "Tesla T4, 16 GB, source 003's", 14.748, TURING)
+add("rtx4080_16gb", "GeForce RTX 4080, 16 GB", 15.70)
+add("l4", "L4, 24 GB", 22.17)
+add("rtx3090", "GeForce RTX 3090, 24 GB", 23.69)
+add("a100_40gb", "A100, 40 GB", 39.39)
+add("l40s", "L40S, 48 GB", 44.39)
+add("h100_80gb", "H100, 80 GB", 79.11, HOPPER)
+add("a100_80gb", "A100, 80 GB", 79.15)
+add("h200", "H200, 141 GB", 139.72, HOPPER)
+
+
+def read_card(text: str) -> CardKind:
+    """A card by its name, or NAME=GiB: one of that size that can do all. Raises ValueError or UnknownName."""
+    name, equals, size = text.partition("=")
+    if not equals:
+        if name not in CARDS:
+            raise unknown("card", name, [*CARDS.names(), "NAME=GiB"])
+        return CARDS[name]
+    if name in CARDS:
+        raise ValueError(f"{name} is a card of {CARDS[name].total_gib} GiB; give one of another size another name")
+    if not PART.fullmatch(name) or not SIZE.fullmatch(size):
+        raise ValueError(f"{text!r} is no card; expected NAME=GiB, as laptop=6 or laptop_card=7.5")
+    card = CardKind(name, f"a card of {size} GiB", float(size))
+    if card.usable_bytes <= 0:
+        raise ValueError(f"{text!r}: a CUDA context alone takes {CONTEXT_BYTES / GIB:.2f} GiB; expected more")
+    return card
+
+
+def recipe_on(recipe: Recipe, card: CardKind) -> Recipe:
+    """The recipe as this card can run it: without bfloat16 in float16, whose gradients torch scales in float32."""
+    if card.supports_bfloat16:
+        return recipe
+    return replace(
+        recipe,
+        precision="float16" if recipe.precision == "bfloat16" else recipe.precision,
+        adapter_precision="float32",
+    )

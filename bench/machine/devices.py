@@ -1,0 +1,111 @@
+"""Devices: what a case runs on. `cpu`, and `cuda` for the first visible card.
+
+The pytest process asks NVML (through pynvml) what there is, because asking torch would import it.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from bench.core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Device:
+    name: str
+    says: str
+    torch_name: str
+
+
+DEVICES: Registry[Device] = Registry("device")
+DEVICES.put("cpu", Device("cpu", "the processor", "cpu"))
+DEVICES.put("cuda", Device("cuda", "the first visible CUDA card", "cuda:0"))
+
+
+PROCESSOR = Path("/proc/cpuinfo")
+BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86 and Arm
+
+
+@cache
+def computes_bfloat16(device: str) -> bool:
+    """Whether the device has units for products in bfloat16; without, a processor takes many times float32's time.
+
+    A card's kind may say that it has none after all (bench.machine.cards). Of a processor that does not say what it
+    has, none is assumed.
+    """
+    if device != "cpu":
+        return True
+    words = PROCESSOR.read_text(encoding="utf-8", errors="replace").split() if PROCESSOR.exists() else []
+    return not BFLOAT16_UNITS.isdisjoint(words)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A CUDA card as NVML describes it; memory in bytes."""
+
+    name: str
+    total_bytes: int
+    free_bytes: int
+    driver: str
+
+
+def cards() -> tuple[Card, ...]:
+    """The CUDA cards that CUDA_VISIBLE_DEVICES lets a process see; none where NVML finds none, see cards_error."""
+    return find_cards()[0]
+
+
+def cards_error() -> str:
+    """Why NVML could not look for cards, in its words, as for a driver that is missing or broken; empty if it could."""
+    return find_cards()[1]
+
+
+@cache
+def find_cards() -> tuple[tuple[Card, ...], str]:
+    """The visible cards, and NVML's error where it cannot tell."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return visible_cards(pynvml), ""
+    except pynvml.NVMLError as error:
+        return (), str(error)
+
+
+def visible_cards(pynvml: ModuleType) -> tuple[Card, ...]:
+    """What an initialised NVML says of the cards. Raises NVMLError."""
+    driver = str(pynvml.nvmlSystemGetDriverVersion())
+    handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    identities = [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+    found = []
+    for handle in [handles[index] for index in visible(identities, os.environ.get("CUDA_VISIBLE_DEVICES"))]:
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        found.append(Card(str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.free), driver))
+    pynvml.nvmlShutdown()
+    return tuple(found)
+
+
+def visible(identities: Sequence[str], setting: str | None) -> list[int]:
+    """Indices of the cards that CUDA shows for a CUDA_VISIBLE_DEVICES, up to the first name that is no card's.
+
+    identities are UUIDs. A part of a card ("MIG-...") is not looked for: all cards are given then.
+    """
+    if setting is None or "MIG-" in setting:
+        return list(range(len(identities)))
+    shown = []
+    for name in map(str.strip, setting.split(",")):
+        named = [i for i, uuid in enumerate(identities) if name == str(i) or (name and uuid.startswith(name))]
+        if len(named) != 1:
+            break
+        shown += named
+    return shown
+
+
+def missing(device: str) -> str:
+    """Why a case cannot run on this device here; empty if it can."""
+    if DEVICES[device].name == "cuda" and not cards():
+        why = f" (NVML: {cards_error()})" if cards_error() else ""
+        return f"needs a CUDA device; this machine has none{why}"
+    return ""

@@ -1,0 +1,83 @@
+"""What a record was made on and with: machine, device, libraries, commit."""
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from bench.core.paths import INSTALLED, ROOT
+
+LIBRARIES = (
+    "torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors",
+    "seqeval", "scikit-learn", "lm-eval", "fvcore", "numpy", "pytest-benchmark",
+)  # fmt: skip
+COMMIT = "LORABENCH_COMMIT"  # what says it where the code was copied without its .git
+
+
+@cache
+def library_versions() -> dict[str, str | None]:
+    """Installed versions; None for what is not installed."""
+
+    def installed(name: str) -> str | None:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return None
+
+    return {name: installed(name) for name in LIBRARIES}
+
+
+def git(*words: str) -> str | None:
+    """What git answers about this checkout; None outside one."""
+    if INSTALLED:  # a virtual environment may lie in a repository of a person's own
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@cache
+def processor() -> str:
+    """The processor's model name."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+@cache
+def describe_machine() -> dict[str, Any]:
+    """What does not change in a session; imports no torch."""
+    from bench.machine.devices import cards
+
+    status = git("status", "--porcelain")
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "accelerator": cards()[0].name if cards() else None,
+        "driver": cards()[0].driver if cards() else None,
+        "libraries": library_versions(),
+        "commit": git("rev-parse", "HEAD") or os.environ.get(COMMIT),
+        "dirty": bool(status) if status is not None else None,
+    }
+
+
+def describe_worker(device: str) -> dict[str, Any]:
+    """The machine, and how torch is set up in this process."""
+    import torch
+
+    more: dict[str, Any] = {"device": device, "threads": torch.get_num_threads()}
+    if device.startswith("cuda"):
+        more["compute_capability"] = list(torch.cuda.get_device_capability(device))
+        more["cuda"] = torch.version.cuda
+        older = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "")
+        more["allocator"] = os.environ.get("PYTORCH_ALLOC_CONF") or older
+    return {**describe_machine(), **more}

@@ -1,1 +1,0 @@
-"""Measuring: seconds, bytes, FLOPs, joules and parameters of a case, in the worker."""

@@ -1,0 +1,30 @@
+"""The checked command line: which cases run, where weights and data come from, how they run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.machine.cards import CardKind
+from bench.plan.selection import Selection
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, checked."""
+
+    selection: Selection
+    entries: tuple[str, ...]
+    mirror: Path | None
+    data: str
+    engine: str
+    synthetic: bool
+    probes: tuple[str, ...]
+    lm_eval: tuple[str, ...]
+    resume: Path | None
+    replay: Path | None
+    case_timeout: float | None  # seconds; None: as long as the data's size allows
+    workers: int
+    emulate: CardKind | None = None
+    attempt: bool = False
+    max_steps: int = 0  # 0: as the recipe says
+    allow_unjudged: bool = False
+    own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered

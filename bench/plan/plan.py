@@ -1,0 +1,153 @@
+"""What a case is in this session: its data, recipe, probes and job, as the command line and the card have it."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from bench.core.case import Case
+from bench.core.recipe import Recipe
+from bench.executor import Job
+from bench.machine.cards import CardKind, recipe_on
+from bench.machine.devices import Card, cards, missing
+from bench.machine.environment import describe_machine
+from bench.models import DECODER, MODELS
+from bench.plan.options import Options
+from bench.plan.room_on_card import too_small
+from bench.probes import PROBES
+from bench.recipes.of_case import recipe_for
+from bench.records.basis import RESUME, Basis, basis_differences, basis_from, basis_of, described
+from bench.records.record import Record
+from bench.sources.data import size_at_hand
+from bench.sources.weights import SYNTHETIC
+from bench.tasks import TASKS
+
+
+def threads_for(workers: int) -> int:
+    """Threads of each worker: what OMP_NUM_THREADS says, or else an equal share of the cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": 2 are of loops inside a loop
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    return max(1, describe_machine()["cores"] // workers)
+
+
+class Plan:
+    """What the command line's options make of a case; nothing here runs or is written."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._recipes: dict[Case, Recipe] = {}
+
+    def data_size(self, case: Case) -> str:
+        """Sample or full data for this case, as the command line says."""
+        if self.options.data != "auto":
+            return self.options.data
+        return size_at_hand(TASKS[case.task].data, self.options.mirror)
+
+    def recipe(self, case: Case) -> Recipe:
+        """The case's recipe as the command line and the emulated card have it; asked for each of its many tests."""
+        if case not in self._recipes:
+            self._recipes[case] = self._recipe(case)
+        return self._recipes[case]
+
+    def _recipe(self, case: Case) -> Recipe:
+        given: dict[str, Any] = {"max_steps": self.options.max_steps} if self.options.max_steps else {}
+        recipe = recipe_for(case, self.data_size(case), engine=self.options.engine, **given)
+        return recipe_on(recipe, card) if (card := self.card(case)) else recipe
+
+    def card(self, case: Case) -> CardKind | None:
+        """The card that the case is run as on; None for the one that is there, and for the processor."""
+        return None if case.device == "cpu" else self.options.emulate
+
+    def probes(self, case: Case) -> tuple[str, ...]:
+        """The families that the case is asked: its task's own and the command line's; none of an encoder."""
+        if MODELS[case.model].kind != DECODER:
+            return ()
+        wanted = {*TASKS[case.task].probes, *self.options.probes}
+        return tuple(name for name in PROBES.names() if name in wanted)
+
+    def cannot_run(self, case: Case) -> str:
+        """What the case lacks on this machine; empty if it can run."""
+        if case.device == "cpu":
+            return ""
+        if self.options.attempt or not self._cards():
+            return missing(case.device)  # the same sentence of every case
+        return too_small(case, self.recipe(case), self._cards())
+
+    def _cards(self) -> tuple[Card, ...]:
+        """The cards that are there, with no more room than the emulated one has."""
+        kind = self.options.emulate
+        if kind is None:
+            return cards()
+        return tuple(
+            replace(card, name=f"{kind.name} (emulated)", free_bytes=min(card.free_bytes, kind.total_bytes))
+            for card in cards()
+        )
+
+    def sources(self, cases: Sequence[Case]) -> dict[str, Any]:
+        """What bench.sources.fetch.look_up is asked about the cases' weights and rows."""
+        tasks = dict.fromkeys(case.task for case in cases)
+        sizes = {case.task: self.data_size(case) for case in cases}
+        return {
+            **self.weights_of(cases),
+            "data": {task: {**asdict(TASKS[task].data), "size": sizes[task]} for task in tasks},
+        }
+
+    def weights_of(self, cases: Sequence[Case]) -> dict[str, Any]:
+        """The same about their weights alone."""
+        models = sorted({case.model for case in cases})
+        return {"models": models, "mirror": str(self.options.mirror or ""), "synthetic": self.options.synthetic,
+                "data": {}}  # fmt: skip
+
+    def is_at_hand(self, sources: dict[str, Any]) -> bool:
+        """Whether the answer costs nothing: the weights are random and the rows are samples."""
+        random = sources["synthetic"] or all(MODELS[name].tiny for name in sources["models"])
+        return random and all(about["size"] == "sample" for about in sources["data"].values())
+
+    def refusal(self, case: Case, stored: Record, found: dict[str, Any]) -> str:
+        """Why the record is not taken over for the case; empty if it is what running it again would give.
+
+        found: what look_up says of the session's weights and rows.
+        """
+        if not stored.ok:
+            return f"it {stored.status.replace('_', ' ')} before"
+        asked = {row["family"] for name in ("probes", "probe_losses") for row in stored.tables.get(name, [])}
+        wanted = set(self.options.lm_eval) if MODELS[case.model].kind == DECODER else set()
+        lacking = [*(set(self.probes(case)) - asked), *(wanted - stored.tables.get("lm_eval", {}).keys())]
+        if lacking:
+            return f"{', '.join(sorted(lacking))} was not asked"
+        weights = found["weights"].get(case.model, {})
+        if SYNTHETIC in (stored.weights.get("origin"), weights.get("origin")):
+            before, now = (bool(one.get("asked_for")) for one in (stored.weights, weights))
+            if before != now:
+                return (
+                    f"random weights were{'' if before else ' not'} asked for, and now they are{'' if now else ' not'}"
+                )
+        return described(basis_differences(basis_of(stored), self.basis(case, found), RESUME))
+
+    def basis(self, case: Case, found: dict[str, Any]) -> Basis:
+        """What a record of the case would stand on in this session."""
+        card = self.card(case)
+        environment = {**describe_machine(), "threads": self.threads, "emulation": card.name if card else ""}
+        rows, weights = found["rows"].get(case.task, ""), found["weights"].get(case.model, {})
+        return basis_from(self.recipe(case).digest(), {"rows": rows}, weights, environment)
+
+    @property
+    def threads(self) -> int:
+        """Of a worker, so that those that run at once share the cores."""
+        return threads_for(self.options.workers)
+
+    def job(self, case: Case, work: str, key: str, environment: dict[str, str]) -> Job:
+        """Work on this case for a worker, under a key of the executor's."""
+        payload = {
+            "case": case.id,
+            "recipe": asdict(self.recipe(case)),
+            "mirror": str(self.options.mirror or ""),
+            "synthetic": self.options.synthetic,
+            "probes": self.probes(case),
+            "lm_eval": self.options.lm_eval if MODELS[case.model].kind == DECODER else (),
+            "threads": self.threads,
+        }
+        if card := self.card(case):
+            payload["emulate"] = asdict(card)
+        return Job(key, work, payload, case.device, environment)

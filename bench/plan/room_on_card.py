@@ -1,0 +1,47 @@
+"""Before a case starts: whether its card can hold it, by the closed form; nothing heavy is imported."""
+
+from functools import cache
+
+from bench.core.case import Case
+from bench.core.recipe import Recipe
+from bench.machine.cards import needed_on_card
+from bench.machine.devices import Card, missing
+from bench.methods import METHODS
+from bench.models import ENCODER, MODELS
+from bench.predict import terms
+from bench.predict.formula.closed_form import NoClosedForm, closed_form
+from bench.predict.question import TAGS, Question
+from bench.predict.terms import total
+
+
+@cache
+def needed_bytes(model: str, method: str, recipe: Recipe) -> int | None:
+    """Bytes that tensors of this training hold at the least; None for a method without a closed form.
+
+    The peak of a full batch where batches are padded to max_length. Where they are as long as their examples
+    are, what stays whatever those are: weights, what trains, its gradients and states.
+    """
+    entry = MODELS[model]
+    try:
+        found = closed_form(Question(entry, METHODS[method], recipe, TAGS if entry.kind == ENCODER else 0))
+    except NoClosedForm:
+        return None
+    return found.peak_bytes if recipe.padding == "max_length" else total(found.phases[terms.OPTIMIZER])
+
+
+def too_small(case: Case, recipe: Recipe, cards: tuple[Card, ...]) -> str:
+    """Why no case like this can run on these cards (the first counts); empty if it can, or nobody knows."""
+    needed = needed_bytes(case.model, case.method, recipe)
+    if needed is None:
+        return "" if cards else missing(case.device)
+    free = needed_on_card(needed)
+    wanted = f"needs a CUDA device with {gigabytes(free)} free (predicted {gigabytes(needed)})"
+    if not cards:
+        return f"{wanted}; this machine has none"
+    have = cards[0].free_bytes
+    return f"{wanted}; {cards[0].name} has {gigabytes(have)} free" if have < free else ""
+
+
+def gigabytes(amount: float) -> str:
+    """In GB of 10^9 bytes, or MB where that would be none."""
+    return f"{amount / 1e9:.1f} GB" if amount >= 1e8 else f"{amount / 1e6:.1f} MB"

@@ -1,0 +1,95 @@
+"""Which cases there are: tasks x models x methods x devices x seeds, as far as they suit each other.
+
+There is no list of cases. Embedded models run everything their task asks for, on every device; a source's
+models run what the source ran, on a GPU. Options narrow or widen this.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.core.case import Case
+from bench.core.registry import Registry
+from bench.machine.devices import DEVICES
+from bench.methods import METHODS
+from bench.models import MODELS, ModelEntry
+from bench.tasks import TASKS, Task
+
+VARIANT_METHOD = "lora"  # the sources' sweeps are of LoRA; others run when they are named
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the command line names; an empty tuple means what runs by default. Raises UnknownName."""
+
+    tasks: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        registries: dict[str, Registry] = {"tasks": TASKS, "models": MODELS, "methods": METHODS, "devices": DEVICES}
+        for field, registry in registries.items():
+            for name in getattr(self, field):
+                registry[name]
+
+
+def all_cases(selection: Selection) -> list[Case]:
+    """The selected cases: by device, then task, model, method and seed, in the registries' order."""
+    return [
+        Case(task.name, model.name, method, device, seed)
+        for device in chosen(selection.devices, DEVICES)
+        for task in TASKS
+        if not selection.tasks or task.name in selection.tasks
+        for model in models_for(task, device, selection)
+        for method in methods_for(task, model, selection)
+        for seed in selection.seeds
+    ]
+
+
+def why_none(selection: Selection) -> str:
+    """Why no case is selected, by the first of what was named that does not suit the rest."""
+    tasks = [TASKS[name] for name in chosen(selection.tasks, TASKS)]
+    devices = chosen(selection.devices, DEVICES)
+    models = [model for device in devices for task in tasks for model in models_for(task, device, selection)]
+    if models:
+        refusals = [METHODS[name].refusal(model) for model in models for name in selection.methods]
+    else:
+        refusals = [task.refusal(MODELS[name]) for name in selection.models for task in tasks]
+    names = ", ".join(task.name for task in tasks)
+    unnamed = f"no model runs {names} on {', '.join(devices)} unless it is named; add --models"
+    return f"no case is selected: {next(filter(None, refusals), unnamed)}"
+
+
+def chosen(names: tuple[str, ...], registry: Registry) -> list[str]:
+    return [name for name in registry.names() if not names or name in names]
+
+
+def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelEntry]:
+    """Named models; by default the embedded ones, and on a GPU those that a source ran with this task."""
+    name = task.variant_of or task.name
+    for model in MODELS:
+        by_default = (model.embedded and task.embedded) or (name in model.source_cases and device != "cpu")
+        wanted = model.name in selection.models if selection.models else by_default
+        if wanted and task.suits(model):
+            yield model
+
+
+def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str]:
+    """Named methods; by default the source's for its model, and all for any other; of a variant LoRA alone."""
+    usual = (VARIANT_METHOD,) if task.variant_of else tuple(METHODS.names())
+    names = selection.methods or (not task.variant_of and model.source_cases.get(task.name)) or usual
+    return [name for name in METHODS.names() if name in names and METHODS[name].suits(model)]
+
+
+def is_smoke(case: Case, selection: Selection) -> bool:
+    """Whether the case is quick enough, or asked for by name, to run without `-m slow`."""
+    task = TASKS[case.task]
+    if task.variant_of:
+        return case.task in selection.tasks
+    quick = not task.smoke_methods or case.method in task.smoke_methods
+    if not task.in_smoke:
+        return case.task in selection.tasks and (quick or case.method in selection.methods)
+    if case.method in selection.methods or not MODELS[case.model].embedded:
+        return True
+    return quick

@@ -1,0 +1,61 @@
+"""Whether a card can hold a training: by what its allocator would reserve, or by a share set aside for that."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from bench.machine.cards import GIB, CardKind, with_lost_share
+from bench.predict.card.replay import runs_within, smallest_limit, unhindered
+from bench.predict.storage_log import StorageLog
+from bench.predict.terms import Peaks
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A card's verdict. left_bytes: beyond what is reserved, or beyond the least where not all that is kept fits.
+
+    tight: it was judged by the least, so where it fits the allocator has to give back its cache.
+    """
+
+    left_bytes: int
+    tight: bool = False
+
+    @property
+    def fits(self) -> bool:
+        return self.left_bytes >= 0
+
+    @property
+    def says(self) -> str:
+        if not self.fits:
+            return f"lacks {-self.left_bytes / GIB:.1f} GiB"
+        if self.tight:
+            return f"fits, {self.left_bytes / GIB:.1f} GiB free once the allocator gives back its cache"
+        return f"fits, {self.left_bytes / GIB:.1f} GiB free"
+
+
+@lru_cache(maxsize=8)
+def least(log: StorageLog, blas_bytes: int) -> int:
+    """The least that it runs within, as smallest_limit finds it."""
+    return smallest_limit(log, blas_bytes)
+
+
+def needed(peaks: Peaks, card: CardKind) -> int:
+    """What torch's allocator must be able to reserve: no more than the card's usable_bytes where it is enough.
+
+    Of a trace by its storages, of a closed form by its bytes, the workspaces and the share that is set aside.
+    """
+    of_log, usable = (peaks.log, card.workspace_bytes), card.usable_bytes
+    if not peaks.log.entries:
+        return with_lost_share(peaks.peak_bytes + card.workspace_bytes)
+    if runs_within(*of_log, usable):
+        return min(usable, least(*of_log))
+    return least(*of_log) if least(*of_log) > usable else smallest_limit(*of_log, above=usable)
+
+
+def fit(peaks: Peaks, card: CardKind) -> Fit:
+    usable = card.usable_bytes
+    if not peaks.log.entries:
+        return Fit(usable - needed(peaks, card))
+    reserved = unhindered(peaks.log, card.workspace_bytes).reserved_bytes
+    if reserved <= usable:
+        return Fit(usable - reserved)
+    return Fit(usable - needed(peaks, card), tight=True)

@@ -1,0 +1,104 @@
+"""The largest batch or length that fits a budget."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.core.recipe import MULTIPLE
+from bench.machine.cards import CardKind
+from bench.predict.card.fit import fit, needed
+from bench.predict.formula.closed_form import NoClosedForm, closed_form
+from bench.predict.question import Question
+from bench.predict.terms import Peaks
+
+FIELDS = {"length": "max_length", "batch": "batch_size"}
+STEPS = {"length": MULTIPLE, "batch": 1}
+MOST_BATCH = 1 << 16
+ENDS = {"length": "the model has no positions for more", "batch": "no larger one was tried"}
+NEAR = 16  # the second try is a 16th away from the first; a closed form and a trace differ by less
+
+
+@dataclass(frozen=True)
+class Largest:
+    """What was found for a card or budget: the question of that size, its peaks, whether no larger was to be tried."""
+
+    what: str  # "length" or "batch"
+    card: CardKind
+    question: Question
+    peaks: Peaks
+    is_last: bool
+
+    @property
+    def size(self) -> int:
+        return size_of(self.question, self.what)
+
+    def as_json(self) -> dict[str, Any]:
+        """budget_bytes: what torch's allocator may have of it."""
+        return {"what": self.what, "budget": self.card.name, "budget_bytes": self.card.usable_bytes,
+                "largest": self.size, "is_last": self.is_last}  # fmt: skip
+
+
+class DoesNotFit(ValueError):
+    """Not even the smallest fits."""
+
+
+def size_of(question: Question, what: str) -> int:
+    """The question's length or batch."""
+    return int(getattr(question.recipe, FIELDS[what]))
+
+
+def largest(fits: Callable[[int], bool], most: int, first: int) -> int:
+    """The largest number from 1 to most that fits, where all smaller ones do; 0 if there is none.
+
+    Else one that fits and the next does not. Tried are first, then numbers ever farther from it until one fits and one
+    does not, then halves: few where first is near.
+    """
+    low, high = 0, most + 1  # low fits, high does not
+    guess, step = min(first, most), max(1, first // NEAR)
+    while high - low > 1:
+        low, high = (guess, high) if fits(guess) else (low, guess)
+        if high > most:
+            guess = min(low + step, most)
+        elif not low:
+            guess = max(high - step, 1)
+        else:
+            guess = (low + high) // 2
+        step *= 2
+    return low
+
+
+def largest_that_fits(
+    question: Question, what: str, card: CardKind, trace: Callable[[Question], Peaks] | None = None
+) -> Largest:
+    """The question with the largest length or batch found that fits the card; the next, if there is one, does not.
+
+    By closed form, or by this trace: it begins near what the closed form finds. By traces a larger one may fit
+    again, for blocks fall differently at every size. Raises DoesNotFit, NoClosedForm where no trace is given.
+    """
+    field, step = FIELDS[what], STEPS[what]
+    longest = question.method.longest_row(question.entry, question.recipe)
+    most = longest // step if what == "length" else MOST_BATCH
+    found: dict[int, Peaks] = {}
+
+    def fits(steps: int) -> bool:
+        found[steps] = (trace or closed_form)(question.at(**{field: steps * step}))
+        return fit(found[steps], card).fits
+
+    first = near_the_largest(question, what, card) if trace else question
+    best = largest(fits, most, size_of(first, what) // step)
+    if not best:
+        raise DoesNotFit(
+            f"{question.entry.name} × {question.method.name} does not fit {card.name}: a {what} of {step} needs "
+            f"{needed(found[1], card) / 1e9:.2f} GB of the {card.usable_bytes / 1e9:.2f} GB that are usable"
+        )
+    return Largest(what, card, question.at(**{field: best * step}), found[best], best == most)
+
+
+def near_the_largest(question: Question, what: str, card: CardKind) -> Question:
+    """With the largest length or batch by closed form, with the smallest if none fits by that, as it is without."""
+    try:
+        return largest_that_fits(question, what, card).question
+    except DoesNotFit:
+        return question.at(**{FIELDS[what]: STEPS[what]})
+    except NoClosedForm:
+        return question

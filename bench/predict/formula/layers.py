@@ -1,0 +1,289 @@
+"""What a transformer layer keeps between forward and backward.
+
+Bytes for each token, read off the layers' own code in transformers 5, peft 0.21 and bitsandbytes 0.50 under autocast.
+H: hidden size, K: width of the keys, I: width of the feed-forward layer; two bytes an element where products are in
+half precision, four in the float32 of norms.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4, PLAIN
+from bench.methods.parameters import formula
+from bench.models import ENCODER, ModelEntry
+from bench.models.families import Linear
+from bench.models.shapes import (
+    INTO_ATTENTION,
+    head_count,
+    head_parameters,
+    hidden_size,
+    key_value_size,
+    layer,
+    layer_count,
+    linear_layers,
+    query_size,
+    selects,
+    stack_parameters,
+    total_parameters,
+    window,
+)
+from bench.predict.formula import savings
+from bench.predict.question import Question
+
+SINGLE = 4
+MASK = 1  # byte of an element that dropout kept or dropped
+LARGEST_FLASH_HEAD = 256
+# What a linear layer reads: a norm's output, attention's, or the feed-forward product.
+FIRST_NORM, SECOND_NORM, ATTENTION, INNER = "first norm", "second norm", "attention", "inner"
+READERS = {  # of anything but a norm's output; BERT's attention ends like its feed-forward layer
+    "self_attn.o_proj": ATTENTION, "attention.output.dense": ATTENTION, "attn.c_proj": ATTENTION,
+    "mlp.down_proj": INNER, "output.dense": INNER, "mlp.c_proj": INNER,
+}  # fmt: skip
+
+
+def tokens(question: Question) -> int:
+    return question.recipe.batch_size * question.recipe.max_length
+
+
+def computed(question: Question) -> int:
+    """Bytes of an element of a product."""
+    return 4 if question.recipe.precision == "float32" else 2
+
+
+def width(question: Question) -> int:
+    """Bytes of a stored weight that is neither quantised nor trained, and of the hidden states between layers."""
+    return computed(question) if question.method.trains == ADAPTER else SINGLE
+
+
+def normed(question: Question) -> int:
+    """Bytes of an element of a norm's output: LayerNorm's is in float32 under autocast, Llama's own norm rounds it."""
+    return width(question) if question.entry.family.llama_like else SINGLE
+
+
+def given(question: Question) -> int:
+    """Bytes of an element that a linear layer gives: bitsandbytes' 4-bit layer gives back what it got."""
+    return normed(question) if question.method.storage == NF4 else computed(question)
+
+
+def residual(question: Question) -> int:
+    """Bytes of an element of the hidden states between layers, which a checkpoint keeps."""
+    if question.entry.family_name == "gpt2" and question.method.storage == NF4:
+        return SINGLE
+    return normed(question) if question.entry.kind == ENCODER else width(question)
+
+
+def feedforward_size(entry: ModelEntry) -> int:
+    return next(one.inputs for one in layer(entry) if source(one) == INNER)
+
+
+def source(linear: Linear) -> str:
+    """What the linear layer reads; one name for what is one tensor."""
+    if linear.name in READERS:
+        return READERS[linear.name]
+    return FIRST_NORM if linear.name.endswith(INTO_ATTENTION) else SECOND_NORM
+
+
+def inner_width(question: Question) -> int:
+    """Bytes of an element of the feed-forward product; GPT-2's GELU is written out and ends in float32."""
+    return SINGLE if question.entry.family_name == "gpt2" else given(question)
+
+
+@dataclass(frozen=True)
+class Input:
+    """What one linear layer reads, for each token: its source, its bytes there, and those of a copy made to be kept."""
+
+    source: str
+    bytes: int
+    copied: int
+
+
+def inputs(question: Question) -> Iterator[Input]:
+    """The inputs that are kept for the backward pass: for a thin product, a weight's gradient, or by LLM.int8()."""
+    method = question.method
+    targets = method.targets(question.entry) if method.trains == ADAPTER else ()
+    wide = {ATTENTION: computed(question), INNER: inner_width(question)}
+    for linear in layer(question.entry):
+        read = source(linear)
+        held = wide.get(read, normed(question))
+        trains = method.trains == ALL or any(selects(target, linear.name) for target in targets)
+        copy = copied(question, held) if trains else 0
+        copy += MASK * bool(copy) * adapter_drops(question)
+        if method.storage == INT8 or (trains and not copy):
+            yield Input(read, linear.inputs * held, 0)
+        if copy:
+            yield Input(read, linear.inputs * held, linear.inputs * copy)
+
+
+def adapter_drops(question: Question) -> bool:
+    """Whether the recipe's dropout acts on what each adapted layer reads."""
+    return question.method.adapter_dropout and question.recipe.dropout > 0
+
+
+def base_masks(question: Question) -> int:
+    """How many masks of a dropout of hidden states a layer keeps; attention's own is drawn again from its seed."""
+    drops = not question.method.adapter_dropout and question.recipe.dropout > 0
+    return 0 if question.entry.family.llama_like or not drops else 2
+
+
+def masks_not_kept(question: Question) -> int:
+    """Bytes for each token of masks that the first layer of a frozen base does not keep: its input has no gradient."""
+    if not adapter_drops(question):
+        return 0
+    targets = question.method.targets(question.entry)
+    first = (linear for linear in layer(question.entry) if source(linear) == FIRST_NORM)
+    return sum(MASK * linear.inputs for linear in first if any(selects(target, linear.name) for target in targets))
+
+
+def copied(question: Question, held: int) -> int:
+    """Bytes of an element of the copy that a product makes of its input; 0 where it takes it as it is.
+
+    peft brings the input of a plain layer's adapter to the adapter's precision, of which autocast makes the copy; that
+    of a quantised one it leaves to autocast. Where the adapter drops, each layer keeps what is left of its input.
+    """
+    half, own = computed(question), savings.trained_width(question.recipe)
+    if adapter_drops(question):
+        return own if half == SINGLE else half
+    if question.method.trains != ADAPTER:
+        return 0 if held == half else half
+    if half == SINGLE:
+        return 0 if own == SINGLE else own
+    through_single = question.method.storage == PLAIN and own == SINGLE
+    return half if held != half or through_single else 0
+
+
+def kept_inputs(question: Question) -> int:
+    """Bytes for each token of the linear layers' inputs; attention's output is kept by attention itself."""
+    shared, copies = {}, 0
+    for read in inputs(question):
+        copies += read.copied
+        if not read.copied and read.source != ATTENTION:
+            shared[read.source] = read.bytes
+    return sum(shared.values()) + copies
+
+
+def masked_layers(question: Question) -> int:
+    """In how many layers attention's window is no longer than a row, so that what it sees is a mask."""
+    looking = window(question.entry)
+    return looking.layers if looking and question.recipe.max_length >= looking.tokens else 0
+
+
+def kept_by_attention(question: Question, masked: bool) -> int:
+    """Queries, keys, values, the output, and a float32 a head; a mask as what is added to each pair's score.
+
+    Without flash attention, as in float32, by a mask and for heads too wide for it, keys are repeated to as many as
+    queries; by a mask a single head of them is not copied.
+    """
+    entry, half = question.entry, computed(question)
+    queries, keys = query_size(entry), key_value_size(entry)
+    head = queries // head_count(entry)
+    if half == SINGLE or head > LARGEST_FLASH_HEAD or (masked and keys > head):
+        keys = queries
+    added = half * question.recipe.max_length if masked else 0
+    return 2 * half * (queries + keys) + SINGLE * head_count(entry) + added
+
+
+def kept_by_activation(question: Question) -> int:
+    """Llama: gate, its SiLU, and up. BERT: GELU's input. GPT-2's is written out: a cube, a tangent and two factors."""
+    inner, out = feedforward_size(question.entry), given(question)
+    if question.entry.family.llama_like:
+        return 3 * out * inner
+    return (3 * SINGLE + out) * inner if question.entry.family_name == "gpt2" else out * inner
+
+
+def kept_by_norms(question: Question) -> int:
+    """All norms' inputs in float32; a gain that trains needs what it multiplies, which Llama's norm keeps for it."""
+    entry = question.entry
+    normed_heads = (query_size(entry) + key_value_size(entry)) * entry.family.head_norms
+    return (1 + gains_train(question)) * SINGLE * (entry.family.norms * hidden_size(entry) + normed_heads)
+
+
+def kept_by_layer(question: Question, masked: bool) -> int:
+    """Bytes that one layer keeps for its backward pass, all tokens together."""
+    for_each = kept_by_norms(question) + kept_by_attention(question, masked) + kept_by_activation(question)
+    for_each += MASK * base_masks(question) * hidden_size(question.entry)
+    return tokens(question) * (for_each + kept_inputs(question))
+
+
+def reaches_layers(question: Question) -> bool:
+    """Whether gradients go through the layers: not where all that trains is a head of its own above them.
+
+    Checkpointing has them go down to the embeddings whatever trains.
+    """
+    return question.method.trains != HEAD or is_tied(question) or question.recipe.gradient_checkpointing
+
+
+def is_tied(question: Question) -> bool:
+    """Whether the head is the table of embeddings."""
+    return total_parameters(question.entry, question.labels) == stack_parameters(question.entry)
+
+
+def kept_for_backward(question: Question) -> int:
+    """Bytes kept when the forward pass ends: every layer's input, or all that it keeps; and what the head needs.
+
+    The first norm of a frozen base keeps nothing: no gradient goes that far but with checkpointing.
+    """
+    count, each = layer_count(question.entry), tokens(question) * hidden_size(question.entry)
+    head, of_layers = kept_by_head(question), casts(question)[0]
+    if not reaches_layers(question):
+        return head
+    if question.recipe.gradient_checkpointing:
+        kept = count * each * residual(question) * savings.checkpoints_on_card(question.recipe) + each * SINGLE
+        kept += count * kept_in_spite(question) + mask(question)
+    else:
+        last = each * SINGLE * (question.method.trains != ADAPTER)
+        masked = masked_layers(question)
+        kept = (count - masked) * kept_by_layer(question, False) + masked * kept_by_layer(question, True)
+        kept += last + of_layers - tokens(question) * masks_not_kept(question)
+    return kept + each * SINGLE * gains_train(question) + head
+
+
+def mask(question: Question) -> int:
+    """Bytes of the mask that the layers with a window share: whether a token sees another."""
+    return tokens(question) * question.recipe.max_length * (masked_layers(question) > 0)
+
+
+def kept_by_head(question: Question) -> int:
+    """Bytes that the head keeps where it trains: its input, and its copy in half precision if gradients go below."""
+    if question.method.trains == ADAPTER and question.entry.kind != ENCODER:
+        return 0
+    read = tokens(question) * hidden_size(question.entry) * computed(question)
+    return read + casts(question)[1] * reaches_layers(question)
+
+
+def ends_in_norm(question: Question) -> bool:
+    """Whether a layer's norms come behind what they are of, so that its input is a norm's output, as in BERT."""
+    return question.entry.kind == ENCODER
+
+
+def kept_in_spite(question: Question) -> int:
+    """Bytes that a layer keeps in spite of checkpoints: LLM.int8() holds its inputs by other means than they see."""
+    if question.method.storage != INT8:
+        return 0
+    held = sum({read.source: read.bytes for read in inputs(question)}.values())
+    return tokens(question) * (held - ends_in_norm(question) * normed(question) * hidden_size(question.entry))
+
+
+def gains_train(question: Question) -> bool:
+    """Whether a norm keeps what its gain multiplies: LayerNorm's makes that again of its input."""
+    return question.method.trains == ALL and question.entry.family.llama_like
+
+
+def casts(question: Question) -> tuple[int, int]:
+    """Bytes of the copies in half precision that autocast makes of float32 matrices: of the layers' or the adapter's,
+    and of the head's."""
+    entry, half = question.entry, computed(question)
+    if half == SINGLE:
+        return 0, 0
+    if question.method.trains == ADAPTER:
+        narrow = savings.trained_width(question.recipe) == half
+        return 0 if narrow else half * formula(entry, question.method, question.recipe, question.labels), 0
+    matrices = sum(linear.inputs * linear.outputs for linear in linear_layers(entry))
+    return half * matrices, half * head_parameters(entry, question.labels)
+
+
+def cached_in_forward(question: Question) -> int:
+    """Bytes of those copies that the forward pass holds besides what it keeps: autocast has one of each that trains."""
+    of_layers, of_head = casts(question)
+    if not reaches_layers(question):
+        return of_head
+    return of_layers * (question.recipe.gradient_checkpointing and question.method.trains != HEAD)

@@ -1,0 +1,115 @@
+"""What a transformer layer's own forward and backward hold for a moment, besides what is kept.
+
+Bytes, read off the layers' own code as in `layers`, whose letters are used here too.
+"""
+
+from bench.methods import ADAPTER, ALL, INT8, NF4, PLAIN
+from bench.models.shapes import head_parameters, hidden_size, layer, layer_count
+from bench.predict.formula import savings
+from bench.predict.formula.layers import (
+    FIRST_NORM,
+    INNER,
+    MASK,
+    SINGLE,
+    adapter_drops,
+    casts,
+    computed,
+    ends_in_norm,
+    feedforward_size,
+    given,
+    inner_width,
+    inputs,
+    kept_by_layer,
+    masked_layers,
+    normed,
+    reaches_layers,
+    tokens,
+)
+from bench.predict.question import Question
+
+
+def head_gradient(question: Question) -> int:
+    """Bytes of the head's gradient where it trains: in float32, and as it is computed, in a cast weight's place."""
+    if question.method.trains == ADAPTER:
+        return 0
+    in_half = casts(question)[1] * (not reaches_layers(question))
+    return in_half + SINGLE * head_parameters(question.entry, question.labels)
+
+
+def working_set(question: Question) -> int:
+    """Bytes of one layer's backward: what it keeps if that is computed again, and the most that flows through it."""
+    if not reaches_layers(question):
+        return 0
+    entry, checkpointed = question.entry, question.recipe.gradient_checkpointing
+    kept = kept_by_layer(question, masked_layers(question) > 0) - tokens(question) * checkpoint(question)
+    again = kept if checkpointed else 0
+    if checkpointed and question.method.trains != ADAPTER:
+        again += casts(question)[0] // layer_count(entry)
+    summed, product = (tokens(question) * size for size in flowing(question))
+    multiplied = summed - product + whole_weight(question)
+    return again + max(summed, multiplied, at_hand(question) if checkpointed else 0)
+
+
+def checkpoint(question: Question) -> int:
+    """Bytes for each token of what a layer keeps that is its own input, where that is a norm's output."""
+    own = [read.bytes for read in inputs(question) if read.source == FIRST_NORM and not read.copied]
+    return own[0] if own and ends_in_norm(question) else 0
+
+
+def whole_weight(question: Question) -> int:
+    """Bytes of the largest matrix, dequantised, or its gradient where it trains."""
+    method = question.method
+    largest = max(linear.inputs * linear.outputs for linear in layer(question.entry))
+    if method.storage == INT8:
+        return largest * normed(question)
+    return largest * computed(question) * (method.storage == NF4 or method.trains == ALL)
+
+
+def flowing(question: Question) -> tuple[int, int]:
+    """(together, one): bytes for each token of gradients when those of the feed-forward product are summed; of one.
+
+    They are the adapter's part, the base's and their sum, or the product's and the activation's. The adapter's own
+    input is needed no more, but LLM.int8() holds on to it; of a layer computed again, to the first one. Before that
+    dropout's own gradients exist, of what it gave and of what it was given, and its mask still does.
+    """
+    hidden, inner = hidden_size(question.entry), feedforward_size(question.entry)
+    product = inner * inner_width(question)
+    last = [read for read in inputs(question) if read.source == INNER]
+    held, copied = sum(read.copied or read.bytes for read in last), sum(read.copied for read in last)
+    count = 3 if question.method.trains == ADAPTER and held else 2
+    if question.method.storage == INT8 and not question.recipe.gradient_checkpointing:
+        held = copied
+    behind = ends_in_norm(question) or question.entry.family.norms > 2  # a norm, which has let go of its input by then
+    norm = normed(question) * hidden - SINGLE * hidden * behind
+    flowing_together = count * product - held
+    if adapter_drops(question) and last:
+        given_by_dropout = 2 * inner * dropped_width(question)
+        flowing_together = max(flowing_together, given_by_dropout - copied + MASK * inner)
+    return flowing_together + norm, product
+
+
+def dropped_width(question: Question) -> int:
+    """Bytes of an element of what dropout gives; peft brings a plain layer's input to the adapter's precision."""
+    in_own = question.method.storage == PLAIN or computed(question) == SINGLE
+    return savings.trained_width(question.recipe) if in_own else inner_width(question)
+
+
+def at_hand(question: Question) -> int:
+    """Bytes that a layer holds near its end while it is computed and keeps for nothing: products, norms' outputs.
+
+    peft makes a float32 of a plain layer's input on the way to the copy that is kept, and dropout another.
+    """
+    hidden, inner = hidden_size(question.entry), feedforward_size(question.entry)
+    last = [read for read in inputs(question) if read.source == INNER]
+    product = 0 if any(not read.copied for read in last) else inner * given(question)
+    norms = 3 if question.recipe.gradient_checkpointing else 4
+    end = product + hidden * (given(question) + norms * normed(question) + SINGLE * (not reaches_layers(question)))
+    adapting = product + hidden * (3 * normed(question) + 3 * computed(question) - SINGLE)
+    through_single = question.method.storage == PLAIN and computed(question) != savings.trained_width(question.recipe)
+    cast = savings.trained_width(question.recipe) * inner * through_single
+    adapting += cast
+    if adapter_drops(question) and dropped_width(question) != computed(question):
+        dropping = product + cast + dropped_width(question) * inner + 2 * hidden * normed(question)
+        adapting = max(adapting, dropping)
+    copies = question.method.trains == ADAPTER and any(read.copied for read in last)
+    return tokens(question) * (max(end, adapting) if copies else end)

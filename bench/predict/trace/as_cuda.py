@@ -1,0 +1,163 @@
+"""Running code meant for a CUDA card on fake tensors of the processor, as the card would run it.
+
+A build of torch without CUDA cannot even name tensors on a card, so fake tensors lie on the processor and
+what a card does differently is put in its place: which operations autocast computes in float32, and which
+kernel attention runs in. Both decide what a step keeps in memory. From torch 2.13's autocast_mode.h and
+sdp_utils.cpp.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_only
+
+from bench.predict.formula.layers import LARGEST_FLASH_HEAD
+from bench.worker.train import backward as backward_module
+from bench.worker.train.chunked_losses import CHUNKS
+
+# what autocast computes in float32 on CUDA and not on a processor, of those that our architectures call
+IN_FLOAT32 = {
+    "layer_norm", "pow", "__pow__", "rsqrt", "softmax", "log_softmax", "cumsum", "sum", "prod", "norm", "vector_norm",
+    "matrix_norm", "linalg_norm", "linalg_vector_norm", "exp", "log", "logsumexp", "nll_loss", "mse_loss", "softplus",
+    "reciprocal", "cosine_similarity",
+}  # fmt: skip
+FACTORIES = {"empty", "zeros", "ones", "full", "rand", "randn", "arange", "tensor"}  # without a device: on the host
+HALVES = (torch.bfloat16, torch.float16)
+MASK_ALIGNMENT = 16  # the memory-efficient kernel reads the mask in rows of a multiple of this
+
+
+def on_processor(value: Any) -> Any:
+    """A device's name or object, of the processor where it is a card's."""
+    if isinstance(value, torch.device):
+        return torch.device("cpu") if value.type == "cuda" else value
+    return "cpu" if isinstance(value, str) and value.split(":")[0] == "cuda" else value
+
+
+def widened(value: torch.Tensor) -> torch.Tensor:
+    return value.float() if value.dtype in HALVES else value
+
+
+class CudaLike(TorchFunctionMode):
+    """Calls of torch as a CUDA card would answer them; tensors stay on the processor.
+
+    A tensor made without a device is the host's: making_for_host is true meanwhile, so that nobody counts it,
+    and moving it to the card copies it.
+    """
+
+    making_for_host = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if "device" in kwargs:
+            kwargs = {**kwargs, "device": on_processor(kwargs["device"])}
+        if name == "to":
+            args = tuple(on_processor(value) for value in args)
+        if name == "dropout":
+            return dropout(*args, **kwargs)
+        if name == "scaled_dot_product_attention":
+            return attention(*args, **kwargs)
+        if name in IN_FLOAT32 and kwargs.get("dtype") is None and torch.is_autocast_enabled("cpu"):
+            args, kwargs = tree_map_only(torch.Tensor, widened, (args, kwargs))
+        return func(*args, **kwargs)
+
+
+def for_host(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """The factory, which marks as the host's what it makes without a device; hooks of autograd call it past modes."""
+
+    def make(*args: Any, **more: Any) -> Any:
+        if "device" in more:
+            return factory(*args, **more)
+        CudaLike.making_for_host = True
+        try:
+            made = factory(*args, **more)
+        finally:
+            CudaLike.making_for_host = False
+        made.on_host = True
+        return made
+
+    return make
+
+
+def moved(move: Callable[..., Any]) -> Callable[..., Any]:
+    """Tensor.to, which copies what is the host's: it goes to the card."""
+
+    def to(tensor: Any, *args: Any, **more: Any) -> Any:
+        result = move(tensor, *args, **more)
+        return result.clone() if result is tensor and hasattr(tensor, "on_host") else result
+
+    return to
+
+
+def dropout(given: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
+    """The fused kernel that torch chooses on a card: for backward it keeps a mask of one byte an element.
+
+    A processor's would keep a factor for each element, in the element's own format.
+    """
+    if not training or not 0 < p < 1:
+        return functional.dropout(given, p, training, inplace)
+    return torch.native_dropout(given, p, True)[0]
+
+
+def attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
+              is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False) -> Any:  # fmt: skip
+    """The kernel that torch chooses on a card since Ampere: flash without a mask, else the memory-efficient one.
+
+    query, key, value: (batch, heads, length, head size); keys may have fewer heads where enable_gqa is set.
+    """
+    if torch.is_autocast_enabled("cpu"):
+        lower = torch.get_autocast_dtype("cpu")
+        query, key, value = (tensor.to(lower) for tensor in (query, key, value))
+    aten = torch.ops.aten
+    if attn_mask is None and query.dtype in HALVES and query.shape[-1] <= LARGEST_FLASH_HEAD:
+        return aten._scaled_dot_product_flash_attention(query, key, value, dropout_p, is_causal, scale=scale)[0]
+    if enable_gqa:  # the other kernels want a key for every query
+        key, value = (tensor.repeat_interleave(query.shape[1] // tensor.shape[1], 1) for tensor in (key, value))
+    bias = None if attn_mask is None else additive(attn_mask, query)
+    return aten._scaled_dot_product_efficient_attention(
+        query, key, value, bias, True, dropout_p, is_causal, scale=scale
+    )[0]
+
+
+def additive(mask: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+    """The mask as what is added to the scores: (batch, heads, queries, keys), its rows aligned in memory."""
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(mask.logical_not(), float("-inf"))
+    keys = mask.shape[-1]
+    if missing := -keys % MASK_ALIGNMENT:
+        mask = functional.pad(mask, (0, missing))[..., :keys]
+    return mask.to(query.dtype).expand(query.shape[0], query.shape[1], -1, -1)
+
+
+def backward(loss: torch.Tensor) -> None:
+    """Tensor.backward, past the function modes: one is off inside its own answer, and checkpoints compute in there."""
+    torch.autograd.graph._engine_run_backward((loss,), (torch.ones_like(loss),), False, False, (), True, True)
+
+
+@contextlib.contextmanager
+def as_cuda() -> Iterator[None]:
+    """Within: what is said of "cuda" happens on the processor, by a card's rules."""
+    enabled, dtype, autocast = torch.is_autocast_enabled, torch.get_autocast_dtype, torch.autocast
+
+    def cast(device_type: str, *args: Any, **more: Any) -> Any:
+        return autocast(on_processor(device_type), *args, **more)
+
+    with (
+        patch.dict(vars(torch), {name: for_host(getattr(torch, name)) for name in FACTORIES}),
+        patch.object(torch.Tensor, "to", moved(torch.Tensor.to)),
+        # Liger's kernel is for a card alone, and torch's copies the whole head in float32 on a processor
+        patch.object(backward_module, "route", lambda head, device: CHUNKS),
+        patch.object(torch.Tensor, "backward", backward),
+        patch.object(torch, "autocast", cast),
+        patch.object(torch.amp, "autocast", cast),
+        patch.object(torch, "is_autocast_enabled", lambda device_type="cuda": enabled(on_processor(device_type))),
+        patch.object(torch, "get_autocast_dtype", lambda device_type: dtype(on_processor(device_type))),
+        patch.object(torch, "get_autocast_gpu_dtype", lambda: dtype("cpu")),
+        CudaLike(),
+    ):
+        yield

@@ -1,0 +1,108 @@
+"""The folder of a run: its command and machine, its records, and what was answered."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.core.files import write_atomically
+from bench.core.paths import RUNS
+from bench.machine.environment import describe_machine, processor
+from bench.records.record import Record, add_line, open_records
+
+EMULATION = "emulation"  # the key of a run and of a record's environment: the emulated card's name
+
+
+class NotStored(Exception):
+    """A run that cannot be written; the message is one sentence."""
+
+
+def make_folder(emulation: str | None, folder: Path | None) -> Path:
+    """The run's folder, a new one if none is given; it says what began it, and of which card (emulation_of) it is.
+
+    Raises NotStored where it cannot be written.
+    """
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name(emulation)}"
+    about = {"command": command(), "machine": describe_machine()}
+    if emulation is not None:
+        about[EMULATION] = emulation
+    made = None
+    try:
+        if folder is None:
+            folder = made = new_folder(RUNS, name)
+        if not (folder / "run.json").exists():  # a resumed run keeps the command that began it
+            write_atomically(folder / "run.json", json.dumps(about, indent=1) + "\n")
+        if made is None:
+            with open_records(folder / "records.jsonl"):  # learn that it cannot be written before anything trains
+                pass
+    except OSError as error:
+        if made:
+            with suppress(OSError):
+                made.rmdir()  # an empty folder is no run
+        raise NotStored(f"the run cannot be written to {folder or RUNS / name}: {error.strerror}") from None
+    return folder
+
+
+def command() -> list[str]:
+    """What began this session; `python -m pytest` is pytest, and `python -m bench` is lorabench."""
+    path = Path(sys.argv[0])
+    ours = path.stem == "lorabench" or path.parts[-2:] == ("bench", "__main__.py")
+    return ["lorabench" if ours else "pytest", *sys.argv[1:]]
+
+
+def new_folder(where: Path, name: str) -> Path:
+    """A folder that no other session has: name, or name-2, name-3, … of sessions that began in the same second."""
+    where.mkdir(parents=True, exist_ok=True)
+    folder, number = where / name, 1
+    while True:
+        with suppress(FileExistsError):
+            folder.mkdir()  # only one session can make it
+            return folder
+        number += 1
+        folder = where / f"{name}-{number}"
+
+
+def why_not_stored(folder: Path, unwritten: Mapping[str, OSError]) -> str:
+    """One sentence on what of a run could not be written, however much it is; unwritten: the error by what it is of."""
+    first, *others = unwritten
+    more = f" and {len(others)} more" if others else ""
+    error = unwritten[first]
+    return (
+        f"the run is not stored: {first}{more} could not be written to {shown(folder)} ({error.strerror or error}); "
+        f"make room there and add --resume {shown(folder)} to run what is missing"
+    )
+
+
+def shown(path: Path) -> str:
+    """The path as short as it can be said from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def write_case(folder: Path, record: Record, examples: list[dict[str, Any]], probed: list[dict[str, Any]]) -> None:
+    """Its answers first, so that a record never speaks of a file that is not there, nor of another session's.
+
+    Raises OSError where the disk is full or read-only.
+    """
+    line = record.to_line()
+    with open_records(folder / "records.jsonl") as file:
+        if examples:
+            write_atomically(folder / record.predictions, json_lines(examples))
+        if probed:
+            write_atomically(folder / "predictions" / f"{record.case}.probes.jsonl", json_lines(probed))
+        add_line(file, line)
+
+
+def json_lines(rows: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def machine_name(emulation: str | None = None) -> str:
+    """A short name for this kind of machine, without its host name: h100_80gb, h100_80gb_as_t4 or amd_epyc_2cores."""
+    about = describe_machine()
+    text = about["accelerator"] or f"{processor()} {about['cores']}cores"
+    text += f" as {emulation}" if emulation else ""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")

@@ -1,0 +1,52 @@
+"""Stored records: each with the run it belongs to, and its predictions read when they are needed."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.records.record import Record, read_records
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A record with the run it is of; name is RUN/case-id."""
+
+    run: str
+    folder: Path
+    record: Record
+
+    @property
+    def name(self) -> str:
+        return f"{self.run}/{self.record.case}"
+
+    @cached_property
+    def examples(self) -> list[dict[str, Any]]:
+        """What was predicted for each held-out example; [] where it was not kept. Raises ValueError if damaged."""
+        return self.rows(self.folder / self.record.predictions) if self.record.predictions else []
+
+    @cached_property
+    def probed(self) -> list[dict[str, Any]]:
+        """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
+        return self.rows(self.folder / "predictions" / f"{self.record.case}.probes.jsonl")
+
+    def rows(self, path: Path) -> list[dict[str, Any]]:
+        if not path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{self.name}: its predictions are cut or damaged ({error.msg})") from None
+
+
+def stored_records(folders: Iterable[Path]) -> tuple[list[Stored], list[str]]:
+    """The records of these runs, and a sentence for each line that could not be read."""
+    stored: list[Stored] = []
+    complaints: list[str] = []
+    for folder in folders:
+        records, told = read_records(folder / "records.jsonl")
+        complaints += told
+        stored += [Stored(folder.name, folder, record) for record in records.values()]
+    return stored, complaints

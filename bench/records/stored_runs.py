@@ -1,0 +1,44 @@
+"""Stored runs by their names: a person's own in RUNS, and those that the project ships.
+
+A run is named by its folder, its name, the beginning of its name where only one run has it, or `latest`.
+"""
+
+from pathlib import Path
+
+from bench.core.paths import COMMITTED, RUNS
+
+LATEST = "latest"
+RUN_HELP = "a run: its folder, its name or an unambiguous prefix of it, or latest"
+
+
+def committed_runs() -> list[Path]:
+    """The project's own runs in the order of their names; those named by a time are a person's."""
+    return [path for name, path in sorted(runs_in(COMMITTED).items()) if not named_by_time(name)]
+
+
+def runs_in(folder: Path) -> dict[str, Path]:
+    return {path.parent.name: path.parent for path in folder.glob("*/records.jsonl")}
+
+
+def named_by_time(name: str) -> bool:
+    return name[:1].isdigit()
+
+
+def find_run(text: str) -> Path:
+    """The run's folder. Raises ValueError with one sentence if there is none, or more than one."""
+    if (Path(text).expanduser() / "records.jsonl").is_file():
+        return Path(text).expanduser()
+    own = runs_in(RUNS)
+    known = {**runs_in(COMMITTED), **own}
+    if text in known:
+        return known[text]
+    if text == LATEST:
+        if begun := sorted(filter(named_by_time, own)):
+            return own[begun[-1]]
+        raise ValueError(f"latest: no run of yours in {RUNS} yet")
+    near = sorted(name for name in known if text and name.startswith(text))
+    if len(near) == 1:
+        return known[near[0]]
+    if near:
+        raise ValueError(f"{text}: {len(near)} runs begin with it, {', '.join(near)}; give more of the name")
+    raise ValueError(f"{text}: no run with a records.jsonl there; runs are {', '.join(sorted(known)) or 'none yet'}")

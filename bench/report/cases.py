@@ -1,0 +1,46 @@
+"""A run's records as a table; `expected` is the band that the quality after training must lie in."""
+
+from collections.abc import Iterable
+
+from bench.judge.thresholds import Thresholds
+from bench.records.record import PROCESS, Record
+from bench.tasks import TASKS
+
+HEADINGS = (
+    "case", "status", "metric", "before", "after", "expected", "peak memory", "s/step", "tokens/s", "trainable",
+)  # fmt: skip
+NAMES = 3  # of the headings; numbers follow
+EMPTY = "–"
+
+
+def gigabytes(count: float) -> str:
+    return f"{count / 1e9:.2f} GB"
+
+
+def row(record: Record, thresholds: Thresholds) -> list[str]:
+    """One line of the table; a dash stands for what the record lacks."""
+    name = record.parsed_case().task
+    if name not in TASKS:  # a run of a person's own entries, read without them
+        return [record.case, record.status, *[EMPTY] * 8]
+    task = TASKS[name]
+    if not record.ok:
+        return [record.case, record.status, task.metric, *[EMPTY] * 7]
+    expected = thresholds.quality_of(record)
+    share = record.exact["trainable_parameters"] / record.exact["total_parameters"]
+    before, after = (quality.get(task.metric) for quality in (record.quality_before, record.quality))
+    return [
+        record.case,
+        record.status,
+        task.metric,
+        f"{before:.4f}" if record.quality_judged and before is not None else EMPTY,
+        f"{after:.4f}" if record.quality_judged and after is not None else EMPTY,
+        str(expected) if expected else EMPTY,
+        gigabytes(record.noisy["peak_bytes"]) + (f" ({PROCESS})" if record.peak_bytes is None else ""),
+        f"{record.noisy['seconds_per_step']:.3f}",
+        f"{record.noisy['tokens_per_second']:,.0f}",
+        f"{share:.2%}",
+    ]
+
+
+def table_of(records: Iterable[Record], thresholds: Thresholds) -> list[list[str]]:
+    return [list(HEADINGS), *(row(record, thresholds) for record in records)]

@@ -1,0 +1,82 @@
+"""The scorecard: how many claims of each source came out how, and every verdict with its sentence."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+
+from bench.judge.claims.claim import Claim
+from bench.judge.verdict import STATES, Verdict
+from bench.report.tables import markdown_lines, text_lines
+
+SUMMARY = ("source", "claims", *STATES)
+HEADINGS = ("claim", "kind", "verdict", "what was seen")
+INTRODUCTION = """# Claims and verdicts
+
+Written by `python -m bench claims --markdown`; a test holds this page to what the command says. A verdict on a
+stand-in is one on the stand-in alone, and its sentence begins with it. `not_run` says what is missing.
+"""
+
+
+def summary(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> list[list[str]]:
+    """The headings, and a line for each source, and for its stand-ins where it has any."""
+    groups: dict[str, Counter[str]] = {}
+    for name, verdict in verdicts.items():
+        claim = claims[name]
+        label = f"{claim.source}, stand-ins" if claim.stand_in_for else claim.source
+        groups.setdefault(label, Counter())[verdict.state] += 1
+    lines = [[label, str(states.total()), *counted(states)] for label, states in sorted(groups.items())]
+    everything: Counter[str] = sum(groups.values(), Counter())
+    return [list(SUMMARY), *lines, ["all", str(everything.total()), *counted(everything)]]
+
+
+def counted(states: Counter[str]) -> list[str]:
+    return [str(states[state]) if states[state] else "" for state in STATES]
+
+
+def rows(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> list[list[str]]:
+    """The headings, and a line for each claim."""
+    return [
+        list(HEADINGS),
+        *(
+            [name, claims[name].kind, verdict.state, f"{claims[name].says}. {verdict.says}"]
+            for name, verdict in verdicts.items()
+        ),
+    ]
+
+
+def as_text(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> str:
+    found = rows(claims, verdicts)
+    return "\n".join([*text_lines(summary(claims, verdicts), 1), "", *text_lines(found, len(HEADINGS))]) + "\n"
+
+
+def as_markdown(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> str:
+    """The page results/CLAIMS.md: the count, then a table for each source."""
+    lines = [INTRODUCTION, *markdown_lines(summary(claims, verdicts), 1)]
+    for source in dict.fromkeys(claims[name].source for name in verdicts):
+        own = {name: verdict for name, verdict in verdicts.items() if claims[name].source == source}
+        title = claims[next(iter(own))].title
+        lines += ["", f"## {source}: {title}", "", *markdown_lines(rows(claims, own), len(HEADINGS))]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> str:
+    """A list of objects: the claim's id, source, place, kind, what is expected, and the verdict."""
+    return json.dumps(
+        [
+            {
+                "id": name,
+                "source": claims[name].source,
+                "where": claims[name].where,
+                "says": claims[name].says,
+                "kind": claims[name].kind,
+                "stand_in_for": claims[name].stand_in_for or None,
+                "expected": claims[name].expected,
+                "verdict": verdict.state,
+                "sentence": verdict.says,
+                "records": list(verdict.records),
+            }
+            for name, verdict in verdicts.items()
+        ],
+        indent=1,
+        ensure_ascii=False,
+    )

@@ -1,0 +1,39 @@
+"""The table of FLOP/s and utilisation, of records of any age.
+
+A record states its rates. One from before model and hardware FLOPs were told apart states a rate that was scaled from
+2 x 32 tokens, recomputation included. Its step is counted again here, with today's libraries, on a model without
+storage, at the shape of its heaviest batch; its seconds are its own. Where rows are padded to the batch's longest, the
+other batches are shorter, and the figures are upper bounds.
+"""
+
+from collections.abc import Sequence
+
+from bench.records.record import Record
+from bench.records.work import heaviest_shape
+from bench.report.tables import Table
+
+NAMES = 3
+HEADS = ("case", "device", "batch", "model TFLOP/s", "MFU", "hardware TFLOP/s", "HFU", "stated before")
+
+
+def utilisation_table(records: Sequence[Record]) -> Table:
+    """A line for each record that trained, model and hardware FLOP/s in units of 10^12."""
+    return [HEADS, *(line_of(record) for record in records if record.ok)]
+
+
+def line_of(record: Record) -> list[str]:
+    from bench.predict.trace.count_again import counted_again
+
+    states = "model_flops_per_second" in record.noisy
+    bound = not states and record.recipe["padding"] == "longest"
+    found = record.noisy if states else counted_again(record)
+    rows, length = heaviest_shape(record)
+    sign = "≤ " if bound else ""
+    cells = [record.case, record.environment.get("accelerator") or "cpu", f"{rows} × {length}"]
+    for name in ("model_flops", "hardware_flops"):
+        cells += [f"{sign}{found[f'{name}_per_second'] / 1e12:.3f}", sign + percent(found[f"{name}_utilisation"])]
+    return [*cells, percent(record.noisy.get("utilisation"))]
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"

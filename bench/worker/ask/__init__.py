@@ -1,0 +1,1 @@
+"""Asking a model: prompts, generation, log-probabilities, probes and lm-evaluation-harness."""

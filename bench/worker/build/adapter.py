@@ -1,0 +1,72 @@
+"""The adapter on a base model: attached, or loaded from files.
+
+`bench.methods` says what a method is; this is where peft is told to do it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.core.recipe import Recipe
+from bench.methods import ADAPTER, ALL, HEAD, Attach, Method, Unsupported
+from bench.models import ModelEntry
+from bench.models.shapes import targeted
+from bench.worker.build.precision import adapter_dtype
+
+
+def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps: int, seed: int) -> Any:
+    """Freeze what the method freezes and add what it adds; weights that train are kept as the recipe says."""
+    torch.manual_seed(seed)
+    if method.trains == ADAPTER:
+        targeted(entry, method.targets(entry))  # says which target modules the model lacks
+        model = add_adapter(model, method.run(Attach(entry, recipe, steps)))
+        for name, parameter in model.named_parameters():
+            if any(part in name for part in method.frozen_parts):
+                parameter.requires_grad_(False)
+    else:
+        for parameter in model.parameters():
+            parameter.requires_grad_(method.trains == ALL)
+        if method.trains == HEAD:
+            free_head(model)
+    kept = adapter_dtype(recipe)
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.dtype != kept:
+            parameter.data = parameter.data.to(kept)
+    if recipe.gradient_checkpointing:
+        # transformers 5.2x has renamed it
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+        model.enable_input_require_grads()
+    return model
+
+
+def free_head(model: Any) -> None:
+    """Let the output layer train; a tied one is the embedding's matrix and stays so."""
+    head = model.get_output_embeddings() if hasattr(model, "lm_head") else model.classifier
+    if head is None:
+        raise Unsupported(f"{type(model).__name__} has no output layer to train")
+    head.requires_grad_(True)
+
+
+def add_adapter(model: Any, config: Any) -> Any:
+    """peft's model around the base."""
+    from peft import get_peft_model
+
+    return get_peft_model(model, config)
+
+
+def load_adapter(model: Any, folder: Path, kept: torch.dtype = torch.float32) -> Any:
+    """A saved adapter on a fresh base, kept in the format it was trained in.
+
+    peft repeats a method's start (PiSSA, OLoRA) before it loads.
+    """
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    loaded = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+    if kept != torch.float32:  # which is what peft loads it in
+        for layer in (module for module in loaded.modules() if isinstance(module, BaseTunerLayer)):
+            for name in layer.adapter_layer_names:
+                getattr(layer, name).to(kept)
+    return loaded

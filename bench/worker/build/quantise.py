@@ -1,0 +1,69 @@
+"""Quantised linear layers, and their weights dequantised for comparison."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.methods import INT8, NF4, Unsupported
+from bench.worker.build.packed_layers import drawn, packed_embedding, packed_linear, zeros_unless_real
+
+HEAD_NAMES = ("classifier", "score", "lm_head")
+
+
+def is_head(name: str) -> bool:
+    return name.split(".")[0] in HEAD_NAMES or any(f".{head}." in f".{name}." for head in HEAD_NAMES)
+
+
+def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu", head: bool = False) -> Any:
+    """Replace every linear layer by bitsandbytes' layer of the same weights on the device, one at a time.
+
+    The head is kept as it is, or (head) packed too and the table of embeddings with it. GPT-2's transposed
+    matrices (Conv1D) are turned round, as transformers' own way of quantising does. A layer without storage
+    (meta) is drawn at random first, so that a model of random weights never exists unpacked.
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    for name, layer in list(model.named_modules()):
+        parent, _, child = name.rpartition(".")
+        if isinstance(layer, nn.Linear | Conv1D) and (head or not is_head(name)):
+            weight = drawn(layer.weight, model.config, device).data
+            weight = weight.T.contiguous() if isinstance(layer, Conv1D) else weight
+            bias = None if layer.bias is None else zeros_unless_real(layer.bias, device).data
+            packed = packed_linear(weight, bias, storage, compute, device)
+        elif head and layer is model.get_input_embeddings():
+            if type(layer) is not nn.Embedding:
+                raise Unsupported(f"quantise_head: {type(layer).__name__} does more than look up what would be packed")
+            packed = packed_embedding(drawn(layer.weight, model.config, device).data, compute, device)
+        else:
+            continue
+        setattr(model.get_submodule(parent), child, packed)
+    # Not is_quantized: transformers.Trainer would ask then for transformers' own quantiser, which had no part in it.
+    model.is_loaded_in_4bit, model.is_loaded_in_8bit = storage == NF4, storage == INT8
+    return model
+
+
+def dequantise(model: Any) -> Any:
+    """The quantised base with plain linear layers of the very weights that its packed layers stand for.
+
+    An adapter is merged into this: into four bits again, W + BA would be rounded to sixteen levels.
+    """
+    import bitsandbytes
+    from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
+
+    modules: dict[str, Any] = dict(model.named_modules())
+    for name, layer in modules.items():
+        packed: Any = layer  # its weight's quantisation state is no attribute that torch declares
+        if isinstance(layer, bitsandbytes.nn.Linear4bit):
+            weight = dequantize_4bit(packed.weight.data, packed.weight.quant_state).to(layer.compute_dtype)
+        elif isinstance(layer, bitsandbytes.nn.Linear8bitLt):
+            weight = int8_vectorwise_dequant(packed.weight.CB, packed.weight.SCB).to(model.dtype)
+        else:
+            continue
+        plain = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device=weight.device)
+        plain.weight = nn.Parameter(weight, requires_grad=False)
+        plain.bias = layer.bias
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, plain)
+    model.is_loaded_in_4bit = model.is_loaded_in_8bit = False
+    return model

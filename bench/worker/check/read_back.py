@@ -1,0 +1,125 @@
+"""Saved weights read back: a checkpoint or adapter must give the logits that it was saved with."""
+
+import gc
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from bench.methods.tolerances import UNIT_ROUNDING
+from bench.worker.build.adapter import load_adapter
+from bench.worker.build.precision import adapter_dtype, compute_dtype
+from bench.worker.build.quantise import dequantise
+from bench.worker.check.evidence import Probe, distance
+from bench.worker.measure.memory import free_bytes
+from bench.worker.measure.parameters import elements, held_bytes
+from bench.worker.train.trainee import Trainee
+
+ROUNDED_ROWS = 1024  # of a weight at a time: a head over a vocabulary would take gigabytes in float32
+
+
+def saved_bytes(folder: Path) -> int:
+    """Size on disk of the weights that were saved."""
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+
+
+def read_back(
+    trainee: Trainee,
+    probe: Probe,
+    tuned: Tensor,
+    make_base: Callable[[], Any],
+    release: Callable[[], None],
+    needs_rounding: Callable[[dict[str, Any]], bool],
+) -> dict[str, Any]:
+    """Save what was trained, put it on a fresh base, compare; merge it there (a quantised base
+    dequantised), compare again. Where a card has no room for the dequantised base that is left out, and
+    `merge_not_checked` says so.
+
+    needs_rounding(found) says whether a distance is larger than reason alone allows. Only then is it measured what a
+    rounding of every weight does to this model (`rounding_distance`).
+
+    release() drops the trained model before the fresh one is built, so that both need not fit at once.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save(trainee, folder)
+        found: dict[str, Any] = {"adapter_bytes": saved_bytes(folder)}
+        method = trainee.method
+        release()
+        fresh = make_base()
+        kept = adapter_dtype(trainee.recipe)
+        fresh = load_adapter(fresh, folder, kept) if method.is_adapter else load_weights(fresh, folder)
+        found["reload_distance"] = distance(probe(fresh), tuned)
+        if method.quantised:
+            needed = bytes_dequantised(fresh, compute_dtype(trainee.recipe))
+            del fresh
+            if lacking := lacks_room(needed, trainee.device):
+                reason = f"merging was not checked: the dequantised base takes {lacking}"
+                return {**found, "merge_not_checked": reason}
+            fresh = load_adapter(dequantise(make_base()), folder, kept)
+    if method.mergeable:
+        fresh = fresh.merge_and_unload()
+        found["merge_distance"] = distance(probe(fresh), tuned)
+    if needs_rounding(found):
+        logits = probe(fresh)
+        round_again(fresh, UNIT_ROUNDING[trainee.recipe.precision])
+        found["rounding_distance"] = distance(probe(fresh), logits)
+    return found
+
+
+@torch.no_grad()
+def round_again(model: Any, unit: float) -> None:
+    """Move every weight matrix by a random share of at most one unit of rounding, in place.
+
+    How far that moves the logits is how much this model makes of a rounding: random weights make more of it
+    than pretrained ones do, and merging cannot be held to less.
+    """
+    generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.Linear | Conv1D):
+            for rows in module.weight.split(ROUNDED_ROWS):
+                share = torch.rand(rows.shape, generator=generator, device=rows.device) * 2 - 1
+                rows.copy_(rows.float() * (1 + unit * share))
+
+
+def bytes_dequantised(model: Any, plain: torch.dtype) -> int:
+    """What the model takes while its packed layers are made plain again, one after the other, at the most."""
+    packed = sum(elements(p) for p in model.parameters() if not p.is_floating_point())
+    return held_bytes(model) + packed * plain.itemsize
+
+
+def lacks_room(needed: int, device: str) -> str:
+    """So many bytes beside those that are free on the card; empty where they have a place there."""
+    if device == "cpu":
+        return ""
+    gc.collect()
+    torch.cuda.empty_cache()
+    free = free_bytes(device) or 0
+    if needed <= free:
+        return ""
+    return f"{needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free on the card"
+
+
+def save(trainee: Trainee, folder: Path) -> None:
+    """The adapter by peft; for methods that train the model itself, the tensors that train."""
+    from safetensors.torch import save_file
+
+    if trainee.method.is_adapter:
+        trainee.model.save_pretrained(str(folder))
+        return
+    trained = {name: p.detach().contiguous() for name, p in trainee.model.named_parameters() if p.requires_grad}
+    save_file(trained, folder / "model.safetensors")
+
+
+def load_weights(model: Any, folder: Path) -> Any:
+    """The saved tensors in a fresh model, in their own precision."""
+    from safetensors.torch import load_file
+
+    own = dict(model.named_parameters())
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        own[name].data = tensor.to(own[name].device)
+    return model

@@ -1,0 +1,1 @@
+"""Measurements of a case: seconds, bytes, FLOPs, joules and parameters."""

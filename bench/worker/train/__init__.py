@@ -1,0 +1,1 @@
+"""Training: batches, losses, optimizer steps, the loop and the evaluation."""

@@ -1,0 +1,111 @@
+"""The training loop: a plain loop over steps that are fixed before it starts."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+
+from bench.worker.device import synchronise
+from bench.worker.train.backward import backward
+from bench.worker.train.batches import Batch
+from bench.worker.train.optimizer import apply_gradients, make_optimizer, make_scaler, make_schedule, trained_by
+from bench.worker.train.steps import Step
+from bench.worker.train.trainee import Say, Trainee
+
+
+class Done(NamedTuple):
+    """An optimizer step that was taken, its number from 0, and its batches. data_seconds: of making those."""
+
+    number: int
+    step: Step
+    loss: float
+    seconds: float
+    data_seconds: float
+    batches: list[Batch]
+
+
+@dataclass
+class Training:
+    """What a run of the loop gave: one entry a step. Losses in nats a label, seconds without data loading.
+
+    data_seconds: of making all batches.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    padded_tokens: list[int] = field(default_factory=list)
+    data_seconds: float = 0.0
+
+
+def seed_dropout(trainee: Trainee) -> None:
+    """Begin the random numbers that dropout draws anew: what was drawn before the first step must not matter."""
+    torch.manual_seed(trainee.seed)
+
+
+def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[Done]:
+    """Train, yielding after each step. Raises FloatingPointError if the loss is not finite."""
+    optimizer = make_optimizer(trainee)
+    schedule = make_schedule(optimizer, trainee.recipe, len(steps))
+    scaler = make_scaler(trainee)
+    trained = trained_by(optimizer)
+    trainee.model.train()
+    seed_dropout(trainee)
+    for number, step in enumerate(steps):
+        asked = time.perf_counter()
+        batches = [trainee.batching.collated(items) for items in step.micro_batches]
+        data_seconds = time.perf_counter() - asked
+        on_device = [batch.to(trainee.device) for batch in batches]  # outside the clock, as Trainer copies them
+        synchronise(trainee.device)
+        started = time.perf_counter()
+        loss = backward(trainee, on_device, scaler)
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} at step {number + 1}; lower learning_rate in the recipe")
+        if apply_gradients(trainee.recipe, optimizer, trained, scaler):
+            schedule.step()
+            if trainee.method.after_step:
+                trainee.method.after_step(trainee.model, number)
+        optimizer.zero_grad(set_to_none=True)
+        synchronise(trainee.device)  # kernels are queued; without this the clock stops early
+        yield Done(number, step, loss, time.perf_counter() - started, data_seconds, batches)
+
+
+def train(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
+    """Run all steps; on_epoch(epoch) is called when an epoch's last step is done, outside the clock."""
+    training = Training()
+    for done in each_step(trainee, steps):
+        training.data_seconds += done.data_seconds
+        keep(training, done.loss, done.seconds, done.batches)
+        say(progress(training, done.number + 1, len(steps)))
+        if ends_epoch(steps, done.number):
+            on_epoch(done.step.epoch)
+            trainee.model.train()
+    return training
+
+
+def keep(training: Training, loss: float, seconds: float, batches: Sequence[Batch]) -> None:
+    """Add a step's figures to the run's."""
+    training.losses.append(loss)
+    training.seconds.append(seconds)
+    training.tokens.append(sum(batch.tokens for batch in batches))
+    training.padded_tokens.append(sum(batch.input_ids.numel() for batch in batches))
+
+
+def ends_epoch(steps: Sequence[Step], number: int) -> bool:
+    """Whether this step, counted from 0, is the last one of its epoch that is taken."""
+    return number + 1 == len(steps) or steps[number + 1].epoch != steps[number].epoch
+
+
+def progress(training: Training, step: int, steps: int) -> dict[str, Any]:
+    """What a progress line shows; the time left is at the speed of the last twenty steps."""
+    recent = training.seconds[-20:]
+    return {
+        "step": step,
+        "steps": steps,
+        "loss": training.losses[-1],
+        "tokens_per_second": sum(training.tokens[-20:]) / sum(recent),
+        "seconds_left": (steps - step) * sum(recent) / len(recent),
+    }

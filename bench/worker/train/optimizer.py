@@ -1,0 +1,85 @@
+"""The optimizer, its schedule and the update of the weights."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.core.recipe import Recipe
+from bench.worker.train.trainee import Trainee
+
+
+def make_optimizer(trainee: Trainee) -> torch.optim.Optimizer:
+    """AdamW over what trains; norms and biases without weight decay, a new head at its own rate."""
+    recipe = trainee.recipe
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in trainee.model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        head = "classifier" in name
+        rate = recipe.head_learning_rate if head and recipe.head_learning_rate else recipe.learning_rate
+        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    if not groups:
+        raise ValueError(f"{trainee.method.name} left nothing to train")
+    found = [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+    if recipe.optimizer == "paged_adamw_8bit":
+        return eight_bit_adamw(found, trainee.device)
+    return torch.optim.AdamW(found, fused=trainee.device.startswith("cuda"))
+
+
+def make_scaler(trainee: Trainee, scale: float = 2.0**16) -> Any:
+    """What scales the loss of a training in float16, from this scale on (torch's own); None for other precisions."""
+    if trainee.recipe.precision != "float16":
+        return None
+    return torch.amp.GradScaler(trainee.device.split(":")[0], init_scale=scale)
+
+
+def trained_by(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Its parameters, of all groups."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def eight_bit_adamw(groups: list[dict[str, Any]], device: str) -> torch.optim.Optimizer:
+    """bitsandbytes' AdamW: both moments of tensors of 4,096 weights and more in 8 bits; paged on CUDA alone."""
+    import bitsandbytes
+
+    make = bitsandbytes.optim.PagedAdamW8bit if device.startswith("cuda") else bitsandbytes.optim.AdamW8bit
+    return make(groups)
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Any:
+    """The learning rate's course: a linear warm-up, then as the recipe says; transformers' own from there on.
+
+    A warm-up of w steps begins at 0, or (warmup_from_zero = false) at 1 / (w + 1) of the rate, so that its first
+    step teaches something too. One that covers every step never begins at 0: a single step would teach nothing.
+    """
+    from transformers import get_scheduler
+
+    name = "constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule
+    warm = math.ceil(recipe.warmup_fraction * steps)
+    if recipe.warmup_from_zero and warm < steps:
+        return get_scheduler(name, optimizer, warm, steps)
+    unused = torch.optim.SGD([torch.zeros(1)], lr=1.0)  # whoever makes a schedule sets its optimizer's rate
+    (course,) = get_scheduler(name, unused, warm, steps).lr_lambdas
+
+    def share(step: int) -> float:
+        return (step + 1) / (warm + 1) if step < warm else course(step)
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+
+
+def apply_gradients(recipe: Recipe, optimizer: torch.optim.Optimizer, trained: list, scaler: Any) -> bool:
+    """Clip to the recipe's norm and step. False where a scaler left the step out, for gradients overflowed."""
+    if scaler:
+        scaler.unscale_(optimizer)
+    if recipe.max_gradient_norm:
+        nn.utils.clip_grad_norm_(trained, recipe.max_gradient_norm)
+    if not scaler:
+        optimizer.step()
+        return True
+    scale = scaler.get_scale()
+    scaler.step(optimizer)
+    scaler.update()
+    return bool(scaler.get_scale() >= scale)  # it is lowered where gradients overflowed

@@ -1,0 +1,71 @@
+"""Which cards a case may have, without asking torch."""
+
+import pynvml
+import pytest
+
+from bench.executor import pool
+from bench.executor.pool import before_forking
+from bench.machine import devices
+from bench.machine.devices import DEVICES, computes_bfloat16, visible
+
+CARDS = ["GPU-11aa", "GPU-11bb", "GPU-22cc"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "indices"),
+    [
+        (None, [0, 1, 2]),
+        ("", []),
+        ("-1", []),
+        ("2,0", [2, 0]),
+        (" 1 , 2", [1, 2]),
+        ("0,7,1", [0]),
+        ("GPU-22", [2]),
+        ("GPU-11", []),  # two cards' UUIDs begin so
+        ("MIG-9f", [0, 1, 2]),
+    ],
+)
+def test_cards_are_those_that_cuda_shows(setting, indices):
+    assert visible(CARDS, setting) == indices
+
+
+@pytest.mark.parametrize(
+    ("flags", "units"),
+    [("flags : fpu avx2 fma", False), ("flags : avx512f avx512_bf16", True), ("flags : amx_bf16 amx_tile", True),
+     ("Features : asimd bf16 i8mm", True), (None, False)],
+)  # fmt: skip
+def test_processor_says_whether_it_has_units_for_bfloat16(monkeypatch, tmp_path, flags, units):
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
+    monkeypatch.setattr(devices, "PROCESSOR", tmp_path / "cpuinfo")
+    computes_bfloat16.cache_clear()
+    assert computes_bfloat16("cpu") is units
+    assert computes_bfloat16("cuda")
+    computes_bfloat16.cache_clear()
+
+
+def test_nothing_that_touches_cuda_is_imported_before_forking(monkeypatch):
+    preload = ("torch", "peft", "bench.worker.case", "my_entries")
+    assert before_forking(preload) == list(preload)
+    monkeypatch.setattr(pool, "cards", lambda: ("a card",))
+    assert before_forking(preload) == ["torch", "my_entries"]
+
+
+def test_there_is_a_processor():
+    assert DEVICES["cpu"].torch_name == "cpu"
+
+
+def test_what_nvml_says_is_kept(monkeypatch):
+    """A broken driver is no machine without a card."""
+
+    def refuse():
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", refuse)
+    devices.find_cards.cache_clear()
+    try:
+        assert devices.cards() == ()
+        assert devices.missing("cuda") == "needs a CUDA device; this machine has none (NVML: Driver Not Loaded)"
+        assert devices.missing("cpu") == ""
+    finally:
+        devices.find_cards.cache_clear()
