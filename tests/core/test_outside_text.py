@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from xml.etree import ElementTree
 
 import pytest
-from test_plugin import ONE_TEST, start
+from suite_sessions import ONE_TEST, start
 
 from bench.__main__ import main
 from bench.core.outside_text import for_markdown, for_terminal, json_for_terminal, lines_for_terminal

@@ -11,11 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import psutil
 import pytest
+from suite_sessions import ONE_TEST, TESTS, Done, command, start, surroundings
 
 from bench.core.case import parse_case
 from bench.core.files import BadFile
@@ -39,9 +39,7 @@ from bench.records.record import OK, Record, append_record, read_records
 from bench.records.run_folder import NotStored
 from bench.tasks import TASKS
 
-TESTS = Path(__file__).resolve().parents[1]
 METHODS = "lora,head,toy_kill,toy_segfault,toy_loop,toy_allocate"
-ONE_TEST = "suites/test_cost.py::test_trainable_parameters"
 TOYS = ("--entries", "toy_entries", "--tasks", "toy_tags", "--models", "tiny_bert", "--devices", "cpu")
 TINY = ("--tasks", "pos", "--models", "tiny_bert", "--methods", "lora")
 CASE_TIMEOUT = 30  # seconds; what `toy_loop` costs, and several times what a toy case takes on a slow machine
@@ -74,41 +72,6 @@ import sys
 def pytest_unconfigure(config):
     print("torch was imported:", "torch" in sys.modules)
 """
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    text: str
-    seconds: float
-    runs: Path
-
-    @property
-    def folder(self):
-        """Its only run's folder."""
-        (found,) = self.runs.iterdir()
-        return found
-
-    def records(self):
-        return read_records(self.folder / "records.jsonl")[0]
-
-
-def surroundings(runs, **more):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LORABENCH_", "GITHUB_", "CI"))}
-    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**kept, "PYTHONPATH": path, "LORABENCH_RUNS": str(runs), "CUDA_VISIBLE_DEVICES": "", **more}
-
-
-def command(*words):
-    return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, words)]
-
-
-def start(runs, *words, **environment):
-    began = time.perf_counter()
-    done = subprocess.run(
-        command(*words), cwd=ROOT, env=surroundings(runs, **environment), capture_output=True, text=True
-    )
-    return Done(done.returncode, done.stdout + done.stderr, time.perf_counter() - began, runs)
 
 
 def toy(method):
