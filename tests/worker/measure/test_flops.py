@@ -26,7 +26,7 @@ from bench.report.utilisation import HEADS, utilisation_table
 from bench.worker.build.adapter import attach
 from bench.worker.build.attention import WRITTEN_OUT, attention_by
 from bench.worker.build.base import build_base
-from bench.worker.figures import achieved, shapes_of
+from bench.worker.figures import rates_of_steps, shapes_of
 from bench.worker.measure import flops
 from bench.worker.measure.outline import PackedLinear
 from bench.worker.train.steps import plan_steps
@@ -173,10 +173,11 @@ def test_rates_are_the_work_of_the_timed_batches_over_their_seconds(method):
     setting = setting_of(KEPT, method, recipe)
     counts, added = flops.step_counts(model, MODELS[KEPT], METHODS[method], recipe, 0)
     assert added == (recipe.virtual_tokens if method == "prompt" else 0)
-    timed = shapes_of(setting, plan_steps(setting.batching, setting.prepared.train, 0)[2:])
+    steps = plan_steps(setting.batching, setting.prepared.train, 0)
+    timed = shapes_of(setting, steps[2:])
     seconds = 0.5
     noisy = {"warm_up_steps": 2, "padded_tokens_per_second": sum(math.prod(shape) for shape in timed) / seconds}
-    found = achieved(setting, {"flops_counts": counts, "added_positions": added}, noisy)
+    found = rates_of_steps(setting, steps, {"flops_counts": counts, "added_positions": added}, noisy)
     expected = sum(run_and_count(model, *shape) for shape in timed) / seconds
     assert len(set(timed)) > 1
     assert found["model_flops_per_second"] == pytest.approx(expected, rel=1e-9)
