@@ -158,6 +158,7 @@ def test_attention_of_smollm2_at_2048_tokens_is_half_as_much_again():
 def setting_of(model, method, recipe):
     """As much of a case's setting as its rates follow from."""
     return SimpleNamespace(
+        recipe=recipe,
         batching=tiny_batching(model, recipe),
         prepared=SimpleNamespace(train=tiny_examples(model, 24)),
         case=SimpleNamespace(seed=0),
