@@ -47,7 +47,8 @@ def working_set(question: Question) -> int:
         again += casts(question)[0] // layer_count(entry)
     summed, product = (tokens(question) * size for size in flowing(question))
     multiplied = summed - product + whole_weight(question)
-    return again + max(summed, multiplied, at_hand(question) if checkpointed else 0)
+    dropping = tokens(question) * through_dropout(question)
+    return again + max(summed, multiplied, dropping, at_hand(question) if checkpointed else 0)
 
 
 def checkpoint(question: Question) -> int:
@@ -69,23 +70,31 @@ def flowing(question: Question) -> tuple[int, int]:
     """(together, one): bytes for each token of gradients when those of the feed-forward product are summed; of one.
 
     They are the adapter's part, the base's and their sum, or the product's and the activation's. The adapter's own
-    input is needed no more, but LLM.int8() holds on to it; of a layer computed again, to the first one. Before that
-    dropout's own gradients exist, of what it gave and of what it was given, and its mask still does.
+    input is needed no more, but LLM.int8() holds on to it; of a layer computed again, to the first one.
     """
-    hidden, inner = hidden_size(question.entry), feedforward_size(question.entry)
-    product = inner * inner_width(question)
+    product = feedforward_size(question.entry) * inner_width(question)
     last = [read for read in inputs(question) if read.source == INNER]
     held, copied = sum(read.copied or read.bytes for read in last), sum(read.copied for read in last)
     count = 3 if question.method.trains == ADAPTER and held else 2
     if question.method.storage == INT8 and not question.recipe.gradient_checkpointing:
         held = copied
+    return count * product - held + norm_gradient(question), product
+
+
+def norm_gradient(question: Question) -> int:
+    """Bytes for each token of the gradient of what a norm at the layer's end gives or takes, less its input if gone."""
     behind = ends_in_norm(question) or question.entry.family.norms > 2  # a norm, which has let go of its input by then
-    norm = normed(question) * hidden - SINGLE * hidden * behind
-    flowing_together = count * product - held
-    if adapter_drops(question) and last:
-        given_by_dropout = 2 * inner * dropped_width(question)
-        flowing_together = max(flowing_together, given_by_dropout - copied + MASK * inner)
-    return flowing_together + norm, product
+    hidden = hidden_size(question.entry)
+    return normed(question) * hidden - SINGLE * hidden * behind
+
+
+def through_dropout(question: Question) -> int:
+    """Bytes for each token when dropout's gradients exist, of what it gave and of what it was given, and its mask."""
+    copied = sum(read.copied for read in inputs(question) if read.source == INNER)
+    if not copied or not adapter_drops(question):
+        return 0
+    inner = feedforward_size(question.entry)
+    return (2 * dropped_width(question) + MASK) * inner - copied + norm_gradient(question)
 
 
 def dropped_width(question: Question) -> int:

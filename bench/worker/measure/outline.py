@@ -13,6 +13,9 @@ from bench.models import ModelEntry
 from bench.models.shapes import layer_count
 
 
+ASKS_FOR_GRADIENT = "enable_input_require_grads"  # the method of transformers in which its hook is defined
+
+
 class PackedProduct(torch.autograd.Function):
     """The product with a packed weight, as bitsandbytes does it.
 
@@ -93,5 +96,9 @@ def without_recomputation(model: Any) -> Any:
     # transformers 5.2x has renamed it
     disable = getattr(base, "activation_checkpointing_disable", None) or base.gradient_checkpointing_disable
     disable()
-    base.disable_input_require_grads()
+    hooks = base.get_input_embeddings()._forward_hooks
+    for number, hook in list(hooks.items()):
+        # made twice, by transformers and by attaching; disable_input_require_grads knows the second alone
+        if ASKS_FOR_GRADIENT in getattr(hook, "__qualname__", ""):
+            del hooks[number]
     return model
