@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from bench.models import ModelEntry
 from bench.models.shapes import layer_count
 
-
 ASKS_FOR_GRADIENT = "enable_input_require_grads"  # the method of transformers in which its hook is defined
 
 
