@@ -23,4 +23,4 @@ The house, floor by floor: a room imports from rooms above it in this list, and 
 select (plan) -> run (executor, worker) -> record (records) -> judge -> report.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
