@@ -55,7 +55,7 @@ def page(cases: Iterable[Compared]) -> list[str]:
 def summary(found: list[Compared]) -> list[str]:
     """How many agree, and the median of the absolute errors of each predictor."""
     agree = sum(case.judgement == "agrees" for case in found)
-    unexplained = sum(case.judgement == "**unexplained**" for case in found)
+    unexplained = sum(case.judgement == "unexplained" for case in found)
     ours = median(abs(case.error(case.traced_bytes or case.closed_bytes)) for case in found)
     theirs = median(abs(case.error(case.published.fitcheck_mib * MIB)) for case in found)
     return [

@@ -80,7 +80,7 @@ class Compared:
         off = self.error(self.traced_bytes or self.closed_bytes)
         if abs(off) <= AGREES:
             return "agrees"
-        return self.published.why or "**unexplained**"
+        return self.published.why or "unexplained"
 
 
 def read_published() -> list[Published]:

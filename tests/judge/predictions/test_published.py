@@ -62,7 +62,7 @@ def test_closed_form_and_trace_of_a_figure_agree(found):
 def test_a_large_error_without_a_reason_is_marked():
     one = FIGURES[0]
     assert one.why == ""
-    assert Compared(one, int(one.published_bytes * 0.8), None).judgement == "**unexplained**"
+    assert Compared(one, int(one.published_bytes * 0.8), None).judgement == "unexplained"
     assert Compared(one, int(one.published_bytes * 0.95), None).judgement == "agrees"
 
 
