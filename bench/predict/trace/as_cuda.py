@@ -143,6 +143,8 @@ def backward(loss: torch.Tensor) -> None:
 def as_cuda() -> Iterator[None]:
     """Within: what is said of "cuda" happens on the processor, by a card's rules."""
     enabled, dtype, autocast = torch.is_autocast_enabled, torch.get_autocast_dtype, torch.autocast
+    with torch.device("cpu"):
+        torch.empty(0)  # torch keeps the list of its factories at first use, and it must be that of the real ones
 
     def cast(device_type: str, *args: Any, **more: Any) -> Any:
         return autocast(on_processor(device_type), *args, **more)
