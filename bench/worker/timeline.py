@@ -73,6 +73,6 @@ def share_of_training(records: Iterable[Any]) -> str:
         return ""
     useful = sum(stages.pop(stage, 0.0) for stage in (FIRST_METHOD, TRAIN, EVALUATE_BEFORE, EVALUATE))
     rest = ", ".join(
-        f"{name} {seconds / total:.0%}" for name, seconds in stages.most_common() if seconds / total > 0.005
+        f"{name} {seconds / total:.0%}" for name, seconds in stages.most_common() if seconds / total > LEAST_SHARE
     )
     return f"training and evaluation took {useful / total:.0%} of the cases' {total:,.0f} s; the rest: {rest}"
