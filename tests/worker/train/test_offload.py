@@ -331,7 +331,7 @@ def worst():
     """Source 003's worst case on a tiny model: rows of 512 bytes, all full."""
     case = Case("alpaca_worst", "tiny_llama", "qlora_lean", "cpu")
     recipe = recipe_for(case, max_steps=3, gradient_accumulation_steps=1, evaluation_examples=2)
-    return run_case({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent, Timeline())
+    return run_case({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent)
 
 
 def test_worst_case_has_one_shape(worst):
