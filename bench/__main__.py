@@ -18,8 +18,11 @@ if Path(bench.__file__ or "").resolve().parent != Path(__file__).resolve().paren
 from bench import __version__
 from bench.commands import (
     Mistake,
+    baseline,
+    calibrate,
     census,
     claims,
+    compare,
     engines,
     fetching,
     listing,
@@ -41,8 +44,8 @@ from bench.core.registry import UnknownName, import_entries, names_in
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census,
-    thresholds, rescore, pages, options,
+    testing, listing, predicting, table, picture, compare, baseline, calibrate, score, claims, probes, refusals,
+    engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\

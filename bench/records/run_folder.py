@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.core.files import write_atomically
 from bench.core.paths import RUNS
-from bench.machine.environment import describe_machine, processor
+from bench.machine.environment import describe_machine, distributions, processor
 from bench.records.record import Record, add_line, open_records
 
 EMULATION = "emulation"  # the key of a run and of a record's environment: the emulated card's name
@@ -27,7 +27,7 @@ def make_folder(emulation: str | None, folder: Path | None) -> Path:
     Raises NotStored where it cannot be written.
     """
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name(emulation)}"
-    about = {"command": command(), "machine": describe_machine()}
+    about = {"command": command(), "machine": describe_machine(), "distributions": distributions()}
     if emulation is not None:
         about[EMULATION] = emulation
     made = None
@@ -82,7 +82,13 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def write_case(folder: Path, record: Record, examples: list[dict[str, Any]], probed: list[dict[str, Any]]) -> None:
+def write_case(
+    folder: Path,
+    record: Record,
+    examples: list[dict[str, Any]],
+    probed: list[dict[str, Any]],
+    untrained: Sequence[dict[str, Any]] = (),
+) -> None:
     """Its answers first, so that a record never speaks of a file that is not there, nor of another session's.
 
     Raises OSError where the disk is full or read-only.
@@ -91,8 +97,9 @@ def write_case(folder: Path, record: Record, examples: list[dict[str, Any]], pro
     with open_records(folder / "records.jsonl") as file:
         if examples:
             write_atomically(folder / record.predictions, json_lines(examples))
-        if probed:
-            write_atomically(folder / "predictions" / f"{record.case}.probes.jsonl", json_lines(probed))
+        for kind, rows in (("probes", probed), ("before", untrained)):
+            if rows:
+                write_atomically(folder / "predictions" / f"{record.case}.{kind}.jsonl", json_lines(rows))
         add_line(file, line)
 
 

@@ -32,6 +32,14 @@ class Stored:
         """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
         return self.rows(self.folder / "predictions" / f"{self.record.case}.probes.jsonl")
 
+    @cached_property
+    def untrained(self) -> list[dict[str, Any]]:
+        """What was predicted for each held-out example before training; [] where it was not kept.
+
+        Raises ValueError if damaged.
+        """
+        return self.rows(self.folder / "predictions" / f"{self.record.case}.before.jsonl")
+
     def rows(self, path: Path) -> list[dict[str, Any]]:
         if not path.is_file():
             return []

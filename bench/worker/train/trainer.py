@@ -156,13 +156,13 @@ def callback(trainee: Trainee, training: Training, steps: Sequence[Step], batche
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):
-        started = 0.0
+        started = spent = 0.0
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             if state.global_step == 0:
                 seed_dropout(trainee)  # making the loader of the data has drawn a number
             synchronise(trainee.device)
-            self.started = time.perf_counter()
+            self.started, self.spent = time.perf_counter(), time.process_time()
 
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             if trainee.method.after_step and not rest["optimizer"].step_was_skipped:
@@ -170,9 +170,9 @@ def callback(trainee: Trainee, training: Training, steps: Sequence[Step], batche
 
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             synchronise(trainee.device)
-            seconds = time.perf_counter() - self.started
+            seconds, cpu_seconds = time.perf_counter() - self.started, time.process_time() - self.spent
             number = state.global_step - 1
-            keep(training, float(torch.stack(loss.parts).sum()), seconds, batches[number])
+            keep(training, float(torch.stack(loss.parts).sum()), seconds, batches[number], cpu_seconds)
             loss.parts.clear()
             if not math.isfinite(training.losses[-1]):
                 raise FloatingPointError(
