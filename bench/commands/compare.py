@@ -73,8 +73,14 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def report(comparison: Comparison, arguments: argparse.Namespace) -> int:
-    """Print the comparison, write its files, and return its exit code."""
+    """Print and write the comparison, and return its exit code."""
     code = exit_code(comparison.findings, arguments.fail_on, arguments.allow_inconclusive)
+    write_report(comparison, arguments, code)
+    return code
+
+
+def write_report(comparison: Comparison, arguments: argparse.Namespace, code: int) -> None:
+    """Print the comparison, write its files, and say why nothing was compared if nothing was."""
     if arguments.json:
         show_json(as_json(comparison, code))
     else:
@@ -86,7 +92,6 @@ def report(comparison: Comparison, arguments: argparse.Namespace) -> int:
             file.write(markdown(comparison))
     if code == NOTHING_COMPARABLE:
         show("nothing could be compared: no case of the first run ended well in both on one basis", sys.stderr)
-    return code
 
 
 def report_release(release: Side, after: Side, options: Options, arguments: argparse.Namespace) -> int:

@@ -158,7 +158,7 @@ def time_rates(gates: int, spread: float, clock: str) -> list[Rate]:
         return [slower * math.exp(chance.gauss(0, spread)) for _ in range(timing.PROCESSES)]
 
     def judged(slower: Iterable[float]) -> list[str]:
-        return timing.states([timing.ratio(processes(1.0), processes(factor)) for factor in slower])
+        return timing.states(timing.ratios([(processes(1.0), processes(factor)) for factor in slower]))
 
     several = [1.0] * (timing.MOST_CASES - 1)
     rates = [("a red gate, nothing slower", 1.0, 0.02, True), ("25 % slower is seen", 1.25, 0.99, False),

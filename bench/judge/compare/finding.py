@@ -25,7 +25,8 @@ NOTHING_WORSE, SOMETHING_WORSE, NOTHING_COMPARABLE, UNDECIDED = 0, 1, 2, 3  # ex
 class Finding:
     """What a comparison says of one figure. case: a case id, or of quality over several seeds an id without its seed.
 
-    before, after: the values as text; suspect: what is likely to have caused the difference.
+    before, after: the values as text; suspect: what is likely to have caused the difference; fresh: options of pytest
+    suites that run the fresh seeds which decide.
     """
 
     case: str
@@ -36,6 +37,7 @@ class Finding:
     before: str = ""
     after: str = ""
     suspect: str = ""
+    fresh: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value, choices in (("state", self.state, STATES), ("kind", self.kind, KINDS)):

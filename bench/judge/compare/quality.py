@@ -8,7 +8,7 @@ has no noise and needs no statistics. Of the others:
     both runs and of stored runs of the same case, shrunk towards a prior. The case is a suspect if it is worse by a
     quarter of the margin at 5 %, or if a loss of a whole margin cannot be ruled out at 5 %.
 2.  Suspects alone are run with fresh seeds on both sides, as many as see a loss of the margin in 9 of 10 cases. Fresh
-    seeds decide: the case is worse at a level of 1 % over all suspects, by Holm.
+    seeds decide: the case is worse at a level of 0.75 % over all suspects, by Holm.
 
 So false alarms of a whole gate stay near 1 % however many cases part, and `bench/judge/compare/calibrate.py` shows it.
 It needs neither torch nor numpy.
@@ -25,7 +25,7 @@ from bench.judge.statistics import holm
 
 SUSPECT_LEVEL = 0.05  # of the first stage
 LEAST_LOSS = 0.25  # margins; what is less is not called worse however sure it is
-LEVEL = 0.01  # of the second stage, over all suspects of a gate
+LEVEL = 0.0075  # of the second stage, over all suspects of a gate; heavy tails of the spread add to it
 POWER = 0.9  # with which fresh seeds see a loss of a margin
 SEEN = 0.8  # with which the smallest visible difference is seen
 LEAST_FRESH, MOST_FRESH = 3, 24  # fresh seeds on each side

@@ -1,12 +1,12 @@
 """Quality of two runs compared: seeds without noise first, then those that parted, by the stages of quality.py."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import eq
 from pathlib import Path
 
-from bench.core.case import parse_case
 from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, QUALITY, SAME, WORSE, Finding
 from bench.judge.compare.margins import Gate, read_gate
 from bench.judge.compare.probed import mcnemar
@@ -115,9 +115,11 @@ def judge_group(group: Group, gate: Gate) -> tuple[Finding, bool]:
     loss = loss_of(noisy, group, gate)
     state = first_stage(loss)
     says = [described(loss, metric, group.first, gate), *answers_changed(noisy)]
+    options: tuple[str, ...] = ()
     if state == INCONCLUSIVE:
-        says.append(how_to_decide(group, loss))
-    return Finding(group.name, QUALITY, state, metric, "; ".join(says), *values), state == INCONCLUSIVE
+        options = fresh_options(group, loss)
+        says.append(how_to_decide(options, loss))
+    return Finding(group.name, QUALITY, state, metric, "; ".join(says), *values, fresh=options), state == INCONCLUSIVE
 
 
 def worst_ending(pairs: Sequence[Pair], metric: str, gate: Gate) -> tuple[str, str, str] | None:
@@ -227,21 +229,25 @@ def answers_changed(pairs: Sequence[Pair]) -> Iterator[str]:
         yield f"of {words:,} words {broken} became wrong and {cured} right (McNemar p = {mcnemar(cured, broken):.2g})"
 
 
-def how_to_decide(group: Group, loss: Loss) -> str:
-    """The command that runs fresh seeds, or how many would be needed where those are too many."""
+def fresh_options(group: Group, loss: Loss) -> tuple[str, ...]:
+    """Options of pytest suites that run fresh seeds of the group; () where too many would be needed."""
     count = fresh_seeds(loss)
     if not count:
+        return ()
+    case, recipe = group.first.parsed_case(), group.first.recipe
+    last = max(stored.record.parsed_case().seed for pair in group.pairs for stored in pair)
+    seeds = ",".join(str(last + 1 + number) for number in range(count))
+    names = {"tasks": case.task, "models": case.model, "methods": case.method, "devices": case.device, "seeds": seeds,
+             "data": recipe["data"], "max-steps": recipe.get("max_steps")}  # fmt: skip
+    words = [word for name, value in names.items() if value for word in (f"--{name}", str(value))]
+    return (*words, "-m", "slow or not slow")
+
+
+def how_to_decide(options: Sequence[str], loss: Loss) -> str:
+    """The command that runs fresh seeds, or how many would be needed where those are too many."""
+    if not options:
         return f"{needed_seeds(loss.noise)} fresh seeds a side would be needed to see a loss of the margin"
-    case = parse_case(group.first.case)
-    seen = [stored.record.parsed_case().seed for pair in group.pairs for stored in pair]
-    seeds = range(max(seen) + 1, max(seen) + 1 + count)
-    words = [
-        f"pytest suites --tasks {case.task} --models {case.model} --methods {case.method} --devices {case.device}",
-        f"--seeds {','.join(map(str, seeds))} -m 'slow or not slow' --data {group.first.recipe['data']}",
-    ]
-    if steps := group.first.recipe.get("max_steps"):
-        words.append(f"--max-steps {steps}")
-    return f"fresh seeds decide: run `{' '.join(words)}` on both sides and give both runs to --fresh"
+    return f"fresh seeds decide: run `pytest suites {shlex.join(options)}` on both sides and give both runs to --fresh"
 
 
 def final(finding: Finding, state: str, group: Group, loss: Loss, gate: Gate) -> Finding:

@@ -140,7 +140,7 @@ def test_more_suspects_need_a_smaller_p_each():
 
 
 def test_fresh_seeds_are_as_many_as_see_a_margin():
-    """2 σ² (z(0.99) + z(0.9))², with 3.608 for the sum."""
+    """2 σ² (z(0.9925) + z(0.9))², with 3.714 for the sum."""
     assert needed_seeds(Noise(0.25, 9.0)) == 7
     assert needed_seeds(Noise(0.0001, 9.0)) == LEAST_FRESH
 

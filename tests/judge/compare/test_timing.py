@@ -6,7 +6,7 @@ import pytest
 from compared_runs import POS, committed
 
 from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, SAME, WORSE
-from bench.judge.compare.timing import compare_times, interleaved, process_value, ratio, states
+from bench.judge.compare.timing import compare_times, interleaved, process_value, ratio, ratios, states
 
 RECORD = committed()[POS]
 SPREAD = (0.97, 0.99, 1.0, 1.01, 1.03)
@@ -60,6 +60,13 @@ def test_five_cases_share_the_level():
     assert 0.004 < one.p < 0.02
     assert states([one]) == [WORSE]
     assert WORSE not in states([one] * 5)
+
+
+def test_cases_of_one_machine_share_half_of_their_spread():
+    quiet, loud = ([1.0, 1.01, 0.99],) * 2, ([1.0, 1.2, 0.8],) * 2
+    alone, together = ratio(*quiet), ratios([quiet, loud])[0]
+    assert together.high > alone.high
+    assert ratios([quiet]) == [alone]
 
 
 def test_turns_are_told_from_blocks():
