@@ -12,8 +12,10 @@ from bench.commands import Commands, Mistake, add_command, show
 from bench.commands.compare import check_timed, write_report
 from bench.core.registry import names_in
 from bench.judge.compare.finding import RED, SOMETHING_WORSE, exit_code
+from bench.judge.compare.runs import Comparison
 from bench.judge.compare.timing import MOST_CASES, PROCESSES
 from bench.upgrade import trial
+from bench.upgrade.blame import MOST_RUNS, Search, blame, choose_target
 from bench.upgrade.overlays import Wanted, import_path, install, resolve
 from bench.upgrade.requirements import unmet
 from bench.upgrade.trial import SMOKE, TINY, Environment, folder_of, run_stage, selection_of, time_cases
@@ -36,6 +38,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--time", metavar="CASE,...", type=names_in, default=(),
                         help=f"where nothing is worse, also time at most {MOST_CASES} cases, in {PROCESSES} processes "
                         "a side that take turns")  # fmt: skip
+    parser.add_argument("--bisect", action="store_true", help="where something is worse, find the package and release")
+    parser.add_argument("--bisect-runs", type=int, default=MOST_RUNS, metavar="N",
+                        help=f"trials that finding it may take (default {MOST_RUNS})")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="say what would be installed and run, and do neither")
     parser.add_argument("--allow-unmet", action="store_true",
                         help="run although a requirement of a package is not met")  # fmt: skip
@@ -71,7 +76,19 @@ def judge_upgrade(arguments: argparse.Namespace) -> int:
         comparison = replace(comparison, findings=(*comparison.findings, *times))
         code = exit_code(comparison.findings)
     write_report(comparison, arguments, code)
+    if arguments.bisect and code == SOMETHING_WORSE:
+        show(find_cause(comparison, arguments, folder, wanted), sys.stderr if arguments.json else sys.stdout)
     return code
+
+
+def find_cause(comparison: Comparison, arguments: argparse.Namespace, folder: Path, wanted: list[Wanted]) -> str:
+    """A sentence that names the guilty package, or says why nothing can be tried."""
+    target = choose_target(comparison)
+    if target is None:
+        return "no figure of a single case is worse, so there is no trial that decides; compare more seeds"
+    trials = folder / "trials"
+    search = Search(arguments.current, comparison.before, target, trials, say, arguments.bisect_runs)
+    return f"to blame for {blame(search, wanted)} ({search.spent} trials)"
 
 
 def stages_of(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
