@@ -69,6 +69,11 @@ class CardKind:
     workspace_bytes: int = blas_bytes(AMPERE)
 
     @property
+    def spelling(self) -> str:
+        """The text from which read_card makes this card."""
+        return self.name if self.name in CARDS else f"{self.name}={self.total_gib}"
+
+    @property
     def total_bytes(self) -> int:
         return round(self.total_gib * GIB)
 
@@ -77,9 +82,14 @@ class CardKind:
         """What is left for torch's allocator."""
         return self.total_bytes - self.context_bytes
 
-    def larger_than(self, total_bytes: int) -> bool:
-        """Whether a card of so many bytes is too small to stand in for this one."""
-        return self.total_bytes > total_bytes * (1 + DRIVERS_DIFFER)
+    def why_not_on(self, device: str, total_bytes: int) -> str:
+        """Why this device, of so many bytes, cannot stand in for the card; empty if it can."""
+        if self.total_bytes <= total_bytes * (1 + DRIVERS_DIFFER):
+            return ""
+        return (
+            f"{self.name} has {self.total_gib:.2f} GiB and {device} {total_bytes / GIB:.2f}; "
+            "a card can stand in for a smaller one only"
+        )
 
     def cannot(self, precision: str) -> str:
         """Why a step in this precision is another one there; empty if it is not."""

@@ -18,11 +18,8 @@ def emulate(card: CardKind, device: str) -> str:
     Raises CannotRun where the card that is there is the smaller one.
     """
     _, total = torch.cuda.mem_get_info(device)
-    if card.larger_than(total):
-        raise CannotRun(
-            f"{card.name} has {card.total_gib:.2f} GiB and {torch.cuda.get_device_name(device)} {total / GIB:.2f}; "
-            "a card can stand in for a smaller one only"
-        )
+    if why := card.why_not_on(torch.cuda.get_device_name(device), total):
+        raise CannotRun(why)
     torch.cuda.set_per_process_memory_fraction(min(1.0, card.usable_bytes / total), device)
     done = f"emulates {card.name}: at most {card.usable_bytes / GIB:.2f} GiB of {total / GIB:.2f} for tensors"
     if not card.supports_flash_attention:

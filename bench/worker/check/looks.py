@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bench.core.paths import RECIPES
 from bench.core.recipe import Recipe
+from bench.core.work import LooksWork
 from bench.methods import METHODS, Attach, Method
 from bench.methods.adaptive import ranks_left
 from bench.models import MODELS
@@ -38,9 +39,9 @@ def look(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """payload: questions, each a look and its arguments.
+    """Answer the questions of a LooksWork.
 
-    {"answers": one for each in their order, None where there is none; "failures": why}.
+    Returns "answers", one for each question in order, None where the look failed, and "failures", which say why.
     """
     from bench.worker.quiet import quiet
 
@@ -48,7 +49,7 @@ def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> di
     torch.set_num_threads(1)  # the models are tiny: further threads would only wait, and spin on a busy machine
     answers: list[Any] = []
     failures = []
-    for question in payload["questions"]:
+    for question in LooksWork(**payload).questions:
         arguments = dict(question)
         name = arguments.pop("look")
         try:
