@@ -6,8 +6,8 @@ trainable parameters is a formula here, written from the method's paper and not 
 May import: core, machine, models.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from bench.core.recipe import MULTIPLE, Recipe
@@ -44,6 +44,10 @@ class Attach:
         return "TOKEN_CLS" if self.model.kind == ENCODER else "CAUSAL_LM"
 
 
+def no_objection(model: ModelEntry) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Method:
     """An entry. run(attach) -> a peft configuration, or None where peft has no part.
@@ -65,16 +69,18 @@ class Method:
     keeps_base: bool = True  # the base's weights stay as loaded, even while attaching
     mergeable: bool = True
     thin_products: bool = False  # the update is B A x beside each adapted layer: that alone, and nothing of W's size
+    no_closed_form: str = ""  # why the closed form of memory is not for it, where its products are not thin
     adapter_dropout: bool = False  # the recipe's dropout acts in the adapter; else in the base's own layers
     frozen_parts: tuple[str, ...] = ()  # parameters that peft lets train and the method does not
     prunes: bool = False  # its file leaves out what training pruned
     rounds_at_start: bool = False  # its start is the base but for rounding
     stores_more: str = ""  # why its file holds more than what trains
     kinds: tuple[str, ...] = (ENCODER, DECODER)
-    unsuited: Mapping[str, str] = field(default_factory=dict)  # family of models -> why it cannot work there
+    unsuited: Callable[[ModelEntry], str] = no_objection  # model -> why it cannot work there; empty if it can
     packs: bool = True  # position ids keep the examples of one row apart
     checkpoints: bool = True  # trains under gradient checkpointing
     after: str = ""  # the method that is trained and merged first
+    in_sweeps: bool = False  # variants of tasks, which are sources' sweeps, run with it unless methods are named
     penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once an optimizer step
     after_step: Callable[[Any, int], None] | None = None  # (model, step) after each optimizer step
     report: Callable[[Any], dict[str, Any]] | None = None  # (model) -> more evidence after training
@@ -100,8 +106,8 @@ class Method:
         """Why the method cannot work with the model, whatever the recipe; empty if it can."""
         if model.kind not in self.kinds:
             return f"{self.name} does not suit {model.name}: it is for {' and '.join(self.kinds)} models"
-        if model.family_name in self.unsuited:
-            return f"{self.name} does not suit {model.name}: {self.unsuited[model.family_name]}"
+        if why := self.unsuited(model):
+            return f"{self.name} does not suit {model.name}: {why}"
         return ""
 
     def virtual_tokens(self, recipe: Recipe) -> int:
