@@ -1,7 +1,7 @@
-"""Methods: what is trained, on a base stored how. One function each, which gives peft's configuration.
+"""Methods: what is trained, and how the base is stored. Each is one function that returns peft's configuration.
 
-An entry states what the method promises; tests read it and hold the method to it. The count of its
-trainable parameters is a formula here, written from the method's paper and not from peft.
+An entry states what the method promises, and tests check it. The formula of its trainable parameters comes from the
+method's paper and not from peft. No code asks a method by its name: what it must know is a fact on the entry.
 
 May import: core, machine, models.
 """
@@ -33,7 +33,7 @@ class Unsupported(ValueError):
 
 @dataclass(frozen=True)
 class Attach:
-    """What a method is told: the model's entry, the recipe, and how many optimizer steps there will be."""
+    """What a method's function gets: the model's entry, the recipe and the number of optimizer steps."""
 
     model: ModelEntry
     recipe: Recipe
@@ -50,10 +50,10 @@ def no_objection(model: ModelEntry) -> str:
 
 @dataclass(frozen=True)
 class Method:
-    """An entry. run(attach) -> a peft configuration, or None where peft has no part.
+    """An entry. run(attach) -> a peft configuration, or None for a method that does not use peft.
 
     targets(model): modules it adapts; count(layers, model, recipe): its trainable parameters without the head.
-    Raises BadEntry for a storage that is not there, or something to train that is not.
+    Raises BadEntry if `storage` or `trains` is not a known value.
     """
 
     name: str
@@ -111,15 +111,15 @@ class Method:
         return ""
 
     def virtual_tokens(self, recipe: Recipe) -> int:
-        """How many it puts before every row, each in a position of its own."""
+        """How many virtual tokens come before each row; each takes a position."""
         return 0 if self.packs else recipe.virtual_tokens
 
     def longest_row(self, model: ModelEntry, recipe: Recipe) -> int:
-        """The most tokens of a padded row that the model has positions for; below 1 if virtual tokens take them all."""
+        """The longest padded row that the model has positions for; below 1 if virtual tokens take them all."""
         return (positions(model) - self.virtual_tokens(recipe)) // MULTIPLE * MULTIPLE
 
     def longest_row_words(self, model: ModelEntry, recipe: Recipe) -> str:
-        """longest_row, and what it is the most of."""
+        """longest_row in words."""
         before = self.virtual_tokens(recipe)
         beside = f" beside {before} virtual tokens" if before else ""
         return (
@@ -128,7 +128,7 @@ class Method:
         )
 
     def where_rows_end(self, model: ModelEntry, recipe: Recipe) -> list[str]:
-        """A reason for the rows' length, if they are as long as positions allow."""
+        """A note for the record when rows are cut at the model's maximum length."""
         full = recipe.max_length == self.longest_row(model, recipe)
         return [f"rows end at {self.longest_row_words(model, recipe)}"] if full else []
 

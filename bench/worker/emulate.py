@@ -1,4 +1,4 @@
-"""In a worker: a card that is there, held to what a smaller one has and can do (`--emulate`).
+"""Emulation of a smaller card on the one that is there, in a worker (`--emulate`).
 
 Speed is the real card's; memory, number formats and attention kernels are the emulated one's.
 """
@@ -9,13 +9,13 @@ from bench.machine.cards import GIB, CardKind
 
 
 class CannotRun(RuntimeError):
-    """The case has no place here; the executor records it as not run, with this reason."""
+    """The case cannot run here; the executor records it as not run, with this reason."""
 
 
 def emulate(card: CardKind, device: str) -> str:
-    """Cap this process to the card's memory and switch off what it lacks. Returns what was done, in a sentence.
+    """Cap this process at the card's memory and switch off the features that it lacks. Returns a sentence on both.
 
-    Raises CannotRun where the card that is there is the smaller one.
+    Raises CannotRun if the real card is smaller.
     """
     _, total = torch.cuda.mem_get_info(device)
     if why := card.why_not_on(torch.cuda.get_device_name(device), total):

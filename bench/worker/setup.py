@@ -1,4 +1,4 @@
-"""What a case needs before it runs, in the worker: device, model, task, method, weights and examples."""
+"""The setting of a case, in the worker: device, model, task, method, weights and examples."""
 
 import contextlib
 from collections.abc import Iterator
@@ -101,7 +101,7 @@ def set_up(work: CaseWork, say: Say, timeline: Timeline) -> Setting:
 def read_examples(
     task: Task, entry: ModelEntry, recipe: Recipe, tokenizer: Any, mirror: Path | None
 ) -> tuple[Rows, Prepared, Batching]:
-    """The task's rows, what one model reads of them, and how that becomes batches."""
+    """The task's rows, the examples that this model reads, and how they become batches."""
     rows = load_rows(task.data, recipe.data, mirror)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     batching = Batching(recipe, pad, entry.config["vocab_size"], shifted=entry.kind == DECODER)
@@ -109,14 +109,14 @@ def read_examples(
 
 
 def thrift_reasons(recipe: Recipe, device: str) -> list[str]:
-    """What a lean recipe asks for and this device does not do, a sentence each."""
+    """A sentence for each saving of memory that the recipe asks for and this device does not need."""
     if device != "cpu":
         return []
-    asked = {
+    savings = {
         "optimizer: moments in 8 bits but not paged, which bitsandbytes does on CUDA alone": (
             recipe.optimizer == "paged_adamw_8bit"
         ),
         "offload_checkpoints: nothing to do, a processor's are in host memory": recipe.offload_checkpoints,
         "embeddings_on_host: nothing to do, a processor's are in host memory": recipe.embeddings_on_host,
     }
-    return [says for says, holds in asked.items() if holds]
+    return [says for says, wanted in savings.items() if wanted]

@@ -1,7 +1,7 @@
-"""Looking into models: what trains, what is quantised, whether a rank moves. No weights are loaded.
+"""Looks into models: what trains, what is quantised, whether ranks change. No weights are loaded.
 
-Parameters are counted in the real architecture on the meta device, which holds no numbers; everything else is
-seen in two-layer models with random weights. `answer` is called in a worker with all questions at once.
+Parameters are counted in the real architecture on the meta device, which holds no numbers; everything else is checked
+in two-layer models with random weights. `answer` is called in a worker with all questions at once.
 """
 
 import copy
@@ -24,7 +24,7 @@ from bench.sources import Weights
 from bench.worker.build.adapter import attach
 from bench.worker.build.base import build_base, prepare_base
 from bench.worker.check.fingerprint import fingerprint
-from bench.worker.measure.parameters import counted
+from bench.worker.measure.parameters import count_parameters
 
 NOTHING = Weights(None, "synthetic", "", "synthetic")
 TINY = "tiny_llama"
@@ -79,7 +79,7 @@ def parameters(model: str, method: str, rank: int, labels: int = 0, targets: tup
         chosen = replace(chosen, run=narrowed, targets=lambda _: tuple(targets))
     base = build_base(entry, NOTHING, labels, SEED, torch.float32, "meta").requires_grad_(False)
     built = attach(base, entry, chosen, recipe_of(rank), STEPS, SEED)
-    counts = counted(built)
+    counts = count_parameters(built)
     return {"trainable": counts["trainable_parameters"], "total": counts["total_parameters"]}
 
 
@@ -112,7 +112,7 @@ def train_a_little(model: Any, method: Method, ids: Tensor) -> None:
 
 
 def is_packed(parameter: Any) -> bool:
-    """Whether bitsandbytes holds it in 4 or 8 bits."""
+    """Whether bitsandbytes stores it in 4 or 8 bits."""
     return type(parameter).__name__ in ("Params4bit", "Int8Params")
 
 
@@ -144,14 +144,14 @@ def adapter_is_quantised(method: str) -> bool:
 
 @look
 def base_is_frozen(method: str) -> bool:
-    """After training, not a bit of any weight that does not train is another."""
+    """Training changes no bit of a weight that does not train."""
     seen = trained(method)
     return fingerprint(seen["model"], trained=False) == seen["frozen"]
 
 
 @look
 def only_adapter_trains(method: str) -> bool:
-    """What has a gradient is A and B, nothing else, and all of it moved."""
+    """Only A and B train, and all of them changed."""
     seen = trained(method)
     names = [name for name, parameter in seen["model"].named_parameters() if parameter.requires_grad]
     moved = [not torch.equal(seen["model"].get_parameter(name), old) for name, old in seen["at_start"].items()]
@@ -168,7 +168,7 @@ def update_is_low_rank(method: str) -> bool:
 
 @look
 def rank_adapts(method: str) -> bool:
-    """Training leaves layers with unlike ranks."""
+    """Training leaves layers with different ranks."""
     model = trained(method)["model"]
     if not METHODS[method].prunes:
         widths = {len(module.lora_A["default"].weight) for module in model.modules() if hasattr(module, "lora_A")}
@@ -192,7 +192,7 @@ def product_replaces_base(method: str) -> bool:
 
 @look
 def starts_by_decomposing(method: str) -> bool:
-    """Attaching takes W apart: it changes W, or starts B at something other than 0."""
+    """Attaching decomposes W: it changes W, or starts B at something other than 0."""
     seen = trained(method)
     layer = adapted_layer(seen["model"])
     started = [tensor for name, tensor in seen["at_start"].items() if "lora_B" in name]
@@ -215,7 +215,7 @@ def merge_gives_plain_model(method: str) -> bool:
 
 @look
 def trains_as_many(method: str, as_method: str, model: str = TINY, rank: int = 4) -> bool:
-    """Both methods train equally many parameters of the model at equal rank."""
+    """Both methods train the same number of parameters at the same rank."""
     counts = [sum(part.numel() for part in adapter_parts(trained(name, model, rank)["model"]))
               for name in (method, as_method)]  # fmt: skip
     return counts[0] == counts[1]
@@ -223,7 +223,7 @@ def trains_as_many(method: str, as_method: str, model: str = TINY, rank: int = 4
 
 @look
 def trains_fewer(method: str, as_method: str, model: str = TINY, rank: int = 4) -> bool:
-    """The first method trains fewer parameters of the model than the second at equal rank."""
+    """The first method trains fewer parameters than the second at the same rank."""
     counts = [sum(p.numel() for p in trained(name, model, rank)["model"].parameters() if p.requires_grad)
               for name in (method, as_method)]  # fmt: skip
     return counts[0] < counts[1]
@@ -231,7 +231,7 @@ def trains_fewer(method: str, as_method: str, model: str = TINY, rank: int = 4) 
 
 @look
 def adapters_swap(method: str) -> bool:
-    """A second adapter on the same base answers otherwise, and going back to the first gives its answers again."""
+    """A second adapter on the same base gives other logits, and switching back gives the first's again."""
     seen = trained(method)
     model = copy.deepcopy(seen["model"]).eval()
     config = METHODS[method].run(Attach(MODELS[TINY], recipe_of(4), STEPS))

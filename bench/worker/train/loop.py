@@ -29,7 +29,7 @@ class Done(NamedTuple):
 
 @dataclass
 class Training:
-    """What a run of the loop gave: one entry a step. Losses in nats a label, seconds without data loading.
+    """The result of training, one entry per step: losses in nats per label, seconds without data loading.
 
     data_seconds: of making all batches.
     """
@@ -42,7 +42,7 @@ class Training:
 
 
 def seed_dropout(trainee: Trainee) -> None:
-    """Begin the random numbers that dropout draws anew: what was drawn before the first step must not matter."""
+    """Seed the random numbers of dropout, so that what was drawn before the first step does not matter."""
     torch.manual_seed(trainee.seed)
 
 

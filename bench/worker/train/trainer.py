@@ -104,7 +104,7 @@ def make_trainer(trainee: Trainee, loss: StepLoss, **more: Any) -> Any:
                 return super().compute_loss(model, inputs, *rest, **named)
 
         def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-            return 0  # nobody asks, and it fails for NOTHING
+            return 0  # unused, and it would fail for NOTHING
 
     return OurTrainer(model=trainee.model, compute_loss_func=loss, **more)
 
