@@ -82,6 +82,21 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def predictions_path(case_id: str) -> str:
+    """The file of a case's held-out examples, inside the run's folder."""
+    return f"predictions/{case_id}.jsonl"
+
+
+def untrained_file(folder: Path, case_id: str) -> Path:
+    """The file of a case's held-out examples before training."""
+    return folder / "predictions" / f"{case_id}.before.jsonl"
+
+
+def probes_file(folder: Path, case_id: str) -> Path:
+    """The file of what a case answered to its probes."""
+    return folder / "predictions" / f"{case_id}.probes.jsonl"
+
+
 def write_case(
     folder: Path,
     record: Record,
@@ -97,9 +112,9 @@ def write_case(
     with open_records(folder / "records.jsonl") as file:
         if examples:
             write_atomically(folder / record.predictions, json_lines(examples))
-        for kind, rows in (("probes", probed), ("before", untrained)):
+        for path, rows in ((probes_file, probed), (untrained_file, untrained)):
             if rows:
-                write_atomically(folder / "predictions" / f"{record.case}.{kind}.jsonl", json_lines(rows))
+                write_atomically(path(folder, record.case), json_lines(rows))
         add_line(file, line)
 
 

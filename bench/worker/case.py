@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.core.work import CaseWork
 from bench.machine.environment import describe_worker
 from bench.methods.tolerances import rounding_tolerance, start_tolerance
 from bench.models import DECODER
@@ -67,12 +68,13 @@ def run_case(payload: dict[str, Any], say: Say) -> dict[str, Any]:
 
 def run_stages(payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """run_case without what surrounds the stages."""
+    work = CaseWork.from_plain(payload)
     timeline = Timeline()
     with timeline("set_up"):
-        setting = set_up(payload, say, timeline)
+        setting = set_up(work, say, timeline)
         steps = plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
     base = load_base(setting, say)
-    probing = start_probing(setting, payload.get("probes", []), payload.get("lm_eval", []), base.model, say)
+    probing = start_probing(setting, work.probes, work.lm_eval, base.model, say)
     trainee, attached = attach_adapter(setting, base, len(steps))
     untrained = Score(setting.before, []) if setting.before else evaluate_untrained(setting, trainee, say)
     result = train_and_evaluate(setting, trainee, steps, say)
