@@ -18,8 +18,11 @@ if Path(bench.__file__ or "").resolve().parent != Path(__file__).resolve().paren
 from bench import __version__
 from bench.commands import (
     Mistake,
+    baseline,
+    calibrate,
     census,
     claims,
+    compare,
     engines,
     fetching,
     listing,
@@ -35,20 +38,21 @@ from bench.commands import (
     table,
     testing,
     thresholds,
+    upgrade,
 )
 from bench.core.paths import INSTALLED
 from bench.core.registry import UnknownName, import_entries, names_in
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census,
-    thresholds, rescore, pages, options,
+    testing, listing, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims, probes,
+    refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
 examples:
-  an upgrade of torch, transformers or peft: run this before and after
-    pytest suites
+  an upgrade of transformers, peft or another library: does anything get worse
+    python -m bench upgrade "transformers==5.24.0"
   which method, which card: memory of a training step, without the card
     python -m bench predict --model llama31_8b --method qlora --batch 2 --length 2048
   does the table of a paper hold

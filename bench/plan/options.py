@@ -27,4 +27,6 @@ class Options:
     attempt: bool = False
     max_steps: int = 0  # 0: as the recipe says
     allow_unjudged: bool = False
+    baseline: Path | None = None
+    allow_commit: bool = False
     own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered

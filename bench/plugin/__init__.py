@@ -8,8 +8,10 @@
     claiming.py    claims as parameters, and their verdicts
     exit_codes.py  the exit codes that a session has beside pytest's own, far above those
     ini.py         pytest's markers and warning filters of this project, registered by the plugin
+    regression.py  a session compared with a baseline
     reports.py     the door for what tests say
     suites.py      lets `lorabench test` find the suites from any folder
+    tested.py      how each case's tests ended, kept with the run
     unjudged.py    records that no threshold judges
 
 Workers import torch; pytest's process does not.
@@ -17,4 +19,10 @@ Workers import torch; pytest's process does not.
 May import: every room.
 """
 
-PLUGINS = ("bench.plugin.hooks", "bench.plugin.claiming", "bench.plugin.reports")  # what pytest loads
+PLUGINS = (  # what pytest loads
+    "bench.plugin.hooks",
+    "bench.plugin.claiming",
+    "bench.plugin.reports",
+    "bench.plugin.tested",
+    "bench.plugin.regression",
+)

@@ -51,6 +51,10 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--resume", metavar="RUN", default="",
                     help="continue a run: run cases that it lacks or that would run otherwise today")  # fmt: skip
     group.addoption("--replay", metavar="RUN", default="", help="judge the records of a run again and run nothing")
+    group.addoption("--baseline", metavar="RUN", default="",
+                    help="compare every case with this run too: a test for each kind of figure, no worse")  # fmt: skip
+    group.addoption("--allow-commit", action="store_true",
+                    help="with --baseline: compare although lorabench itself has another version there")  # fmt: skip
     group.addoption("--allow-unjudged", action="store_true",
                     help="skip instead of fail where no threshold judges a case, as without its weights")  # fmt: skip
     group.addoption("--emulate", metavar="CARD", default="",
@@ -109,6 +113,8 @@ def read_options(config: pytest.Config) -> Options:
         attempt=config.getoption("attempt"),
         max_steps=max_steps or 0,
         allow_unjudged=config.getoption("allow_unjudged"),
+        baseline=run_folder(config.getoption("baseline")),
+        allow_commit=config.getoption("allow_commit"),
         own_entries=registered() - project,
     )
 

@@ -227,7 +227,8 @@ class Run:
         assert self.folder is not None  # made before the first job
         self.records[case.id] = record
         try:
-            write_case(self.folder, record, examples, (outcome.result or {}).get("probed", []))
+            rows = {name: (outcome.result or {}).get(name, []) for name in ("probed", "untrained")}
+            write_case(self.folder, record, examples, **rows)
         except OSError as error:  # of the disk, not of the case, which is judged all the same
             self.unwritten[case.id] = error
         self.progress.done(outcome)
@@ -251,6 +252,7 @@ class Run:
         result = dict(outcome.result)
         examples = result.pop("examples", [])
         result.pop("probed", None)
+        result.pop("untrained", None)
         result["noisy"] = {**result.get("noisy", {}), **of_outcome(outcome, result.get("noisy", {}))}
         if examples:
             fields["predictions"] = predictions_path(case.id)
