@@ -7,9 +7,11 @@ decided.
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, show, show_json
+from bench.core.case import parse_case
 from bench.core.files import write_atomically
 from bench.core.registry import names_in, nearest
 from bench.judge.compare.baselines import release_of
@@ -66,10 +68,15 @@ def check(arguments: argparse.Namespace) -> None:
             raise Mistake(
                 f"--fail-on {state}: {f'did you mean {near[0]}?' if near else ''} states are {', '.join(STATES)}"
             )
-    if len(arguments.time) > MOST_CASES:
-        raise Mistake(
-            f"--time names {len(arguments.time)} cases; of more than {MOST_CASES} too many would be falsely red"
-        )
+    check_timed(arguments.time)
+
+
+def check_timed(cases: Sequence[str]) -> None:
+    """Raises Mistake for too many cases, ValueError for what is no case."""
+    if len(cases) > MOST_CASES:
+        raise Mistake(f"--time names {len(cases)} cases; of more than {MOST_CASES} too many would be falsely red")
+    for case in cases:
+        parse_case(case)
 
 
 def report(comparison: Comparison, arguments: argparse.Namespace) -> int:

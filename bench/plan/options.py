@@ -29,4 +29,5 @@ class Options:
     allow_unjudged: bool = False
     baseline: Path | None = None
     allow_commit: bool = False
+    repeat: int = 0  # which of several processes of each case this session runs
     own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered

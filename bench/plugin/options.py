@@ -55,6 +55,8 @@ def add_options(parser: pytest.Parser) -> None:
                     help="compare every case with this run too: a test for each kind of figure, no worse")  # fmt: skip
     group.addoption("--allow-commit", action="store_true",
                     help="with --baseline: compare although lorabench itself has another version there")  # fmt: skip
+    group.addoption("--repeat", metavar="N", type=int, default=0,
+                    help="with --resume: run every case once more, stored as its N-th repeat, for --time")  # fmt: skip
     group.addoption("--allow-unjudged", action="store_true",
                     help="skip instead of fail where no threshold judges a case, as without its weights")  # fmt: skip
     group.addoption("--emulate", metavar="CARD", default="",
@@ -115,8 +117,15 @@ def read_options(config: pytest.Config) -> Options:
         allow_unjudged=config.getoption("allow_unjudged"),
         baseline=run_folder(config.getoption("baseline")),
         allow_commit=config.getoption("allow_commit"),
+        repeat=repeat_of(config.getoption("repeat"), resume),
         own_entries=registered() - project,
     )
+
+
+def repeat_of(number: int, resume: Path | None) -> int:
+    if number < 0 or (number and not resume):
+        raise pytest.UsageError(f"--repeat {number} must be at least 1, beside --resume RUN with the first process")
+    return number
 
 
 def registered() -> frozenset[str]:

@@ -176,7 +176,7 @@ class Run:
     def _take_over(self, cases: Sequence[Case]) -> None:
         """Of a run that is resumed, keep the records that the session would give again; say why others are not kept."""
         stored = {case: self._stored[case.id] for case in cases if case.id in self._stored}
-        if not self.options.resume or not stored:
+        if not self.options.resume or not stored or self.options.repeat:
             return
         sources = self.plan.sources(cases)
         found = look_up(sources) if self.plan.is_at_hand(sources) else self._fetch(sources)
@@ -227,8 +227,9 @@ class Run:
         assert self.folder is not None  # made before the first job
         self.records[case.id] = record
         try:
-            rows = {name: (outcome.result or {}).get(name, []) for name in ("probed", "untrained")}
-            write_case(self.folder, record, examples, **rows)
+            result = outcome.result if outcome.result and not record.repeat else {}  # answers are the first process's
+            rows = {name: result.get(name, []) for name in ("probed", "untrained")}
+            write_case(self.folder, record, [] if record.repeat else examples, **rows)
         except OSError as error:  # of the disk, not of the case, which is judged all the same
             self.unwritten[case.id] = error
         self.progress.done(outcome)
@@ -243,6 +244,7 @@ class Run:
             "last_lines": outcome.last_lines if outcome.status != OK else [],
             "recipe": asdict(recipe),
             "recipe_digest": recipe.digest(),
+            "repeat": self.options.repeat,
             "environment": {**describe_machine(), "device": case.device},
         }
         if card := self.plan.card(case):

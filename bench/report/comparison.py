@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from xml.etree import ElementTree
 
@@ -20,6 +20,7 @@ from bench.judge.compare.finding import (
     worst_state,
 )
 from bench.judge.compare.runs import Comparison
+from bench.records.record import Record
 
 HEADINGS = ("state", "case", "figure", "before", "after", "why")
 WIDTH = 13  # of a state, the longest and a space
@@ -53,13 +54,21 @@ def notes(comparison: Comparison) -> Iterator[str]:
             yield f"{side.name} was run from a checkout with changes that are in no commit"
 
 
-def repeat(case: str) -> str:
-    """The command that runs the case again."""
-    try:
-        one = parse_case(case)
-    except ValueError:  # of several seeds
-        one = parse_case(f"{case}-s0")
-    return f"pytest suites --tasks {one.task} --models {one.model} --methods {one.method} --devices {one.device}"
+def repeats(comparison: Comparison) -> list[str]:
+    """Commands that run the red cases again."""
+    red = dict.fromkeys(one.case for one in in_order(comparison.findings) if one.state in RED)
+    return list(dict.fromkeys(repeat(case, comparison.before.records) for case in red))
+
+
+def repeat(name: str, records: Mapping[str, Record]) -> str:
+    """The command for a case, or for all seeds of one."""
+    known = records.get(name) or next((one for case, one in records.items() if case.startswith(f"{name}-")), None)
+    case = known.parsed_case() if known else parse_case(name)
+    seeds = sorted(one.parsed_case().seed for key, one in records.items() if key == name or key.startswith(f"{name}-"))
+    words = f"--tasks {case.task} --models {case.model} --methods {case.method} --devices {case.device}"
+    more = f" --seeds {','.join(map(str, seeds))}" if seeds not in ([], [0]) else ""
+    steps = known.recipe.get("max_steps") if known else 0
+    return f"pytest suites {words}{more}" + (f" --max-steps {steps}" if steps else "")
 
 
 def why(finding: Finding) -> str:
@@ -76,8 +85,7 @@ def text_lines(comparison: Comparison) -> list[str]:
         values = f"  {one.before} → {one.after}" if one.before or one.after else ""
         lines.append(f"{one.state:{WIDTH}}{one.case}  {one.figure or one.kind}{values}")
         lines += [" " * WIDTH + part for part in (one.says, one.suspect and f"suspect: {one.suspect}") if part]
-    red = dict.fromkeys(one.case for one in in_order(comparison.findings) if one.state in RED)
-    lines += [f"repeat it with: {command}" for command in dict.fromkeys(map(repeat, red))]
+    lines += [f"repeat it with: {command}" for command in repeats(comparison)]
     return [for_terminal(line) for line in lines]
 
 
@@ -93,10 +101,8 @@ def markdown(comparison: Comparison) -> str:
         rows = [(one.state, one.case, one.figure or one.kind, one.before, one.after, why(one)) for one in found]
         lines += ["", *(table_line(row) for row in (HEADINGS, ("---",) * len(HEADINGS)))]
         lines += [table_line([for_markdown(cell) for cell in row]) for row in rows]
-    red = dict.fromkeys(one.case for one in found if one.state in RED) if found else {}
-    if red:
-        commands = [f"$ {line}" for line in dict.fromkeys(map(repeat, red))]
-        lines += ["", "To repeat what is worse:", "", "```console", *commands, "```"]
+    if again := repeats(comparison):
+        lines += ["", "To repeat what is worse:", "", "```console", *(f"$ {command}" for command in again), "```"]
     same = [one for one in comparison.findings if one.state == SAME]
     if same:
         kinds = Counter(one.kind for one in same)

@@ -124,6 +124,16 @@ def version_of(python: Path, name: str) -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
+def releases_of(python: Path, name: str) -> list[str]:
+    """All releases of a distribution that its index has for this interpreter. Raises CannotInstall."""
+    command = [str(python), "-m", "pip", "index", "versions", "--disable-pip-version-check", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
+    found = re.search(r"Available versions: (.+)", done.stdout)
+    if found is None:
+        raise CannotInstall(f"the releases of {name} cannot be listed: {reason_of(done.stderr)}")
+    return found[1].split(", ")
+
+
 def import_path(python: Path) -> list[str]:
     """sys.path of the interpreter, without the current folder. Raises CannotInstall if it is none."""
     code = "import json, sys; print(json.dumps(sys.path))"

@@ -12,9 +12,10 @@ from bench.__main__ import main
 from bench.commands import upgrade
 from bench.judge.compare import seeds
 from bench.judge.compare.finding import exit_code
+from bench.records.record import append_record
 from bench.upgrade import trial
 from bench.upgrade.overlays import Wanted
-from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_stage
+from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_stage, selection_of, time_cases
 
 RECORD = committed()[POS]
 BEFORE, AFTER = Environment("before", Path(sys.executable)), Environment("after", Path(sys.executable), (Path("over"),))
@@ -95,3 +96,37 @@ def test_the_first_stage_that_is_worse_is_the_last(sessions, tmp_path, monkeypat
     assert "stage 1 of 2" in err
     assert "stage 2" not in err
     assert len(commands) == 2
+
+
+def test_timed_processes_take_turns_and_go_on_where_they_stopped(monkeypatch, tmp_path):
+    """A B B A …; every process is a repeat of the case in the run of its side."""
+    order = []
+
+    def run(command, env, **rest):
+        runs = Path(env["LORABENCH_RUNS"])
+        repeat = int(command[command.index("--repeat") + 1]) if "--repeat" in command else 0
+        order.append((runs.name, repeat))
+        if len(order) == 4:
+            return subprocess.CompletedProcess(command, 2)
+        noisy = {"began": float(len(order)), "step_cpu_seconds": [1.0 + 0.01 * repeat] * 10}
+        record = replace(RECORD, repeat=repeat, noisy=noisy)
+        if repeat:
+            append_record(Path(command[command.index("--resume") + 1]) / "records.jsonl", record)
+        else:
+            run_of(runs / "2026", [record])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(trial.subprocess, "run", run)
+    arguments = (BEFORE, AFTER, tmp_path, [POS], selection_of([POS]), silent)
+    with pytest.raises(Stopped):
+        time_cases(*arguments)
+    (found,) = time_cases(*arguments)
+    assert order[:6] == [("before", 0), ("after", 0), ("after", 1), ("before", 1), ("before", 1), ("before", 2)]
+    assert len(order) == 21
+    assert (found.state, found.says.endswith("10 processes a side")) == ("same", True)
+
+
+def test_timed_cases_are_selected_by_their_names():
+    assert selection_of([POS, "pos-minilm_l6-dora-cpu-s1"])[:10] == (
+        "--tasks", "pos", "--models", "minilm_l6", "--methods", "lora,dora", "--devices", "cpu", "--seeds", "0,1",
+    )  # fmt: skip
