@@ -28,3 +28,4 @@ class Options:
     max_steps: int = 0  # 0: as the recipe says
     allow_unjudged: bool = False
     own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered
+    header: str = ""  # a line of pytest's header that names a person's own files

@@ -5,21 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.registry import UnknownName, import_entries, names_in
+from bench.core.registry import UnknownName, names_in
 from bench.machine.cards import CARDS, GIB, CardKind, read_card
 from bench.machine.devices import cards
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.plan.options import Options
 from bench.plan.selection import Selection, all_cases, why_none
+from bench.plugin.own import add_own_options, header_of, read_own
 from bench.probes import PROBES
 from bench.recipes.files import CHOICES
 from bench.records.stored_runs import find_run
 from bench.tasks import TASKS
 
 LISTS = {
-    "tasks": "tasks to run, for example pos,support",
-    "models": "models to run, for example minilm_l6; a model of a source runs on a processor only when named",
+    "tasks": "tasks to run, for example pos,support, or your own data: FILE.jsonl, FILE.parquet or owner/name",
+    "models": "models to run, for example minilm_l6, or your own: ./FOLDER or owner/name; a model of a source runs on "
+    "a processor only when named",
     "methods": "methods to run, for example lora,dora",
     "devices": "devices to run on, for example cpu,cuda",
     "seeds": "seeds to run, for example 0,1,2 (default 0)",
@@ -34,7 +36,9 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--mirror", metavar="DIR", default=os.environ.get("LORABENCH_MIRROR", ""),
                     help="a folder with models/ and datasets/ in the Hub's layout (or LORABENCH_MIRROR)")  # fmt: skip
     group.addoption("--entries", metavar="A,B", default=os.environ.get("LORABENCH_ENTRIES", ""),
-                    help="import your modules that add models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
+                    help="your modules and files that add methods, models or tasks: my_module, my_file.py, my.toml "
+                    "(or LORABENCH_ENTRIES)")  # fmt: skip
+    add_own_options(group)
     group.addoption("--data", choices=["auto", "sample", "full"], default="auto",
                     help="the project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
     group.addoption(
@@ -66,12 +70,12 @@ def add_options(parser: pytest.Parser) -> None:
 
 def read_options(config: pytest.Config) -> Options:
     """Raises pytest.UsageError with one sentence for what is wrong."""
-    entries = names_in(config.getoption("entries"))
     project = registered()
+    mirror = folder(config.getoption("mirror"), "--mirror")
     try:
-        import_entries(entries)
+        own = read_own(config, mirror)
         selection = Selection(
-            **{name: names_in(config.getoption(name)) for name in LISTS if name != "seeds"},
+            **{name: own.named(names_in(config.getoption(name))) for name in LISTS if name != "seeds"},
             seeds=seeds(config.getoption("seeds")),
         )
         probes = probe_families(config.getoption("probes"))
@@ -92,8 +96,8 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
     return Options(
         selection=selection,
-        entries=entries,
-        mirror=folder(config.getoption("mirror"), "--mirror"),
+        entries=tuple(own.entries),
+        mirror=mirror,
         data=config.getoption("data"),
         engine=config.getoption("engine"),
         synthetic=config.getoption("synthetic"),
@@ -108,6 +112,7 @@ def read_options(config: pytest.Config) -> Options:
         max_steps=max_steps or 0,
         allow_unjudged=config.getoption("allow_unjudged"),
         own_entries=registered() - project,
+        header=header_of(own, config),
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bench.core.recipe import Recipe
-from bench.methods import Method
+from bench.methods import ADAPTER, Method
 from bench.methods.parameters import formula
 from bench.models import ModelEntry
 
@@ -29,6 +29,8 @@ def counted(model: Any) -> dict[str, int]:
     }
 
 
-def figures(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
-    """What is counted beside what the formula gives."""
+def figures(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, int]:
+    """What is counted, and what the formula gives if the method has one."""
+    if method.trains == ADAPTER and method.count is None:
+        return counted(model)
     return {**counted(model), "trainable_parameters_formula": formula(entry, method, recipe, labels)}
