@@ -69,8 +69,8 @@ def program() -> str:
 
 
 def typed(text: str) -> str:
-    """The text with commands as they work here: an installation has no folder of suites to give pytest."""
-    if INSTALLED:
+    """The text with commands as they work here: without a checkout, or beside one, there are no suites to give pytest."""
+    if INSTALLED or program() == SCRIPT:
         text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")
     return text.replace("python -m bench", program())
 

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from own_folders import LLAMA, write_model, write_tickets
-from page_listings import assert_shows, listings_of, text_of, write_files
+from page_listings import replay, text_of
 
 from bench import __version__
 from bench.core.paths import COMMITTED, ROOT
@@ -179,11 +179,9 @@ def test_own_model_and_data_come_to_a_judged_case(installed, tmp_path):
     text = text_of(JOURNEY)
     write_model(folder / "my-model", LLAMA)
     write_tickets(folder)
-    assert write_files(text, folder) == ["lorabench.toml"]
     assert (folder / "tickets.jsonl").read_text(encoding="utf-8").startswith(FIRST_ROWS.search(text)[1])
     began = time.perf_counter()
-    for listing in listings_of(text):
-        assert_shows(folder, listing, [installed], surroundings(tmp_path))
+    assert len(replay(text, folder, [installed], surroundings(tmp_path))) >= 4
     assert time.perf_counter() - began < MINUTES * 60
 
 
