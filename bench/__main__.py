@@ -69,7 +69,7 @@ def program() -> str:
 
 
 def typed(text: str) -> str:
-    """The text with commands as they work here: without a checkout, or beside one, there are no suites to give pytest."""
+    """The text with commands as they work here: the console script gives pytest the suites from any folder."""
     if INSTALLED or program() == SCRIPT:
         text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")
     return text.replace("python -m bench", program())

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.paths import named_folder
 from bench.core.registry import UnknownName, names_in
-from bench.machine.cards import CARDS, GIB, CardKind, read_card
+from bench.machine.cards import CARDS, CardKind, read_card
 from bench.machine.devices import cards
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -71,8 +72,8 @@ def add_options(parser: pytest.Parser) -> None:
 def read_options(config: pytest.Config) -> Options:
     """Raises pytest.UsageError with one sentence for what is wrong."""
     project = registered()
-    mirror = folder(config.getoption("mirror"), "--mirror")
     try:
+        mirror = named_folder(config.getoption("mirror"), "--mirror")
         own = read_own(config, mirror)
         selection = Selection(
             **{name: own.named(names_in(config.getoption(name))) for name in LISTS if name != "seeds"},
@@ -129,11 +130,8 @@ def emulated(text: str) -> CardKind | None:
         card = read_card(text)
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(f"--emulate: {error}") from None
-    if cards() and card.larger_than(cards()[0].total_bytes):
-        raise pytest.UsageError(
-            f"--emulate {text}: {card.name} has {card.total_gib:.2f} GiB and this machine's {cards()[0].name} "
-            f"{cards()[0].total_bytes / GIB:.2f}; a card can stand in for a smaller one only"
-        )
+    if cards() and (why := card.why_not_on(f"this machine's {cards()[0].name}", cards()[0].total_bytes)):
+        raise pytest.UsageError(f"--emulate {text}: {why}")
     return card
 
 
@@ -148,15 +146,6 @@ def seeds(text: str) -> tuple[int, ...]:
     if wrong := [part for part in parts if not part.isdecimal()]:
         raise ValueError(f"--seeds {wrong[0]!r} is no seed; give whole numbers from 0, as --seeds 0,1,2")
     return tuple(dict.fromkeys(int(part) for part in parts))
-
-
-def folder(text: str, option: str) -> Path | None:
-    if not text:
-        return None
-    path = Path(text).expanduser().resolve()
-    if not path.is_dir():
-        raise pytest.UsageError(f"{option} {text}: there is no such folder")
-    return path
 
 
 def run_folder(text: str) -> Path | None:
