@@ -41,7 +41,8 @@ from bench.commands import (
     upgrade,
 )
 from bench.core.paths import INSTALLED
-from bench.core.registry import UnknownName, import_entries, names_in
+from bench.core.registry import UnknownName, names_in
+from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
@@ -72,8 +73,8 @@ def program() -> str:
 
 
 def typed(text: str) -> str:
-    """The text with commands as they work here: an installation has no folder of suites to give pytest."""
-    if INSTALLED:
+    """The text with commands as they work here: the console script gives pytest the suites from any folder."""
+    if INSTALLED or program() == SCRIPT:
         text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")
     return text.replace("python -m bench", program())
 
@@ -98,7 +99,8 @@ def parser() -> argparse.ArgumentParser:
 
 def add_entries(where: argparse.ArgumentParser, default: str) -> None:
     where.add_argument("--entries", type=names_in, default=default, metavar="A,B",
-                       help="import your modules that add models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
+                       help="your modules and files that add methods, models or tasks: my_module, my_file.py, my.toml "
+                       "(or LORABENCH_ENTRIES)")  # fmt: skip
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -111,7 +113,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     try:
         if "pytest_imports_entries" not in arguments:
-            import_entries(arguments.entries)
+            mirror = Path(arguments.mirror) if getattr(arguments, "mirror", "") else None
+            arguments.entries = tuple(add_own(arguments.entries, mirror).entries)
         code = arguments.work(arguments)
         sys.stdout.flush()
         if code == 0 and "next" in arguments:

@@ -11,6 +11,11 @@ from bench.records.work import HARDWARE, MODEL, counts_of
 BYTES = {"float32": 4, "bfloat16": 2}
 
 
+def has_formula(case: Case) -> bool:
+    return METHODS[case.method].count is not None
+
+
+@pytest.mark.cases(wanted=has_formula)
 def test_trainable_parameters(record: Record) -> None:
     """As many train as the method's paper says."""
     assert record.exact["trainable_parameters"] == record.exact["trainable_parameters_formula"]

@@ -31,3 +31,4 @@ class Options:
     allow_commit: bool = False
     repeat: int = 0  # which of several processes of each case this session runs
     own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered
+    header: str = ""  # a line of pytest's header that names a person's own files

@@ -12,13 +12,14 @@ import pytest
 from bench.core.case import Case
 from bench.core.files import write_atomically
 from bench.core.outside_text import for_terminal
-from bench.judge.thresholds import Thresholds, read_thresholds
+from bench.judge.thresholds import Thresholds
 from bench.machine.environment import describe_machine
 from bench.plan.options import Options
 from bench.plan.selection import Selection, all_cases, is_smoke
 from bench.plugin.exit_codes import NOT_STORED, NOTHING_JUDGED, final_code
 from bench.plugin.ini import add_ini_lines
 from bench.plugin.options import add_options, read_options
+from bench.plugin.own import thresholds_of
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
 from bench.plugin.unjudged import Unjudged, in_default_run, without_metric, without_weights
@@ -50,9 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[OPTIONS] = options
     config.stash[RUN] = Run(options, Progress())
     try:
-        config.stash[THRESHOLDS] = read_thresholds()
+        config.stash[THRESHOLDS] = thresholds_of(config)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    return config.stash[OPTIONS].header or None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -79,7 +84,7 @@ def parameter(run: Run, case: Case) -> Any:
     try:
         if not run.options.replay:
             run.plan.recipe(case)  # a mistake in its file is said before anything is fetched or run
-        slow = run.plan.data_size(case) == "full" or not is_smoke(case, run.options.selection)
+        slow = run.plan.is_paper_size(case) or not is_smoke(case, run.options.selection)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     marks = [pytest.mark.gpu] * (case.device != "cpu") + [pytest.mark.slow] * slow

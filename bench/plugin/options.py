@@ -6,21 +6,23 @@ from pathlib import Path
 import pytest
 
 from bench.core.paths import named_folder
-from bench.core.registry import UnknownName, import_entries, names_in
+from bench.core.registry import UnknownName, names_in
 from bench.machine.cards import CARDS, CardKind, read_card
 from bench.machine.devices import cards
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.plan.options import Options
 from bench.plan.selection import Selection, all_cases, why_none
+from bench.plugin.own import add_own_options, header_of, read_own
 from bench.probes import PROBES
 from bench.recipes.files import CHOICES
 from bench.records.stored_runs import find_run
 from bench.tasks import TASKS
 
 LISTS = {
-    "tasks": "tasks to run, for example pos,support",
-    "models": "models to run, for example minilm_l6; a model of a source runs on a processor only when named",
+    "tasks": "tasks to run, for example pos,support, or your own data: FILE.jsonl, FILE.parquet or owner/name",
+    "models": "models to run, for example minilm_l6, or your own: ./FOLDER or owner/name; a model of a source runs on "
+    "a processor only when named",
     "methods": "methods to run, for example lora,dora",
     "devices": "devices to run on, for example cpu,cuda",
     "seeds": "seeds to run, for example 0,1,2 (default 0)",
@@ -35,7 +37,9 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--mirror", metavar="DIR", default=os.environ.get("LORABENCH_MIRROR", ""),
                     help="a folder with models/ and datasets/ in the Hub's layout (or LORABENCH_MIRROR)")  # fmt: skip
     group.addoption("--entries", metavar="A,B", default=os.environ.get("LORABENCH_ENTRIES", ""),
-                    help="import your modules that add models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
+                    help="your modules and files that add methods, models or tasks: my_module, my_file.py, my.toml "
+                    "(or LORABENCH_ENTRIES)")  # fmt: skip
+    add_own_options(group)
     group.addoption("--data", choices=["auto", "sample", "full"], default="auto",
                     help="the project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
     group.addoption(
@@ -73,16 +77,15 @@ def add_options(parser: pytest.Parser) -> None:
 
 def read_options(config: pytest.Config) -> Options:
     """Raises pytest.UsageError with one sentence for what is wrong."""
-    entries = names_in(config.getoption("entries"))
     project = registered()
     try:
-        import_entries(entries)
+        mirror = named_folder(config.getoption("mirror"), "--mirror")
+        own = read_own(config, mirror)
         selection = Selection(
-            **{name: names_in(config.getoption(name)) for name in LISTS if name != "seeds"},
+            **{name: own.named(names_in(config.getoption(name))) for name in LISTS if name != "seeds"},
             seeds=seeds(config.getoption("seeds")),
         )
         probes = probe_families(config.getoption("probes"))
-        mirror = named_folder(config.getoption("mirror"), "--mirror")
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     if not all_cases(selection):
@@ -100,7 +103,7 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
     return Options(
         selection=selection,
-        entries=entries,
+        entries=tuple(own.entries),
         mirror=mirror,
         data=config.getoption("data"),
         engine=config.getoption("engine"),
@@ -119,6 +122,7 @@ def read_options(config: pytest.Config) -> Options:
         allow_commit=config.getoption("allow_commit"),
         repeat=repeat_of(config.getoption("repeat"), resume),
         own_entries=registered() - project,
+        header=header_of(own, config),
     )
 
 
