@@ -27,4 +27,5 @@ class Options:
     attempt: bool = False
     max_steps: int = 0  # 0: as the recipe says
     allow_unjudged: bool = False
+    run_name: str = ""  # of a new run, after its time; empty: the machine and the versions of the libraries
     own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered

@@ -1,6 +1,7 @@
 """pytest's command-line options for lorabench, and their checks."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from bench.plan.options import Options
 from bench.plan.selection import Selection, all_cases, why_none
 from bench.probes import PROBES
 from bench.recipes.files import CHOICES
-from bench.records.stored_runs import find_run
+from bench.records.stored_runs import LATEST, find_run
 from bench.tasks import TASKS
 
 LISTS = {
@@ -24,6 +25,8 @@ LISTS = {
     "devices": "devices to run on, for example cpu,cuda",
     "seeds": "seeds to run, for example 0,1,2 (default 0)",
 }
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -47,6 +50,8 @@ def add_options(parser: pytest.Parser) -> None:
                     help="families of probes to ask every decoder before and after tuning, or all")  # fmt: skip
     group.addoption("--lm-eval", metavar="A,B", default="",
                     help="lm-evaluation-harness tasks to evaluate every decoder on, before and after")  # fmt: skip
+    group.addoption("--run-name", metavar="NAME", default="",
+                    help="name the new run, for example before (default: machine and library versions)")  # fmt: skip
     group.addoption("--resume", metavar="RUN", default="",
                     help="continue a run: run cases that it lacks or that would run otherwise today")  # fmt: skip
     group.addoption("--replay", metavar="RUN", default="", help="judge the records of a run again and run nothing")
@@ -90,6 +95,9 @@ def read_options(config: pytest.Config) -> Options:
     resume, replay = run_folder(config.getoption("resume")), run_folder(config.getoption("replay"))
     if resume and replay:
         raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
+    run_name = checked_name(config.getoption("run_name"))
+    if run_name and (resume or replay):
+        raise pytest.UsageError("--run-name names a new run; --resume and --replay take a run that has its name")
     return Options(
         selection=selection,
         entries=entries,
@@ -107,8 +115,19 @@ def read_options(config: pytest.Config) -> Options:
         attempt=config.getoption("attempt"),
         max_steps=max_steps or 0,
         allow_unjudged=config.getoption("allow_unjudged"),
+        run_name=run_name,
         own_entries=registered() - project,
     )
+
+
+def checked_name(text: str) -> str:
+    """The name for a new run, part of its folder's name."""
+    if text and (not RUN_NAME.fullmatch(text) or text == LATEST):
+        raise pytest.UsageError(
+            f"--run-name {text}: give letters, digits, dots, underscores and hyphens, as --run-name before; "
+            f"{LATEST} means your newest run"
+        )
+    return text
 
 
 def registered() -> frozenset[str]:
