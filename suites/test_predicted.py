@@ -6,10 +6,12 @@ A change of a library that makes a training step hold more fails here, with the 
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import pytest
 
 from bench.core.case import Case
+from bench.core.work import PRELOAD
 from bench.executor import Executor, Job, Outcome
 from bench.judge.predictions.growth import Watched, judge
 from bench.judge.predictions.on_cards import AGREES, compared, not_traced, payload_of
@@ -17,7 +19,7 @@ from bench.machine.cards import MIB
 from bench.plugin.hooks import OPTIONS
 from bench.records.record import OK, Record
 
-PRELOAD = ("torch", "transformers", "peft", "bench.predict.trace.steps")
+PRELOAD_FOR_TRACES = (*PRELOAD, "bench.predict.trace.steps")
 SECONDS = 600.0
 
 
@@ -26,13 +28,13 @@ def tracing(pytestconfig: pytest.Config) -> Iterator[Executor]:
     """Workers that trace: this process imports no torch."""
     if pytestconfig.getoption("--replay"):
         pytest.skip("--replay runs nothing")
-    with Executor(PRELOAD, SECONDS) as executor:
+    with Executor(PRELOAD_FOR_TRACES, SECONDS) as executor:
         yield executor
 
 
 def test_predicted_peak(watched: Watched, tracing: Executor) -> None:
     """A training step holds no more than it did, by half a percent and 8 MiB."""
-    tracing.submit(Job(watched.id, "bench.judge.predictions.growth:traced", {"watched": watched.id}))
+    tracing.submit(Job(watched.id, "bench.judge.predictions.growth:traced", asdict(watched)))
     outcome = tracing.outcome(watched.id)
     assert outcome.status == OK, could_not_trace(watched.id, outcome)
     grown = judge(watched, (outcome.result or {})["phases"])
@@ -57,7 +59,7 @@ def on_card(case: Case) -> bool:
 @pytest.fixture(scope="module")
 def tracer(pytestconfig: pytest.Config) -> Iterator[Executor]:
     """A worker for traces of records, also of those that --replay judges."""
-    with Executor((*PRELOAD, *pytestconfig.stash[OPTIONS].entries), SECONDS) as executor:
+    with Executor((*PRELOAD_FOR_TRACES, *pytestconfig.stash[OPTIONS].entries), SECONDS) as executor:
         yield executor
 
 

@@ -18,6 +18,7 @@ from bench.plugin.options import add_options, read_options
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
 from bench.plugin.unjudged import Unjudged, in_default_run, without_metric, without_weights
+from bench.records.figures import FIGURES
 from bench.records.probed import Probed
 from bench.records.record import FAILED, Record
 from bench.records.run_folder import NotStored
@@ -27,6 +28,7 @@ OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
 THRESHOLDS = pytest.StashKey[Thresholds]()
 PARAMETERS = pytest.StashKey[dict[Case, Any]]()
+IN_JUNIT = ("peak_bytes", "allocated_bytes", "seconds_per_step")  # figures in JUnit's file
 RUNNING = pytest.StashKey[tuple[str, Any]]()  # the test that runs, as pytest names it on the terminal
 
 
@@ -185,14 +187,12 @@ def record(case: Case, request: pytest.FixtureRequest, pytestconfig: pytest.Conf
 
 def properties_of(record: Record) -> list[tuple[str, object]]:
     """What JUnit's file says of a test's case: its metric, memory and speed, as far as the record has them."""
-    task = TASKS[record.parsed_case().task]
+    metric = TASKS[record.parsed_case().task].metric
     figures = {
         "case": record.case,
         "recipe": record.recipe_digest,
-        task.metric: record.quality.get(task.metric) if record.quality_judged else None,
-        "peak_bytes": record.noisy.get("peak_bytes"),
-        "step_allocated_bytes": record.exact.get("step_allocated_bytes"),
-        "seconds_per_step": record.noisy.get("seconds_per_step"),
+        metric: record.quality.get(metric) if record.quality_judged else None,
+        **{name: FIGURES[name].stated(record) for name in IN_JUNIT},
     }
     return [(name, value) for name, value in figures.items() if value not in (None, "")]
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.core.outside_text import for_terminal
+from bench.core.units import gigabytes
+from bench.records.figures import FIGURES
 from bench.records.record import Record
-from bench.report.cases import EMPTY, gigabytes
+from bench.report.cases import EMPTY
 from bench.report.tables import text_lines
 from bench.tasks import TASKS
 
@@ -30,26 +32,26 @@ SHOWN = {
     "tokens_per_second": Shown("tokens/s", lambda value: f"{value:,.0f}"),
     "tokens_per_step": Shown("tokens/step", lambda value: f"{value:,.0f}"),
     "peak_bytes": Shown("peak memory", gigabytes),
-    "step_allocated_bytes": Shown("allocated", gigabytes),
-    "step_flops": Shown("TFLOPs/step", lambda value: f"{value / 1e12:.4f}"),
+    "allocated_bytes": Shown("allocated", gigabytes),
+    "mean_step_flops": Shown("TFLOPs/step", lambda value: f"{value / 1e12:.4f}"),
 }
 
 
 def figures_of(record: Record) -> dict[str, Any]:
     """The record's figures for extra_info; None for what it does not have.
 
-    step_flops: model FLOPs of a step, the mean over training. quality: the task's metric after training; None with
+    mean_step_flops: model FLOPs of a step, the mean over training. quality: the task's metric after training; None with
     random weights.
     """
     metric = TASKS[record.parsed_case().task].metric
-    steps = record.exact.get("optimizer_steps")
+    flops, steps = (FIGURES[name].stated(record) for name in ("training_model_flops", "optimizer_steps"))
     return {
         "recipe": record.recipe_digest,
         "data": record.data.get("identity"),
         "weights": record.weights.get("identity"),
-        "peak_bytes": record.noisy.get("peak_bytes"),
-        "step_allocated_bytes": record.exact.get("step_allocated_bytes"),
-        "step_flops": record.exact["training_model_flops"] / steps if steps else None,
+        "peak_bytes": FIGURES["peak_bytes"].stated(record),
+        "allocated_bytes": FIGURES["allocated_bytes"].stated(record),
+        "mean_step_flops": flops / steps if flops and steps else None,
         "metric": metric,
         "quality": record.quality.get(metric) if record.quality_judged else None,
     }

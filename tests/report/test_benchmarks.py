@@ -21,7 +21,7 @@ def cells(line):
 def test_figures_are_the_records():
     found = figures_of(RECORD)
     assert found["peak_bytes"] == RECORD.noisy["peak_bytes"]
-    assert found["step_flops"] * RECORD.exact["optimizer_steps"] == RECORD.exact["training_model_flops"]
+    assert found["mean_step_flops"] * RECORD.exact["optimizer_steps"] == RECORD.exact["training_model_flops"]
     assert (found["metric"], found["quality"]) == ("loss", RECORD.quality["loss"])
 
 
