@@ -22,6 +22,7 @@ from bench.commands import (
     claims,
     engines,
     fetching,
+    fit,
     listing,
     options,
     pages,
@@ -41,7 +42,7 @@ from bench.core.registry import UnknownName, import_entries, names_in
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census,
+    testing, listing, fit, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census,
     thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
@@ -49,8 +50,8 @@ EXAMPLES = """\
 examples:
   an upgrade of torch, transformers or peft: run this before and after
     pytest suites
-  which method, which card: memory of a training step, without the card
-    python -m bench predict --model llama31_8b --method qlora --batch 2 --length 2048
+  which model, which method, which card: what fits, without the card
+    python -m bench fit --models llama31_8b,qwen3_8b --methods lora,qlora --cards rtx3060_12gb,l4
   does the table of a paper hold
     python -m bench claims --source 003
   how fast is this machine: run this on each, with --benchmark-compare on the second

@@ -14,6 +14,21 @@ NO_NUMBERS = {
     "torch_dtype", "id2label", "label2id", "num_labels",
 }  # fmt: skip
 
+# What transformers' Gemma3TextConfig has where the text part of a multimodal config does not say.
+GEMMA3_TEXT = {
+    "vocab_size": 262208, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256,
+    "max_position_embeddings": 131072,
+}  # fmt: skip
+# Architectures that people tune and no family here is, with what would be counted wrongly.
+NOT_YET = {
+    "olmo2": "its norms come behind attention and feed-forward layer, and queries and keys are normed over all heads",
+    "phi3": "its queries, keys and values are one matrix, as are gate and up (Phi-3 and Phi-4)",
+    **dict.fromkeys(
+        ("mixtral", "qwen2_moe", "qwen3_moe", "deepseek_v3", "gpt_oss", "olmoe"),
+        "it is a mixture of experts, of which each token passes through a few",
+    ),
+}
+
 
 def read_config(path: Path) -> dict[str, Any]:
     """What a config.json says, or the one in this folder. Raises BadEntry for a file that is none."""
@@ -32,13 +47,15 @@ def read_config(path: Path) -> dict[str, Any]:
 def entry_of(config: dict[str, Any], path: Path) -> ModelEntry:
     """The entry of what a config.json at the path says, under a name that no other model has.
 
-    A Llama's keys are of as many heads as its queries where it does not say. Raises BadEntry for an architecture that
-    no family here is.
+    A Llama's keys are of as many heads as its queries where it does not say; of a multimodal Gemma 3 the text part is
+    taken. Raises BadEntry for an architecture that no family here is.
     """
+    config = text_part(config)
     kind = config["model_type"]
     families = {family.model_type: name for name, family in FAMILIES.items()}
     if kind not in families:
-        raise BadEntry(f"{path} is of model_type {kind!r}; predictions are for {', '.join(families)}")
+        why = f" ({NOT_YET[kind]})" if kind in NOT_YET else ""
+        raise BadEntry(f"{path} is of model_type {kind!r}{why}; predictions are for {', '.join(families)}")
     numbers = {name: value for name, value in config.items() if name not in NO_NUMBERS}
     if kind == "llama" and numbers.get("num_key_value_heads") is None:
         numbers["num_key_value_heads"] = numbers.get("num_attention_heads")
@@ -46,13 +63,23 @@ def entry_of(config: dict[str, Any], path: Path) -> ModelEntry:
     return ModelEntry(name, f"by {path}", families[kind], numbers, hub_id=name)
 
 
-def stored_otherwise(config: dict[str, Any]) -> list[str]:
-    """A reason where the config says that its weights are stored in a way of their own."""
+def text_part(config: dict[str, Any]) -> dict[str, Any]:
+    """A multimodal Gemma 3's numbers of its language model, which is what adapters on text train; else the config."""
+    part = config.get("text_config")
+    if config.get("model_type") != "gemma3" or not isinstance(part, dict):
+        return config
+    return {**GEMMA3_TEXT, **part, "model_type": "gemma3_text"}
+
+
+def other_than_predicted(config: dict[str, Any]) -> list[str]:
+    """A reason where the config says that weights are stored in a way of their own, or where a part is not counted."""
     stored = config.get("quantization_config")
+    parts = ["of its parts the language model alone is predicted"] if text_part(config) is not config else []
     if not stored:
-        return []
+        return parts
     way = stored.get("quant_method", "a way of its own") if isinstance(stored, dict) else stored
-    return [f"its config says that its weights are quantised by {way}; predicted are weights as the method stores them"]
+    said = f"its config says that its weights are quantised by {way}; predicted are weights as the method stores them"
+    return [*parts, said]
 
 
 def free_name(path: Path) -> str:
