@@ -68,7 +68,7 @@ def add(commands: Commands) -> None:
         "--markdown", action="store_true", help="with --published: print the page results/PREDICTIONS.md"
     )
     parser.add_argument("--measure", action="store_true",
-                        help="with --published or --measured: run the traces that are missing")  # fmt: skip
+                        help="with --measured: run the traces that are missing")  # fmt: skip
     parser.add_argument(
         "--baseline", action="store_true", help="write the peaks that suites/test_predicted.py compares with"
     )
@@ -80,7 +80,7 @@ OF_SHAPE = ("method", "batch", "length", "rank", "precision", "checkpointing", "
 GO_WITH = {  # what is asked about, and what may be said beside it; a mirror may be the environment's, always
     "baseline": (),
     "measured": ("measure",),
-    "published": ("measure", "markdown"),
+    "published": ("markdown",),
     "case": ("steps", "data", "json"),
     "config": OF_SHAPE,
     SHAPE: OF_SHAPE,
@@ -112,7 +112,7 @@ def answer(arguments: argparse.Namespace) -> int:
         show("\n".join(markdown()))
         return 0
     if subject == "published":
-        cases = published.measure() if arguments.measure else published.read_cases()
+        cases = published.read_cases()
         show("\n".join(page(cases) if arguments.markdown else text_lines(table(cases), NAMES)))
         return 0
     if subject != "case" and wants_table(arguments):
