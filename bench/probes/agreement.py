@@ -6,6 +6,7 @@ someone who had not read them, and only measures how well they read. The outcome
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from bench.core.files import BadFile, read_toml
@@ -29,7 +30,7 @@ class Answer:
     text: str
     cut: bool  # by the limit of tokens
 
-    @property
+    @cached_property
     def reading(self) -> str:
         """The parser's outcome."""
         return PROBES[self.item.family].outcome(self.text, self.item, self.cut)
