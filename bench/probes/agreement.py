@@ -50,7 +50,8 @@ def read_answers(half: str) -> list[Answer]:
         for row in table["answers"]:
             if len(row) != 3 or row[1] not in OUTCOMES:
                 raise BadFile(f"{where}: {row} must be [kind, outcome, text], outcome one of {', '.join(OUTCOMES)}")
-            found.append(Answer(item, *row, cut=table.get("cut", False)))
+            kind, label, text = row
+            found.append(Answer(item, kind, label, text, cut=table.get("cut", False)))
     return found
 
 

@@ -98,7 +98,7 @@ def values_of(number: str) -> set[Decimal]:
     if (
         separator in DECIMAL_SIGNS
         and whole
-        and (whole.isdecimal() or separator not in whole and GROUPED.fullmatch(whole))
+        and (whole.isdecimal() or (separator not in whole and GROUPED.fullmatch(whole)))
     ):
         found.add(f"{sign}{re.sub(r'[^0-9]', '', whole)}.{fraction}")
     return {Decimal(one) for one in found}

@@ -44,13 +44,13 @@ def numerals_of(language: str) -> Numerals:
     by_value = {value: folded_pattern(pattern) for value, pattern in sorted(spelt(table).items(), reverse=True)}
     unspaced = language in UNSPACED
     return Numerals(
-        number="(?:" + "|".join([*(f"(?:{pattern})" for pattern in by_value.values()), r"\d+"]) + ")",
+        number="(?:" + "|".join([*(f"(?:{pattern})" for pattern in by_value.values()), r"\d++"]) + ")",
         patterns={value: re.compile(pattern) for value, pattern in by_value.items()},
         ordinals={day: re.compile(folded_pattern(one)) for day, one in enumerate(table["ordinals"], 1)},
         months=tuple(re.compile(folded_pattern(month)) for month in table["months"]),
         words={name: folded_pattern(text) for name, text in table.items() if isinstance(text, str)},
         gap="" if unspaced else r"[\s-]+",
-        begins="" if unspaced else AND_BEFORE,
+        begins=r"(?<!\d)" if unspaced else AND_BEFORE,
         ends="" if unspaced else WORD_END,
     )
 

@@ -12,9 +12,8 @@ from bench.probes import EVASIVE, GARBLED, RIGHT, WRONG, Item
 from bench.probes.marking import MARK, marked, plain
 from bench.probes.pairs import BY_TEXT
 from bench.probes.statements import CONFLICT, EQUAL, Stated, final_statement
-from bench.probes.words import WORDS
+from bench.probes.words import words_in
 
-LANGUAGES = tuple(WORDS)
 FALLBACK = "en"  # small models fall back to English
 REPEATS = 4  # the same number so often, and nothing else, is a model that has got stuck
 
@@ -22,10 +21,10 @@ REPEATS = 4  # the same number so often, and nothing else, is a model that has g
 def larger_number(answer: str, item: Item) -> str:
     """The outcome of an answer to an item that asks for the larger of two numbers."""
     said = plain(answer)
-    text = marked(said, item, WORDS[item.language])
+    text = marked(said, item, words_in(item.language))
     stated = stated_in(text, item.language, item)
     if stated is None and item.language != FALLBACK:
-        stated = stated_in(marked(said, item, WORDS[FALLBACK]), FALLBACK, item)
+        stated = stated_in(marked(said, item, words_in(FALLBACK)), FALLBACK, item)
     if stated is None:
         return undecided(text)
     if stated == CONFLICT or stuck(text):
@@ -34,7 +33,7 @@ def larger_number(answer: str, item: Item) -> str:
 
 
 def stated_in(text: str, language: str, item: Item) -> Stated | None:
-    return final_statement(text, WORDS[language], item.group in BY_TEXT)
+    return final_statement(text, words_in(language), item.group in BY_TEXT)
 
 
 def stuck(text: str) -> bool:

@@ -5,12 +5,14 @@ They are data: fixtures/probes/comparing.toml says what each list is for.
 
 import re
 from dataclasses import dataclass, field, fields
+from functools import cache
 
 from bench.core.files import BadFile, read_toml
 from bench.probes.folding import any_of
 from bench.probes.reading import FOLDER
 
 FILE = FOLDER / "comparing.toml"
+LANGUAGES = ("en", "es", "de", "fr", "ru", "ar", "hi", "id", "zh")  # of the file; a test compares them
 NEVER = re.compile("(?!)")
 
 
@@ -41,18 +43,13 @@ class Words:
     than_after: re.Pattern[str] = field(default=NEVER)
 
 
-def read_words() -> dict[str, Words]:
-    """Language -> its words. Raises BadFile for a list that is missing or unknown, or no regular expression."""
-    found = {}
-    names = {entry.name for entry in fields(Words)}
-    for language, lists in read_toml(FILE).items():
-        if wrong := (names ^ lists.keys()) - {"than_after"}:
-            raise BadFile(f"{FILE} [{language}]: {', '.join(sorted(wrong))} missing or unknown")
-        try:
-            found[language] = Words(**{name: any_of(patterns) for name, patterns in lists.items()})
-        except re.error as error:
-            raise BadFile(f"{FILE} [{language}]: no regular expression ({error})") from None
-    return found
-
-
-WORDS = read_words()
+@cache
+def words_in(language: str) -> Words:
+    """The language's words. Raises BadFile for a list that is missing or unknown, or no regular expression."""
+    lists = read_toml(FILE)[language]
+    if wrong := ({entry.name for entry in fields(Words)} ^ lists.keys()) - {"than_after"}:
+        raise BadFile(f"{FILE} [{language}]: {', '.join(sorted(wrong))} missing or unknown")
+    try:
+        return Words(**{name: any_of(patterns) for name, patterns in lists.items()})
+    except re.error as error:
+        raise BadFile(f"{FILE} [{language}]: no regular expression ({error})") from None
