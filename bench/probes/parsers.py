@@ -8,10 +8,12 @@ bench/probes/statements.py what is said of them.
     garbled        other numbers, both at once, one again and again, signs without a sense
 """
 
+import re
+
 from bench.probes import EVASIVE, GARBLED, RIGHT, WRONG, Item
 from bench.probes.marking import MARK, marked, plain
 from bench.probes.pairs import BY_TEXT
-from bench.probes.statements import CONFLICT, EQUAL, Stated, final_statement
+from bench.probes.statements import CONFLICT, EQUAL, Stated, answers_other, final_statement
 from bench.probes.words import words_in
 
 FALLBACK = "en"  # small models fall back to English
@@ -20,16 +22,28 @@ REPEATS = 4  # the same number so often, and nothing else, is a model that has g
 
 def larger_number(answer: str, item: Item) -> str:
     """The outcome of an answer to an item that asks for the larger of two numbers."""
-    said = plain(answer)
+    said = without_question(plain(answer), item)
     text = marked(said, item, words_in(item.language))
     stated = stated_in(text, item.language, item)
     if stated is None and item.language != FALLBACK:
         stated = stated_in(marked(said, item, words_in(FALLBACK)), FALLBACK, item)
     if stated is None:
-        return undecided(text)
+        return undecided(text) if not answers_other(text, words_in(item.language), item.group in BY_TEXT) else GARBLED
     if stated == CONFLICT or stuck(text):
         return GARBLED
     return RIGHT if stated != EQUAL and item.choices[int(stated)] == item.answer else WRONG
+
+
+def without_question(said: str, item: Item) -> str:
+    """The text without lines that only say the question again."""
+    asked = letters_of(plain(item.prompt))
+    lines = said.splitlines()
+    kept = [line for line in lines if not (letters_of(line) in asked and len(re.findall(r"\d+", line)) > 3)]
+    return "\n".join(kept)
+
+
+def letters_of(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 def stated_in(text: str, language: str, item: Item) -> Stated | None:

@@ -16,7 +16,7 @@ from bench.probes.words import Words
 
 EQUAL, CONFLICT = "equal", "conflict"
 Stated = int | str  # the index of a choice, EQUAL, or CONFLICT
-FEW_LETTERS = 28  # around a number that is an answer by itself: "The correct answer is 9.9."
+FEW_LETTERS = 24  # around a number that is an answer by itself: "The correct answer is 9.9."
 ENDS = re.compile(r"(?<=[.!?…。！？؟।])\s*|\n+")
 COMMAS = re.compile(r"[;；…]|,\s|،|，|\.{2,}")
 QUESTION = ("?", "？", "؟")
@@ -61,7 +61,7 @@ def final_statement(text: str, words: Words, by_text: bool) -> Stated | None:
     for sentence in ENDS.split(text):
         if not sentence or sentence.rstrip().endswith(QUESTION):
             continue
-        reader.appearance = False
+        reader.begin(sentence)
         for clause in clauses(sentence, words):
             if takes_back(clause, words):
                 drafts.append(Draft())
@@ -88,6 +88,10 @@ def takes_back(clause: str, words: Words) -> bool:
     return bool(words.corrects.match(said) or words.no_alone.fullmatch(said) or words.no_alone.fullmatch(head))
 
 
+def turns_round(clause: str, words: Words) -> bool:
+    return takes_back(clause, words) or bool(words.contrasts.match(clause.strip(PUNCTUATION)))
+
+
 @dataclass
 class Reader:
     """Reads one clause after another. topic: the choice that was last spoken of alone; appearance: it only seems so."""
@@ -97,12 +101,21 @@ class Reader:
     topic: int | None = None
     appearance: bool = False
     found: int = 0
+    names_one: bool = False
+
+    def begin(self, sentence: str) -> None:
+        """Begin a sentence. names_one: whether it has one number and little else, what it takes back aside."""
+        self.appearance, self.found = False, 0
+        said = [one for one in clauses(sentence, self.words) if not self.words.reasons.match(one.strip(PUNCTUATION))]
+        since = max((at for at, one in enumerate(said) if turns_round(one, self.words)), default=0)
+        out = {NAMES[choice] for one in said for choice in left_out(one, self.words)}
+        text = " ".join(said[since:])
+        self.names_one = len(set(MARK.findall(text)) - out) == 1 and letters_in(text) <= FEW_LETTERS
 
     def read(self, clause: str, draft: Draft) -> None:
         """Add what the clause says to the draft."""
         words = self.words
-        contrasts = bool(words.contrasts.match(clause.strip(PUNCTUATION)))
-        if contrasts:
+        if contrasts := bool(words.contrasts.match(clause.strip(PUNCTUATION))):
             draft.stages.append(set())
             self.appearance = False
         seems = self.appearance or bool(words.seems.search(clause))
@@ -113,7 +126,7 @@ class Reader:
         if stated is not None:
             draft.seeming.append(stated) if seems else draft.stages[-1].add(stated)
             self.found += 1
-        elif (choice := named(clause, words)) is not None:
+        elif self.names_one and (choice := named(clause, words)) is not None:
             (draft.seeming if seems else draft.named).append(choice)
         elif len(negated := set(left_out(clause, words))) == 1 and not open_marks(clause, words):
             draft.left_out += negated
@@ -129,7 +142,6 @@ class Reader:
             stated = statement(sentence, self.words, self.by_text, None)
             if stated is not None and not self.words.seems.search(sentence):
                 draft.stages[-1].add(stated)
-        self.found = 0
 
 
 def opposite(stated: Stated) -> Stated:
@@ -224,6 +236,16 @@ def subject_of(clause: str, words: Words, found: list[Comparison], topic: int | 
     return (topic, False) if not objects else (None, False)
 
 
+def answers_other(text: str, words: Words, by_text: bool) -> bool:
+    """Whether a clause says of a number that was not asked about that it is larger or smaller."""
+    for sentence in ENDS.split(text):
+        for clause in clauses(sentence, words):
+            marks = MARK.findall(clause)
+            if marks and marks[0] == "X" and comparisons(clause, words, by_text):
+                return True
+    return False
+
+
 def without_pairs(clause: str, words: Words) -> str:
     """The clause without "9.11 and 9.9", where it names a number besides."""
     joined = rf"⟨[AB]⟩[^⟨⟩\w]*(?:{words.both.pattern}|,)[^⟨⟩\w]*⟨[AB]⟩"
@@ -247,7 +269,7 @@ def open_marks(clause: str, words: Words) -> list[tuple[int, int]]:
 def object_before(words: Words) -> re.Pattern[str]:
     """What ends a text whose next number is compared with."""
     uses = (words.than, words.exceeds, words.trails, words.after, words.before)
-    return re.compile(rf"(?:{'|'.join(use.pattern for use in uses)})(?:[^\w⟨⟩]*(?:{words.filler.pattern}))*[^\w⟨⟩]*$")
+    return re.compile(rf"(?:{'|'.join(use.pattern for use in uses)})(?:[^\w⟨⟩:]*(?:{words.filler.pattern}))*[^\w⟨⟩:]*$")
 
 
 @cache
@@ -277,12 +299,12 @@ def denied(clause: str, words: Words, found: list[Comparison]) -> bool:
 
 
 def named(clause: str, words: Words) -> int | None:
-    """The only choice in a clause that says little else."""
+    """The only choice in a clause that does not give a reason, nor speaks of digits."""
     if words.asides.search(clause) or words.parts.search(clause) or words.reasons.match(clause.strip(PUNCTUATION)):
         return None
     found = {choice for _, choice in open_marks(clause, words)}
-    letters = sum(sign.isalpha() for sign in MARK.sub("", clause))
-    if len(found) != 1 or "X" in MARK.findall(clause) or letters > FEW_LETTERS:
-        return None
-    others = {NAMES.index(mark) for mark in MARK.findall(clause)} - found - set(left_out(clause, words))
-    return None if others else found.pop()
+    return found.pop() if len(found) == 1 else None
+
+
+def letters_in(text: str) -> int:
+    return sum(sign.isalpha() for sign in MARK.sub("", text))

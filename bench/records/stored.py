@@ -30,7 +30,11 @@ class Stored:
     @cached_property
     def probed(self) -> list[dict[str, Any]]:
         """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
-        return self.rows(self.folder / "predictions" / f"{self.record.case}.probes.jsonl")
+        return self.rows(self.probed_path)
+
+    @property
+    def probed_path(self) -> Path:
+        return self.folder / "predictions" / f"{self.record.case}.probes.jsonl"
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
         if not path.is_file():
