@@ -13,8 +13,8 @@ LETTERS = str.maketrans(
     | dict.fromkeys(map(chr, range(0x064B, 0x0653)))  # Arabic vowel signs
     | {"\u093c": None, "ँ": "ं"}  # the Hindi dot below, and the nasal sign
 )
-MARKS = "\u0900-\u0903\u093e-\u094f"  # Hindi vowel signs: part of a word, and no \w
-WORD_START, WORD_END = rf"(?<![\w{MARKS}])", rf"(?![\w{MARKS}])"
+VOWEL_SIGNS = "\u0900-\u0903\u093e-\u094f"  # Hindi vowel signs: part of a word, and no \w
+WORD_START, WORD_END = rf"(?<![\w{VOWEL_SIGNS}])", rf"(?![\w{VOWEL_SIGNS}])"
 
 
 def folded(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from bench.probes.folding import WORD_END, WORD_START
+from bench.probes.folding import VOWEL_SIGNS, WORD_END, WORD_START
 from bench.probes.marking import MARK, NAMES
 from bench.probes.words import Words
 
@@ -21,6 +21,7 @@ ENDS = re.compile(r"(?<=[.!?…。！？؟।])\s*|\n+")
 COMMAS = re.compile(r"[;；…]|,\s|،|，|\.{2,}")
 QUESTION = ("?", "？", "؟")
 PUNCTUATION = " \t.,;:!-–—…।،。，！：()'"
+CHINESE = "\u4e00-\u9fff"
 SIGN = re.compile(r"⟨([AB])⟩[^⟨⟩\w<>=]*([<>=])[^⟨⟩\w<>=]*(?=⟨([AB])⟩)")
 SIGN_LEFT = {">": 0, "<": 1}
 
@@ -260,7 +261,7 @@ def open_marks(clause: str, words: Words) -> list[tuple[int, int]]:
     for match in MARK.finditer(clause):
         before, behind = clause[: match.start()], clause[match.end() :].lstrip()
         compared = object_before(words).search(before) or words.than_after.match(behind)
-        if match[1] in NAMES and not compared and not leaves_out(words).search(before):
+        if match[1] in NAMES and not compared and not is_left_out(match, clause, words):
             marks.append((match.start(), NAMES.index(match[1])))
     return marks
 
@@ -269,22 +270,36 @@ def open_marks(clause: str, words: Words) -> list[tuple[int, int]]:
 def object_before(words: Words) -> re.Pattern[str]:
     """What ends a text whose next number is compared with."""
     uses = (words.than, words.exceeds, words.trails, words.after, words.before)
-    return re.compile(rf"(?:{'|'.join(use.pattern for use in uses)})(?:[^\w⟨⟩:]*(?:{words.filler.pattern}))*[^\w⟨⟩:]*$")
+    return re.compile(f"(?:{'|'.join(use.pattern for use in uses)}){up_to_number(words)}")
 
 
 @cache
 def leaves_out(words: Words) -> re.Pattern[str]:
     """What ends a text whose next number is denied."""
-    return re.compile(rf"(?:{words.no.pattern})(?:[^\w⟨⟩]*(?:{words.filler.pattern}))*[^\w⟨⟩]*$")
+    return re.compile(f"(?:{words.no.pattern}){up_to_number(words)}")
+
+
+def up_to_number(words: Words) -> str:
+    """What may stand between a word and the number that it is about; Chinese writes it without spaces."""
+    letter = rf"[^\W\d_{CHINESE}]"
+    return (
+        rf"(?:[^\w⟨⟩:]*(?<!{letter})(?<![{VOWEL_SIGNS}])(?:{words.filler.pattern})(?!{letter}|[{VOWEL_SIGNS}]))*"
+        r"[^\w⟨⟩:]*$"
+    )
 
 
 def left_out(clause: str, words: Words) -> list[int]:
-    """The choices that stand behind a denying word."""
-    return [
-        NAMES.index(match[1])
-        for match in MARK.finditer(clause)
-        if match[1] in NAMES and leaves_out(words).search(clause[: match.start()])
-    ]
+    """The choices that are denied by themselves, as in "not 9.11"."""
+    marks = (match for match in MARK.finditer(clause) if match[1] in NAMES)
+    return [NAMES.index(match[1]) for match in marks if is_left_out(match, clause, words)]
+
+
+def is_left_out(match: re.Match[str], clause: str, words: Words) -> bool:
+    """Whether a denying word stands before the number, or behind it and nothing else, as in Hindi."""
+    behind = clause[match.end() :].lstrip()
+    after = words.no.match(behind)
+    alone = after and not behind[after.end() :].strip(PUNCTUATION)
+    return bool(alone or leaves_out(words).search(clause[: match.start()]))
 
 
 def denied(clause: str, words: Words, found: list[Comparison]) -> bool:
