@@ -20,6 +20,7 @@ from bench.commands import (
     Mistake,
     census,
     claims,
+    coverage,
     engines,
     fetching,
     listing,
@@ -41,7 +42,7 @@ from bench.core.registry import UnknownName, import_entries, names_in
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census,
+    testing, listing, predicting, table, picture, score, claims, coverage, probes, refusals, engines, fetching, census,
     thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench

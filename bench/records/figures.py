@@ -168,6 +168,8 @@ def of_epoch(epoch: int) -> tuple[Figure, ...]:
     """What source 001's tables say of each epoch."""
     return (
         Figure(f"seqeval_f1_of_epoch_{epoch}", "fraction", at_epoch("seqeval_f1", epoch), quality=True),
+        Figure(f"seqeval_precision_of_epoch_{epoch}", "fraction", at_epoch("seqeval_precision", epoch), quality=True),
+        Figure(f"seqeval_recall_of_epoch_{epoch}", "fraction", at_epoch("seqeval_recall", epoch), quality=True),
         Figure(f"accuracy_of_epoch_{epoch}", "fraction", at_epoch("accuracy", epoch), quality=True),
         Figure(f"validation_loss_of_epoch_{epoch}", "nats", at_epoch("loss", epoch), quality=True),
         Figure(f"training_loss_of_epoch_{epoch}", "nats", training_loss(epoch), quality=True),
