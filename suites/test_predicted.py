@@ -6,11 +6,13 @@ A change of a library that makes a training step hold more fails here, with the 
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from operator import attrgetter
 
 import pytest
 
 from bench.core.case import Case
+from bench.core.work import PRELOAD
 from bench.executor import Executor, Job
 from bench.judge.predictions.growth import WATCHED, Watched, judge
 from bench.judge.predictions.on_cards import AGREES, compared, not_traced, payload_of
@@ -18,7 +20,7 @@ from bench.machine.cards import MIB
 from bench.plugin.hooks import OPTIONS
 from bench.records.record import OK, Record
 
-PRELOAD = ("torch", "transformers", "peft", "bench.predict.trace.steps")
+PRELOAD_FOR_TRACES = (*PRELOAD, "bench.predict.trace.steps")
 SECONDS = 600.0
 
 
@@ -27,9 +29,9 @@ def tracing(pytestconfig: pytest.Config) -> Iterator[Executor]:
     """All configurations, queued in workers: this process imports no torch."""
     if pytestconfig.getoption("--replay"):
         pytest.skip("--replay runs nothing")
-    with Executor(PRELOAD, SECONDS) as executor:
+    with Executor(PRELOAD_FOR_TRACES, SECONDS) as executor:
         for watched in WATCHED:
-            executor.submit(Job(watched.id, "bench.judge.predictions.growth:traced", {"watched": watched.id}))
+            executor.submit(Job(watched.id, "bench.judge.predictions.growth:traced", asdict(watched)))
         yield executor
 
 
@@ -49,7 +51,7 @@ def on_card(case: Case) -> bool:
 @pytest.fixture(scope="module")
 def tracer(pytestconfig: pytest.Config) -> Iterator[Executor]:
     """A worker for traces of records, also of those that --replay judges."""
-    with Executor((*PRELOAD, *pytestconfig.stash[OPTIONS].entries), SECONDS) as executor:
+    with Executor((*PRELOAD_FOR_TRACES, *pytestconfig.stash[OPTIONS].entries), SECONDS) as executor:
         yield executor
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.commands import Commands, add_command, show
 from bench.core.files import write_atomically
 from bench.judge.rescore import rescored
-from bench.records.record import decoded, open_records, parse_record
+from bench.records.record import decode_line, open_records, parse_record
 from bench.records.stored import Stored
 from bench.records.stored_runs import RUN_HELP, find_run
 
@@ -45,7 +45,7 @@ def rescored_lines(folder: Path) -> tuple[list[str], int]:
     for number, raw in enumerate(path.read_bytes().split(b"\n"), 1):
         if raw.strip():
             where = f"{path}:{number}"
-            lines.append(decoded(raw, where))
+            lines.append(decode_line(raw, where))
             record = parse_record(lines[-1], where)
             newest[record.case] = (len(lines) - 1, record)
     changed = 0

@@ -30,3 +30,13 @@ def cache_folder() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "lorabench"
+
+
+def named_folder(text: str, option: str) -> Path | None:
+    """The folder that a person names by an option; None for an empty text. Raises ValueError where there is none."""
+    if not text:
+        return None
+    path = Path(text).expanduser().resolve()
+    if not path.is_dir():
+        raise ValueError(f"{option} {text}: there is no such folder")
+    return path

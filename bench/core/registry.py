@@ -13,7 +13,7 @@ Entry = TypeVar("Entry")
 
 
 class UnknownName(KeyError):
-    """A name that is in no registry; says which names are near."""
+    """A name that the registry does not have; the message lists similar ones."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -26,7 +26,7 @@ def nearest(name: str, names: list[str]) -> list[str]:
 
 
 def is_one_slip(name: str, other: str) -> bool:
-    """Whether one letter more, less or other, or two that changed places, make the one name of the other."""
+    """Whether the names differ by one letter that is added, missing or wrong, or by two that are swapped."""
     pairs = enumerate(zip(name, other, strict=False))
     same = next((at for at, (one, another) in pairs if one != another), min(len(name), len(other)))
     first, second = name[same:], other[same:]
@@ -42,14 +42,14 @@ def unknown(kind: str, name: str, names: list[str]) -> UnknownName:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The names of a list as a person writes it: a,b."""
+    """The names in a comma-separated list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def import_entries(modules: tuple[str, ...]) -> None:
-    """Have a person's own modules register their entries. Raises ValueError in one sentence for one that cannot.
+    """Import modules that register entries. Raises ValueError with one sentence for a module that fails.
 
-    They may import torch and its like inside functions alone: pytest's side stays without them.
+    They may import torch and other heavy libraries inside functions only: pytest's process never loads them.
     """
     for module in modules:
         try:
@@ -83,7 +83,7 @@ class Registry(Generic[Entry]):
         return decorate
 
     def remove(self, name: str) -> None:
-        """Take an entry out again; for tests that add a toy."""
+        """Remove an entry, for tests that add a toy."""
         del self._entries[name]
 
     def names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a record was made on and with: machine, device, libraries, commit."""
+"""The environment of a record: machine, device, libraries and commit."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ LIBRARIES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors",
     "seqeval", "scikit-learn", "lm-eval", "fvcore", "numpy", "pytest-benchmark",
 )  # fmt: skip
-COMMIT = "LORABENCH_COMMIT"  # what says it where the code was copied without its .git
+COMMIT = "LORABENCH_COMMIT"  # names the commit where the code was copied without its .git
 
 
 @cache
@@ -30,7 +30,7 @@ def library_versions() -> dict[str, str | None]:
 
 
 def git(*words: str) -> str | None:
-    """What git answers about this checkout; None outside one."""
+    """Git's output about this checkout; None outside one."""
     if INSTALLED:  # a virtual environment may lie in a repository of a person's own
         return None
     try:
@@ -53,7 +53,7 @@ def processor() -> str:
 
 @cache
 def describe_machine() -> dict[str, Any]:
-    """What does not change in a session; imports no torch."""
+    """The machine and its libraries, which stay the same in a session; imports no torch."""
     from bench.machine.devices import cards
 
     status = git("status", "--porcelain")

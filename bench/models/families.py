@@ -173,6 +173,8 @@ class Family:
     positions_name: str = "max_position_embeddings"
     tied: bool = False  # the head is the table of embeddings where a config does not say
     transposed: bool = False  # its matrices are stored as (inputs, outputs)
+    positions_after_padding: bool = False  # the first token's position is the one after that of padding
+    activation_written_out: bool = False  # elementwise operations in float32, each of which keeps its input
     llama_like: bool = False  # norms of root mean squares, a gate in the feed-forward layer
     divides: bool = True  # transformers wants the heads to divide the hidden size, however wide one is
     norms: int = 2  # of a layer
@@ -261,6 +263,7 @@ FAMILIES = {
         feedforward=("output.dense",),
         more=("intermediate_size",),
         least={"type_vocab_size": 0, "pad_token_id": 0},
+        positions_after_padding=True,
         formulas_for=of_bert,
     ),
     "gpt2": Family(
@@ -278,6 +281,7 @@ FAMILIES = {
         positions_name="n_positions",
         tied=True,
         transposed=True,
+        activation_written_out=True,
         formulas_for=of_gpt2,
     ),
     "llama": llama_like("llama", llama_layer, flags=("attention_bias", "mlp_bias")),

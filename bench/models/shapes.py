@@ -11,8 +11,8 @@ def layer_count(entry: ModelEntry) -> int:
 
 
 def positions(entry: ModelEntry) -> int:
-    """How many tokens the model can tell apart in a row; RoBERTa counts from behind its padding's position."""
-    taken = entry.config.get("pad_token_id", 1) + 1 if entry.family_name == "roberta" else 0
+    """How many tokens of a row have positions of their own."""
+    taken = entry.config.get("pad_token_id", 1) + 1 if entry.family.positions_after_padding else 0
     return int(entry.config[entry.family.positions_name]) - taken
 
 

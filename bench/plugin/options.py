@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.paths import named_folder
 from bench.core.registry import UnknownName, import_entries, names_in
-from bench.machine.cards import CARDS, GIB, CardKind, read_card
+from bench.machine.cards import CARDS, CardKind, read_card
 from bench.machine.devices import cards
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -75,6 +76,7 @@ def read_options(config: pytest.Config) -> Options:
             seeds=seeds(config.getoption("seeds")),
         )
         probes = probe_families(config.getoption("probes"))
+        mirror = named_folder(config.getoption("mirror"), "--mirror")
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     if not all_cases(selection):
@@ -93,7 +95,7 @@ def read_options(config: pytest.Config) -> Options:
     return Options(
         selection=selection,
         entries=entries,
-        mirror=folder(config.getoption("mirror"), "--mirror"),
+        mirror=mirror,
         data=config.getoption("data"),
         engine=config.getoption("engine"),
         synthetic=config.getoption("synthetic"),
@@ -124,11 +126,8 @@ def emulated(text: str) -> CardKind | None:
         card = read_card(text)
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(f"--emulate: {error}") from None
-    if cards() and card.larger_than(cards()[0].total_bytes):
-        raise pytest.UsageError(
-            f"--emulate {text}: {card.name} has {card.total_gib:.2f} GiB and this machine's {cards()[0].name} "
-            f"{cards()[0].total_bytes / GIB:.2f}; a card can stand in for a smaller one only"
-        )
+    if cards() and (why := card.why_not_on(f"this machine's {cards()[0].name}", cards()[0].total_bytes)):
+        raise pytest.UsageError(f"--emulate {text}: {why}")
     return card
 
 
@@ -143,15 +142,6 @@ def seeds(text: str) -> tuple[int, ...]:
     if wrong := [part for part in parts if not part.isdecimal()]:
         raise ValueError(f"--seeds {wrong[0]!r} is no seed; give whole numbers from 0, as --seeds 0,1,2")
     return tuple(dict.fromkeys(int(part) for part in parts))
-
-
-def folder(text: str, option: str) -> Path | None:
-    if not text:
-        return None
-    path = Path(text).expanduser().resolve()
-    if not path.is_dir():
-        raise pytest.UsageError(f"{option} {text}: there is no such folder")
-    return path
 
 
 def run_folder(text: str) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.core.case import Case, parse_case
+from bench.core.work import PRELOAD_FOR_CASES, RUN_CASE, STEPPER
 from bench.executor import Executor, Job, Outcome, Session
 from bench.machine.environment import describe_machine
 from bench.methods import METHODS
@@ -19,16 +20,12 @@ from bench.plan.selection import Selection, all_cases
 from bench.plugin.progress import Progress
 from bench.plugin.same_card import emulation_of, refuse_another_card
 from bench.records.record import FAILED, OK, BadRecord, Record, parse_record, read_records, read_run
-from bench.records.run_folder import EMULATION, make_folder, write_case
-from bench.sources.fetch import look_up
+from bench.records.run_folder import EMULATION, make_folder, predictions_path, write_case
+from bench.sources.fetch import PREPARE, NeededSources, look_up
 from bench.sources.hub import UNREACHABLE
 from bench.sources.weights import SYNTHETIC
 from bench.tasks import TASKS
 
-PRELOAD = (
-    "torch", "transformers", "peft", "safetensors.torch", "bench.worker.case", "bench.worker.stepper",
-    "bench.worker.late_imports",  # what libraries import at first use, seconds in every case
-)  # fmt: skip
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
@@ -169,7 +166,7 @@ class Run:
         self._prepare(waiting)
         for case in waiting:
             self._jobs[case.id] = case
-            executor.submit(self.plan.job(case, "bench.worker.case:run_case", case.id, self._environment))
+            executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment))
 
     def _start_executor(self, timeout: float) -> Executor:
         executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
@@ -199,18 +196,18 @@ class Run:
 
     def _preload(self) -> tuple[str, ...]:
         """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
-        return (*PRELOAD, *self.options.entries)
+        return (*PRELOAD_FOR_CASES, *self.options.entries)
 
     def _prepare(self, cases: Sequence[Case]) -> None:
         """Fetch weights once, and learn whether the Hub answers, so that no case waits for either."""
         if not self._prepared:
             self._fetch(self.plan.weights_of(cases))
 
-    def _fetch(self, sources: dict[str, Any]) -> dict[str, Any]:
+    def _fetch(self, sources: NeededSources) -> dict[str, Any]:
         """What a worker finds of these sources; what could not be had is a complaint."""
         self._prepared = True
         with Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.report) as executor:
-            executor.submit(Job(FETCH, "bench.sources.fetch:prepare", sources))
+            executor.submit(Job(FETCH, PREPARE, sources.to_plain()))
             outcome = executor.outcome(FETCH)
         if outcome.result is None:
             self.complaints.append(f"fetching weights: {outcome.reason}")
@@ -256,7 +253,7 @@ class Run:
         result.pop("probed", None)
         result["noisy"] = {**result.get("noisy", {}), **of_outcome(outcome, result.get("noisy", {}))}
         if examples:
-            fields["predictions"] = f"predictions/{case.id}.jsonl"
+            fields["predictions"] = predictions_path(case.id)
         try:
             return parse_record(Record(**{**fields, **result}).to_line()), examples
         except ValueError as error:  # a NaN, which JSON has no word for
@@ -279,7 +276,7 @@ class Run:
         if not self._executors:
             self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])
             self._prepare([case])
-        job = self.plan.job(case, "bench.worker.stepper:Stepper", f"steps of {case.id}", self._environment)
+        job = self.plan.job(case, STEPPER, f"steps of {case.id}", self._environment)
         return self._executors[0].open_session(job)
 
     def stop(self) -> None:

@@ -57,7 +57,7 @@ def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]
     return {}, {}
 
 
-def settled(precision: str, device: str, bfloat16: bool) -> str:
+def number_format(precision: str, device: str, bfloat16: bool) -> str:
     """A number format for a file's word; bfloat16 says whether the device has units for it."""
     if precision == NATIVE:
         return "bfloat16" if bfloat16 else "float32"
@@ -96,6 +96,6 @@ def recipe_for(
     longest = METHODS[case.method].longest_row(MODELS[case.model], recipe)
     return replace(
         recipe,
-        precision=settled(recipe.precision, case.device, native),
+        precision=number_format(recipe.precision, case.device, native),
         max_length=min(recipe.max_length, longest),
     )

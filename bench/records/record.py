@@ -41,7 +41,7 @@ class Record:
     quality, quality_before: metric -> value, after and before training (losses in nats a token);
     exact: parameters, FLOPs and bytes that repeat; noisy: seconds, reserved bytes, joules;
     evidence: proofs that training happened; epochs: the quality after each; data, weights: identities;
-    reasons: every silent decision, a sentence each; last_lines: what the worker said last.
+    reasons: every silent decision, a sentence each; last_lines: the worker's last lines of output.
     """
 
     case: str
@@ -76,7 +76,7 @@ class Record:
 
     @property
     def times(self) -> dict[str, Any]:
-        """The noisy figures, if the case ran alone; {} where others ran beside it, whose seconds are in its own."""
+        """The noisy figures; {} if another case ran at the same time, which slowed this one down."""
         return {} if self.noisy.get("ran_beside") else self.noisy
 
     @property
@@ -195,7 +195,7 @@ def read_lines(path: Path) -> tuple[dict[str, Record], list[str]]:
         if not line.strip():
             continue
         try:
-            record = parse_record(decoded(line, f"{path}:{number}"), f"{path}:{number}")
+            record = parse_record(decode_line(line, f"{path}:{number}"), f"{path}:{number}")
             records[record.case] = record
         except BadRecord as error:
             complaints.append(str(error))
@@ -215,7 +215,7 @@ def read_run(folder: Path) -> tuple[dict[str, Record], list[str]]:
     return records, complaints
 
 
-def decoded(line: bytes, where: str) -> str:
+def decode_line(line: bytes, where: str) -> str:
     """The line as text: a killed process may have cut it inside a character."""
     try:
         return line.decode()

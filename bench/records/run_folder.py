@@ -82,6 +82,16 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def predictions_path(case_id: str) -> str:
+    """The file of a case's held-out examples, inside the run's folder."""
+    return f"predictions/{case_id}.jsonl"
+
+
+def probes_file(folder: Path, case_id: str) -> Path:
+    """The file of what a case answered to its probes."""
+    return folder / "predictions" / f"{case_id}.probes.jsonl"
+
+
 def write_case(folder: Path, record: Record, examples: list[dict[str, Any]], probed: list[dict[str, Any]]) -> None:
     """Its answers first, so that a record never speaks of a file that is not there, nor of another session's.
 
@@ -92,7 +102,7 @@ def write_case(folder: Path, record: Record, examples: list[dict[str, Any]], pro
         if examples:
             write_atomically(folder / record.predictions, json_lines(examples))
         if probed:
-            write_atomically(folder / "predictions" / f"{record.case}.probes.jsonl", json_lines(probed))
+            write_atomically(probes_file(folder, record.case), json_lines(probed))
         add_line(file, line)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.records.record import Record, read_records
+from bench.records.run_folder import probes_file
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Stored:
     @cached_property
     def probed(self) -> list[dict[str, Any]]:
         """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
-        return self.rows(self.folder / "predictions" / f"{self.record.case}.probes.jsonl")
+        return self.rows(probes_file(self.folder, self.record.case))
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
         if not path.is_file():

@@ -16,7 +16,7 @@
     late_imports.py   modules that libraries import at their first use, loaded before workers are forked
     timeline.py       a case's wall time by stage
 
-What torch says is turned into plain data here, so that no other room needs it.
+Everything that torch returns becomes plain data here, so that no other room needs torch.
 
 May import: core, machine, models, methods, recipes, probes, sources, tasks, records.
 """

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.core.work import CaseWork
 from bench.machine.environment import describe_worker
 from bench.methods.tolerances import rounding_tolerance, start_tolerance
 from bench.models import DECODER
@@ -49,12 +50,13 @@ class Base:
 
 def run_case(payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """A record's fields, and `examples`: one row for each held-out example; with probes `probed`, one for each item."""
+    work = CaseWork.from_plain(payload)
     timeline = Timeline()
     with timeline("set_up"):
-        setting = set_up(payload, say, timeline)
+        setting = set_up(work, say, timeline)
         steps = plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
     base = load_base(setting, say)
-    probing = start_probing(setting, payload.get("probes", []), payload.get("lm_eval", []), base.model, say)
+    probing = start_probing(setting, work.probes, work.lm_eval, base.model, say)
     trainee, attached = attach_adapter(setting, base, len(steps))
     before = setting.before or evaluate_untrained(setting, trainee, say)
     result = train_and_evaluate(setting, trainee, steps, say)

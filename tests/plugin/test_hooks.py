@@ -20,6 +20,7 @@ from suite_sessions import ONE_TEST, TESTS, Done, command, start, surroundings
 from bench.core.case import parse_case
 from bench.core.files import BadFile
 from bench.core.paths import ROOT
+from bench.core.work import RUN_CASE, CaseWork
 from bench.executor import Outcome
 from bench.judge.claims.admission import sample_identity
 from bench.judge.thresholds import Band, read_thresholds
@@ -896,10 +897,11 @@ def test_job_says_all_that_a_worker_needs(quiet):
     run.submit([CASE])
     (job,) = run._executors[0].submitted
     assert (job.work, job.device, job.environment) == (
-        "bench.worker.case:run_case", "cpu", {session.UNREACHABLE: "the Hub is away"},
+        RUN_CASE, "cpu", {session.UNREACHABLE: "the Hub is away"},
     )  # fmt: skip
-    assert job.payload["synthetic"]
-    assert job.payload["case"] == CASE.id
+    work = CaseWork.from_plain(job.payload)
+    assert work.synthetic
+    assert work.case == CASE
 
 
 @pytest.mark.parametrize(
@@ -908,7 +910,7 @@ def test_job_says_all_that_a_worker_needs(quiet):
 def test_omp_num_threads_is_honoured(quiet, monkeypatch, wanted, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", wanted)
     monkeypatch.setattr(planning, "describe_machine", lambda: {"cores": 8})
-    assert Plan(options(workers=2)).job(CASE, "bench.worker.case:run_case", "key", {}).payload["threads"] == threads
+    assert Plan(options(workers=2)).work(CASE).threads == threads
 
 
 def test_warnings_that_a_person_makes_errors_fail_no_case_and_their_threads_are_recorded(runs):

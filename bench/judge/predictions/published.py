@@ -19,7 +19,6 @@ from bench.predict.question import Question, ask
 
 FILE = FIXTURES / "published.toml"
 TRACES = RESULTS / "baselines" / "published.json"
-PAGE = RESULTS / "PREDICTIONS.md"
 AGREES = 0.10  # what reserving and printing in whole gigabytes may differ by
 UNITS = {"GB": 10**9, "GiB": GIB}
 

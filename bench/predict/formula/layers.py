@@ -67,9 +67,9 @@ def given(question: Question) -> int:
 
 def residual(question: Question) -> int:
     """Bytes of an element of the hidden states between layers, which a checkpoint keeps."""
-    if question.entry.family_name == "gpt2" and question.method.storage == NF4:
-        return SINGLE
-    return normed(question) if question.entry.kind == ENCODER else width(question)
+    if ends_in_norm(question):
+        return normed(question)
+    return max(width(question), given(question))  # a sum is in the wider format of what is added
 
 
 def feedforward_size(entry: ModelEntry) -> int:
@@ -85,7 +85,7 @@ def source(linear: Linear) -> str:
 
 def inner_width(question: Question) -> int:
     """Bytes of an element of the feed-forward product; GPT-2's GELU is written out and ends in float32."""
-    return SINGLE if question.entry.family_name == "gpt2" else given(question)
+    return SINGLE if question.entry.family.activation_written_out else given(question)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def kept_by_activation(question: Question) -> int:
     inner, out = feedforward_size(question.entry), given(question)
     if question.entry.family.llama_like:
         return 3 * out * inner
-    return (3 * SINGLE + out) * inner if question.entry.family_name == "gpt2" else out * inner
+    return (3 * SINGLE + out) * inner if question.entry.family.activation_written_out else out * inner
 
 
 def kept_by_norms(question: Question) -> int:

@@ -1,6 +1,6 @@
 """The adapter on a base model: attached, or loaded from files.
 
-`bench.methods` says what a method is; this is where peft is told to do it.
+`bench.methods` defines the methods; peft applies them here.
 """
 
 from pathlib import Path
@@ -42,7 +42,7 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
 
 
 def free_head(model: Any) -> None:
-    """Let the output layer train; a tied one is the embedding's matrix and stays so."""
+    """Make the output layer trainable; a tied one stays tied to the embeddings."""
     head = model.get_output_embeddings() if hasattr(model, "lm_head") else model.classifier
     if head is None:
         raise Unsupported(f"{type(model).__name__} has no output layer to train")

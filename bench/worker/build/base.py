@@ -53,9 +53,9 @@ def base_dropout(method: Method, recipe: Recipe) -> float:
 
 
 def dropout_reasons(entry: ModelEntry, weights: Weights, method: Method, recipe: Recipe) -> list[str]:
-    """What becomes of the base's own dropout, in a sentence, if anything does.
+    """A sentence on what the base's own dropout is set to; none for a base without dropout.
 
-    Raises Unsupported for a dropout that there is no layer for.
+    Raises Unsupported if the recipe has a dropout that no layer applies.
     """
     own = own_dropout(config_for(entry, weights, 0))
     rate = base_dropout(method, recipe)
@@ -72,7 +72,7 @@ def dropout_reasons(entry: ModelEntry, weights: Weights, method: Method, recipe:
 
 @contextlib.contextmanager
 def refusals(entry: ModelEntry) -> Iterator[None]:
-    """Within, what transformers raises at the entry's numbers is a BadEntry in one sentence."""
+    """Inside, an error of transformers about the entry's numbers becomes a BadEntry with one sentence."""
     from huggingface_hub.errors import StrictDataclassError
 
     try:

@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.recipe import Recipe
-from bench.methods import Method
+from bench.methods import ALL, Method
 from bench.methods.tolerances import FLOPS_AGREEMENT
 from bench.models import ENCODER, ModelEntry
 from bench.models.shapes import (
@@ -72,7 +72,7 @@ def step_formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int,
     """
     forward = forward_formula(entry, labels, shape)
     tokens = shape[0] * shape[1]
-    if method.trains == "all":
+    if method.trains == ALL:
         return 3 * forward
     if not method.thin_products:
         return None

@@ -20,7 +20,7 @@ def held_bytes(model: Any) -> int:
     return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
 
 
-def counted(model: Any) -> dict[str, int]:
+def count_parameters(model: Any) -> dict[str, int]:
     """trainable and total parameters as torch holds them."""
     parameters = list(model.parameters())
     return {
@@ -30,5 +30,5 @@ def counted(model: Any) -> dict[str, int]:
 
 
 def figures(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
-    """What is counted beside what the formula gives."""
-    return {**counted(model), "trainable_parameters_formula": formula(entry, method, recipe, labels)}
+    """The counts in the model, with the formula's."""
+    return {**count_parameters(model), "trainable_parameters_formula": formula(entry, method, recipe, labels)}

@@ -29,7 +29,7 @@ class Done(NamedTuple):
 
 @dataclass
 class Training:
-    """What a run of the loop gave: one entry a step. Losses in nats a label, seconds without data loading.
+    """The result of training, one entry per step: losses in nats per label, seconds without data loading.
 
     data_seconds: of making all batches.
     """
@@ -42,7 +42,7 @@ class Training:
 
 
 def seed_dropout(trainee: Trainee) -> None:
-    """Begin the random numbers that dropout draws anew: what was drawn before the first step must not matter."""
+    """Seed the random numbers of dropout, so that what was drawn before the first step does not matter."""
     torch.manual_seed(trainee.seed)
 
 
@@ -62,8 +62,7 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[Done]:
         synchronise(trainee.device)
         started = time.perf_counter()
         loss = backward(trainee, on_device, scaler)
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss} at step {number + 1}; lower learning_rate in the recipe")
+        refuse_infinite(loss, number + 1)
         if apply_gradients(trainee.recipe, optimizer, trained, scaler):
             schedule.step()
             if trainee.method.after_step:
@@ -79,11 +78,15 @@ def train(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[
     for done in each_step(trainee, steps):
         training.data_seconds += done.data_seconds
         keep(training, done.loss, done.seconds, done.batches)
-        say(progress(training, done.number + 1, len(steps)))
-        if ends_epoch(steps, done.number):
-            on_epoch(done.step.epoch)
-            trainee.model.train()
+        if finish_step(training, steps, done.number, say, on_epoch):
+            trainee.model.train()  # evaluating left it in evaluation
     return training
+
+
+def refuse_infinite(loss: float, step: int) -> None:
+    """Raises FloatingPointError for a loss that is not finite; step counts from 1."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss} at step {step}; lower learning_rate in the recipe")
 
 
 def keep(training: Training, loss: float, seconds: float, batches: Sequence[Batch]) -> None:
@@ -92,6 +95,16 @@ def keep(training: Training, loss: float, seconds: float, batches: Sequence[Batc
     training.seconds.append(seconds)
     training.tokens.append(sum(batch.tokens for batch in batches))
     training.padded_tokens.append(sum(batch.input_ids.numel() for batch in batches))
+
+
+def finish_step(
+    training: Training, steps: Sequence[Step], number: int, say: Say, on_epoch: Callable[[int], None]
+) -> bool:
+    """Report the progress, and end the epoch if this was its last step; whether it was. number counts from 0."""
+    say(progress(training, number + 1, len(steps)))
+    if ended := ends_epoch(steps, number):
+        on_epoch(steps[number].epoch)
+    return ended
 
 
 def ends_epoch(steps: Sequence[Step], number: int) -> bool:
