@@ -83,6 +83,9 @@ def matrices_of(matrices: Matrices, config: Config, targets: Sequence[str]) -> C
 
 
 def counted(form: str, rank: int, shapes: Mapping[tuple[int, int], int]) -> Result:
+    """Parameters of an adapter on these matrices. Raises ValueError for a form that is not there."""
+    if form not in FORMS:
+        raise ValueError(f"form = {form!r} must be one of {', '.join(FORMS)}")
     own = FORMS[form]
     terms, value = [], 0
     for (inputs, outputs), count in shapes.items():
