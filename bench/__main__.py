@@ -23,6 +23,7 @@ from bench.commands import (
     census,
     claims,
     compare,
+    coverage,
     engines,
     fetching,
     fit,
@@ -47,8 +48,8 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, fit, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims, probes,
-    refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims, coverage,
+    probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
