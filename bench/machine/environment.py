@@ -6,6 +6,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,7 @@ LIBRARIES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors",
     "seqeval", "scikit-learn", "lm-eval", "fvcore", "numpy", "pytest-benchmark",
 )  # fmt: skip
+MAIN = ("torch", "transformers", "peft", "bitsandbytes")  # of the libraries: those that people upgrade
 COMMIT = "LORABENCH_COMMIT"  # names the commit where the code was copied without its .git
 
 
@@ -94,6 +96,19 @@ def describe_machine() -> dict[str, Any]:
         "commit": git("rev-parse", "HEAD") or os.environ.get(COMMIT),
         "dirty": bool(status) if status is not None else None,
     }
+
+
+def version_words(environment: Mapping[str, Any]) -> str:
+    """The main libraries with their versions: torch 2.13.0, transformers 5.23.0, peft 0.21.2."""
+    versions = environment.get("libraries", {})
+    return ", ".join(f"{name} {versions[name]}" for name in MAIN if versions.get(name))
+
+
+def machine_words(environment: Mapping[str, Any]) -> str:
+    """The versions and the machine in a line."""
+    cores = f"{environment.get('cores')} cores"
+    machine = [environment.get("accelerator"), environment.get("processor"), cores]
+    return f"{version_words(environment)}; {', '.join(filter(None, machine))}"
 
 
 def describe_worker(device: str) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class Run:
         self.left_out: list[str] = []  # stored cases that a replay of the whole run cannot judge
         self.folder = options.replay or options.resume
         self.emulation: str | None = None  # of the cases that were submitted
+        self.submitted: tuple[str, ...] = ()  # ids of the cases that the session judges
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
         self._executors: list[Executor] = []
@@ -154,6 +155,7 @@ class Run:
         if self.options.replay:
             return
         cases = list(cases)
+        self.submitted = tuple(case.id for case in cases)
         self._take_over(cases)
         waiting = [case for case in cases if case.id not in self.records]
         if not waiting:
@@ -161,7 +163,7 @@ class Run:
         size = max((self.plan.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
         self.emulation = emulation_of(self.options, waiting)
-        self.folder = make_folder(self.emulation, self.folder)
+        self.folder = make_folder(self.emulation, self.folder, self.options.run_name)
         executor = self._start_executor(timeout)
         self._prepare(waiting)
         for case in waiting:
@@ -273,6 +275,10 @@ class Run:
         executor.first(case.id)
         executor.outcome(case.id)
         return self.records[case.id]
+
+    def unfinished(self) -> list[str]:
+        """Ids of the cases that were to be judged and have no record yet."""
+        return [case_id for case_id in self.submitted if case_id not in self.records]
 
     def open_steps(self, case: Case) -> Session:
         """A worker that does this case's optimizer steps one by one; no queued case starts meanwhile."""

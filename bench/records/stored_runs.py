@@ -1,7 +1,7 @@
 """Stored runs by their names: a person's own in RUNS, and those that the project ships.
 
-A run is named by its folder, its name, the beginning of its name where only one run has it, `latest`, or `accepted`,
-which is the accepted baseline.
+A run is named by its folder, its name, what --run-name called it, the beginning of its name where only one run has
+it, `latest`, or `accepted`, which is the accepted baseline.
 """
 
 from pathlib import Path
@@ -46,6 +46,8 @@ def find_run(text: str) -> Path:
         if begun := sorted(filter(named_by_time, own)):
             return own[begun[-1]]
         raise ValueError(f"latest: no run of yours in {RUNS} yet")
+    if named := sorted(name for name in own if named_by_time(name) and name.partition("-")[2] == text):
+        return own[named[-1]]  # the newest that --run-name gave this name
     near = sorted(name for name in known if text and name.startswith(text))
     if len(near) == 1:
         return known[near[0]]

@@ -58,7 +58,7 @@ def run_case(payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """
     began, before = time.time(), os.getloadavg()
     with kept_warnings() as heard:
-        found = run_stages(payload, say)
+        found = run_stages(CaseWork.from_plain(payload), say)
     found["warnings"] = heard
     found["noisy"]["began"] = round(began, 3)  # seconds since 1970: whether processes took turns
     found["noisy"]["cpu_seconds"] = round(time.process_time(), SECONDS_DECIMALS)  # of a process of its own
@@ -66,9 +66,8 @@ def run_case(payload: dict[str, Any], say: Say) -> dict[str, Any]:
     return found
 
 
-def run_stages(payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
     """run_case without what surrounds the stages."""
-    work = CaseWork.from_plain(payload)
     timeline = Timeline()
     with timeline("set_up"):
         setting = set_up(work, say, timeline)
