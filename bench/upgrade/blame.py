@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
-from bench.judge.compare.finding import RED, Finding
+from bench.judge.compare.finding import INCOMPARABLE, RED, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_case
 from bench.judge.compare.sides import Side, read_side
 from bench.records.record import BadRecord, read_repeats
@@ -97,10 +97,10 @@ class Search:
         return run_side(side, self.folder, [*selection_of([self.target.case]), *options], self.say)
 
     def outcome(self, after: Side) -> str:
-        found = [one for one in compare_case(self.target.case, self.before, after, Options()) if one.state in RED]
-        if any(is_same_fault(one, self.target) for one in found):
+        findings = list(compare_case(self.target.case, self.before, after, Options()))
+        if any(is_same_fault(one, self.target) for one in findings):
             return BAD
-        return UNTESTABLE if found else GOOD
+        return UNTESTABLE if any(one.state in (*RED, INCOMPARABLE) for one in findings) else GOOD
 
 
 def is_same_fault(one: Finding, other: Finding) -> bool:

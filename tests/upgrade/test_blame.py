@@ -132,6 +132,11 @@ def test_another_failure_is_untestable(search):
     assert search(["odd==1"]) == UNTESTABLE
 
 
+def test_a_trial_of_another_version_of_lorabench_is_no_good_one(search):
+    newer = replace(SMOKE[POS], environment={**SMOKE[POS].environment, "commit": "newer"})
+    assert search.outcome(side_of([newer])) == UNTESTABLE
+
+
 def test_what_pip_refuses_is_untestable_and_said(search, monkeypatch):
     said = []
     search.say = said.append
