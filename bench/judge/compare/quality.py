@@ -28,7 +28,7 @@ LEAST_LOSS = 0.25  # margins; what is less is not called worse however sure it i
 LEVEL = 0.0075  # of the second stage, over all suspects of a gate; heavy tails of the spread add to it
 POWER = 0.9  # with which fresh seeds see a loss of a margin
 SEEN = 0.8  # with which the smallest visible difference is seen
-LEAST_FRESH, MOST_FRESH = 3, 24  # fresh seeds on each side
+LEAST_FRESH, MOST_FRESH = 4, 24  # fresh seeds on each side
 WHOLE = 1.0  # margin
 
 
