@@ -25,12 +25,12 @@ class Stored:
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
-        """What was predicted for each held-out example; [] where it was not kept. Raises ValueError if damaged."""
+        """The prediction for each held-out example; [] if none was kept. Raises ValueError if damaged."""
         return self.rows(self.folder / self.record.predictions) if self.record.predictions else []
 
     @cached_property
     def probed(self) -> list[dict[str, Any]]:
-        """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
+        """The answer to each item of the probes; [] if none was asked. Raises ValueError if damaged."""
         return self.rows(probes_file(self.folder, self.record.case))
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
