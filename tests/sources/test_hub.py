@@ -220,7 +220,9 @@ def test_a_persons_own_folder_is_used_and_nothing_else(mirror: Path) -> None:
     assert folder_at_hand(own, None) == folder
     assert find_weights(own, None, synthetic=True).origin == "synthetic"
     (folder / "model.safetensors").unlink()
-    with pytest.raises(SourceError, match="pickles are refused because reading one runs code; mend it, or name another folder"):
+    with pytest.raises(
+        SourceError, match="pickles are refused because reading one runs code; mend it, or name another folder"
+    ):
         find_weights(own, None)
 
 
