@@ -58,7 +58,6 @@ ELSEWHERE = {
     "test_names.py": ("models.families", "plan.room_on_card"),
     "judge/test_thresholds.py": ("commands.thresholds",),
     "report/test_picture.py": ("commands.picture",),
-    "test_own_pages.py": ("plugin.own",),
     "judge/test_rescore.py": ("commands.rescore",),
     "report/test_epochs.py": ("commands.table",),
 }  # fmt: skip
