@@ -18,10 +18,15 @@ if Path(bench.__file__ or "").resolve().parent != Path(__file__).resolve().paren
 from bench import __version__
 from bench.commands import (
     Mistake,
+    baseline,
+    calibrate,
     census,
     claims,
+    compare,
+    coverage,
     engines,
     fetching,
+    fit,
     listing,
     options,
     pages,
@@ -35,6 +40,7 @@ from bench.commands import (
     table,
     testing,
     thresholds,
+    upgrade,
 )
 from bench.core.paths import INSTALLED
 from bench.core.registry import UnknownName, names_in
@@ -42,16 +48,16 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census,
-    thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims, coverage,
+    probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
 examples:
-  an upgrade of torch, transformers or peft: run this before and after
-    pytest suites
-  which method, which card: memory of a training step, without the card
-    python -m bench predict --model llama31_8b --method qlora --batch 2 --length 2048
+  an upgrade of transformers, peft or another library: does anything get worse
+    python -m bench upgrade "transformers==5.24.0"
+  which model, which method, which card: what fits, without the card
+    python -m bench fit --models llama31_8b,qwen3_8b --methods lora,qlora --cards rtx3060_12gb,l4
   does the table of a paper hold
     python -m bench claims --source 003
   how fast is this machine: run this on each, with --benchmark-compare on the second

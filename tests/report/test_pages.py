@@ -59,7 +59,7 @@ def test_picture_is_what_its_command_draws(words, file, capsys):
 
 @pytest.mark.parametrize("listing", LISTINGS)
 def test_listing_is_what_its_command_prints(listing, capsys):
-    assert main(listing.words) == 0
+    assert main(listing.words) in (0, 1)  # 1: something is worse
     printed = capsys.readouterr().out
     assert listing.shows(printed), f"{listing.command} prints\n{printed}\nand the page shows\n{listing.output}"
 
