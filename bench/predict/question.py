@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.core.case import Case
 from bench.core.recipe import Recipe
-from bench.methods import METHODS, Method
+from bench.methods import ADAPTER, METHODS, Method
 from bench.methods.parameters import formula
 from bench.models import ENCODER, MODELS, ModelEntry
 from bench.recipes.of_case import recipe_for
@@ -33,7 +33,9 @@ class Question:
 
     @property
     def has_rank(self) -> bool:
-        """Whether what the method trains depends on the recipe's rank."""
+        """Whether what the method trains depends on the recipe's rank; without a formula it may."""
+        if self.method.trains == ADAPTER and self.method.count is None:
+            return True
         counts = {formula(self.entry, self.method, self.at(rank=rank).recipe, self.labels) for rank in (1, 2)}
         return len(counts) > 1 or self.method.prunes
 
