@@ -26,6 +26,7 @@ from bench.commands import (
     coverage,
     engines,
     fetching,
+    fit,
     listing,
     options,
     pages,
@@ -47,16 +48,16 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims,
-    coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims, coverage,
+    probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
 examples:
   an upgrade of transformers, peft or another library: does anything get worse
     python -m bench upgrade "transformers==5.24.0"
-  which method, which card: memory of a training step, without the card
-    python -m bench predict --model llama31_8b --method qlora --batch 2 --length 2048
+  which model, which method, which card: what fits, without the card
+    python -m bench fit --models llama31_8b,qwen3_8b --methods lora,qlora --cards rtx3060_12gb,l4
   does the table of a paper hold
     python -m bench claims --source 003
   how fast is this machine: run this on each, with --benchmark-compare on the second

@@ -144,6 +144,10 @@ def of_llama_like(config: Config) -> dict[str, tuple]:
     return {"hidden_act": ("silu",)}
 
 
+def of_smollm3(config: Config) -> dict[str, tuple]:
+    return {**of_llama_like(config), "use_sliding_window": (False,)}
+
+
 def of_gemma3(config: Config) -> dict[str, tuple]:
     return {
         "hidden_activation": ("gelu_pytorch_tanh",),
@@ -315,6 +319,15 @@ FAMILIES = {
         divides=False,
         head_norms=True,
         window=qwen_window,
+    ),
+    # every fourth layer has no positions; a window, which SmolLM3 itself has not, is of those layers alone
+    "smollm3": llama_like(
+        "smollm3",
+        llama_layer,
+        least={"no_rope_layer_interval": 1},
+        flags=("attention_bias", "mlp_bias", "use_sliding_window"),
+        tied=True,
+        formulas_for=of_smollm3,
     ),
     "gemma3": llama_like(
         "gemma3_text",

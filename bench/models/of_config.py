@@ -18,6 +18,21 @@ NO_NUMBERS = {
     "torch_dtype", "id2label", "label2id", "num_labels",
 }  # fmt: skip
 
+# What transformers' Gemma3TextConfig has where the text part of a multimodal config does not say.
+GEMMA3_TEXT = {
+    "vocab_size": 262208, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256,
+    "max_position_embeddings": 131072,
+}  # fmt: skip
+# Architectures that people tune and no family here is, with what would be counted wrongly.
+NOT_YET = {
+    "olmo2": "its norms come behind attention and feed-forward layer, and queries and keys are normed over all heads",
+    "phi3": "its queries, keys and values are one matrix, as are gate and up (Phi-3 and Phi-4)",
+    **dict.fromkeys(
+        ("mixtral", "qwen2_moe", "qwen3_moe", "deepseek_v3", "gpt_oss", "olmoe"),
+        "it is a mixture of experts, of which each token passes through a few",
+    ),
+}
+
 
 def read_config(path: Path) -> dict[str, Any]:
     """What a config.json says, or the one in this folder. Raises BadEntry for a file that is none."""
@@ -36,14 +51,16 @@ def read_config(path: Path) -> dict[str, Any]:
 def entry_of(config: dict[str, Any], path: Path, name: str = "", **facts: Any) -> ModelEntry:
     """The entry of what a config.json at the path says, under a name that no other model has; facts: where it lies.
 
-    A Llama's keys are of as many heads as its queries where it does not say. Raises BadEntry for an architecture that
-    no family here is.
+    A Llama's keys are of as many heads as its queries where it does not say; of a multimodal Gemma 3 the text part is
+    taken. Raises BadEntry for an architecture that no family here is.
     """
+    config = text_part(config)
     kind = config["model_type"]
     families = {family.model_type: family_name for family_name, family in FAMILIES.items()}
     if kind not in families:
+        why = f" ({NOT_YET[kind]})" if kind in NOT_YET else ""
         raise BadEntry(
-            f"{path} is of model_type {kind!r}, and the families here are of {', '.join(families)}; "
+            f"{path} is of model_type {kind!r}{why}, and the families here are of {', '.join(families)}; "
             f"{PAGE} shows how a module of yours adds one"
         )
     numbers = {name: value for name, value in config.items() if name not in NO_NUMBERS}
@@ -73,13 +90,23 @@ def name_for(word: str, registry: Registry) -> str:
     return f"my_{name}" if name in registry else name
 
 
-def stored_otherwise(config: dict[str, Any]) -> list[str]:
-    """A reason where the config says that its weights are stored in a way of their own."""
+def text_part(config: dict[str, Any]) -> dict[str, Any]:
+    """A multimodal Gemma 3's numbers of its language model, which is what adapters on text train; else the config."""
+    part = config.get("text_config")
+    if config.get("model_type") != "gemma3" or not isinstance(part, dict):
+        return config
+    return {**GEMMA3_TEXT, **part, "model_type": "gemma3_text"}
+
+
+def other_than_predicted(config: dict[str, Any]) -> list[str]:
+    """A reason where the config says that weights are stored in a way of their own, or where a part is not counted."""
     stored = config.get("quantization_config")
+    parts = ["of its parts the language model alone is predicted"] if text_part(config) is not config else []
     if not stored:
-        return []
+        return parts
     way = stored.get("quant_method", "a way of its own") if isinstance(stored, dict) else stored
-    return [f"its config says that its weights are quantised by {way}; predicted are weights as the method stores them"]
+    said = f"its config says that its weights are quantised by {way}; predicted are weights as the method stores them"
+    return [*parts, said]
 
 
 def free_name(path: Path) -> str:

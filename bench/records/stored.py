@@ -31,7 +31,11 @@ class Stored:
     @cached_property
     def probed(self) -> list[dict[str, Any]]:
         """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
-        return self.rows(answers_file(self.folder, self.record.case, "probes"))
+        return self.rows(self.probed_path)
+
+    @property
+    def probed_path(self) -> Path:
+        return answers_file(self.folder, self.record.case, "probes")
 
     @cached_property
     def untrained(self) -> list[dict[str, Any]]:
@@ -39,7 +43,7 @@ class Stored:
 
         Raises ValueError if damaged.
         """
-        return self.rows(self.folder / "predictions" / f"{self.record.case}.before.jsonl")
+        return self.rows(answers_file(self.folder, self.record.case, "before"))
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
         if not path.is_file():
