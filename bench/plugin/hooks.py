@@ -54,7 +54,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [f"lorabench {__version__}{commit}: {machine_words(about)}"]
     if steps := config.stash[OPTIONS].max_steps:
         lines.append(
-            f"--max-steps {steps}: thresholds were measured with whole recipes and do not apply; quality is not judged"
+            f"--max-steps {steps}: quality is not judged, because thresholds were measured with whole recipes; "
+            "without --max-steps, the recipes of --data sample are quick and have thresholds"
         )
     return [for_terminal(line) for line in lines]
 

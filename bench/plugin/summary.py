@@ -14,7 +14,6 @@ import pytest
 from bench.core.files import write_atomically
 from bench.core.outside_text import for_terminal
 from bench.judge.thresholds import Thresholds
-from bench.machine.environment import describe_machine, machine_words
 from bench.plugin.exit_codes import NOTHING_JUDGED, final_code
 from bench.plugin.hooks import RUN, THRESHOLDS, case_of
 from bench.plugin.interrupts import continue_line
@@ -25,7 +24,7 @@ from bench.records.run_folder import command, shown, why_not_stored
 from bench.report import probes
 from bench.report.case_tests import CaseTests
 from bench.report.cases import NAMES_WITH_TESTS, table_of
-from bench.report.summary import summary_page
+from bench.report.summary import made_with, summary_page
 from bench.report.tables import Table, lines_within
 
 ENDLESS = 10_000  # columns of an output that is no terminal
@@ -57,14 +56,14 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tests:
     """
     verdicts = {name: one.count() for name, one in tests.items()}
     show_table(terminalreporter, "cases", table_of(run.records.values(), thresholds, verdicts), NAMES_WITH_TESTS)
-    terminalreporter.write_line(for_terminal(machine_words(describe_machine())))
+    terminalreporter.write_line(for_terminal(made_with(run.records.values())))
     if spent := run.seconds_spent():
         terminalreporter.write_line(spent)
     asked = probes.probes_table(run.records.values())
     if asked[1:]:
         show_table(terminalreporter, "probes", asked, probes.NAMES)
     stored = run.folder.name if run.folder else ""
-    about = (thresholds, tests, describe_machine(), command(), stored)
+    about = (thresholds, tests, command(), stored)
     if run.folder and not run.options.replay:
         try:
             write_atomically(run.folder / "summary.md", summary_page(run.all_records(), *about))

@@ -6,7 +6,6 @@ on which machine, and the commands that repeat it.
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from bench.core.outside_text import for_markdown, for_terminal
 from bench.judge.thresholds import Thresholds
@@ -23,7 +22,6 @@ def summary_page(
     records: Iterable[Record],
     thresholds: Thresholds,
     tests: Mapping[str, CaseTests],
-    environment: Mapping[str, Any],
     words: Sequence[str],
     run_name: str = "",
 ) -> str:
@@ -35,13 +33,18 @@ def summary_page(
     lines = [
         f"## {headline(len(failed), len(records))}",
         "",
-        f"{counts(tests.values())}. {for_markdown(machine_words(environment))}.",
+        f"{counts(tests.values())}. {for_markdown(made_with(records))}.",
         "",
         *[f"- {says}: {code(shlex.join(command))}" for says, command in commands(words, failed, run_name)],
         "",
         *table,
     ]
     return "\n".join(lines) + "\n"
+
+
+def made_with(records: Iterable[Record]) -> str:
+    """The libraries and the machine of the records; several where they differ."""
+    return ", and ".join(dict.fromkeys(machine_words(record.environment) for record in records))
 
 
 def is_good(record: Record, tests: Mapping[str, CaseTests]) -> bool:

@@ -12,12 +12,11 @@ from bench.report.summary import commands, summary_page
 
 RECORDS = list(read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0].values())[:3]
 BROKEN = replace(RECORDS[2], status="out_of_memory", reason="no room")
-ABOUT = RECORDS[0].environment
 WORDS = ["pytest", "suites", "--devices", "cpu"]
 
 
 def page(records, tests):
-    return summary_page(records, Thresholds({}), tests, ABOUT, WORDS, "20261130T110000-before")
+    return summary_page(records, Thresholds({}), tests, WORDS, "20261130T110000-before")
 
 
 def test_failures_come_first_with_their_names():
@@ -33,6 +32,15 @@ def test_failures_come_first_with_their_names():
     )
     assert rows[1].startswith(f"| {BROKEN.case} | out_of_memory | not judged: out of memory |")
     assert rows[2].startswith(f"| {RECORDS[0].case} | ok | 14 passed |")
+
+
+def test_page_names_the_libraries_of_its_records():
+    """Of a run that is judged again or was resumed, today's are not those."""
+    libraries = {**RECORDS[1].environment["libraries"], "torch": "2.99.0"}
+    other = replace(RECORDS[1], environment={**RECORDS[1].environment, "libraries": libraries})
+    text = page([RECORDS[0], other], {})
+    assert "torch 2.13.0" in text
+    assert ", and torch 2.99.0" in text
 
 
 def test_good_session_says_so():
