@@ -1,11 +1,15 @@
 """The environment of a record: machine, device, libraries and commit."""
 
+import hashlib
 import os
 import platform
+import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from bench.core.paths import INSTALLED, ROOT
@@ -29,6 +33,26 @@ def library_versions() -> dict[str, str | None]:
             return None
 
     return {name: installed(name) for name in LIBRARIES}
+
+
+@cache
+def distributions() -> dict[str, str]:
+    """Every installed distribution with its version; the first on sys.path counts, as for an import.
+
+    Read from the names of their folders: to parse the metadata of a hundred takes longer than to run a small case.
+    """
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        for path in sorted(Path(folder or ".").glob("*.dist-info")):
+            name, _, installed = path.name.removesuffix(".dist-info").partition("-")
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), installed)
+    return dict(sorted(found.items()))
+
+
+def distributions_digest() -> str:
+    """A hash of every distribution and its version."""
+    lines = "".join(f"{name}=={installed}\n" for name, installed in distributions().items())
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
 def git(*words: str) -> str | None:
@@ -67,6 +91,8 @@ def describe_machine() -> dict[str, Any]:
         "accelerator": cards()[0].name if cards() else None,
         "driver": cards()[0].driver if cards() else None,
         "libraries": library_versions(),
+        "distributions": distributions_digest(),
+        "lorabench": distributions().get("lorabench"),
         "commit": git("rev-parse", "HEAD") or os.environ.get(COMMIT),
         "dirty": bool(status) if status is not None else None,
     }
@@ -89,8 +115,13 @@ def describe_worker(device: str) -> dict[str, Any]:
     """The machine, and how torch is set up in this process."""
     import torch
 
-    more: dict[str, Any] = {"device": device, "threads": torch.get_num_threads()}
+    more: dict[str, Any] = {
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "capability": torch.backends.cpu.get_cpu_capability(),  # of the processor: it decides how sums round
+    }
     if device.startswith("cuda"):
+        more["cudnn"] = torch.backends.cudnn.version()
         more["compute_capability"] = list(torch.cuda.get_device_capability(device))
         more["cuda"] = torch.version.cuda
         older = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "")

@@ -13,8 +13,10 @@
     claiming.py    claims as parameters, and their verdicts
     exit_codes.py  the exit codes that a session has beside pytest's own, far above those
     ini.py         pytest's markers and warning filters of this project, registered by the plugin
+    regression.py  a session compared with a baseline
     reports.py     the door for what tests say
     suites.py      lets `lorabench test` find the suites from any folder
+    tested.py      how each case's tests ended, kept with the run
     unjudged.py    records that no threshold judges
 
 Workers import torch; pytest's process does not.
@@ -25,4 +27,5 @@ May import: every room.
 PLUGINS = (  # what pytest loads
     "bench.plugin.hooks", "bench.plugin.selecting", "bench.plugin.outcomes", "bench.plugin.interrupts",
     "bench.plugin.summary", "bench.plugin.benchmarks", "bench.plugin.claiming", "bench.plugin.reports",
+    "bench.plugin.tested", "bench.plugin.regression",
 )  # fmt: skip

@@ -8,13 +8,14 @@ import pytest
 from bench import __version__
 from bench.core.case import Case
 from bench.core.outside_text import for_terminal
-from bench.judge.thresholds import Thresholds, read_thresholds
+from bench.judge.thresholds import Thresholds
 from bench.machine.environment import describe_machine, machine_words
 from bench.plan.options import Options
 from bench.plan.selection import Selection, all_cases, is_smoke
 from bench.plugin.exit_codes import NOT_STORED
 from bench.plugin.ini import add_ini_lines
 from bench.plugin.options import add_options, read_options
+from bench.plugin.own import thresholds_of
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
 from bench.plugin.unjudged import Unjudged, in_default_run, without_metric, without_weights
@@ -42,19 +43,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[OPTIONS] = options
     config.stash[RUN] = Run(options, Progress())
     try:
-        config.stash[THRESHOLDS] = read_thresholds()
+        config.stash[THRESHOLDS] = thresholds_of(config)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """The versions that are judged, and what an option takes away from the judgement."""
+    """The versions that are judged, a person's own files, and what an option takes away from the judgement."""
+    options = config.stash[OPTIONS]
     about = describe_machine()
     commit = f" at {about['commit'][:12]}{', changed' if about['dirty'] else ''}" if about["commit"] else ""
     lines = [f"lorabench {__version__}{commit}: {machine_words(about)}"]
-    if steps := config.stash[OPTIONS].max_steps:
+    if options.header:
+        lines.append(options.header)
+    if options.max_steps:
         lines.append(
-            f"--max-steps {steps}: quality is not judged, because thresholds were measured with whole recipes; "
+            f"--max-steps {options.max_steps}: quality is not judged, because thresholds were measured with whole recipes; "
             "without --max-steps, the recipes of --data sample are quick and have thresholds"
         )
     return [for_terminal(line) for line in lines]
@@ -84,7 +88,7 @@ def parameter(run: Run, case: Case) -> Any:
     try:
         if not run.options.replay:
             run.plan.recipe(case)  # a mistake in its file is said before anything is fetched or run
-        slow = run.plan.data_size(case) == "full" or not is_smoke(case, run.options.selection)
+        slow = run.plan.is_paper_size(case) or not is_smoke(case, run.options.selection)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     marks = [pytest.mark.gpu] * (case.device != "cpu") + [pytest.mark.slow] * slow

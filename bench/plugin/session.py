@@ -178,7 +178,7 @@ class Run:
     def _take_over(self, cases: Sequence[Case]) -> None:
         """Of a run that is resumed, keep the records that the session would give again; say why others are not kept."""
         stored = {case: self._stored[case.id] for case in cases if case.id in self._stored}
-        if not self.options.resume or not stored:
+        if not self.options.resume or not stored or self.options.repeat:
             return
         sources = self.plan.sources(cases)
         found = look_up(sources) if self.plan.is_at_hand(sources) else self._fetch(sources)
@@ -229,7 +229,9 @@ class Run:
         assert self.folder is not None  # made before the first job
         self.records[case.id] = record
         try:
-            write_case(self.folder, record, examples, (outcome.result or {}).get("probed", []))
+            result = outcome.result if outcome.result and not record.repeat else {}  # answers are the first process's
+            rows = {name: result.get(name, []) for name in ("probed", "untrained")}
+            write_case(self.folder, record, [] if record.repeat else examples, **rows)
         except OSError as error:  # of the disk, not of the case, which is judged all the same
             self.unwritten[case.id] = error
         self.progress.done(outcome)
@@ -244,6 +246,7 @@ class Run:
             "last_lines": outcome.last_lines if outcome.status != OK else [],
             "recipe": asdict(recipe),
             "recipe_digest": recipe.digest(),
+            "repeat": self.options.repeat,
             "environment": {**describe_machine(), "device": case.device},
         }
         if card := self.plan.card(case):
@@ -253,6 +256,7 @@ class Run:
         result = dict(outcome.result)
         examples = result.pop("examples", [])
         result.pop("probed", None)
+        result.pop("untrained", None)
         result["noisy"] = {**result.get("noisy", {}), **of_outcome(outcome, result.get("noisy", {}))}
         if examples:
             fields["predictions"] = predictions_path(case.id)

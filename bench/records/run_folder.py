@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.core.files import write_atomically
 from bench.core.paths import RUNS
-from bench.machine.environment import describe_machine, processor
+from bench.machine.environment import describe_machine, distributions, processor
 from bench.records.record import Record, add_line, open_records
 
 NAMED = ("torch", "transformers", "peft")  # libraries whose versions are in a run's name
@@ -30,7 +30,7 @@ def make_folder(emulation: str | None, folder: Path | None, name: str = "") -> P
     Raises NotStored where it cannot be written.
     """
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name or default_name(emulation)}"
-    about = {"command": command(), "machine": describe_machine()}
+    about = {"command": command(), "machine": describe_machine(), "distributions": distributions()}
     if emulation is not None:
         about[EMULATION] = emulation
     made = None
@@ -107,12 +107,18 @@ def predictions_path(case_id: str) -> str:
     return f"predictions/{case_id}.jsonl"
 
 
-def probes_file(folder: Path, case_id: str) -> Path:
-    """The file of what a case answered to its probes."""
-    return folder / "predictions" / f"{case_id}.probes.jsonl"
+def answers_file(folder: Path, case_id: str, kind: str) -> Path:
+    """The file of a case's other rows: `probes` for what it answered to them, `before` for the untrained model's."""
+    return folder / "predictions" / f"{case_id}.{kind}.jsonl"
 
 
-def write_case(folder: Path, record: Record, examples: list[dict[str, Any]], probed: list[dict[str, Any]]) -> None:
+def write_case(
+    folder: Path,
+    record: Record,
+    examples: list[dict[str, Any]],
+    probed: list[dict[str, Any]],
+    untrained: Sequence[dict[str, Any]] = (),
+) -> None:
     """Its answers first, so that a record never speaks of a file that is not there, nor of another session's.
 
     Raises OSError where the disk is full or read-only.
@@ -121,8 +127,9 @@ def write_case(folder: Path, record: Record, examples: list[dict[str, Any]], pro
     with open_records(folder / "records.jsonl") as file:
         if examples:
             write_atomically(folder / record.predictions, json_lines(examples))
-        if probed:
-            write_atomically(probes_file(folder, record.case), json_lines(probed))
+        for kind, rows in (("probes", probed), ("before", untrained)):
+            if rows:
+                write_atomically(answers_file(folder, record.case, kind), json_lines(rows))
         add_line(file, line)
 
 
