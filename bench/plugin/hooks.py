@@ -58,8 +58,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         lines.append(options.header)
     if options.max_steps:
         lines.append(
-            f"--max-steps {options.max_steps}: quality is not judged, because thresholds were measured with whole recipes; "
-            "without --max-steps, the recipes of --data sample are quick and have thresholds"
+            f"--max-steps {options.max_steps}: quality is not judged, because thresholds were measured with whole "
+            "recipes; without --max-steps, the recipes of --data sample are quick and have thresholds"
         )
     return [for_terminal(line) for line in lines]
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bench.core.outside_text import for_terminal
+from bench.plugin.broken_cases import UNREPORTED
 from bench.plugin.exit_codes import NOTHING_JUDGED
 from bench.plugin.hooks import RUN, case_of
 from bench.records.record import BadRecord
@@ -22,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Generator[None, Any, Any]:
     report = yield
-    if (case := case_of(item)) and (report.when == "call" or report.outcome != PASSED):
+    if UNREPORTED not in item.stash and (case := case_of(item)) and (report.when == "call" or report.outcome != PASSED):
         outcome = ERROR if report.when != "call" and report.failed else report.outcome
         item.config.stash[OUTCOMES].setdefault(case.id, {})[short_name(item.nodeid, case.id)] = outcome
     return report
