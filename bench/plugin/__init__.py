@@ -24,8 +24,10 @@ Workers import torch; pytest's process does not.
 May import: every room.
 """
 
-PLUGINS = (  # what pytest loads: each after those that it imports, for pytest rewrites assertions before an import
+# What pytest loads: each after those that it imports, because pytest rewrites assertions before an import. What ends a
+# session runs in the opposite order: summary sets the exit code, then tested keeps it.
+PLUGINS = (
     "bench.plugin.hooks", "bench.plugin.selecting", "bench.plugin.broken_cases", "bench.plugin.interrupts",
-    "bench.plugin.tested", "bench.plugin.regression", "bench.plugin.summary", "bench.plugin.benchmarks",
-    "bench.plugin.claiming", "bench.plugin.reports",
+    "bench.plugin.summary", "bench.plugin.benchmarks", "bench.plugin.claiming", "bench.plugin.reports",
+    "bench.plugin.tested", "bench.plugin.regression",
 )  # fmt: skip

@@ -30,6 +30,7 @@ RUN = pytest.StashKey[Run]()
 THRESHOLDS = pytest.StashKey[Thresholds]()
 PARAMETERS = pytest.StashKey[dict[Case, Any]]()
 IN_JUNIT = ("peak_bytes", "allocated_bytes", "seconds_per_step")  # figures in JUnit's file
+OUTCOMES = pytest.StashKey[dict[str, dict[str, str]]]()  # how this session's tests ended: case id -> test -> outcome
 RUNNING = pytest.StashKey[tuple[str, Any]]()  # the test that runs, as pytest names it on the terminal
 
 

@@ -15,13 +15,13 @@ from bench.core.files import write_atomically
 from bench.core.outside_text import for_terminal
 from bench.judge.thresholds import Thresholds
 from bench.plugin.exit_codes import NOTHING_JUDGED, final_code
-from bench.plugin.hooks import RUN, THRESHOLDS, case_of
+from bench.plugin.hooks import OUTCOMES, RUN, THRESHOLDS, case_of
 from bench.plugin.interrupts import continue_line
 from bench.plugin.selecting import DESELECTED, Deselected
 from bench.plugin.session import Run
-from bench.plugin.tested import OUTCOMES, earlier
 from bench.records.record import Record
 from bench.records.run_folder import command, shown, why_not_stored
+from bench.records.tested import tested_before
 from bench.report import probes
 from bench.report.cases import NAMES_WITH_TESTS, table_of
 from bench.report.summary import made_with, summary_page
@@ -78,7 +78,7 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, outcom
 
 def write_page_of_run(run: Run, folder: Path, thresholds: Thresholds, outcomes: Outcomes) -> None:
     """Write summary.md, with the outcomes of earlier sessions too."""
-    before = earlier(folder)
+    before = tested_before(folder)
     every = {**(before.by_case if before else {}), **outcomes}
     try:
         page = page_of({record.case: record for record in run.all_records()}, run, thresholds, every)
