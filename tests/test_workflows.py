@@ -15,7 +15,7 @@ from bench.records.record import read_records
 
 FOLDER = ROOT / "docs" / "workflows"
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yml"))}
-TINY = "--devices cpu --tasks pos --models tiny_bert --methods lora -k test_methods"
+TINY = "--devices cpu --tasks pos --models tiny_bert --methods lora -k test_re"  # all of test_regression.py, and test_reads_back
 EXPRESSION = re.compile(r"\$\{\{ *(.+?) *\}\}")
 KNOWN = {"inputs.device": "cpu", "inputs.upgrade": "nothing"}
 
