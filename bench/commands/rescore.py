@@ -9,7 +9,7 @@ from bench.commands import Commands, add_command, show
 from bench.core.files import write_atomically
 from bench.judge.reread import reread
 from bench.judge.rescore import rescored
-from bench.records.record import decoded, open_records, parse_record
+from bench.records.record import decode_line, open_records, parse_record
 from bench.records.run_folder import json_lines
 from bench.records.stored import Stored
 from bench.records.stored_runs import RUN_HELP, find_run
@@ -62,7 +62,7 @@ def rescored_run(folder: Path) -> Rescored:
     for number, raw in enumerate(path.read_bytes().split(b"\n"), 1):
         if raw.strip():
             where = f"{path}:{number}"
-            found.lines.append(decoded(raw, where))
+            found.lines.append(decode_line(raw, where))
             record = parse_record(found.lines[-1], where)
             newest[record.case] = (len(found.lines) - 1, record)
     for at, record in newest.values():

@@ -1,10 +1,10 @@
-"""Cards: what each has and can do, for predictions of what fits and for `--emulate`, as plain data.
+"""Kinds of cards: the memory and the features of each, for predicting what fits and for `--emulate`.
 
-A total is what torch says such a card has (its out-of-memory messages name it; source 003's T4 has 14.748 GiB),
-not the number on the box; drivers differ by up to a hundredth. Of it a CUDA context with its loaded kernels takes
-CONTEXT_BYTES; smaller cards' contexts are smaller. The allocator cannot hand out all of the rest: a trace goes
-through it by its rules (bench/predict/card/allocator.py), and where there is none LOST_SHARE is set aside, which 8B's
-full batches take by such traces, give or take two hundredths. A record of a real card has its own figures.
+total_gib is what torch reports, also in its out-of-memory messages (a comment here names the message; source 003's T4
+has 14.748 GiB), and not the number on the box; drivers differ by up to 1 %, and Windows reports more. A CUDA context
+with its loaded kernels takes CONTEXT_BYTES of it, on smaller cards less. The allocator cannot use all of the rest. A
+trace follows its rules (bench/predict/card/allocator.py); without a trace LOST_SHARE is set aside, which is what full
+batches of 8B lose in traces, within two percentage points. A record of a real card has its own figures.
 """
 
 import math
@@ -22,7 +22,7 @@ CONTEXT_BYTES = (
 )  # driver's less reserved bytes when 8B had been trained on an H200, CUDA 13 (results/runs/h200)
 LOST_SHARE = 0.03
 DRIVERS_DIFFER = 0.01
-TURING, AMPERE, HOPPER, BLACKWELL = 7, 8, 9, (10, 12)  # major compute capabilities; Ada is 8 too
+TURING, AMPERE, HOPPER, BLACKWELL = 7, 8, 9, (10, 12)  # major compute capabilities; Volta is 7 and Ada 8 too
 # cuBLAS's workspace as torch chooses it (CublasHandlePool.cpp: 32 MiB on Hopper and Blackwell, else ":4096:2:16:8"),
 # and how many there are: one of the thread that runs the forward pass, one of autograd's
 LARGE_WORKSPACE = 32 * MIB
@@ -34,22 +34,22 @@ OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
 
 
 def is_card(name: str, device: str) -> bool:
-    """Whether the device, as its driver names it, is the card of this name; an RTX 3080 Ti is no RTX 3080."""
+    """Whether the driver's name of the device is the card of this name; an RTX 3080 Ti is not an RTX 3080."""
     return re.search(rf"\b{re.escape(name)}\b(?! *({OTHER_CARD}))", device, re.IGNORECASE) is not None
 
 
 def blas_bytes(capability: int) -> int:
-    """What products of matrices hold beside all tensors, on a card of this major compute capability."""
+    """Bytes of the workspaces of matrix products on a card of this major compute capability."""
     return BLAS_WORKSPACES * (LARGE_WORKSPACE if capability in (HOPPER, *BLACKWELL) else SMALL_WORKSPACE)
 
 
 def with_lost_share(held_bytes: int) -> int:
-    """What the allocator must be able to reserve for tensors and workspaces of so many bytes."""
+    """Bytes that the allocator must be able to reserve for tensors and workspaces of this size."""
     return math.ceil(held_bytes / (1 - LOST_SHARE))
 
 
 def needed_on_card(tensor_bytes: int) -> int:
-    """What a card must have free for tensors of so many bytes, whichever it is."""
+    """Bytes that any card must have free for tensors of this size."""
     return with_lost_share(tensor_bytes + blas_bytes(HOPPER)) + CONTEXT_BYTES
 
 
@@ -58,7 +58,7 @@ SIZE = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class CardKind:
-    """A kind of card: its memory, the part of it that a process's CUDA context takes, and what it can compute."""
+    """A kind of card: its memory, what a process's CUDA context takes of it, and what it can compute."""
 
     name: str
     says: str
@@ -69,20 +69,30 @@ class CardKind:
     workspace_bytes: int = blas_bytes(AMPERE)
 
     @property
+    def spelling(self) -> str:
+        """The text from which read_card makes this card."""
+        return self.name if self.name in CARDS else f"{self.name}={self.total_gib}"
+
+    @property
     def total_bytes(self) -> int:
         return round(self.total_gib * GIB)
 
     @property
     def usable_bytes(self) -> int:
-        """What is left for torch's allocator."""
+        """Bytes left for torch's allocator."""
         return self.total_bytes - self.context_bytes
 
-    def larger_than(self, total_bytes: int) -> bool:
-        """Whether a card of so many bytes is too small to stand in for this one."""
-        return self.total_bytes > total_bytes * (1 + DRIVERS_DIFFER)
+    def why_not_on(self, device: str, total_bytes: int) -> str:
+        """Why this device, of so many bytes, cannot stand in for the card; empty if it can."""
+        if self.total_bytes <= total_bytes * (1 + DRIVERS_DIFFER):
+            return ""
+        return (
+            f"{self.name} has {self.total_gib:.2f} GiB and {device} {total_bytes / GIB:.2f}; "
+            "a card can stand in for a smaller one only"
+        )
 
     def cannot(self, precision: str) -> str:
-        """Why a step in this precision is another one there; empty if it is not."""
+        """Why a step in this precision runs differently there; empty if it does not."""
         if precision == "bfloat16" and not self.supports_bfloat16:
             return "no bfloat16: precision = float16 there, and other attention kernels"
         return ""
@@ -98,20 +108,34 @@ def add(name: str, says: str, total_gib: float, capability: int = AMPERE) -> Non
 
 
 add("rtx4060_8gb", "GeForce RTX 4060, 8 GB", 7.75)
+add("rtx3070_8gb", "GeForce RTX 3070, 8 GB", 7.78)  # github.com/meta-llama/codellama/issues/82
+add("rtx3080_10gb", "GeForce RTX 3080, 10 GB", 9.78)  # github.com/zai-org/CogVideo/issues/34
+add("rtx2080ti", "GeForce RTX 2080 Ti, 11 GB", 10.76, TURING)  # github.com/skyhehe123/VoxSeT/issues/9
+add("rtx4070_12gb", "GeForce RTX 4070 and 4070 Ti, 12 GB", 11.73)  # github.com/OpenLMLab/LOMO/issues/17
 add("rtx3060_12gb", "GeForce RTX 3060, 12 GB", 11.76)
 add("t4", "Tesla T4, 16 GB, source 003's", 14.748, TURING)
+add(
+    "rtx5060ti_16gb", "GeForce RTX 5060 Ti, 16 GB", 15.45, BLACKWELL[1]
+)  # 15,816 MiB: github.com/Luce-Org/lucebox/issues/407
+add("rtx_a4000", "RTX A4000, 16 GB", 15.61)  # github.com/DengKaiCQ/VGGT-Long/issues/6
 add("rtx4080_16gb", "GeForce RTX 4080, 16 GB", 15.70)
 add("l4", "L4, 24 GB", 22.17)
+add("a30", "A30, 24 GB", 23.53)  # github.com/google/RB-Modulation/issues/5
+add("rtx4090", "GeForce RTX 4090, 24 GB", 23.64)  # github.com/ali-vilab/VGen/issues/104
 add("rtx3090", "GeForce RTX 3090, 24 GB", 23.69)
+add("rtx5090", "GeForce RTX 5090, 32 GB", 31.37, BLACKWELL[1])  # github.com/Wan-Video/Wan2.1/issues/465
+add("v100_32gb", "Tesla V100, 32 GB", 31.75, TURING)  # github.com/liucongg/ChatGLM-Finetuning/issues/23
 add("a100_40gb", "A100, 40 GB", 39.39)
 add("l40s", "L40S, 48 GB", 44.39)
+add("rtx6000_ada", "RTX 6000 Ada, 48 GB with ECC", 44.43)  # github.com/DINGYANB/MTVCrafter/issues/21
 add("h100_80gb", "H100, 80 GB", 79.11, HOPPER)
 add("a100_80gb", "A100, 80 GB", 79.15)
+add("rtx_pro_6000", "RTX PRO 6000 Blackwell, 96 GB", 94.97, BLACKWELL[1])  # github.com/antirez/ds4/issues/431
 add("h200", "H200, 141 GB", 139.72, HOPPER)
 
 
 def read_card(text: str) -> CardKind:
-    """A card by its name, or NAME=GiB: one of that size that can do all. Raises ValueError or UnknownName."""
+    """A card by its name, or NAME=GiB for one of that size with all features. Raises ValueError or UnknownName."""
     name, equals, size = text.partition("=")
     if not equals:
         if name not in CARDS:
@@ -120,7 +144,7 @@ def read_card(text: str) -> CardKind:
     if name in CARDS:
         raise ValueError(f"{name} is a card of {CARDS[name].total_gib} GiB; give one of another size another name")
     if not PART.fullmatch(name) or not SIZE.fullmatch(size):
-        raise ValueError(f"{text!r} is no card; expected NAME=GiB, as laptop=6 or laptop_card=7.5")
+        raise ValueError(f"{text!r} is not a card; expected NAME=GiB, for example laptop=6 or laptop_card=7.5")
     card = CardKind(name, f"a card of {size} GiB", float(size))
     if card.usable_bytes <= 0:
         raise ValueError(f"{text!r}: a CUDA context alone takes {CONTEXT_BYTES / GIB:.2f} GiB; expected more")
@@ -128,7 +152,7 @@ def read_card(text: str) -> CardKind:
 
 
 def recipe_on(recipe: Recipe, card: CardKind) -> Recipe:
-    """The recipe as this card can run it: without bfloat16 in float16, whose gradients torch scales in float32."""
+    """The recipe as this card can run it: float16 for bfloat16, with adapters in float32 for gradient scaling."""
     if card.supports_bfloat16:
         return recipe
     return replace(

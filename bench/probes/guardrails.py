@@ -56,7 +56,14 @@ def bank() -> list[Item]:
     return read_items(FOLDER / "guardrails.jsonl")
 
 
-@PROBES.add("guardrails", Family, parse=parse, languages=("en", "id", "es", "de", "fr"), new_tokens=24)
+@PROBES.add(
+    "guardrails",
+    Family,
+    parse=parse,
+    languages=("en", "id", "es", "de", "fr"),
+    new_tokens=24,
+    about_truth=False,
+)
 def guardrails() -> list[Item]:
     """Requests to decline and harmless look-alikes: rates of refusal."""
     return thinned(bank(), ASKED, together=2)

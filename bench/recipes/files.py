@@ -93,6 +93,20 @@ def read_defaults(folder: Path) -> tuple[Recipe, dict[str, dict[str, Any]]]:
     return Recipe(**values), methods
 
 
+OWN: dict[str, dict[str, Any]] = {}  # tables of a person's own tasks, by task
+
+
+def add_own_recipe(task: str, recipe: dict[str, Any], where: str) -> None:
+    """Keep the differences of a person's own task: hyperparameters, and tables methods.NAME and models.NAME of them.
+
+    Raises BadFile for a wrong key or type.
+    """
+    kinds = [kind for kind in ("methods", "models") if kind in recipe]
+    groups: dict[str, Any] = {kind: checked_groups(recipe[kind], f"{where}.{kind}") for kind in kinds}
+    own = {key: value for key, value in recipe.items() if key not in groups}
+    OWN[task] = {"task": checked(own, where), **groups}
+
+
 @cache
 def read_task_file(path: Path) -> dict[str, Any]:
     """A task's differences, every table checked. Raises BadFile."""
@@ -113,7 +127,7 @@ def read_task_file(path: Path) -> dict[str, Any]:
 
 
 def checked_groups(groups: Any, where: str) -> dict[str, dict[str, Any]]:
-    """The tables of models or methods by name, each checked. Raises BadFile for what is no table."""
+    """The tables of models or methods by name, each checked. Raises BadFile for anything that is not a table."""
     checked_table(groups, where)
     return {name: checked(checked_table(group, f"{where}.{name}"), f"{where}.{name}") for name, group in groups.items()}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.records.record import Record, read_records
+from bench.records.run_folder import answers_file
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,25 @@ class Stored:
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
-        """What was predicted for each held-out example; [] where it was not kept. Raises ValueError if damaged."""
+        """The prediction for each held-out example; [] if none was kept. Raises ValueError if damaged."""
         return self.rows(self.folder / self.record.predictions) if self.record.predictions else []
 
     @cached_property
     def probed(self) -> list[dict[str, Any]]:
-        """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
+        """The answer to each item of the probes; [] if none was asked. Raises ValueError if damaged."""
         return self.rows(self.probed_path)
 
     @property
     def probed_path(self) -> Path:
-        return self.folder / "predictions" / f"{self.record.case}.probes.jsonl"
+        return answers_file(self.folder, self.record.case, "probes")
+
+    @cached_property
+    def untrained(self) -> list[dict[str, Any]]:
+        """The prediction for each held-out example before training; [] if none was kept.
+
+        Raises ValueError if damaged.
+        """
+        return self.rows(answers_file(self.folder, self.record.case, "before"))
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
         if not path.is_file():

@@ -31,7 +31,7 @@ def test_an_example_is_a_command_that_parses(capsys):
     main([])
     said = capsys.readouterr().out
     examples = [line.split() for line in said.splitlines() if line.startswith("    python -m bench ")]
-    assert len(examples) == 2
+    assert len(examples) == 3
     for words in examples:
         assert parser().parse_args(words[3:]).work
 
@@ -90,6 +90,11 @@ def test_a_command_says_what_to_do_next_on_stderr(capsys):
 def test_a_command_that_fails_does_not_say_what_to_do_next(capsys):
     assert main(["table", "nowhere"]) == 2
     assert "next:" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(CHOICES.keys() - {"test"}))  # whose last word is pytest's
+def test_every_command_says_what_to_do_next(name):
+    assert CHOICES[name].get_default("next")
 
 
 def test_what_to_do_next_names_commands_that_are_there():

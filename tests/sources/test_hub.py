@@ -23,7 +23,7 @@ from bench.core.registry import UnknownName
 from bench.models import MODELS, ModelEntry
 from bench.sources import Answer, SourceError, describe_weights, fetch, find_weights, folder_at_hand, weights
 from bench.sources import hub as hub_module
-from bench.sources.fetch import look_up
+from bench.sources.fetch import NeededSources, look_up
 from bench.sources.snapshot import complaint, wanted_files
 from bench.sources.weights import odd_shape
 
@@ -209,6 +209,23 @@ def test_the_mirror_comes_first(mirror: Path) -> None:
     assert describe_weights(TOY, mirror) == "the mirror"
 
 
+def test_a_persons_own_folder_is_used_and_nothing_else(mirror: Path) -> None:
+    folder = mirror / "models" / TOY.hub_id
+    own = replace(TOY, name="mine", hub_id="", folder=str(folder))
+    found = find_weights(own, None)
+    assert (found.folder, found.origin, found.reason) == (folder, "folder", f"from your folder {folder}")
+    in_mirror = find_weights(TOY, mirror)
+    assert (found.identity, found.files) == (in_mirror.identity, in_mirror.files)
+    assert describe_weights(own, mirror) == f"your folder {folder}"
+    assert folder_at_hand(own, None) == folder
+    assert find_weights(own, None, synthetic=True).origin == "synthetic"
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(
+        SourceError, match="pickles are refused because reading one runs code; mend it, or name another folder"
+    ):
+        find_weights(own, None)
+
+
 def test_a_folder_at_hand_is_found_without_the_hub(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def asked(*_: object) -> Path:
         raise AssertionError("the Hub was asked")
@@ -373,7 +390,7 @@ def test_a_mirror_folder_that_cannot_be_used_is_an_error(
 
 def test_a_session_says_which_weights_cannot_be_used(tmp_path: Path) -> None:
     write_model(tmp_path / "models" / MODELS["minilm_l6"].hub_id, TOY_FILES | {"adapter_config.json": b"{}"})
-    found = look_up({"models": ["minilm_l6", "tiny_bert"], "mirror": str(tmp_path), "synthetic": False, "data": {}})
+    found = look_up(NeededSources(("minilm_l6", "tiny_bert"), tmp_path))
     assert found["weights"]["minilm_l6"]["identity"] == ""
     assert "has an adapter_config.json" in found["weights"]["minilm_l6"]["reason"]
     assert found["weights"]["tiny_bert"]["origin"] == "synthetic"

@@ -1,4 +1,4 @@
-"""Generation, in the worker: what a decoder answers by transformers' own generate, the likeliest token each time."""
+"""Greedy generation by transformers' own generate."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ def generate(trainee: Trainee, tokenizer: Any, examples: Sequence[Example], kind
 
 
 def longest(trainee: Trainee) -> int:
-    """The most tokens that a prompt and its answer may have together: the last one is never read."""
+    """The most tokens of a prompt with its answer; the last one needs no position."""
     return trainee.model.config.max_position_embeddings - trainee.method.virtual_tokens(trainee.recipe) + 1
 
 
@@ -51,7 +51,7 @@ def continuations(trainee: Trainee, prompts: Sequence[list[int]], new_tokens: in
     pad = trainee.batching.pad % trainee.batching.vocabulary
     ids = torch.full((len(prompts), length), pad)
     mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):  # padded on the left: generation goes on at the right
+    for row, prompt in enumerate(prompts):  # padded on the left: generation continues at the right
         ids[row, length - len(prompt) :] = torch.tensor(prompt) % trainee.batching.vocabulary
         mask[row, length - len(prompt) :] = 1
     answered = greedy(trainee, ids, mask, new_tokens, pad_token_id=pad, eos_token_id=end)

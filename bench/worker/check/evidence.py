@@ -25,7 +25,7 @@ GENERATED = 8  # tokens of a held-out example's continuation, which ends at LENG
 
 
 class Probe:
-    """Logits on the same few examples, whenever asked; (positions, classes), in float32, in host memory.
+    """Logits of the same few examples at any time: (positions, classes), in float32, in host memory.
 
     They are kept while the model trains, and on the card would count as its memory: 131 MB of 128,256 words.
     """
@@ -69,9 +69,9 @@ def dropout_evidence(model: Any, probe: Probe) -> dict[str, float]:
 
 
 def gradient_evidence(model: Any) -> dict[str, int]:
-    """How many of the tensors that train got no gradient in a step, or one that is zero throughout; ought to be 0.
+    """How many of the tensors that train got no gradient in a step, or one that is all zeros; should be 0.
 
-    Weight decay alone would change a tensor too, so that it changed proves nothing without this.
+    Weight decay alone changes a tensor too, so a change proves nothing without this.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return {"trained_without_gradient": sum(p.grad is None or not p.grad.any() for p in trained)}
@@ -94,7 +94,7 @@ def switched_off(model: Any, probe: Probe) -> Tensor:
 
 @torch.no_grad()
 def generation_distance(trainee: Trainee, example: Example) -> float:
-    """How far the logits that generating goes by, a token at a time behind a cache, are from those of one reading."""
+    """How far the logits of generation, a token at a time with a cache, are from those of one forward pass."""
     trainee.model.eval()
     most = min(LENGTH, longest(trainee)) - GENERATED
     prompt = torch.tensor([example.input_ids[:most]]) % trainee.batching.vocabulary
@@ -108,6 +108,6 @@ def generation_distance(trainee: Trainee, example: Example) -> float:
 
 
 def promises_of(method: Method) -> dict[str, bool]:
-    """What the method says of itself, stored beside what was seen."""
+    """What the method promises, stored next to the evidence."""
     names = ("identity_at_start", "disable_gives_base", "keeps_base", "mergeable", "quantised", "is_adapter")
     return {name: bool(getattr(method, name)) for name in names}

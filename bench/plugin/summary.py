@@ -1,0 +1,142 @@
+"""The end of a session: what was not run, the table of its records, the pages that hold it, and the exit code.
+
+The table is on the terminal, in the run's folder (summary.md) and in CI's summary (GITHUB_STEP_SUMMARY).
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.core.files import write_atomically
+from bench.core.outside_text import for_terminal
+from bench.judge.thresholds import Thresholds
+from bench.plugin.exit_codes import NOTHING_JUDGED, final_code
+from bench.plugin.hooks import OUTCOMES, RUN, THRESHOLDS, case_of
+from bench.plugin.interrupts import continue_line
+from bench.plugin.selecting import DESELECTED, Deselected
+from bench.plugin.session import Run
+from bench.records.record import Record
+from bench.records.run_folder import command, shown, why_not_stored
+from bench.records.tested import tested_before
+from bench.report import probes
+from bench.report.cases import NAMES_WITH_TESTS, table_of
+from bench.report.summary import made_with, summary_page
+from bench.report.tables import Table, lines_within
+from bench.report.verdicts import CaseVerdict, verdict_on
+
+Outcomes = Mapping[str, Mapping[str, str]]  # case id -> test -> outcome
+ENDLESS = 10_000  # columns of an output that is no terminal
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """What was deselected, the tables of the session's records, how to continue the run, and complaints."""
+    run, deselected = config.stash[RUN], config.stash.get(DESELECTED, Deselected())
+    thresholds, outcomes = config.stash[THRESHOLDS], config.stash[OUTCOMES]
+    for line in deselected.lines():
+        terminalreporter.write_line(for_terminal(line))
+    skipped = len(terminalreporter.stats.get("skipped", []))
+    if skipped and deselected.of_cases and not terminalreporter.hasopt("skipped"):
+        says = f"{skipped:,} tests were skipped: they do not apply to their case or claim; -rs lists the reasons"
+        terminalreporter.write_line(says)
+    if run.records:
+        show_records(terminalreporter, run, thresholds, outcomes)
+    if says := continue_line(config):
+        terminalreporter.write_line(for_terminal(says), yellow=True)
+    if run.folder and run.unwritten:
+        run.complaints.append(why_not_stored(run.folder, run.unwritten))
+    for complaint in run.complaints:
+        terminalreporter.write_line(for_terminal(complaint), red=True)
+
+
+def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, outcomes: Outcomes) -> None:
+    """The tables on the terminal, and the pages; a page that cannot be written is a complaint.
+
+    A run's own page is of all its records and sessions; the terminal and CI's summary show this session's.
+    """
+    counts = {name: one.count() for name, one in verdicts(outcomes, run.records).items()}
+    show_table(terminalreporter, "cases", table_of(run.records.values(), thresholds, counts), NAMES_WITH_TESTS)
+    terminalreporter.write_line(for_terminal(made_with(run.records.values())))
+    if spent := run.seconds_spent():
+        terminalreporter.write_line(spent)
+    asked = probes.probes_table(run.records.values())
+    if asked[1:]:
+        show_table(terminalreporter, "probes", asked, probes.NAMES)
+    if run.folder and not run.options.replay:
+        write_page_of_run(run, run.folder, thresholds, outcomes)
+        terminalreporter.write_line(for_terminal(f"records: {shown(run.folder)}"))
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(page_of(run.records, run, thresholds, outcomes))
+        except OSError as error:  # a page of CI's, not the run
+            run.complaints.append(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}")
+
+
+def write_page_of_run(run: Run, folder: Path, thresholds: Thresholds, outcomes: Outcomes) -> None:
+    """Write summary.md, with the outcomes of earlier sessions too."""
+    before = tested_before(folder)
+    every = {**(before.by_case if before else {}), **outcomes}
+    try:
+        page = page_of({record.case: record for record in run.all_records()}, run, thresholds, every)
+        write_atomically(folder / "summary.md", page)
+    except OSError as error:
+        run.unwritten["summary.md"] = error
+
+
+def page_of(records: Mapping[str, Record], run: Run, thresholds: Thresholds, outcomes: Outcomes) -> str:
+    stored = run.folder.name if run.folder else ""
+    return summary_page(records.values(), thresholds, verdicts(outcomes, records), command(), stored)
+
+
+def verdicts(outcomes: Outcomes, records: Mapping[str, Record]) -> dict[str, CaseVerdict]:
+    return {name: verdict_on(tests, records.get(name)) for name, tests in outcomes.items()}
+
+
+def show_table(terminalreporter: Any, title: str, table: Table, names: int) -> None:
+    """A section with the table, or with a paragraph for each row where the terminal is too narrow."""
+    narrow = terminalreporter.isatty or "COLUMNS" in os.environ
+    width = terminalreporter.config.get_terminal_writer().fullwidth if narrow else ENDLESS
+    terminalreporter.section(title)
+    for line in lines_within(table, names, width):
+        terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Set the exit code, after the terminal's summary, which writes; one of ours is explained in a line."""
+    yield
+    run, reporter = session.config.stash[RUN], session.config.pluginmanager.getplugin("terminalreporter")
+    deselected = session.config.stash.get(DESELECTED, Deselected())
+    skips = only_skips(reporter.stats) if reporter and any(map(case_of, session.items)) else []
+    lost = bool(deselected.unmet) and not deselected.listed
+    before, session.exitstatus = (
+        session.exitstatus,
+        final_code(session.exitstatus, not run.unwritten, not run.left_out, not skips and not lost),
+    )
+    if reporter and (says := why_nothing(session.exitstatus, before, deselected, skips)):
+        reporter.write_line(for_terminal(f"exit code {int(session.exitstatus)}: {says}"), red=True)
+
+
+def why_nothing(code: int, before: int, deselected: Deselected, skips: list[str]) -> str:
+    """Why no test was run, or no case of a named device; empty where that is not so."""
+    needs = "; ".join(map(deselected.says, deselected.groups))
+    if before == pytest.ExitCode.NO_TESTS_COLLECTED and needs:
+        return f"no selected test can run: {needs}"
+    if code != NOTHING_JUDGED:
+        return ""
+    if not skips:
+        return f"no case on {' or '.join(sorted(deselected.unmet))} can run: {needs}"
+    (reason, count), *_ = Counter(skips).most_common(1)
+    also = f"{count} of {len(skips)}: " if count < len(skips) else ""
+    return f"every selected test was skipped, so nothing was judged; {also}{reason}"
+
+
+def only_skips(stats: Mapping[str, list[Any]]) -> list[str]:
+    """Why each selected test was skipped; [] if none was, or if any test was run."""
+    if any(stats.get(name) for name in ("passed", "failed", "error", "xfailed", "xpassed")):
+        return []
+    return [report.longrepr[2].removeprefix("Skipped: ") for report in stats.get("skipped", [])]
