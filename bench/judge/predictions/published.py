@@ -21,6 +21,7 @@ from bench.predict.trainers import read_trainer
 
 FILE = FIXTURES / "published.toml"
 AGREES = 0.10  # what reserving and printing in whole gigabytes may differ by
+GOAL_ALLOCATED, GOAL_ALL = 0.05, 0.08  # of the medians of absolute errors on the sealed half
 UNITS = {"GB": 10**9, "GiB": GIB, "MiB": MIB}
 ALLOCATED, UNSTATED, RESERVED, DRIVER, CARD = "allocated", "unstated", "reserved", "driver", "card"
 KINDS = (ALLOCATED, UNSTATED, RESERVED, DRIVER, CARD)
@@ -99,6 +100,11 @@ class Compared:
 
     def error(self, predicted: float) -> float:
         return predicted / self.published.published_bytes - 1
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the prediction by the trainer's profile is near enough."""
+        return abs(self.error(self.predictions[BY_TRAINER] or 0)) <= AGREES
 
 
 def read_models() -> dict[str, ModelEntry]:
