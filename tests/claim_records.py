@@ -8,7 +8,7 @@ from bench.judge.claims.admission import sample_identity
 from bench.judge.claims.claim import parse_claim
 from bench.judge.claims.grounds import Evidence
 from bench.recipes.of_case import recipe_for
-from bench.records.figures import second_over_first, span_counts, span_f1, word_counts
+from bench.records.example_counts import second_over_first, span_counts, span_f1, word_counts
 from bench.records.record import Record
 from bench.records.stored import Stored
 

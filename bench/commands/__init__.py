@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bench.core.outside_text import json_for_terminal, lines_for_terminal
-from bench.core.paths import INSTALLED
+from bench.core.paths import INSTALLED, named_folder
 from bench.records.record import Record, read_run
 from bench.records.stored_runs import find_run
 
@@ -64,7 +64,5 @@ def add_mirror(parser: argparse.ArgumentParser) -> None:
 
 
 def mirror_of(arguments: argparse.Namespace) -> Path | None:
-    mirror = Path(arguments.mirror) if arguments.mirror else None
-    if mirror and not mirror.is_dir():
-        raise Mistake(f"--mirror {mirror}: there is no such folder")
-    return mirror
+    """The mirror's folder; None where none is named. Raises ValueError for one that is not there."""
+    return named_folder(arguments.mirror, "--mirror")

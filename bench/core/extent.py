@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Extent:
-    """What of a batch decides the bytes that its step holds: rows x length tokens, of which scored have a label.
+    """The size of a batch: rows x length tokens, of which `scored` have a label.
 
-    whole: neither a token is padding nor a row holds several examples, and attention needs no mask.
+    whole: no token is padding and no row holds several examples, so attention needs no mask.
     """
 
     rows: int

@@ -70,8 +70,5 @@ class Recipe:
             values.pop("warmup_from_zero", None)  # without a warm-up it changes nothing
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
-    def examples_per_step(self) -> int:
-        return self.batch_size * self.gradient_accumulation_steps
-
 
 LATER_FIELDS = {field.name: field.default for field in fields(Recipe) if field.default is not MISSING}

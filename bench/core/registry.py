@@ -6,14 +6,17 @@ there is no second list to extend.
 
 import difflib
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Entry = TypeVar("Entry")
 
 
 class UnknownName(KeyError):
-    """A name that is in no registry; says which names are near."""
+    """A name that the registry does not have; the message lists similar ones."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -26,7 +29,7 @@ def nearest(name: str, names: list[str]) -> list[str]:
 
 
 def is_one_slip(name: str, other: str) -> bool:
-    """Whether one letter more, less or other, or two that changed places, make the one name of the other."""
+    """Whether the names differ by one letter that is added, missing or wrong, or by two that are swapped."""
     pairs = enumerate(zip(name, other, strict=False))
     same = next((at for at, (one, another) in pairs if one != another), min(len(name), len(other)))
     first, second = name[same:], other[same:]
@@ -42,20 +45,38 @@ def unknown(kind: str, name: str, names: list[str]) -> UnknownName:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The names of a list as a person writes it: a,b."""
+    """The names in a comma-separated list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def import_entries(modules: tuple[str, ...]) -> None:
-    """Have a person's own modules register their entries. Raises ValueError in one sentence for one that cannot.
+def register_entry(entry: str) -> None:
+    """Import a module that registers entries, or call a function that does: MODULE, or MODULE:FUNCTION ARGUMENT.
 
-    They may import torch and its like inside functions alone: pytest's side stays without them.
+    Modules may import torch and other heavy libraries inside functions only: pytest's process never loads them.
     """
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # whatever a person's module raises
-            raise ValueError(f"--entries {module}: {type(error).__name__}: {error}") from None
+    target, _, argument = entry.partition(" ")
+    module, _, function = target.partition(":")
+    found = importlib.import_module(module)
+    if function:
+        getattr(found, function)(argument)
+
+
+def import_file(path: str) -> None:
+    """Import the Python file as a module of its name, once."""
+    name = Path(path).stem
+    if (there := sys.modules.get(name)) is not None:
+        if getattr(there, "__file__", None) != path:
+            raise ImportError(f"a module {name} is imported already; give the file another name")
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # of a file that ends in .py there is one; this tells mypy
+    assert spec.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
 
 
 class Registry(Generic[Entry]):
@@ -83,7 +104,7 @@ class Registry(Generic[Entry]):
         return decorate
 
     def remove(self, name: str) -> None:
-        """Take an entry out again; for tests that add a toy."""
+        """Remove an entry, for tests that add a toy."""
         del self._entries[name]
 
     def names(self) -> list[str]:

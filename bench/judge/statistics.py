@@ -6,7 +6,6 @@ Counts of examples are arrays (examples, columns); a metric is a function of the
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -26,7 +25,6 @@ NORMAL = NormalDist()
 NORMAL_IQR = 2 * NORMAL.inv_cdf(0.75)  # of a standard deviation of 1
 TWO_SIDED = NORMAL.inv_cdf(1 - ALPHA / 2)  # standard errors to each end of the interval
 MEDIAN_WIDENING = math.sqrt(math.pi / 2)  # the standard error of a median over that of a mean
-CONFIDENCE = 0.95
 LEAST_SEEDS = 2  # one value tells nothing of its noise
 
 
@@ -221,9 +219,5 @@ def interval(values: Sequence[float]) -> Interval:
     """The mean's 95 % interval by Student's t. Raises ValueError for a single value: its noise is not known."""
     if len(values) < LEAST_SEEDS:
         raise ValueError(f"{len(values)} value has no interval; measure at least {LEAST_SEEDS} seeds")
-    from scipy.stats import t  # two seconds, which only this needs
-
-    mean = statistics.fmean(values)
-    error = statistics.stdev(values) / len(values) ** 0.5
-    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
-    return Interval(mean, mean - half, mean + half)
+    estimate = over_seeds(values)
+    return Interval(estimate.value, estimate.low, estimate.high)

@@ -1,11 +1,10 @@
-"""Cards: what each has and can do, for predictions of what fits and for `--emulate`, as plain data.
+"""Kinds of cards: the memory and the features of each, for predicting what fits and for `--emulate`.
 
-A total is what torch says such a card has, not the number on the box: its out-of-memory messages name it, and a
-comment here the message; source 003's T4 has 14.748 GiB. Drivers differ by up to a hundredth, and Windows says more.
-Of the total a CUDA context with its loaded kernels takes CONTEXT_BYTES; smaller cards' contexts are smaller. The
-allocator cannot hand out all of the rest: a trace goes through it by its rules (bench/predict/card/allocator.py), and
-where there is none LOST_SHARE is set aside, which 8B's full batches take by such traces, give or take two hundredths.
-A record of a real card has its own figures.
+total_gib is what torch reports, also in its out-of-memory messages (a comment here names the message; source 003's T4
+has 14.748 GiB), and not the number on the box; drivers differ by up to 1 %, and Windows reports more. A CUDA context
+with its loaded kernels takes CONTEXT_BYTES of it, on smaller cards less. The allocator cannot use all of the rest. A
+trace follows its rules (bench/predict/card/allocator.py); without a trace LOST_SHARE is set aside, which is what full
+batches of 8B lose in traces, within two percentage points. A record of a real card has its own figures.
 """
 
 import math
@@ -35,22 +34,22 @@ OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
 
 
 def is_card(name: str, device: str) -> bool:
-    """Whether the device, as its driver names it, is the card of this name; an RTX 3080 Ti is no RTX 3080."""
+    """Whether the driver's name of the device is the card of this name; an RTX 3080 Ti is not an RTX 3080."""
     return re.search(rf"\b{re.escape(name)}\b(?! *({OTHER_CARD}))", device, re.IGNORECASE) is not None
 
 
 def blas_bytes(capability: int) -> int:
-    """What products of matrices hold beside all tensors, on a card of this major compute capability."""
+    """Bytes of the workspaces of matrix products on a card of this major compute capability."""
     return BLAS_WORKSPACES * (LARGE_WORKSPACE if capability in (HOPPER, *BLACKWELL) else SMALL_WORKSPACE)
 
 
 def with_lost_share(held_bytes: int) -> int:
-    """What the allocator must be able to reserve for tensors and workspaces of so many bytes."""
+    """Bytes that the allocator must be able to reserve for tensors and workspaces of this size."""
     return math.ceil(held_bytes / (1 - LOST_SHARE))
 
 
 def needed_on_card(tensor_bytes: int) -> int:
-    """What a card must have free for tensors of so many bytes, whichever it is."""
+    """Bytes that any card must have free for tensors of this size."""
     return with_lost_share(tensor_bytes + blas_bytes(HOPPER)) + CONTEXT_BYTES
 
 
@@ -59,7 +58,7 @@ SIZE = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class CardKind:
-    """A kind of card: its memory, the part of it that a process's CUDA context takes, and what it can compute."""
+    """A kind of card: its memory, what a process's CUDA context takes of it, and what it can compute."""
 
     name: str
     says: str
@@ -70,20 +69,30 @@ class CardKind:
     workspace_bytes: int = blas_bytes(AMPERE)
 
     @property
+    def spelling(self) -> str:
+        """The text from which read_card makes this card."""
+        return self.name if self.name in CARDS else f"{self.name}={self.total_gib}"
+
+    @property
     def total_bytes(self) -> int:
         return round(self.total_gib * GIB)
 
     @property
     def usable_bytes(self) -> int:
-        """What is left for torch's allocator."""
+        """Bytes left for torch's allocator."""
         return self.total_bytes - self.context_bytes
 
-    def larger_than(self, total_bytes: int) -> bool:
-        """Whether a card of so many bytes is too small to stand in for this one."""
-        return self.total_bytes > total_bytes * (1 + DRIVERS_DIFFER)
+    def why_not_on(self, device: str, total_bytes: int) -> str:
+        """Why this device, of so many bytes, cannot stand in for the card; empty if it can."""
+        if self.total_bytes <= total_bytes * (1 + DRIVERS_DIFFER):
+            return ""
+        return (
+            f"{self.name} has {self.total_gib:.2f} GiB and {device} {total_bytes / GIB:.2f}; "
+            "a card can stand in for a smaller one only"
+        )
 
     def cannot(self, precision: str) -> str:
-        """Why a step in this precision is another one there; empty if it is not."""
+        """Why a step in this precision runs differently there; empty if it does not."""
         if precision == "bfloat16" and not self.supports_bfloat16:
             return "no bfloat16: precision = float16 there, and other attention kernels"
         return ""
@@ -126,7 +135,7 @@ add("h200", "H200, 141 GB", 139.72, HOPPER)
 
 
 def read_card(text: str) -> CardKind:
-    """A card by its name, or NAME=GiB: one of that size that can do all. Raises ValueError or UnknownName."""
+    """A card by its name, or NAME=GiB for one of that size with all features. Raises ValueError or UnknownName."""
     name, equals, size = text.partition("=")
     if not equals:
         if name not in CARDS:
@@ -143,7 +152,7 @@ def read_card(text: str) -> CardKind:
 
 
 def recipe_on(recipe: Recipe, card: CardKind) -> Recipe:
-    """The recipe as this card can run it: without bfloat16 in float16, whose gradients torch scales in float32."""
+    """The recipe as this card can run it: float16 for bfloat16, with adapters in float32 for gradient scaling."""
     if card.supports_bfloat16:
         return recipe
     return replace(

@@ -31,10 +31,10 @@ BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x
 
 @cache
 def computes_bfloat16(device: str) -> bool:
-    """Whether the device has units for products in bfloat16; without, a processor takes many times float32's time.
+    """Whether the device multiplies bfloat16 in hardware; a processor without is many times slower than in float32.
 
-    A card's kind may say that it has none after all (bench.machine.cards). Of a processor that does not say what it
-    has, none is assumed.
+    A kind of card may still lack it (bench.machine.cards). A processor that does not list its features is taken to
+    lack it.
     """
     if device != "cpu":
         return True
@@ -53,18 +53,18 @@ class Card:
 
 
 def cards() -> tuple[Card, ...]:
-    """The CUDA cards that CUDA_VISIBLE_DEVICES lets a process see; none where NVML finds none, see cards_error."""
+    """The CUDA cards that CUDA_VISIBLE_DEVICES shows; empty if NVML finds none (see cards_error)."""
     return find_cards()[0]
 
 
 def cards_error() -> str:
-    """Why NVML could not look for cards, in its words, as for a driver that is missing or broken; empty if it could."""
+    """NVML's error if it could not look for cards, for example for a missing driver; empty if it could."""
     return find_cards()[1]
 
 
 @cache
 def find_cards() -> tuple[tuple[Card, ...], str]:
-    """The visible cards, and NVML's error where it cannot tell."""
+    """The visible cards, and NVML's error if there is one."""
     import pynvml
 
     try:
@@ -75,7 +75,7 @@ def find_cards() -> tuple[tuple[Card, ...], str]:
 
 
 def visible_cards(pynvml: ModuleType) -> tuple[Card, ...]:
-    """What an initialised NVML says of the cards. Raises NVMLError."""
+    """The visible cards by an initialised NVML. Raises NVMLError."""
     driver = str(pynvml.nvmlSystemGetDriverVersion())
     handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
     identities = [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
@@ -88,9 +88,9 @@ def visible_cards(pynvml: ModuleType) -> tuple[Card, ...]:
 
 
 def visible(identities: Sequence[str], setting: str | None) -> list[int]:
-    """Indices of the cards that CUDA shows for a CUDA_VISIBLE_DEVICES, up to the first name that is no card's.
+    """Indices of the cards that CUDA shows for this CUDA_VISIBLE_DEVICES, up to the first name that matches no card.
 
-    identities are UUIDs. A part of a card ("MIG-...") is not looked for: all cards are given then.
+    identities are UUIDs. With a part of a card ("MIG-...") in the setting all cards are returned.
     """
     if setting is None or "MIG-" in setting:
         return list(range(len(identities)))

@@ -1,17 +1,18 @@
-"""Methods: what is trained, on a base stored how. One function each, which gives peft's configuration.
+"""Methods: what is trained, and how the base is stored. Each is one function that returns peft's configuration.
 
-An entry states what the method promises; tests read it and hold the method to it. The count of its
-trainable parameters is a formula here, written from the method's paper and not from peft.
+An entry states what the method promises, and tests check it. The formula of its trainable parameters comes from the
+method's paper and not from peft. No code asks a method by its name: what it must know is a fact on the entry.
 
 May import: core, machine, models.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from bench.core.recipe import MULTIPLE, Recipe
 from bench.core.registry import Registry
+from bench.methods.targets import all_linear
 from bench.models import DECODER, ENCODER, BadEntry, ModelEntry
 from bench.models.families import Linear
 from bench.models.shapes import positions
@@ -33,7 +34,7 @@ class Unsupported(ValueError):
 
 @dataclass(frozen=True)
 class Attach:
-    """What a method is told: the model's entry, the recipe, and how many optimizer steps there will be."""
+    """What a method's function gets: the model's entry, the recipe and the number of optimizer steps."""
 
     model: ModelEntry
     recipe: Recipe
@@ -44,20 +45,24 @@ class Attach:
         return "TOKEN_CLS" if self.model.kind == ENCODER else "CAUSAL_LM"
 
 
+def no_objection(model: ModelEntry) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Method:
-    """An entry. run(attach) -> a peft configuration, or None where peft has no part.
+    """An entry. run(attach) -> a peft configuration, or None for a method that does not use peft.
 
-    targets(model): modules it adapts; count(layers, model, recipe): its trainable parameters without the head.
-    Raises BadEntry for a storage that is not there, or something to train that is not.
+    targets(model): modules it adapts; count(layers, model, recipe): its trainable parameters without the head, None
+    if nobody wrote down a formula. Raises BadEntry if `storage` or `trains` is not a known value.
     """
 
     name: str
     says: str
     run: Callable[[Attach], Any]
-    paper: str
-    count: Callable[[list[Linear], ModelEntry, Recipe], int]
-    targets: Callable[[ModelEntry], tuple[str, ...]]
+    paper: str = ""
+    count: Callable[[list[Linear], ModelEntry, Recipe], int] | None = None
+    targets: Callable[[ModelEntry], tuple[str, ...]] = all_linear
     trains: str = ADAPTER
     storage: str = PLAIN
     identity_at_start: bool = True  # attached and untrained, it gives the base's logits
@@ -65,16 +70,18 @@ class Method:
     keeps_base: bool = True  # the base's weights stay as loaded, even while attaching
     mergeable: bool = True
     thin_products: bool = False  # the update is B A x beside each adapted layer: that alone, and nothing of W's size
+    no_closed_form: str = ""  # why the closed form of memory is not for it, where its products are not thin
     adapter_dropout: bool = False  # the recipe's dropout acts in the adapter; else in the base's own layers
     frozen_parts: tuple[str, ...] = ()  # parameters that peft lets train and the method does not
     prunes: bool = False  # its file leaves out what training pruned
     rounds_at_start: bool = False  # its start is the base but for rounding
     stores_more: str = ""  # why its file holds more than what trains
     kinds: tuple[str, ...] = (ENCODER, DECODER)
-    unsuited: Mapping[str, str] = field(default_factory=dict)  # family of models -> why it cannot work there
+    unsuited: Callable[[ModelEntry], str] = no_objection  # model -> why it cannot work there; empty if it can
     packs: bool = True  # position ids keep the examples of one row apart
     checkpoints: bool = True  # trains under gradient checkpointing
     after: str = ""  # the method that is trained and merged first
+    in_sweeps: bool = False  # variants of tasks, which are sources' sweeps, run with it unless methods are named
     penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once an optimizer step
     after_step: Callable[[Any, int], None] | None = None  # (model, step) after each optimizer step
     report: Callable[[Any], dict[str, Any]] | None = None  # (model) -> more evidence after training
@@ -84,6 +91,8 @@ class Method:
             if (seen := getattr(self, name)) not in choices:
                 allowed = ", ".join(choices)
                 raise BadEntry(f"the method {self.name} has {name} = {seen!r}; it must be one of {allowed}")
+        if self.thin_products and self.count is None:
+            raise BadEntry(f"the method {self.name} has thin_products and no count, by which FLOPs and memory follow")
 
     @property
     def is_adapter(self) -> bool:
@@ -100,20 +109,20 @@ class Method:
         """Why the method cannot work with the model, whatever the recipe; empty if it can."""
         if model.kind not in self.kinds:
             return f"{self.name} does not suit {model.name}: it is for {' and '.join(self.kinds)} models"
-        if model.family_name in self.unsuited:
-            return f"{self.name} does not suit {model.name}: {self.unsuited[model.family_name]}"
+        if why := self.unsuited(model):
+            return f"{self.name} does not suit {model.name}: {why}"
         return ""
 
     def virtual_tokens(self, recipe: Recipe) -> int:
-        """How many it puts before every row, each in a position of its own."""
+        """How many virtual tokens come before each row; each takes a position."""
         return 0 if self.packs else recipe.virtual_tokens
 
     def longest_row(self, model: ModelEntry, recipe: Recipe) -> int:
-        """The most tokens of a padded row that the model has positions for; below 1 if virtual tokens take them all."""
+        """The longest padded row that the model has positions for; below 1 if virtual tokens take them all."""
         return (positions(model) - self.virtual_tokens(recipe)) // MULTIPLE * MULTIPLE
 
     def longest_row_words(self, model: ModelEntry, recipe: Recipe) -> str:
-        """longest_row, and what it is the most of."""
+        """longest_row in words."""
         before = self.virtual_tokens(recipe)
         beside = f" beside {before} virtual tokens" if before else ""
         return (
@@ -122,7 +131,7 @@ class Method:
         )
 
     def where_rows_end(self, model: ModelEntry, recipe: Recipe) -> list[str]:
-        """A reason for the rows' length, if they are as long as positions allow."""
+        """A note for the record when rows are cut at the model's maximum length."""
         full = recipe.max_length == self.longest_row(model, recipe)
         return [f"rows end at {self.longest_row_words(model, recipe)}"] if full else []
 

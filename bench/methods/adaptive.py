@@ -59,6 +59,7 @@ def ranks_left(model: Any) -> dict[str, Any]:
     frozen_parts=(".ranknum.",),  # peft 0.21 gives it a gradient and does not save it
     prunes=True,
     stores_more="AdaLoRA's file holds what is left after pruning",
+    no_closed_form="AdaLoRA keeps sensitivities beside each weight and a penalty's graph",
 )
 def adalora(attach: Attach) -> Any:
     """LoRA as P diag(s) Q; the least important s are pruned from initial_rank to rank on average."""

@@ -22,6 +22,24 @@ def low_rank_and_magnitude(layers: list[Linear], model: ModelEntry, recipe: Reci
     return low_rank(layers, model, recipe) + sum(layer.outputs for layer in layers)
 
 
+def transposed_matrices(model: ModelEntry) -> str:
+    """Why OLoRA cannot take the model's matrices apart; empty if it can."""
+    return "peft 0.21 decomposes GPT-2's transposed matrices as they lie" if model.family.transposed else ""
+
+
+# What LoRA's update is, whatever its scale and start; and what becomes of it where W is taken apart at the start.
+THIN: dict[str, Any] = {"count": low_rank, "thin_products": True, "adapter_dropout": True}
+DECOMPOSING: dict[str, Any] = {**THIN, "targets": all_linear, "disable_gives_base": False, "keeps_base": False}
+DORA: dict[str, Any] = {
+    "paper": "arXiv:2402.09353",
+    "count": low_rank_and_magnitude,
+    "targets": all_linear,
+    "adapter_dropout": True,
+    "rounds_at_start": True,
+    "no_closed_form": "DoRA's norms take a dequantised or multiplied copy of each weight",
+}
+
+
 def lora_config(attach: Attach, targets: tuple[str, ...], **more: Any) -> Any:
     """peft's LoraConfig from the recipe."""
     from peft import LoraConfig
@@ -37,111 +55,57 @@ def lora_config(attach: Attach, targets: tuple[str, ...], **more: Any) -> Any:
     )
 
 
-@METHODS.add(
-    "lora",
-    Method,
-    paper="arXiv:2106.09685",
-    count=low_rank,
-    targets=query_value,
-    thin_products=True,
-    adapter_dropout=True,
-)
+@METHODS.add("lora", Method, **THIN, paper="arXiv:2106.09685", targets=query_value, in_sweeps=True)
 def lora(attach: Attach) -> Any:
     """LoRA on query and value, as source 001."""
     return lora_config(attach, query_value(attach.model))
 
 
-@METHODS.add(
-    "lora_all",
-    Method,
-    paper="arXiv:2305.14314",
-    count=low_rank,
-    targets=all_linear,
-    thin_products=True,
-    adapter_dropout=True,
-)
+@METHODS.add("lora_all", Method, **THIN, paper="arXiv:2305.14314", targets=all_linear)
 def lora_all(attach: Attach) -> Any:
     """LoRA on all linear layers."""
     return lora_config(attach, all_linear(attach.model))
 
 
-@METHODS.add(
-    "lora_after_full",
-    Method,
-    paper="source 001",
-    count=low_rank,
-    targets=query_value,
-    thin_products=True,
-    after="full",
-    adapter_dropout=True,
-)
+@METHODS.add("lora_after_full", Method, **THIN, paper="source 001", targets=query_value, after="full")
 def lora_after_full(attach: Attach) -> Any:
     """LoRA started from the fully fine-tuned model: what source 001's tables 4 and 6 show."""
     return lora_config(attach, query_value(attach.model))
 
 
-@METHODS.add(
-    "rslora",
-    Method,
-    paper="arXiv:2312.03732",
-    count=low_rank,
-    targets=all_linear,
-    thin_products=True,
-    adapter_dropout=True,
-)
+@METHODS.add("rslora", Method, **THIN, paper="arXiv:2312.03732", targets=all_linear)
 def rslora(attach: Attach) -> Any:
     """LoRA scaled by alpha / sqrt(rank)."""
     return lora_config(attach, all_linear(attach.model), use_rslora=True)
 
 
-@METHODS.add(
-    "dora",
-    Method,
-    paper="arXiv:2402.09353",
-    count=low_rank_and_magnitude,
-    targets=all_linear,
-    adapter_dropout=True,
-    rounds_at_start=True,
-)
+@METHODS.add("dora", Method, **DORA)
 def dora(attach: Attach) -> Any:
     """LoRA on the direction, and a trained magnitude for each output."""
     return lora_config(attach, all_linear(attach.model), use_dora=True)
 
 
-@METHODS.add(
-    "olora",
-    Method,
-    paper="arXiv:2406.01775",
-    count=low_rank,
-    targets=all_linear,
-    thin_products=True,
-    adapter_dropout=True,
-    disable_gives_base=False,
-    keeps_base=False,
-    unsuited={"gpt2": "peft 0.21 decomposes GPT-2's transposed matrices as they lie"},
-)
+@METHODS.add("olora", Method, **DECOMPOSING, paper="arXiv:2406.01775", unsuited=transposed_matrices)
 def olora(attach: Attach) -> Any:
     """LoRA started from a QR decomposition of W, which keeps the rest."""
     return lora_config(attach, all_linear(attach.model), init_lora_weights="olora")
 
 
-@METHODS.add(
-    "pissa",
-    Method,
-    paper="arXiv:2404.02948",
-    count=low_rank,
-    targets=all_linear,
-    thin_products=True,
-    adapter_dropout=True,
-    disable_gives_base=False,
-    keeps_base=False,
-)
+@METHODS.add("pissa", Method, **DECOMPOSING, paper="arXiv:2404.02948")
 def pissa(attach: Attach) -> Any:
     """LoRA started from the largest singular values of W, which keeps the rest."""
     return lora_config(attach, all_linear(attach.model), init_lora_weights="pissa")
 
 
-@METHODS.add("hira", Method, paper="openreview:TwJrTz9cRS", count=low_rank, targets=all_linear, adapter_dropout=True)
+@METHODS.add(
+    "hira",
+    Method,
+    paper="openreview:TwJrTz9cRS",
+    count=low_rank,
+    targets=all_linear,
+    adapter_dropout=True,
+    no_closed_form="HiRA multiplies a whole update with each weight",
+)
 def hira(attach: Attach) -> Any:
     """The update is W times B A, element by element: high rank from low-rank parts."""
     from peft import HiraConfig

@@ -29,7 +29,14 @@ def vera_rank(recipe: Recipe) -> int:
     return VERA_RANK_FACTOR * recipe.rank
 
 
-@METHODS.add("ia3", Method, paper="arXiv:2205.05638", count=one_vector, targets=keys_values_feedforward)
+@METHODS.add(
+    "ia3",
+    Method,
+    paper="arXiv:2205.05638",
+    count=one_vector,
+    targets=keys_values_feedforward,
+    no_closed_form="IA3 has no thin products",
+)
 def ia3(attach: Attach) -> Any:
     """Rescale keys, values and the feed-forward input: one vector a layer."""
     from peft import IA3Config
@@ -50,6 +57,7 @@ def ia3(attach: Attach) -> Any:
     targets=all_linear,
     adapter_dropout=True,
     stores_more="VeRA's file holds its frozen random matrices too",
+    no_closed_form="VeRA's shared matrices are scaled anew in each layer",
 )
 def vera(attach: Attach) -> Any:
     """One pair of frozen random matrices for all layers, rescaled by two trained vectors in each."""

@@ -31,6 +31,7 @@ def embeddings(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
     mergeable=False,
     packs=False,
     checkpoints=False,
+    no_closed_form="virtual tokens lengthen the attention alone",
 )
 def prefix(attach: Attach) -> Any:
     """Trained keys and values before the text, in every layer."""
@@ -48,6 +49,7 @@ def prefix(attach: Attach) -> Any:
     identity_at_start=False,
     mergeable=False,
     packs=False,
+    no_closed_form="virtual tokens lengthen every row",
 )
 def prompt(attach: Attach) -> Any:
     """Trained embeddings before the text, at the input alone."""

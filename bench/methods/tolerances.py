@@ -1,4 +1,4 @@
-"""How far two figures may differ that ought to be equal: one place, each with its reason.
+"""Tolerances: how far figures that ought to be equal may differ, each with its reason.
 
 Distances are relative distances of logits, ||a - b|| / ||b||, over a few held-out examples.
 """
@@ -20,14 +20,15 @@ INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; 
 
 
 def rounding(model: ModelEntry, precision: str) -> float:
-    """One rounding of each weight matrix a signal passes; independent errors add in squares."""
+    """The effect of rounding each weight matrix once; independent errors add in squares."""
     return UNIT_ROUNDING[precision] * math.sqrt(PRODUCTS_IN_SEQUENCE * layer_count(model))
 
 
 def start_tolerance(method: Method, model: ModelEntry, precision: str, rounding_distance: float = 0.0) -> float:
-    """B = 0 adds nothing, to the bit; what divides by a norm rounds once, what moves a part of W into BA as merging.
+    """How far the attached, untrained model may be from its base.
 
-    rounding_distance is as in rounding_tolerance: what such a rounding was seen to do to this very model.
+    B = 0 adds nothing, to the bit. A method that divides by a norm rounds once; one that moves a part of W into BA
+    rounds as merging does. rounding_distance: see rounding_tolerance.
     """
     if not method.is_adapter or (method.keeps_base and not method.rounds_at_start):
         return 0.0
@@ -36,7 +37,8 @@ def start_tolerance(method: Method, model: ModelEntry, precision: str, rounding_
 
 
 def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float:
-    """Reading back is exact; where a decomposition is repeated or pruned rows are dropped, sums are rounded anew."""
+    """How far the model that is read back may be from the saved one: not at all, unless sums are rounded again because
+    a decomposition is repeated or pruned rows are dropped."""
     exact = not method.is_adapter or (method.keeps_base and not method.prunes)
     return 0.0 if exact else rounding(model, precision)
 
@@ -44,13 +46,13 @@ def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float
 def rounding_tolerance(
     method: Method, model: ModelEntry, precision: str, kept: str = "float32", rounding_distance: float = 0.0
 ) -> float:
-    """Of the same products computed otherwise: merged into the weights, or a token at a time behind a cache.
+    """How far logits may be apart when the same products are computed in another way: with the adapter merged into the
+    weights, or a token at a time with a cache.
 
-    A merged weight is rounded to what the base computes in; NF4's is what it was dequantised to.
-
-    kept is what the adapter is kept in: unmerged, its products are rounded to that where it is the coarser.
-    rounding_distance: what one more rounding of every weight was seen to do to this model's logits. Where that
-    is more than the reasoned rounding (random weights multiply errors), merging may cost that much more too.
+    A merged weight is rounded to the precision that the base computes in, one of NF4 to what it was dequantised to.
+    kept is the adapter's precision; unmerged, its products are rounded to that if it is the coarser one.
+    rounding_distance is the measured effect of one more rounding of every weight on this model's logits. Random weights
+    multiply errors; if the measured effect exceeds the reasoned one, merging may cost that much more too.
     """
     if UNIT_ROUNDING[kept] > UNIT_ROUNDING[precision]:
         precision = kept

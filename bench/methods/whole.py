@@ -9,7 +9,7 @@ from bench.models.shapes import stack_parameters
 
 
 def everything(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
-    """The whole stack; the head is counted with it by whoever asks."""
+    """All parameters of the stack, without the head."""
     return stack_parameters(model)
 
 

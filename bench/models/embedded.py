@@ -2,7 +2,7 @@
 
 from bench.models import ModelEntry, Wheel, add
 
-MINILM = add(
+add(
     ModelEntry(
         name="minilm_l6",
         says="BERT architecture, 22.7 M parameters, uncased; stands in for BERT",
@@ -30,7 +30,7 @@ MINILM = add(
     )
 )
 
-SMOLLM2 = add(
+add(
     ModelEntry(
         name="smollm2_135m",
         says="Llama architecture, 134.5 M parameters, instruct, from a 4-bit GGUF; stands in for Llama",

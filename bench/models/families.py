@@ -11,6 +11,8 @@ from typing import Any
 ENCODER = "encoder"
 DECODER = "decoder"
 Config = Mapping[str, Any]
+# What a linear layer reads: the output of one of its layer's norms, attention's, or the feed-forward product.
+FIRST_NORM, SECOND_NORM, ATTENTION, INNER = "first norm", "second norm", "attention", "inner"
 
 
 @dataclass(frozen=True)
@@ -21,27 +23,28 @@ class Linear:
     inputs: int
     outputs: int
     biased: bool
+    reads: str  # FIRST_NORM, SECOND_NORM, ATTENTION or INNER; layers that read the same share one tensor
 
 
 def bert_layer(config: Config) -> list[Linear]:
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     return [
-        Linear("attention.self.query", hidden, hidden, True),
-        Linear("attention.self.key", hidden, hidden, True),
-        Linear("attention.self.value", hidden, hidden, True),
-        Linear("attention.output.dense", hidden, hidden, True),
-        Linear("intermediate.dense", hidden, inner, True),
-        Linear("output.dense", inner, hidden, True),
+        Linear("attention.self.query", hidden, hidden, True, FIRST_NORM),
+        Linear("attention.self.key", hidden, hidden, True, FIRST_NORM),
+        Linear("attention.self.value", hidden, hidden, True, FIRST_NORM),
+        Linear("attention.output.dense", hidden, hidden, True, ATTENTION),
+        Linear("intermediate.dense", hidden, inner, True, SECOND_NORM),
+        Linear("output.dense", inner, hidden, True, INNER),
     ]
 
 
 def gpt2_layer(config: Config) -> list[Linear]:
     hidden = config["n_embd"]
     return [
-        Linear("attn.c_attn", hidden, 3 * hidden, True),
-        Linear("attn.c_proj", hidden, hidden, True),
-        Linear("mlp.c_fc", hidden, 4 * hidden, True),
-        Linear("mlp.c_proj", 4 * hidden, hidden, True),
+        Linear("attn.c_attn", hidden, 3 * hidden, True, FIRST_NORM),
+        Linear("attn.c_proj", hidden, hidden, True, ATTENTION),
+        Linear("mlp.c_fc", hidden, 4 * hidden, True, SECOND_NORM),
+        Linear("mlp.c_proj", 4 * hidden, hidden, True, INNER),
     ]
 
 
@@ -55,13 +58,13 @@ def llama_like_layer(config: Config, inwards: bool, outwards: bool, feedforward:
     hidden, inner, head = config["hidden_size"], config["intermediate_size"], head_size(config)
     queries, keys = head * config["num_attention_heads"], head * config["num_key_value_heads"]
     return [
-        Linear("self_attn.q_proj", hidden, queries, inwards),
-        Linear("self_attn.k_proj", hidden, keys, inwards),
-        Linear("self_attn.v_proj", hidden, keys, inwards),
-        Linear("self_attn.o_proj", queries, hidden, outwards),
-        Linear("mlp.gate_proj", hidden, inner, feedforward),
-        Linear("mlp.up_proj", hidden, inner, feedforward),
-        Linear("mlp.down_proj", inner, hidden, feedforward),
+        Linear("self_attn.q_proj", hidden, queries, inwards, FIRST_NORM),
+        Linear("self_attn.k_proj", hidden, keys, inwards, FIRST_NORM),
+        Linear("self_attn.v_proj", hidden, keys, inwards, FIRST_NORM),
+        Linear("self_attn.o_proj", queries, hidden, outwards, ATTENTION),
+        Linear("mlp.gate_proj", hidden, inner, feedforward, SECOND_NORM),
+        Linear("mlp.up_proj", hidden, inner, feedforward, SECOND_NORM),
+        Linear("mlp.down_proj", inner, hidden, feedforward, INNER),
     ]
 
 
@@ -177,10 +180,14 @@ class Family:
     positions_name: str = "max_position_embeddings"
     tied: bool = False  # the head is the table of embeddings where a config does not say
     transposed: bool = False  # its matrices are stored as (inputs, outputs)
+    positions_after_padding: bool = False  # the first token's position is the one after that of padding
+    activation_written_out: bool = False  # elementwise operations in float32, each of which keeps its input
     llama_like: bool = False  # norms of root mean squares, a gate in the feed-forward layer
     divides: bool = True  # transformers wants the heads to divide the hidden size, however wide one is
     norms: int = 2  # of a layer
     head_norms: bool = False  # queries and keys are normed, head by head
+    token_types: int = 0  # rows of its table of token types where a config does not say
+    blind_biases: tuple[str, ...] = ()  # biases that no gradient reaches: a key's shifts all scores of a query alike
     window: Callable[[Config], Window | None] = no_window
 
     @property
@@ -253,6 +260,8 @@ FAMILIES = {
         more=("intermediate_size",),
         least={"type_vocab_size": 0},
         formulas_for=of_bert,
+        token_types=2,
+        blind_biases=("key.bias",),
     ),
     "roberta": Family(
         kind=ENCODER,
@@ -265,7 +274,10 @@ FAMILIES = {
         feedforward=("output.dense",),
         more=("intermediate_size",),
         least={"type_vocab_size": 0, "pad_token_id": 0},
+        positions_after_padding=True,
         formulas_for=of_bert,
+        token_types=2,
+        blind_biases=("key.bias",),
     ),
     "gpt2": Family(
         kind=DECODER,
@@ -282,6 +294,7 @@ FAMILIES = {
         positions_name="n_positions",
         tied=True,
         transposed=True,
+        activation_written_out=True,
         formulas_for=of_gpt2,
     ),
     "llama": llama_like("llama", llama_layer, flags=("attention_bias", "mlp_bias")),

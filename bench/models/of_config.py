@@ -1,13 +1,17 @@
-"""A model's entry from its config.json, as models on the Hub have one: what a prediction needs and no more."""
+"""A model's entry from its config.json, as models on the Hub have one, so that nobody writes its numbers again."""
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.core.files import BadFile, check_name
+from bench.core.registry import Registry
 from bench.models import MODELS, BadEntry, ModelEntry
 from bench.models.families import FAMILIES
 
+PAGE = "docs/adding-a-model.md"
 # how somebody trains, stores, labels or returns what the model computes, and code of others; no architecture
 NO_NUMBERS = {
     "auto_map", "quantization_config", "gradient_checkpointing", "return_dict", "use_return_dict", "dtype",
@@ -44,23 +48,46 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def entry_of(config: dict[str, Any], path: Path) -> ModelEntry:
-    """The entry of what a config.json at the path says, under a name that no other model has.
+def entry_of(config: dict[str, Any], path: Path, name: str = "", **facts: Any) -> ModelEntry:
+    """The entry of what a config.json at the path says, under a name that no other model has; facts: where it lies.
 
     A Llama's keys are of as many heads as its queries where it does not say; of a multimodal Gemma 3 the text part is
     taken. Raises BadEntry for an architecture that no family here is.
     """
     config = text_part(config)
     kind = config["model_type"]
-    families = {family.model_type: name for name, family in FAMILIES.items()}
+    families = {family.model_type: family_name for family_name, family in FAMILIES.items()}
     if kind not in families:
         why = f" ({NOT_YET[kind]})" if kind in NOT_YET else ""
-        raise BadEntry(f"{path} is of model_type {kind!r}{why}; predictions are for {', '.join(families)}")
+        raise BadEntry(
+            f"{path} is of model_type {kind!r}{why}, and the families here are of {', '.join(families)}; "
+            f"{PAGE} shows how a module of yours adds one"
+        )
     numbers = {name: value for name, value in config.items() if name not in NO_NUMBERS}
     if kind == "llama" and numbers.get("num_key_value_heads") is None:
         numbers["num_key_value_heads"] = numbers.get("num_attention_heads")
-    name = free_name(path.resolve())
-    return ModelEntry(name, f"by {path}", families[kind], numbers, hub_id=name)
+    name = name or free_name(path.resolve())
+    return ModelEntry(name, f"by {path}", families[kind], numbers, **(facts or {"hub_id": name}))
+
+
+def own_entry(name: str, table: Mapping[str, str], where: str) -> ModelEntry:
+    """The entry of a table of a person's file: its config.json, and the folder or the Hub's id that the weights are of.
+
+    Raises BadFile naming where and key, BadEntry for a config that no family here is for.
+    """
+    check_name(name, where)
+    facts = {key: table[key] for key in ("folder", "hub_id", "revision") if key in table}
+    path = Path(table["config"])
+    try:
+        return entry_of(read_config(path), path, name, **facts)
+    except BadEntry as error:
+        raise BadFile(f"{where}: {error}") from None
+
+
+def name_for(word: str, registry: Registry) -> str:
+    """A case id's part for the name of a folder, a file or a Hub's model: in lower case, my_NAME where it is taken."""
+    name = re.sub("[^a-z0-9]+", "_", word.lower()).strip("_") or "own"
+    return f"my_{name}" if name in registry else name
 
 
 def text_part(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """A model's linear layers and parameters from its architecture's numbers alone: no torch, no weights."""
 
-from bench.models import ENCODER, ModelEntry
+from bench.models import ModelEntry
 from bench.models.families import Linear, Window, head_size
-
-INTO_ATTENTION = ("q_proj", "k_proj", "v_proj", "query", "key", "value", "c_attn")  # layers that read a layer's input
 
 
 def layer_count(entry: ModelEntry) -> int:
@@ -11,8 +9,8 @@ def layer_count(entry: ModelEntry) -> int:
 
 
 def positions(entry: ModelEntry) -> int:
-    """How many tokens the model can tell apart in a row; RoBERTa counts from behind its padding's position."""
-    taken = entry.config.get("pad_token_id", 1) + 1 if entry.family_name == "roberta" else 0
+    """How many tokens of a row have positions of their own."""
+    taken = entry.config.get("pad_token_id", 1) + 1 if entry.family.positions_after_padding else 0
     return int(entry.config[entry.family.positions_name]) - taken
 
 
@@ -81,7 +79,7 @@ def embedding_parameters(entry: ModelEntry) -> int:
     rows = config["vocab_size"]
     if not entry.family.llama_like:
         rows += config[entry.family.positions_name]
-    return int(rows + config.get("type_vocab_size", 2) * (entry.kind == ENCODER)) * hidden_size(entry)
+    return int(rows + config.get("type_vocab_size", entry.family.token_types)) * hidden_size(entry)
 
 
 def norm_parameters(entry: ModelEntry) -> int:

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from bench.core.case import Case
 from bench.core.recipe import Recipe
+from bench.core.work import CaseWork
 from bench.executor import Job
 from bench.machine.cards import CardKind, recipe_on
 from bench.machine.devices import Card, cards, missing
@@ -18,7 +19,8 @@ from bench.probes import PROBES
 from bench.recipes.of_case import recipe_for
 from bench.records.basis import RESUME, Basis, basis_differences, basis_from, basis_of, described
 from bench.records.record import Record
-from bench.sources.data import size_at_hand
+from bench.sources.data import size_of
+from bench.sources.fetch import NeededSources
 from bench.sources.weights import SYNTHETIC
 from bench.tasks import TASKS
 
@@ -40,9 +42,11 @@ class Plan:
 
     def data_size(self, case: Case) -> str:
         """Sample or full data for this case, as the command line says."""
-        if self.options.data != "auto":
-            return self.options.data
-        return size_at_hand(TASKS[case.task].data, self.options.mirror)
+        return size_of(TASKS[case.task].data, self.options.data, self.options.mirror)
+
+    def is_paper_size(self, case: Case) -> bool:
+        """Whether the case's data is so large that it runs when it is asked for alone."""
+        return self.data_size(case) == "full" and TASKS[case.task].data.paper_size
 
     def recipe(self, case: Case) -> Recipe:
         """The case's recipe as the command line and the emulated card have it; asked for each of its many tests."""
@@ -84,25 +88,20 @@ class Plan:
             for card in cards()
         )
 
-    def sources(self, cases: Sequence[Case]) -> dict[str, Any]:
-        """What bench.sources.fetch.look_up is asked about the cases' weights and rows."""
-        tasks = dict.fromkeys(case.task for case in cases)
-        sizes = {case.task: self.data_size(case) for case in cases}
-        return {
-            **self.weights_of(cases),
-            "data": {task: {**asdict(TASKS[task].data), "size": sizes[task]} for task in tasks},
-        }
+    def sources(self, cases: Sequence[Case]) -> NeededSources:
+        """The weights and the rows that these cases need."""
+        data = {case.task: (TASKS[case.task].data, self.data_size(case)) for case in cases}
+        return replace(self.weights_of(cases), data=data)
 
-    def weights_of(self, cases: Sequence[Case]) -> dict[str, Any]:
-        """The same about their weights alone."""
-        models = sorted({case.model for case in cases})
-        return {"models": models, "mirror": str(self.options.mirror or ""), "synthetic": self.options.synthetic,
-                "data": {}}  # fmt: skip
+    def weights_of(self, cases: Sequence[Case]) -> NeededSources:
+        """The weights alone that these cases need."""
+        models = tuple(sorted({case.model for case in cases}))
+        return NeededSources(models, self.options.mirror, self.options.synthetic)
 
-    def is_at_hand(self, sources: dict[str, Any]) -> bool:
-        """Whether the answer costs nothing: the weights are random and the rows are samples."""
-        random = sources["synthetic"] or all(MODELS[name].tiny for name in sources["models"])
-        return random and all(about["size"] == "sample" for about in sources["data"].values())
+    def is_at_hand(self, sources: NeededSources) -> bool:
+        """Whether looking these up costs nothing: the weights are random and the rows are samples."""
+        random = sources.synthetic or all(MODELS[name].tiny for name in sources.models)
+        return random and all(size == "sample" for _, size in sources.data.values())
 
     def refusal(self, case: Case, stored: Record, found: dict[str, Any]) -> str:
         """Why the record is not taken over for the case; empty if it is what running it again would give.
@@ -137,17 +136,20 @@ class Plan:
         """Of a worker, so that those that run at once share the cores."""
         return threads_for(self.options.workers)
 
-    def job(self, case: Case, work: str, key: str, environment: dict[str, str]) -> Job:
-        """Work on this case for a worker, under a key of the executor's."""
-        payload = {
-            "case": case.id,
-            "recipe": asdict(self.recipe(case)),
-            "mirror": str(self.options.mirror or ""),
-            "synthetic": self.options.synthetic,
-            "probes": self.probes(case),
-            "lm_eval": self.options.lm_eval if MODELS[case.model].kind == DECODER else (),
-            "threads": self.threads,
-        }
-        if card := self.card(case):
-            payload["emulate"] = asdict(card)
-        return Job(key, work, payload, case.device, environment)
+    def work(self, case: Case) -> CaseWork:
+        """What a worker needs to run the case."""
+        card = self.card(case)
+        return CaseWork(
+            case=case,
+            recipe=self.recipe(case),
+            mirror=self.options.mirror,
+            synthetic=self.options.synthetic,
+            probes=self.probes(case),
+            lm_eval=self.options.lm_eval if MODELS[case.model].kind == DECODER else (),
+            threads=self.threads,
+            emulate=card.spelling if card else "",
+        )
+
+    def job(self, case: Case, function: str, key: str, environment: dict[str, str]) -> Job:
+        """A job of the case's work for this function of a worker, under a key of the executor's."""
+        return Job(key, function, self.work(case).to_plain(), case.device, environment)

@@ -4,6 +4,7 @@ from functools import cache
 
 from bench.core.case import Case
 from bench.core.recipe import Recipe
+from bench.core.units import gigabytes_or_megabytes
 from bench.machine.cards import needed_on_card
 from bench.machine.devices import Card, missing
 from bench.methods import METHODS
@@ -35,13 +36,10 @@ def too_small(case: Case, recipe: Recipe, cards: tuple[Card, ...]) -> str:
     if needed is None:
         return "" if cards else missing(case.device)
     free = needed_on_card(needed)
-    wanted = f"needs a CUDA device with {gigabytes(free)} free (predicted {gigabytes(needed)})"
+    wanted = (
+        f"needs a CUDA device with {gigabytes_or_megabytes(free)} free (predicted {gigabytes_or_megabytes(needed)})"
+    )
     if not cards:
         return f"{wanted}; this machine has none"
     have = cards[0].free_bytes
-    return f"{wanted}; {cards[0].name} has {gigabytes(have)} free" if have < free else ""
-
-
-def gigabytes(amount: float) -> str:
-    """In GB of 10^9 bytes, or MB where that would be none."""
-    return f"{amount / 1e9:.1f} GB" if amount >= 1e8 else f"{amount / 1e6:.1f} MB"
+    return f"{wanted}; {cards[0].name} has {gigabytes_or_megabytes(have)} free" if have < free else ""

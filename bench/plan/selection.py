@@ -14,8 +14,6 @@ from bench.methods import METHODS
 from bench.models import MODELS, ModelEntry
 from bench.tasks import TASKS, Task
 
-VARIANT_METHOD = "lora"  # the sources' sweeps are of LoRA; others run when they are named
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -76,8 +74,8 @@ def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelE
 
 
 def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str]:
-    """Named methods; by default the source's for its model, and all for any other; of a variant LoRA alone."""
-    usual = (VARIANT_METHOD,) if task.variant_of else tuple(METHODS.names())
+    """Named methods; by default the source's for its model, and all for any other; of a variant those of sweeps."""
+    usual = tuple(method.name for method in METHODS if method.in_sweeps or not task.variant_of)
     names = selection.methods or (not task.variant_of and model.source_cases.get(task.name)) or usual
     return [name for name in METHODS.names() if name in names and METHODS[name].suits(model)]
 

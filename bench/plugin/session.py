@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.core.case import Case, parse_case
+from bench.core.work import PRELOAD_FOR_CASES, RUN_CASE, STEPPER
 from bench.executor import Executor, Job, Outcome, Session
 from bench.machine.environment import describe_machine
 from bench.methods import METHODS
@@ -19,16 +20,12 @@ from bench.plan.selection import Selection, all_cases
 from bench.plugin.progress import Progress
 from bench.plugin.same_card import emulation_of, refuse_another_card
 from bench.records.record import FAILED, OK, BadRecord, Record, parse_record, read_records, read_run
-from bench.records.run_folder import EMULATION, make_folder, write_case
-from bench.sources.fetch import look_up
+from bench.records.run_folder import EMULATION, make_folder, predictions_path, write_case
+from bench.sources.fetch import PREPARE, NeededSources, look_up
 from bench.sources.hub import UNREACHABLE
 from bench.sources.weights import SYNTHETIC
 from bench.tasks import TASKS
 
-PRELOAD = (
-    "torch", "transformers", "peft", "safetensors.torch", "bench.worker.case", "bench.worker.stepper",
-    "bench.worker.late_imports",  # what libraries import at first use, seconds in every case
-)  # fmt: skip
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
@@ -76,6 +73,7 @@ class Run:
         self.left_out: list[str] = []  # stored cases that a replay of the whole run cannot judge
         self.folder = options.replay or options.resume
         self.emulation: str | None = None  # of the cases that were submitted
+        self.submitted: tuple[str, ...] = ()  # ids of the cases that the session judges
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
         self._executors: list[Executor] = []
@@ -157,6 +155,7 @@ class Run:
         if self.options.replay:
             return
         cases = list(cases)
+        self.submitted = tuple(case.id for case in cases)
         self._take_over(cases)
         waiting = [case for case in cases if case.id not in self.records]
         if not waiting:
@@ -164,12 +163,12 @@ class Run:
         size = max((self.plan.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
         self.emulation = emulation_of(self.options, waiting)
-        self.folder = make_folder(self.emulation, self.folder)
+        self.folder = make_folder(self.emulation, self.folder, self.options.run_name)
         executor = self._start_executor(timeout)
         self._prepare(waiting)
         for case in waiting:
             self._jobs[case.id] = case
-            executor.submit(self.plan.job(case, "bench.worker.case:run_case", case.id, self._environment))
+            executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment))
 
     def _start_executor(self, timeout: float) -> Executor:
         executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
@@ -179,7 +178,7 @@ class Run:
     def _take_over(self, cases: Sequence[Case]) -> None:
         """Of a run that is resumed, keep the records that the session would give again; say why others are not kept."""
         stored = {case: self._stored[case.id] for case in cases if case.id in self._stored}
-        if not self.options.resume or not stored:
+        if not self.options.resume or not stored or self.options.repeat:
             return
         sources = self.plan.sources(cases)
         found = look_up(sources) if self.plan.is_at_hand(sources) else self._fetch(sources)
@@ -199,18 +198,18 @@ class Run:
 
     def _preload(self) -> tuple[str, ...]:
         """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
-        return (*PRELOAD, *self.options.entries)
+        return (*PRELOAD_FOR_CASES, *self.options.entries)
 
     def _prepare(self, cases: Sequence[Case]) -> None:
         """Fetch weights once, and learn whether the Hub answers, so that no case waits for either."""
         if not self._prepared:
             self._fetch(self.plan.weights_of(cases))
 
-    def _fetch(self, sources: dict[str, Any]) -> dict[str, Any]:
+    def _fetch(self, sources: NeededSources) -> dict[str, Any]:
         """What a worker finds of these sources; what could not be had is a complaint."""
         self._prepared = True
         with Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.report) as executor:
-            executor.submit(Job(FETCH, "bench.sources.fetch:prepare", sources))
+            executor.submit(Job(FETCH, PREPARE, sources.to_plain()))
             outcome = executor.outcome(FETCH)
         if outcome.result is None:
             self.complaints.append(f"fetching weights: {outcome.reason}")
@@ -230,7 +229,9 @@ class Run:
         assert self.folder is not None  # made before the first job
         self.records[case.id] = record
         try:
-            write_case(self.folder, record, examples, (outcome.result or {}).get("probed", []))
+            result = outcome.result if outcome.result and not record.repeat else {}  # answers are the first process's
+            rows = {name: result.get(name, []) for name in ("probed", "untrained")}
+            write_case(self.folder, record, [] if record.repeat else examples, **rows)
         except OSError as error:  # of the disk, not of the case, which is judged all the same
             self.unwritten[case.id] = error
         self.progress.done(outcome)
@@ -245,6 +246,7 @@ class Run:
             "last_lines": outcome.last_lines if outcome.status != OK else [],
             "recipe": asdict(recipe),
             "recipe_digest": recipe.digest(),
+            "repeat": self.options.repeat,
             "environment": {**describe_machine(), "device": case.device},
         }
         if card := self.plan.card(case):
@@ -254,9 +256,10 @@ class Run:
         result = dict(outcome.result)
         examples = result.pop("examples", [])
         result.pop("probed", None)
+        result.pop("untrained", None)
         result["noisy"] = {**result.get("noisy", {}), **of_outcome(outcome, result.get("noisy", {}))}
         if examples:
-            fields["predictions"] = f"predictions/{case.id}.jsonl"
+            fields["predictions"] = predictions_path(case.id)
         try:
             return parse_record(Record(**{**fields, **result}).to_line()), examples
         except ValueError as error:  # a NaN, which JSON has no word for
@@ -273,13 +276,17 @@ class Run:
         executor.outcome(case.id)
         return self.records[case.id]
 
+    def unfinished(self) -> list[str]:
+        """Ids of the cases that were to be judged and have no record yet."""
+        return [case_id for case_id in self.submitted if case_id not in self.records]
+
     def open_steps(self, case: Case) -> Session:
         """A worker that does this case's optimizer steps one by one; no queued case starts meanwhile."""
         self.emulation = self.emulation or emulation_of(self.options, [case])
         if not self._executors:
             self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])
             self._prepare([case])
-        job = self.plan.job(case, "bench.worker.stepper:Stepper", f"steps of {case.id}", self._environment)
+        job = self.plan.job(case, STEPPER, f"steps of {case.id}", self._environment)
         return self._executors[0].open_session(job)
 
     def stop(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.core.case import Case
 from bench.core.recipe import Recipe
-from bench.methods import ALL, METHODS, Method
+from bench.methods import ADAPTER, ALL, METHODS, Method
 from bench.methods.parameters import formula
 from bench.models import DECODER, ENCODER, MODELS, ModelEntry
 from bench.predict.trainers import OWN, Trainer
@@ -40,7 +40,9 @@ class Question:
 
     @property
     def has_rank(self) -> bool:
-        """Whether what the method trains depends on the recipe's rank."""
+        """Whether what the method trains depends on the recipe's rank; without a formula it may."""
+        if self.method.trains == ADAPTER and self.method.count is None:
+            return True
         counts = {formula(self.entry, self.method, self.at(rank=rank).recipe, self.labels) for rank in (1, 2)}
         return len(counts) > 1 or self.method.prunes
 

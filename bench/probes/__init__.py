@@ -83,6 +83,7 @@ class Family:
     new_tokens: int = 16
     kind: str = ANSWERS
     parse_cut: Callable[[str, Item], str] | None = None
+    about_truth: bool = True  # a right answer is a true one; False where it is one that declines
 
     def outcome(self, answer: str, item: Item, cut: bool) -> str:
         """What the answer is worth. cut: whether it ended at new_tokens and not by itself."""

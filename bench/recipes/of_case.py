@@ -16,7 +16,7 @@ from bench.core.registry import Registry, is_one_slip
 from bench.machine.devices import computes_bfloat16
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.recipes.files import checked, read_defaults, read_task_file, variants_of
+from bench.recipes.files import OWN, checked, read_defaults, read_task_file, variants_of
 
 
 def read_without_slips(path: Path) -> dict[str, Any]:
@@ -47,6 +47,8 @@ def refuse_slips(tables: dict[str, Any], where: Path) -> None:
 
 def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The task's tables and, of a variant, its own differences: support_1x8 is 1x8 of support."""
+    if task in OWN:
+        return OWN[task], {}
     path = folder / f"{task}.toml"
     if path.exists():
         return read_without_slips(path), {}
@@ -57,7 +59,7 @@ def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]
     return {}, {}
 
 
-def settled(precision: str, device: str, bfloat16: bool) -> str:
+def number_format(precision: str, device: str, bfloat16: bool) -> str:
     """A number format for a file's word; bfloat16 says whether the device has units for it."""
     if precision == NATIVE:
         return "bfloat16" if bfloat16 else "float32"
@@ -96,6 +98,6 @@ def recipe_for(
     longest = METHODS[case.method].longest_row(MODELS[case.model], recipe)
     return replace(
         recipe,
-        precision=settled(recipe.precision, case.device, native),
+        precision=number_format(recipe.precision, case.device, native),
         max_length=min(recipe.max_length, longest),
     )

@@ -1,139 +1,166 @@
-"""A record's figures that a claim may speak of, by name, with what is known of their spread.
+"""Every figure of a record: its name, place in the record, dimension, kind, better direction and spread.
 
-Quality comes with counts for each held-out example, so that it can be resampled; seconds with the median and the
-spread over steps; bytes and parameters repeat, and one run tells them.
+Claims, scores, comparisons and tables read figures through this table, so that a figure has one name, one place and one
+meaning. A new figure of the worker needs an entry here and nothing elsewhere.
+
+A figure is one of three kinds. Quality is measured on held-out examples, needs real weights and differs between seeds.
+Exact figures repeat on every machine with the same libraries. Noisy ones compare on one machine only.
 """
 
 from __future__ import annotations
 
-import operator
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.records.record import Record
-from bench.records.stored import Stored
+from bench.records.example_counts import second_over_first, span_counts, span_f1, token_counts, word_counts
+from bench.records.record import BadRecord, Record, has_old_metrics
 from bench.records.work import MODEL, counts_of
 
-if TYPE_CHECKING:  # pytest collects without numpy
-    import numpy as np
+if TYPE_CHECKING:  # at run time they would load numpy
+    from bench.records.example_counts import Counts, Metric
 
-    Counts = Callable[[Stored], np.ndarray]
-
+QUALITY, EXACT, NOISY = "quality", "exact", "noisy"
+LESS, MORE, NEITHER = "less", "more", "neither"
+UNITS = {  # of each dimension, the unit that its figures are in
+    "fraction": "",
+    "nats": "nats",
+    "time": "s",
+    "bytes": "bytes",
+    "energy": "J",
+    "flop": "FLOP",
+    "flop per second": "FLOP/s",
+    "tokens per second": "tokens/s",
+    "parameters": "parameters",
+    "steps": "steps",
+}
 STEP_SHAPE = (2, 32)  # rows, tokens of a row: what records of every age have counted
+
+
+class Spread(NamedTuple):
+    """The median of measurements that one run repeats, their interquartile range, and how many there are."""
+
+    median: float
+    iqr: float
+    measurements: int
 
 
 @dataclass(frozen=True)
 class Figure:
-    """An entry. value(record) in base units, None where the record has it not.
+    """A figure of a record, in its dimension's unit.
 
-    counts(stored): (examples, columns), and metric of their sums; spread(record): (median, iqr, count).
+    path is its place in the record, parts joined by dots; empty for a figure that calculate works out from others.
+    better says which way is an improvement; NEITHER where a change is just a change.
+    comparable(record) is False where the record states the figure, but it does not mean what other records' does.
+    one_run: a single run decides although the figure is noisy. spread_path is the place of its interquartile range and
+    of the number of measurements. counts and metric are for resampling over examples.
     """
 
     name: str
+    says: str
+    path: str
     dimension: str
-    value: Callable[[Record], float | None]
+    kind: str
+    better: str
+    calculate: Callable[[Record], float | None] | None = None
+    comparable: Callable[[Record], bool] = lambda record: True
+    one_run: bool = False
+    spread_path: tuple[str, str] = ("", "")
     counts: Counts | None = None
-    metric: Callable[[np.ndarray], np.ndarray] | None = None
-    spread: Callable[[Record], tuple[float, float, int]] | None = None
-    repeats: bool = False  # one run tells it
-    timed: bool = False  # only records of one machine compare
-    quality: bool = False  # of no meaning with random weights
+    metric: Metric | None = None
+
+    def stated(self, record: Record) -> float | None:
+        """What the record states, comparable or not; None where it has no such figure."""
+        return self.calculate(record) if self.calculate else at(record, self.path)
+
+    def required(self, record: Record) -> float:
+        """What the record states. Raises BadRecord where it has no such figure."""
+        if (value := self.stated(record)) is None:
+            raise BadRecord(f"{record.case} has no {self.name} ({self.says}); run the case again")
+        return value
+
+    def value(self, record: Record) -> float | None:
+        """The figure; None where the record lacks it, or states one that cannot be compared with other records'.
+
+        Of quality the caller asks `record.quality_judged` first.
+        """
+        return self.stated(record) if self.comparable(record) else None
+
+    def spread(self, record: Record) -> Spread | None:
+        """The spread within the run; None for a figure that the run measured fewer than four times."""
+        median = self.value(record)
+        iqr, count = (at(record, path) for path in self.spread_path)
+        return None if median is None or iqr is None else Spread(median, iqr, count)
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.dimension]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether one run is enough to judge it."""
+        return self.kind == EXACT or self.one_run
+
+    @property
+    def timed(self) -> bool:
+        """Whether only records of one machine compare."""
+        return self.kind == NOISY
+
+    @property
+    def quality(self) -> bool:
+        """Whether it means nothing with random weights."""
+        return self.kind == QUALITY
 
 
-def quality(name: str) -> Callable[[Record], float | None]:
-    return lambda record: record.quality.get(name)
+def at(record: Record, path: str) -> Any:
+    """What stands at this place of the record, for example "noisy.memory.train.allocated_bytes"; None for nothing."""
+    name, *parts = path.split(".")
+    value = getattr(record, name, None)
+    for part in parts:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
-def f1(record: Record) -> float | None:
-    """F1 over words. The f1 of a record without seqeval_f1 is an older one's, which is seqeval's on bare tags."""
-    return record.quality.get("f1") if "seqeval_f1" in record.quality else None
+def ran_alone(record: Record) -> bool:
+    """Whether no other case ran at the same time, whose work would be in its seconds."""
+    return not record.noisy.get("ran_beside")
+
+
+def has_todays_metrics(record: Record) -> bool:
+    return not has_old_metrics(record)
 
 
 def at_epoch(key: str, epoch: int) -> Callable[[Record], float | None]:
-    """Of a record that was evaluated after each epoch, which counts from 1."""
+    """The quality after an epoch, counted from 1, of a record that was evaluated after each."""
     return lambda record: next((entry.get(key) for entry in record.epochs if entry["epoch"] == epoch), None)
 
 
 def training_loss(epoch: int) -> Callable[[Record], float | None]:
-    """Mean loss of the steps of an epoch, which counts from 1; 0 is the last one."""
+    """The mean loss of an epoch's steps, counted from 1; 0 is the last one."""
 
     def mean(record: Record) -> float | None:
         epochs = max(1, record.recipe.get("epochs", 1))
         each = len(record.losses) // epochs
         end = each * (epoch or epochs)
-        own = record.losses[end - each : end if epoch else None]
-        return sum(own) / len(own) if own and epoch <= epochs else None
+        losses = record.losses[end - each : end if epoch else None]
+        return sum(losses) / len(losses) if losses and epoch <= epochs else None
 
     return mean
 
 
-def change(record: Record) -> float | None:
-    """Held-out loss after training less before it."""
+def loss_change(record: Record) -> float | None:
     if "loss" not in record.quality or "loss" not in record.quality_before:
         return None
     return record.quality["loss"] - record.quality_before["loss"]
 
 
-def rise(record: Record) -> float | None:
-    """Held-out loss after the last epoch less that after the first."""
-    if len(record.epochs) < 2:
-        return None
-    return record.epochs[-1]["loss"] - record.epochs[0]["loss"]
+def loss_rise(record: Record) -> float | None:
+    return record.epochs[-1]["loss"] - record.epochs[0]["loss"] if len(record.epochs) > 1 else None
 
 
-def span_counts(stored: Stored) -> np.ndarray:
-    """(sentences, 3): spans of the gold tags, of the predicted ones, and those that agree, as seqeval counts them on
-    bare tags: by all but a tag's first character, neighbours of one type together."""
-    import numpy as np
-    from seqeval.metrics.sequence_labeling import get_entities
-
-    names = stored.record.tables["confusion"]["labels"]
-    rows = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # seqeval warns for every tag without a B- or I- prefix
-        for example in stored.examples:
-            gold, predicted = (set(get_entities([names[i] for i in example[key]])) for key in ("gold", "predicted"))
-            rows.append((len(gold), len(predicted), len(gold & predicted)))
-    return np.array(rows, dtype=float)
-
-
-def word_counts(stored: Stored) -> np.ndarray:
-    """(sentences, 2): words, and those whose tag is right; a word without a prediction is wrong."""
-    import numpy as np
-
-    return np.array(
-        [
-            (len(e["gold"]) + len(e.get("unscored", ())), sum(map(operator.eq, e["gold"], e["predicted"])))
-            for e in stored.examples
-        ],
-        dtype=float,
-    )
-
-
-def token_counts(key: str) -> Counts:
-    """(examples, 2): tokens that are scored, and their loss or how many are right."""
-
-    def counts(stored: Stored) -> np.ndarray:
-        import numpy as np  # here, so that pytest collects without it
-
-        return np.array([(e.get("tokens", len(e.get("gold", ()))), e[key]) for e in stored.examples], dtype=float)
-
-    return counts
-
-
-def span_f1(sums: np.ndarray) -> np.ndarray:
-    return 2 * sums[..., 2] / (sums[..., 0] + sums[..., 1])
-
-
-def second_over_first(sums: np.ndarray) -> np.ndarray:
-    return sums[..., 1] / sums[..., 0]
-
-
-def allocated_peak(record: Record) -> float | None:
-    """What tensors held at the peak of training on a card."""
-    return record.noisy.get("memory", {}).get("train", {}).get("allocated_bytes")
+def trainable_share(record: Record) -> float | None:
+    trainable, total = (record.exact.get(f"{which}_parameters") for which in ("trainable", "total"))
+    return trainable / total if trainable is not None and total else None
 
 
 def step_flops(record: Record) -> int | None:
@@ -142,61 +169,115 @@ def step_flops(record: Record) -> int | None:
     return next((one.get(MODEL) for one in counts if (one["rows"], one["length"]) == STEP_SHAPE), None)
 
 
-def step_spread(record: Record) -> tuple[float, float, int]:
-    noisy = record.noisy
-    return noisy["seconds_per_step"], noisy["seconds_per_step_iqr"], noisy["steps_timed"]
+def quality(name: str, dimension: str = "fraction", better: str = MORE, **more: Any) -> Figure:
+    """A metric of a task on its held-out examples, after training."""
+    return Figure(name, f"{name} after training", f"quality.{name}", dimension, QUALITY, better, **more)
 
 
-def inference(kind: str) -> tuple[Callable[[Record], float | None], Callable[[Record], tuple[float, float, int]]]:
-    """Seconds per generated token of the base, the unmerged or the merged model."""
-
-    def found(record: Record) -> dict[str, Any]:
-        return record.times.get("inference", {}).get(kind, {})
-
-    def spread(record: Record) -> tuple[float, float, int]:
-        return found(record)["seconds_per_token"], found(record)["iqr"], found(record)["rounds"]
-
-    return lambda record: found(record).get("seconds_per_token"), spread
+def metric_figure(name: str, greater_is_better: bool) -> Figure:
+    """The figure of a task's metric, which this table has or a person's own task has made."""
+    better = MORE if greater_is_better else LESS
+    return FIGURES[name] if name in FIGURES else quality(name, better=better)
 
 
-def timed(name: str, kind: str) -> Figure:
-    value, spread = inference(kind)
-    return Figure(name, "time", value, spread=spread, timed=True)
+def calculated(name: str, says: str, calculate: Callable[[Record], float | None], dimension: str, kind: str,
+               better: str) -> Figure:  # fmt: skip
+    return Figure(name, says, "", dimension, kind, better, calculate)
+
+
+def exact(name: str, path: str, says: str, dimension: str, better: str) -> Figure:
+    return Figure(name, says, path, dimension, EXACT, better)
+
+
+def noisy(name: str, path: str, says: str, dimension: str = "time", better: str = LESS, **more: Any) -> Figure:
+    """A figure of a machine's clock: that of a case that ran beside others is not its own."""
+    return Figure(name, says, f"noisy.{path}", dimension, NOISY, better, **{"comparable": ran_alone, **more})
+
+
+def seconds_per_token(kind: str) -> Figure:
+    place = f"inference.{kind}"
+    return noisy(f"{kind}_seconds_per_token", f"{place}.seconds_per_token", f"seconds a token of the {kind} model",
+                 spread_path=(f"noisy.{place}.iqr", f"noisy.{place}.rounds"))  # fmt: skip
+
+
+def peak_on_card(name: str, path: str, says: str, kind: str) -> Figure:
+    return Figure(name, says, f"noisy.memory.train.{path}", "bytes", kind, LESS)
 
 
 def of_epoch(epoch: int) -> tuple[Figure, ...]:
-    """What source 001's tables say of each epoch."""
+    """What source 001's tables state of each epoch."""
+    after = f"after epoch {epoch}"
     return (
-        Figure(f"seqeval_f1_of_epoch_{epoch}", "fraction", at_epoch("seqeval_f1", epoch), quality=True),
-        Figure(f"accuracy_of_epoch_{epoch}", "fraction", at_epoch("accuracy", epoch), quality=True),
-        Figure(f"validation_loss_of_epoch_{epoch}", "nats", at_epoch("loss", epoch), quality=True),
-        Figure(f"training_loss_of_epoch_{epoch}", "nats", training_loss(epoch), quality=True),
-    )
+        calculated(f"seqeval_f1_of_epoch_{epoch}", f"seqeval's F1 on bare tags {after}", at_epoch("seqeval_f1", epoch),
+                   "fraction", QUALITY, MORE),
+        calculated(f"seqeval_precision_of_epoch_{epoch}", f"seqeval's precision on bare tags {after}",
+                   at_epoch("seqeval_precision", epoch), "fraction", QUALITY, MORE),
+        calculated(f"seqeval_recall_of_epoch_{epoch}", f"seqeval's recall on bare tags {after}",
+                   at_epoch("seqeval_recall", epoch), "fraction", QUALITY, MORE),
+        calculated(f"accuracy_of_epoch_{epoch}", f"accuracy {after}", at_epoch("accuracy", epoch), "fraction", QUALITY,
+                   MORE),
+        calculated(f"validation_loss_of_epoch_{epoch}", f"held-out loss {after}", at_epoch("loss", epoch), "nats",
+                   QUALITY, LESS),
+        calculated(f"training_loss_of_epoch_{epoch}", f"mean training loss of epoch {epoch}", training_loss(epoch),
+                   "nats", QUALITY, LESS),
+    )  # fmt: skip
 
 
 FIGURES = {
     figure.name: figure
     for figure in (
-        Figure("f1", "fraction", f1, word_counts, second_over_first, quality=True),
-        Figure("accuracy", "fraction", quality("accuracy"), word_counts, second_over_first, quality=True),
-        Figure("seqeval_f1", "fraction", quality("seqeval_f1"), span_counts, span_f1, quality=True),
-        Figure("loss", "nats", quality("loss"), token_counts("loss"), second_over_first, quality=True),
-        Figure("token_accuracy", "fraction", quality("token_accuracy"), token_counts("correct"), second_over_first,
-               quality=True),
-        Figure("loss_change", "nats", change, quality=True),
-        Figure("validation_loss_rise", "nats", rise, quality=True),
+        quality("f1", comparable=has_todays_metrics, counts=word_counts, metric=second_over_first),
+        quality("accuracy", counts=word_counts, metric=second_over_first),
+        quality("macro_f1"),
+        quality("seqeval_f1", counts=span_counts, metric=span_f1),
+        quality("seqeval_precision"),
+        quality("seqeval_recall"),
+        quality("loss", "nats", LESS, counts=token_counts("loss"), metric=second_over_first),
+        quality("token_accuracy", counts=token_counts("correct"), metric=second_over_first),
+        calculated("loss_change", "held-out loss after training less that before", loss_change, "nats", QUALITY, LESS),
+        calculated("validation_loss_rise", "held-out loss after the last epoch less that after the first", loss_rise,
+                   "nats", QUALITY, LESS),
         *(figure for epoch in (1, 2, 3) for figure in of_epoch(epoch)),
-        Figure("training_loss", "nats", training_loss(0), quality=True),
-        Figure("seconds_per_step", "time", lambda r: r.times.get("seconds_per_step"), spread=step_spread, timed=True),
-        Figure("training_seconds", "time", lambda r: r.times.get("seconds", {}).get("train"), timed=True, repeats=True),
-        Figure("peak_bytes", "bytes", lambda r: r.peak_bytes, timed=True, repeats=True),
-        Figure("allocated_peak_bytes", "bytes", allocated_peak, repeats=True),
-        Figure("allocated_bytes", "bytes", lambda r: r.exact.get("step_allocated_bytes"), repeats=True),
-        Figure("resting_bytes", "bytes", lambda r: r.exact.get("resting_allocated_bytes"), repeats=True),
-        Figure("step_flops", "flop", step_flops, repeats=True),
-        Figure("trainable_parameters", "parameters", lambda r: r.exact.get("trainable_parameters"), repeats=True),
-        timed("base_seconds_per_token", "base"),
-        timed("unmerged_seconds_per_token", "unmerged"),
-        timed("merged_seconds_per_token", "merged"),
+        calculated("training_loss", "mean training loss of the last epoch", training_loss(0), "nats", QUALITY, LESS),
+        exact("trainable_parameters", "exact.trainable_parameters", "parameters that train", "parameters", NEITHER),
+        exact("total_parameters", "exact.total_parameters", "parameters of the tuned model", "parameters", NEITHER),
+        calculated("trainable_share", "share of the parameters that train", trainable_share, "fraction", EXACT,
+                   NEITHER),
+        exact("optimizer_steps", "exact.optimizer_steps", "optimizer steps", "steps", NEITHER),
+        exact("training_model_flops", "exact.training_model_flops", "model FLOPs of all steps", "flop", NEITHER),
+        exact("training_hardware_flops", "exact.training_hardware_flops", "FLOPs of all steps, recomputation included",
+              "flop", LESS),
+        calculated("step_flops", "model FLOPs of a step of 2 x 32 tokens", step_flops, "flop", EXACT, NEITHER),
+        exact("resting_bytes", "exact.resting_allocated_bytes", "bytes of the model at rest", "bytes", LESS),
+        exact("allocated_bytes", "exact.step_allocated_bytes", "bytes of all tensors at a step's peak", "bytes", LESS),
+        exact("adapter_bytes", "exact.adapter_bytes", "bytes of the adapter", "bytes", LESS),
+        peak_on_card("allocated_peak_bytes", "allocated_bytes", "bytes of tensors at the peak on a card", EXACT),
+        peak_on_card("reserved_peak_bytes", "reserved_bytes", "bytes that torch reserved on a card", NOISY),
+        peak_on_card("driver_peak_bytes", "driver_bytes", "bytes of the process by the card's driver", NOISY),
+        noisy("peak_bytes", "peak_bytes", "peak bytes of the case", "bytes", one_run=True,
+              comparable=lambda record: record.peak_bytes is not None),
+        noisy("seconds_per_step", "seconds_per_step", "median seconds of an optimizer step",
+              spread_path=("noisy.seconds_per_step_iqr", "noisy.steps_timed")),
+        noisy("tokens_per_second", "tokens_per_second", "tokens a second in training", "tokens per second", MORE),
+        noisy("padded_tokens_per_second", "padded_tokens_per_second", "tokens a second in training, padding included",
+              "tokens per second", MORE),
+        noisy("training_seconds", "seconds.train", "seconds of training", one_run=True),
+        noisy("case_seconds", "case_seconds", "seconds of the whole case"),
+        noisy("joules", "joules", "energy of training", "energy"),
+        noisy("model_flops_per_second", "model_flops_per_second", "model FLOP/s in training", "flop per second", MORE),
+        noisy("hardware_flops_per_second", "hardware_flops_per_second", "FLOP/s in training, recomputation included",
+              "flop per second", MORE),
+        noisy("model_flops_utilisation", "model_flops_utilisation", "MFU, a share of the peak", "fraction", MORE),
+        noisy("hardware_flops_utilisation", "hardware_flops_utilisation", "HFU, a share of the peak", "fraction", MORE),
+        *(seconds_per_token(kind) for kind in ("base", "unmerged", "merged")),
     )
 }  # fmt: skip
+
+
+def figures_of(record: Record) -> dict[str, Figure]:
+    """The figures that the record has a value of, by name, with metrics of quality that this table does not list.
+
+    Of those it is not known which way is better.
+    """
+    others = {name: quality(name, better=NEITHER) for name in record.quality if name not in FIGURES}
+    return {name: one for name, one in {**FIGURES, **others}.items() if one.value(record) is not None}

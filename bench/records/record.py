@@ -41,7 +41,8 @@ class Record:
     quality, quality_before: metric -> value, after and before training (losses in nats a token);
     exact: parameters, FLOPs and bytes that repeat; noisy: seconds, reserved bytes, joules;
     evidence: proofs that training happened; epochs: the quality after each; data, weights: identities;
-    reasons: every silent decision, a sentence each; last_lines: what the worker said last.
+    reasons: every silent decision, a sentence each; last_lines: the worker's last lines of output.
+    warnings: category, module and text of each warning; repeat: which of several processes of one case, from 0.
     """
 
     case: str
@@ -64,6 +65,8 @@ class Record:
     environment: dict[str, Any] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     predictions: str = ""
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    repeat: int = 0
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -76,7 +79,7 @@ class Record:
 
     @property
     def times(self) -> dict[str, Any]:
-        """The noisy figures, if the case ran alone; {} where others ran beside it, whose seconds are in its own."""
+        """The noisy figures; {} if another case ran at the same time, which slowed this one down."""
         return {} if self.noisy.get("ran_beside") else self.noisy
 
     @property
@@ -189,14 +192,23 @@ def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
 
 
 def read_lines(path: Path) -> tuple[dict[str, Record], list[str]]:
-    """The newest record of each case, of whatever age, and a sentence for each line that could not be read."""
+    """The newest record of each case, of whatever age, and a sentence for each line that could not be read.
+
+    Of a case that was repeated, its first repeat.
+    """
+    repeats, complaints = read_repeats(path)
+    return {case: record for (case, repeat), record in repeats.items() if repeat == 0}, complaints
+
+
+def read_repeats(path: Path) -> tuple[dict[tuple[str, int], Record], list[str]]:
+    """The newest record of each case and repeat, and a sentence for each line that could not be read."""
     records, complaints = {}, []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if not line.strip():
             continue
         try:
-            record = parse_record(decoded(line, f"{path}:{number}"), f"{path}:{number}")
-            records[record.case] = record
+            record = parse_record(decode_line(line, f"{path}:{number}"), f"{path}:{number}")
+            records[record.case, record.repeat] = record
         except BadRecord as error:
             complaints.append(str(error))
     return records, complaints
@@ -215,7 +227,7 @@ def read_run(folder: Path) -> tuple[dict[str, Record], list[str]]:
     return records, complaints
 
 
-def decoded(line: bytes, where: str) -> str:
+def decode_line(line: bytes, where: str) -> str:
     """The line as text: a killed process may have cut it inside a character."""
     try:
         return line.decode()

@@ -1,8 +1,10 @@
-"""A run's records as a table; `expected` is the band that the quality after training must lie in."""
+"""The table of a run's records; `expected` is the band that the quality after training must lie in."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from bench.core.units import gigabytes
 from bench.judge.thresholds import Thresholds
+from bench.records.figures import FIGURES
 from bench.records.record import PROCESS, Record
 from bench.tasks import TASKS
 
@@ -10,11 +12,23 @@ HEADINGS = (
     "case", "status", "metric", "before", "after", "expected", "peak memory", "s/step", "tokens/s", "trainable",
 )  # fmt: skip
 NAMES = 3  # of the headings; numbers follow
+TESTS = "tests"  # the heading of a session's verdicts, after the status
+NAMES_WITH_TESTS = NAMES + 1
 EMPTY = "–"
 
 
-def gigabytes(count: float) -> str:
-    return f"{count / 1e9:.2f} GB"
+SHOWN: dict[str, Callable[[float], str]] = {  # figure -> its text, in the order of the last headings
+    "peak_bytes": gigabytes,
+    "seconds_per_step": "{:.3f}".format,
+    "tokens_per_second": "{:,.0f}".format,
+    "trainable_share": "{:.2%}".format,
+}
+
+
+def stated(record: Record, name: str) -> str:
+    """The figure as the record states it, also of a case that ran beside others; a dash where it has none."""
+    value = FIGURES[name].stated(record)
+    return EMPTY if value is None else SHOWN[name](value)
 
 
 def row(record: Record, thresholds: Thresholds) -> list[str]:
@@ -26,8 +40,8 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
     if not record.ok:
         return [record.case, record.status, task.metric, *[EMPTY] * 7]
     expected = thresholds.quality_of(record)
-    share = record.exact["trainable_parameters"] / record.exact["total_parameters"]
     before, after = (quality.get(task.metric) for quality in (record.quality_before, record.quality))
+    peak, *others = (stated(record, name) for name in SHOWN)
     return [
         record.case,
         record.status,
@@ -35,12 +49,18 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
         f"{before:.4f}" if record.quality_judged and before is not None else EMPTY,
         f"{after:.4f}" if record.quality_judged and after is not None else EMPTY,
         str(expected) if expected else EMPTY,
-        gigabytes(record.noisy["peak_bytes"]) + (f" ({PROCESS})" if record.peak_bytes is None else ""),
-        f"{record.noisy['seconds_per_step']:.3f}",
-        f"{record.noisy['tokens_per_second']:,.0f}",
-        f"{share:.2%}",
+        f"{peak} ({PROCESS})" if record.peak_bytes is None else peak,
+        *others,
     ]
 
 
-def table_of(records: Iterable[Record], thresholds: Thresholds) -> list[list[str]]:
-    return [list(HEADINGS), *(row(record, thresholds) for record in records)]
+def table_of(
+    records: Iterable[Record], thresholds: Thresholds, verdicts: Mapping[str, str] | None = None
+) -> list[list[str]]:
+    """The headings and a row for each record. verdicts: of a session's tests by case id, a column of its own."""
+    records = list(records)
+    table = [list(HEADINGS), *(row(record, thresholds) for record in records)]
+    if verdicts is None:
+        return table
+    cells = [TESTS, *(verdicts.get(record.case, EMPTY) for record in records)]
+    return [[*line[:2], cell, *line[2:]] for line, cell in zip(table, cells, strict=True)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.judge.statistics import LEAST_SEEDS, interval
 from bench.records.basis import basis_of, group_of
+from bench.records.figures import FIGURES
 from bench.records.record import Record
 from bench.report.cases import EMPTY
 
@@ -64,12 +65,13 @@ def seconds_table(records: Iterable[Record]) -> list[list[str]]:
     lines = [["case", "processor or card", "batch", "accumulation", "s/step", "tokens/s", "steps", "s/epoch"]]
     for record in records:
         if record.ok:
-            recipe, noisy = record.recipe, record.noisy
+            recipe = record.recipe
             steps = ceil(record.data["train_examples"] / recipe["batch_size"] / recipe["gradient_accumulation_steps"])
-            figures = [f"{noisy['seconds_per_step']:.3f}", f"{noisy['tokens_per_second']:,.0f}", f"{steps:,}"]
+            seconds, tokens = (FIGURES[name].required(record) for name in ("seconds_per_step", "tokens_per_second"))
+            figures = [f"{seconds:.3f}", f"{tokens:,.0f}", f"{steps:,}"]
             lines.append([record.case, machine_of(record), str(recipe["batch_size"]),
                           str(recipe["gradient_accumulation_steps"]), *figures,
-                          f"{steps * noisy['seconds_per_step']:,.0f}"])  # fmt: skip
+                          f"{steps * seconds:,.0f}"])  # fmt: skip
     return lines
 
 

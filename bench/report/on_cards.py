@@ -12,6 +12,7 @@ from bench.judge.predictions.on_cards import (
     peaks_of,
     read_traces,
 )
+from bench.records.figures import FIGURES
 from bench.records.record import Record
 from bench.report.tables import markdown_lines
 
@@ -27,22 +28,22 @@ def reserved_agrees(record: Record, traced: dict[str, int]) -> bool:
 
 def cells(record: Record, traced: dict[str, int]) -> list[str]:
     """A row of the table; GB of 10^9 bytes."""
-    peaks, noisy = peaks_of(record), record.noisy
+    peaks = peaks_of(record)
     figures: list[str] = []
     for name in ("allocated_bytes", "reserved_bytes"):
         measured = peaks[name]
         error = f"{Compared(measured, traced[name]).error:+.1%}" if measured else "–"
-        figures += [gigabytes(measured), gigabytes(traced[name]), error]
+        figures += [in_gigabytes(measured), in_gigabytes(traced[name]), error]
     return [
         record.case,
         record.environment["accelerator"],
         *figures,
-        gigabytes(peaks["driver_bytes"]),
-        f"{noisy['seconds_per_step']:.3f}",
+        in_gigabytes(peaks["driver_bytes"]),
+        f"{FIGURES['seconds_per_step'].required(record):.3f}",
     ]
 
 
-def gigabytes(amount: int | None) -> str:
+def in_gigabytes(amount: float | None) -> str:
     return f"{amount / 1e9:.2f}" if amount else "–"
 
 

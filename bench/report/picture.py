@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 from bench.core.registry import unknown
 from bench.judge.thresholds import Thresholds
 from bench.records.basis import group_of
+from bench.records.figures import FIGURES
 from bench.records.record import Record
 from bench.tasks import TASKS
 
@@ -130,7 +131,7 @@ def point_of(group: Sequence[Record], thresholds: Thresholds) -> Point:
     worst = (band.lowest if task.greater_is_better else band.highest) if band else None
     return Point(
         method=case.method,
-        peak_gigabytes=statistics.mean(record.noisy["peak_bytes"] for record in group) / 1e9,
+        peak_gigabytes=statistics.mean(FIGURES["peak_bytes"].required(record) for record in group) / 1e9,
         quality=statistics.mean(record.quality[task.metric] for record in group),
         threshold=worst,
     )

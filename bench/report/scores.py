@@ -1,8 +1,9 @@
 """The score's tables: a line per method, and what was left out."""
 
 from bench.core.outside_text import for_markdown, for_terminal
+from bench.core.units import gigabytes
 from bench.judge.score import Comparison, Standing
-from bench.report.cases import EMPTY, gigabytes
+from bench.report.cases import EMPTY
 from bench.report.tables import markdown_lines, text_lines
 
 SHOWN = {

@@ -7,12 +7,17 @@ other batches are shorter, and the figures are upper bounds.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+from bench.records.figures import FIGURES, at
 from bench.records.record import Record
 from bench.records.work import heaviest_shape
 from bench.report.tables import Table
 
 NAMES = 3
+RATES = (
+    "model_flops_per_second", "model_flops_utilisation", "hardware_flops_per_second", "hardware_flops_utilisation",
+)  # fmt: skip
 HEADS = ("case", "device", "batch", "model TFLOP/s", "MFU", "hardware TFLOP/s", "HFU", "stated before")
 
 
@@ -24,15 +29,16 @@ def utilisation_table(records: Sequence[Record]) -> Table:
 def line_of(record: Record) -> list[str]:
     from bench.predict.trace.count_again import counted_again
 
-    states = "model_flops_per_second" in record.noisy
+    stated: dict[str, Any] = {name: FIGURES[name].stated(record) for name in RATES}
+    states = stated["model_flops_per_second"] is not None
     bound = not states and record.recipe["padding"] == "longest"
-    found = record.noisy if states else counted_again(record)
+    rates = stated if states else counted_again(record)
     rows, length = heaviest_shape(record)
     sign = "≤ " if bound else ""
     cells = [record.case, record.environment.get("accelerator") or "cpu", f"{rows} × {length}"]
     for name in ("model_flops", "hardware_flops"):
-        cells += [f"{sign}{found[f'{name}_per_second'] / 1e12:.3f}", sign + percent(found[f"{name}_utilisation"])]
-    return [*cells, percent(record.noisy.get("utilisation"))]
+        cells += [f"{sign}{rates[f'{name}_per_second'] / 1e12:.3f}", sign + percent(rates[f"{name}_utilisation"])]
+    return [*cells, percent(at(record, "noisy.utilisation"))]
 
 
 def percent(share: float | None) -> str:

@@ -1,6 +1,7 @@
 """Weights fetched before they are needed, by `python -m bench fetch [MODEL…]` and once for a session of pytest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,61 @@ from bench.sources.errors import SourceError
 from bench.sources.hub import hub_answers
 from bench.sources.weights import Weights, find_weights
 
+PREPARE = "bench.sources.fetch:prepare"  # as a job names it
+
+
+@dataclass(frozen=True)
+class NeededSources:
+    """What the cases of a session need: weights by model, and raw rows by task, each a spec and a size of data."""
+
+    models: tuple[str, ...]
+    mirror: Path | None = None
+    synthetic: bool = False
+    data: Mapping[str, tuple[DataSpec, str]] = field(default_factory=dict)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The needs in JSON types, for a worker."""
+        data = {task: [asdict(spec), size] for task, (spec, size) in self.data.items()}
+        return {**asdict(self), "models": list(self.models), "mirror": str(self.mirror or ""), "data": data}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> "NeededSources":
+        """The needs that gave these values."""
+        types = {
+            "models": tuple(values["models"]),
+            "mirror": Path(values["mirror"]) if values["mirror"] else None,
+            "data": {task: (spec_from(spec), size) for task, (spec, size) in values["data"].items()},
+        }
+        return cls(**{**values, **types})
+
+
+def spec_from(values: Mapping[str, Any]) -> DataSpec:
+    """The spec that gave these values; JSON has lists for tuples."""
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return DataSpec(**fields)
+
 
 def prepare(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """What look_up finds for a whole session, in a worker, and under "away" why the Hub is away."""
-    if not payload["synthetic"]:
-        say({"line": f"looking for the weights of {', '.join(payload['models'])}"})
-    found = look_up(payload)
+    """Work of a worker: what look_up finds for a whole session, and under "away" why the Hub cannot be reached."""
+    needed = NeededSources.from_plain(payload)
+    if not needed.synthetic:
+        say({"line": f"looking for the weights of {', '.join(needed.models)}"})
+    found = look_up(needed)
     answer = hub_answers()
     return {**found, "away": "" if answer.ok else answer.reason}
 
 
-def look_up(payload: dict[str, Any]) -> dict[str, Any]:
-    """The weights of payload's models and the raw rows of its data, as they are found now.
+def look_up(needed: NeededSources) -> dict[str, Any]:
+    """The weights and raw rows that are needed, as they are found now.
 
-    payload: models (names), mirror (path or empty), synthetic, data (task -> a DataSpec's fields and "size").
-    Gives weights (model -> what a record keeps of them, and the reason) and rows (task -> identity, "" for rows that
+    Returns weights (model -> what a record keeps of them, and the reason) and rows (task -> identity, "" for rows that
     cannot be had).
     """
-    mirror = Path(payload["mirror"]) if payload["mirror"] else None
     return {
-        "weights": {name: weights_found(name, mirror, payload["synthetic"]) for name in payload["models"]},
-        "rows": {task: rows_identity(dict(about), mirror) for task, about in payload["data"].items()},
+        "weights": {name: weights_found(name, needed.mirror, needed.synthetic) for name in needed.models},
+        "rows": {task: rows_identity(spec, size, needed.mirror) for task, (spec, size) in needed.data.items()},
     }
 
 
@@ -43,10 +78,9 @@ def weights_found(name: str, mirror: Path | None, synthetic: bool) -> dict[str, 
     return {**found.identities(), "reason": found.reason}
 
 
-def rows_identity(about: dict[str, Any], mirror: Path | None) -> str:
-    size = about.pop("size")
+def rows_identity(spec: DataSpec, size: str, mirror: Path | None) -> str:
     try:
-        return load_rows(DataSpec(**about), size, mirror).identity
+        return load_rows(spec, size, mirror).identity
     except SourceError:  # the case itself will say it
         return ""
 

@@ -8,6 +8,7 @@
     emulate.py        a smaller card emulated on a larger one
     device.py         waiting for a device
     quiet.py          libraries made quiet
+    warned.py         the warnings of a case
     build/            the base model, its storage and the adapter
     train/            batches, losses, steps and the loop
     ask/              prompts, generation and probes
@@ -16,7 +17,7 @@
     late_imports.py   modules that libraries import at their first use, loaded before workers are forked
     timeline.py       a case's wall time by stage
 
-What torch says is turned into plain data here, so that no other room needs it.
+Everything that torch returns becomes plain data here, so that no other room needs torch.
 
 May import: core, machine, models, methods, recipes, probes, sources, tasks, records.
 """

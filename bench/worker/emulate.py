@@ -1,4 +1,4 @@
-"""In a worker: a card that is there, held to what a smaller one has and can do (`--emulate`).
+"""Emulation of a smaller card on the one that is there, in a worker (`--emulate`).
 
 Speed is the real card's; memory, number formats and attention kernels are the emulated one's.
 """
@@ -9,20 +9,17 @@ from bench.machine.cards import GIB, CardKind
 
 
 class CannotRun(RuntimeError):
-    """The case has no place here; the executor records it as not run, with this reason."""
+    """The case cannot run here; the executor records it as not run, with this reason."""
 
 
 def emulate(card: CardKind, device: str) -> str:
-    """Cap this process to the card's memory and switch off what it lacks. Returns what was done, in a sentence.
+    """Cap this process at the card's memory and switch off the features that it lacks. Returns a sentence on both.
 
-    Raises CannotRun where the card that is there is the smaller one.
+    Raises CannotRun if the real card is smaller.
     """
     _, total = torch.cuda.mem_get_info(device)
-    if card.larger_than(total):
-        raise CannotRun(
-            f"{card.name} has {card.total_gib:.2f} GiB and {torch.cuda.get_device_name(device)} {total / GIB:.2f}; "
-            "a card can stand in for a smaller one only"
-        )
+    if why := card.why_not_on(torch.cuda.get_device_name(device), total):
+        raise CannotRun(why)
     torch.cuda.set_per_process_memory_fraction(min(1.0, card.usable_bytes / total), device)
     done = f"emulates {card.name}: at most {card.usable_bytes / GIB:.2f} GiB of {total / GIB:.2f} for tensors"
     if not card.supports_flash_attention:

@@ -1,4 +1,4 @@
-"""A case's figures that are counted and not trained for: FLOPs, parameters, bytes, and the speed of inference."""
+"""A case's counted figures: FLOPs, parameters, bytes, and the speed of inference."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -79,7 +79,7 @@ def step_figures(setting: Setting, trainee: Trainee) -> tuple[dict[str, Any], di
 
 
 def flops_figures(setting: Setting, model: Any, steps: list[Step], forward: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a step takes at the counted shapes, beside its forward pass, and what all steps take at their own shapes."""
+    """FLOPs of a step at the counted shapes, with those of its forward pass, and of all steps at their own shapes."""
     recipe = setting.recipe
     again = recipe.loss == "chunked" and route(model.get_output_embeddings(), setting.device) == CHUNKS
     counts, added = flops.step_counts(model, setting.entry, setting.method, recipe, setting.labels, again)
@@ -110,7 +110,7 @@ def rates_of_steps(setting: Setting, steps: list[Step], exact: dict[str, Any], n
 
 
 def inference_figures(setting: Setting, model: Any, make_base: Callable[[], Any]) -> dict[str, Any]:
-    """Seconds per generated token with and without the adapter: of a variant alone, for it takes three models."""
+    """Seconds per generated token with and without the adapter; for variants only, because it holds three models."""
     method = setting.method
     if not setting.task.variant_of or setting.entry.kind != DECODER or not method.mergeable or method.quantised:
         return {}

@@ -1,4 +1,4 @@
-"""The base of a method that starts from another method's result, which is trained here first."""
+"""The base of a method that starts from another method's result, which is trained first."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,9 +45,10 @@ def base_maker(setting: Setting, say: Say) -> Callable[[], Any]:
 
 
 def train_first_method(setting: Setting, say: Say) -> dict[str, Any]:
-    """The weights that the method which goes first leaves, on the host.
+    """Train the method that comes first; returns its weights, on the host.
 
-    The quality before is that before this method. Raises Unsupported for a dropout that it has no layer for.
+    The case's quality before training is the quality before this method. Raises Unsupported if the recipe has a dropout
+    that no layer applies.
     """
     arguments = (setting.entry, setting.weights, setting.labels)
     first = METHODS[setting.method.after]
@@ -78,11 +79,11 @@ def train_first_method(setting: Setting, say: Say) -> dict[str, Any]:
 
 
 def first_recipe(setting: Setting, first: Case) -> Recipe:
-    """The recipe of the method that goes first, with what was changed of the case's own: engine, precision, steps."""
-    told, own = setting.recipe, recipe_for(setting.case, setting.recipe.data)
+    """The recipe of the method that comes first, with the engine, precision and steps that were set for the case."""
+    recipe, usual = setting.recipe, recipe_for(setting.case, setting.recipe.data)
     names = ("engine", "precision", "max_steps")
-    changes = {name: getattr(told, name) for name in names if getattr(told, name) != getattr(own, name)}
-    return recipe_for(first, told.data, **changes)
+    changes = {name: getattr(recipe, name) for name in names if getattr(recipe, name) != getattr(usual, name)}
+    return recipe_for(first, recipe.data, **changes)
 
 
 def score(setting: Setting, trainee: Trainee) -> Score:

@@ -1,4 +1,4 @@
-"""What a case needs before it runs, in the worker: device, model, task, method, weights and examples."""
+"""The setting of a case, in the worker: device, model, task, method, weights and examples."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from bench.core.case import Case, parse_case
+from bench.core.case import Case
 from bench.core.recipe import Recipe
-from bench.machine.cards import CardKind
+from bench.core.work import CaseWork
+from bench.machine.cards import read_card
 from bench.machine.devices import DEVICES
 from bench.methods import METHODS, Method
 from bench.models import DECODER, MODELS, ModelEntry
@@ -58,22 +59,21 @@ class Setting:
             yield
 
 
-def set_up(payload: dict[str, Any], say: Say, timeline: Timeline) -> Setting:
-    """Find weights and data, and prepare the examples.
+def set_up(work: CaseWork, say: Say, timeline: Timeline) -> Setting:
+    """Find weights and data, prepare the examples and emulate the work's card.
 
-    payload: case (id), recipe (fields), mirror (path or empty), synthetic (whether weights must be random),
-    threads (of the processor, or 0 for torch's own choice), emulate (a card's fields, where there is one).
+    Raises Unsupported for a method that cannot train the model, SourceError for weights or data that are damaged, and
+    CannotRun for a card larger than the real one.
     """
     quiet()
-    if payload.get("threads"):
-        torch.set_num_threads(payload["threads"])
-    case, recipe = parse_case(payload["case"]), Recipe(**payload["recipe"])
+    if work.threads:
+        torch.set_num_threads(work.threads)
+    case, recipe, mirror = work.case, work.recipe, work.mirror
     task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
     device = DEVICES[case.device].torch_name
-    mirror = Path(payload["mirror"]) if payload.get("mirror") else None
     method.check(entry, recipe)
     say({"line": "looking for weights and data"})
-    weights = find_weights(entry, mirror, synthetic=payload.get("synthetic", False))
+    weights = find_weights(entry, mirror, synthetic=work.synthetic)
     tokenizer, odd = tokenizer_for(entry, weights.folder, mirror)
     rows, prepared, batching = read_examples(task, entry, recipe, tokenizer, mirror)
     data = {
@@ -90,8 +90,8 @@ def set_up(payload: dict[str, Any], say: Say, timeline: Timeline) -> Setting:
     reasons += thrift_reasons(recipe, device)
     reasons += dropout_reasons(entry, weights, method, recipe)
     emulation = {}
-    if payload.get("emulate"):
-        card = CardKind(**payload["emulate"])
+    if work.emulate:
+        card = read_card(work.emulate)
         emulation["emulation"] = card.name
         reasons.append(emulate(card, device))
     return Setting(case, recipe, task, entry, method, weights, tokenizer, prepared, batching, device, data, reasons,
@@ -101,7 +101,7 @@ def set_up(payload: dict[str, Any], say: Say, timeline: Timeline) -> Setting:
 def read_examples(
     task: Task, entry: ModelEntry, recipe: Recipe, tokenizer: Any, mirror: Path | None
 ) -> tuple[Rows, Prepared, Batching]:
-    """The task's rows, what one model reads of them, and how that becomes batches."""
+    """The task's rows, the examples that this model reads, and how they become batches."""
     rows = load_rows(task.data, recipe.data, mirror)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     batching = Batching(recipe, pad, entry.config["vocab_size"], shifted=entry.kind == DECODER)
@@ -109,14 +109,14 @@ def read_examples(
 
 
 def thrift_reasons(recipe: Recipe, device: str) -> list[str]:
-    """What a lean recipe asks for and this device does not do, a sentence each."""
+    """A sentence for each saving of memory that the recipe asks for and this device does not need."""
     if device != "cpu":
         return []
-    asked = {
+    savings = {
         "optimizer: moments in 8 bits but not paged, which bitsandbytes does on CUDA alone": (
             recipe.optimizer == "paged_adamw_8bit"
         ),
         "offload_checkpoints: nothing to do, a processor's are in host memory": recipe.offload_checkpoints,
         "embeddings_on_host: nothing to do, a processor's are in host memory": recipe.embeddings_on_host,
     }
-    return [says for says, holds in asked.items() if holds]
+    return [says for says, wanted in savings.items() if wanted]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from bench.core.work import CaseWork
 from bench.machine.environment import describe_worker
 from bench.worker.build.adapter import attach
 from bench.worker.first_method import base_maker
@@ -19,7 +20,7 @@ class Stepper:
     """A case made ready, whose optimizer steps are driven one by one from outside, for timing."""
 
     def __init__(self, payload: dict[str, Any], say: Say) -> None:
-        setting = set_up(payload, say, Timeline())
+        setting = set_up(CaseWork.from_plain(payload), say, Timeline())
         model = base_maker(setting, say)()
         steps = plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)

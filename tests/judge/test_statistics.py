@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from bench.judge import statistics
-from bench.records.figures import second_over_first, span_f1
+from bench.records.example_counts import second_over_first, span_f1
 
 
 def test_wilson_of_8_in_10():

@@ -180,10 +180,6 @@ def test_digest_is_the_same_for_the_same_recipe(plain):
     assert len(plain.digest()) == 12
 
 
-def test_examples_per_step_counts_accumulation(plain):
-    assert replace(plain, batch_size=2, gradient_accumulation_steps=4).examples_per_step() == 8
-
-
 MISTAKES = {
     "unknown field": ("[task]\nlearning_rat = 1e-3", "[task]: no hyperparameter 'learning_rat'; did you mean learning_r"),
     "unknown field of a method": ("[methods.lora]\nranc = 4", "[methods].lora: no hyperparameter 'ranc'"),

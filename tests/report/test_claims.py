@@ -41,8 +41,8 @@ def verdicts(evidence):
 
 
 def test_registry_is_large_and_has_every_source():
-    assert len(CLAIMS) >= 90
-    assert {claim.source for claim in CLAIMS.values()} == {"000", "001", "002", "003", "004", "LoRA", "bar"}
+    assert len(CLAIMS) >= 400
+    assert {claim.source for claim in CLAIMS.values()} >= {"000", "001", "002", "003", "004", "LoRA", "bar"}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from bench.core.registry import UnknownName
 from bench.models import MODELS, ModelEntry
 from bench.sources import Answer, SourceError, describe_weights, fetch, find_weights, folder_at_hand, weights
 from bench.sources import hub as hub_module
-from bench.sources.fetch import look_up
+from bench.sources.fetch import NeededSources, look_up
 from bench.sources.snapshot import complaint, wanted_files
 from bench.sources.weights import odd_shape
 
@@ -373,7 +373,7 @@ def test_a_mirror_folder_that_cannot_be_used_is_an_error(
 
 def test_a_session_says_which_weights_cannot_be_used(tmp_path: Path) -> None:
     write_model(tmp_path / "models" / MODELS["minilm_l6"].hub_id, TOY_FILES | {"adapter_config.json": b"{}"})
-    found = look_up({"models": ["minilm_l6", "tiny_bert"], "mirror": str(tmp_path), "synthetic": False, "data": {}})
+    found = look_up(NeededSources(("minilm_l6", "tiny_bert"), tmp_path))
     assert found["weights"]["minilm_l6"]["identity"] == ""
     assert "has an adapter_config.json" in found["weights"]["minilm_l6"]["reason"]
     assert found["weights"]["tiny_bert"]["origin"] == "synthetic"

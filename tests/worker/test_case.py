@@ -12,6 +12,7 @@ from tiny_trainees import silent, tiny_trainee
 
 from bench.core.case import parse_case
 from bench.core.registry import UnknownName
+from bench.core.work import CaseWork
 from bench.methods import METHODS, Unsupported
 from bench.methods.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
 from bench.models import MODELS
@@ -59,9 +60,13 @@ EXACT = {
 }  # fmt: skip
 
 
-def payload(case_id):
-    recipe = recipe_for(parse_case(case_id), **OVERRIDES[case_id])
-    return {"case": case_id, "recipe": asdict(recipe), "mirror": ""}
+def work(case_id, **more):
+    case = parse_case(case_id)
+    return CaseWork(case, recipe_for(case, **OVERRIDES[case_id]), **more)
+
+
+def run(case_id, say=silent, **more):
+    return run_case(work(case_id, **more).to_plain(), say)
 
 
 @cache
@@ -69,11 +74,11 @@ def ran(case_id, time=0):
     """The case's figures; another time runs it again. Lines said come with them."""
     torch.manual_seed(time)  # whatever chance was before must not matter
     said = []
-    return {**run_case(payload(case_id), said.append), "said": said}
+    return {**run(case_id, said.append), "said": said}
 
 
 def record_of(case_id):
-    found = {name: value for name, value in ran(case_id).items() if name not in ("said", "examples")}
+    found = {name: value for name, value in ran(case_id).items() if name not in ("said", "examples", "untrained")}
     return Record(case=case_id, status="ok", **found)
 
 
@@ -103,7 +108,7 @@ STAGES = {"set_up", "load", "attach", "evaluate_before", "train", "prepare_train
 @pytest.mark.parametrize("case_id", [TAGGING, ANSWERING, AFTER_FULL])
 def test_every_second_is_in_a_stage(case_id):
     began = clock.perf_counter()
-    seconds = run_case(payload(case_id), silent)["noisy"]["seconds"]
+    seconds = run(case_id)["noisy"]["seconds"]
     whole = clock.perf_counter() - began
     assert sum(seconds.values()) == pytest.approx(whole, rel=0.02, abs=0.02)
     assert seconds["other"] < 0.05 * whole
@@ -119,7 +124,7 @@ def test_what_surrounds_a_first_methods_steps_is_in_their_stages_as_in_the_main_
         monkeypatch.setattr(module, name, lambda *args, real=real, name=name: (clock.sleep(slow[name]), real(*args))[1])
     scored = score
     monkeypatch.setattr(first_method, "score", lambda *args: (clock.sleep(0.4), scored(*args))[1])
-    seconds = run_case(payload(AFTER_FULL), silent)["noisy"]["seconds"]
+    seconds = run(AFTER_FULL)["noisy"]["seconds"]
     assert seconds["prepare_training"] >= 2 * 0.2
     assert seconds["load"] >= 2 * 0.3
     assert seconds["evaluate_before"] >= 2 * 0.4
@@ -135,7 +140,7 @@ DROPPED_AFTER_FULL = (
 def test_the_record_says_what_becomes_of_the_first_methods_dropout():
     case_id, overrides = DROPPED_AFTER_FULL
     recipe = recipe_for(parse_case(case_id), **overrides)
-    reasons = run_case({"case": case_id, "recipe": asdict(recipe), "mirror": ""}, silent)["reasons"]
+    reasons = run_case(CaseWork(parse_case(case_id), recipe).to_plain(), silent)["reasons"]
     assert any(reason.startswith("full, trained first: full has no dropout of its own: dropout = 0.1 acts in the base")
                for reason in reasons)  # fmt: skip
 
@@ -145,7 +150,7 @@ def test_a_first_method_without_a_layer_to_drop_in_is_refused(monkeypatch):
     case_id, overrides = DROPPED_AFTER_FULL
     recipe = recipe_for(parse_case(case_id), **overrides)
     with pytest.raises(Unsupported, match="neither full nor tiny_gpt2 has a dropout to set to 0.1; dropout = 0.0"):
-        run_case({"case": case_id, "recipe": asdict(recipe), "mirror": ""}, silent)
+        run_case(CaseWork(parse_case(case_id), recipe).to_plain(), silent)
 
 
 def test_making_the_optimizer_is_not_making_batches(monkeypatch):
@@ -156,7 +161,7 @@ def test_making_the_optimizer_is_not_making_batches(monkeypatch):
         return made(trainee)
 
     monkeypatch.setattr(loop, "make_optimizer", slow)
-    seconds = run_case(payload(TAGGING), silent)["noisy"]["seconds"]
+    seconds = run(TAGGING)["noisy"]["seconds"]
     assert seconds["prepare_training"] >= 0.3 > seconds["data"]
 
 
@@ -191,7 +196,7 @@ def test_the_same_case_gives_the_same_figures(case_id):
 @BOTH
 def test_evidence_holds(case_id):
     found, method = ran(case_id)["evidence"], METHODS["lora"]
-    arguments = (method, MODELS[parse_case(case_id).model], payload(case_id)["recipe"]["precision"])
+    arguments = (method, MODELS[parse_case(case_id).model], work(case_id).recipe.precision)
     assert found["start_distance"] <= start_tolerance(*arguments)
     assert found["reload_distance"] <= reload_tolerance(*arguments)
     assert found["merge_distance"] <= rounding_tolerance(
@@ -205,7 +210,7 @@ def test_evidence_holds(case_id):
 
 def test_generating_is_looked_at_where_a_model_generates():
     found = ran(ANSWERING)["evidence"]
-    arguments = (METHODS["lora"], MODELS["tiny_llama"], payload(ANSWERING)["recipe"]["precision"])
+    arguments = (METHODS["lora"], MODELS["tiny_llama"], work(ANSWERING).recipe.precision)
     assert found["generation_distance"] <= rounding_tolerance(*arguments)
     assert "generation_distance" not in ran(TAGGING)["evidence"]
 
@@ -269,12 +274,12 @@ def test_inference_is_not_timed_where_a_card_has_no_room(monkeypatch):
 def test_small_gradients_of_float16_are_seen():
     case_id = "pos-tiny_bert-lora_all-cpu-s0"
     recipe = recipe_for(parse_case(case_id), train_examples=160, max_steps=8, precision="float16")
-    found = run_case({"case": case_id, "recipe": asdict(recipe), "mirror": ""}, silent)
+    found = run_case(CaseWork(parse_case(case_id), recipe).to_plain(), silent)
     assert found["evidence"]["trained_without_gradient"] == 0
 
 
 def test_a_stepper_takes_the_first_step_again_and_again():
-    stepper = Stepper(payload(ANSWERING), silent)
+    stepper = Stepper(work(ANSWERING).to_plain(), silent)
     taken = [stepper.step() for _ in range(6)]  # more than the case has steps
     assert {step["tokens"] for step in taken} == {taken[0]["tokens"]}
     assert taken[-1]["loss"] < taken[0]["loss"]
@@ -283,7 +288,7 @@ def test_a_stepper_takes_the_first_step_again_and_again():
 
 def test_probes_are_asked_before_and_after(tmp_path, monkeypatch):
     monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path))
-    found = run_case({**payload(ANSWERING), "probes": ["source003"]}, silent)
+    found = run(ANSWERING, probes=("source003",))
     assert {row["key"] for row in found["probed"]} == {"source003/en-fibonacci", "source003/en-larger"}
     everything = found["tables"]["probes"][0]
     assert (everything["family"], everything["language"], everything["group"]) == ("source003", "all", "all")
@@ -297,7 +302,7 @@ def test_probes_are_asked_before_and_after(tmp_path, monkeypatch):
 def test_an_unknown_lm_eval_task_is_told_before_the_base_is_asked(monkeypatch):
     monkeypatch.setattr(Probing, "ask_base", lambda *_: pytest.fail("the base was asked"))
     with pytest.raises(UnknownName, match="no lm-eval task named 'lorabench_decimal'"):
-        run_case({**payload(ANSWERING), "probes": ["source003"], "lm_eval": ["lorabench_decimal"]}, silent)
+        run(ANSWERING, probes=("source003",), lm_eval=("lorabench_decimal",))
 
 
 @pytest.mark.parametrize(("case_id", "longest"), [(BEHIND_VIRTUAL_TOKENS, 488), (PADDED_AFTER_FULL, 512)])
@@ -310,4 +315,4 @@ def test_no_row_is_longer_than_there_are_positions(case_id, longest):
 def test_virtual_tokens_that_leave_no_room_are_refused():
     recipe = recipe_for(parse_case(BEHIND_VIRTUAL_TOKENS), virtual_tokens=505)
     with pytest.raises(Unsupported, match="505 virtual tokens leave less than 8 of"):
-        run_case({"case": BEHIND_VIRTUAL_TOKENS, "recipe": asdict(recipe)}, silent)
+        run_case(CaseWork(parse_case(BEHIND_VIRTUAL_TOKENS), recipe).to_plain(), silent)

@@ -4,7 +4,7 @@ No CUDA device is needed: what would be told to torch's allocator is caught.
 """
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from bench.core.case import Case
+from bench.core.work import RUN_CASE, CaseWork
 from bench.executor import Outcome
 from bench.machine import devices
 from bench.machine.cards import CARDS, GIB, CardKind, read_card, recipe_on
@@ -19,7 +20,7 @@ from bench.machine.devices import Card
 from bench.plan import plan
 from bench.plan.options import Options
 from bench.plan.selection import Selection
-from bench.plugin import hooks, options, session
+from bench.plugin import benchmarks, hooks, options, session
 from bench.plugin.options import emulated
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
@@ -69,8 +70,8 @@ def run_of(card):
     return Run(settled(card), Progress())
 
 
-def payload_of(run, case):
-    return run.plan.job(case, "bench.worker.case:run_case", case.id, {}).payload
+def work_of(run, case):
+    return CaseWork.from_plain(run.plan.job(case, RUN_CASE, case.id, {}).payload)
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
@@ -163,13 +164,12 @@ def test_cases_on_the_processor_are_not_touched():
     plain, emulating = run_of(None), run_of(CARDS["t4"])
     assert emulating.plan.recipe(ON_PROCESSOR) == plain.plan.recipe(ON_PROCESSOR)
     assert emulating.plan.recipe(ON_CARD) != plain.plan.recipe(ON_CARD)
-    assert "emulate" not in payload_of(emulating, ON_PROCESSOR)
+    assert work_of(emulating, ON_PROCESSOR).emulate == ""
 
 
-def test_worker_is_told_the_card():
-    payload = payload_of(run_of(CARDS["t4"]), ON_CARD)
-    assert CardKind(**payload["emulate"]) == CARDS["t4"]
-    assert payload["emulate"] == asdict(CARDS["t4"])
+@pytest.mark.parametrize("card", [*CARDS, read_card("laptop=7.5")], ids=lambda card: card.name)
+def test_a_worker_emulates_the_card_of_the_command_line(card):
+    assert read_card(work_of(run_of(card), ON_CARD).emulate) == card
 
 
 @pytest.mark.parametrize(("failed", "name"), [(ON_CARD, "t4"), (ON_PROCESSOR, None)])
@@ -198,10 +198,10 @@ def test_run_is_of_a_card_where_a_case_is_on_one(monkeypatch, tmp_path, cases, c
     run.submit(cases)
     about = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
     info = {}
-    hooks.pytest_benchmark_update_machine_info(SimpleNamespace(stash={hooks.RUN: run}), info)
+    benchmarks.pytest_benchmark_update_machine_info(SimpleNamespace(stash={hooks.RUN: run}), info)
     assert about.get("emulation") == emulation
     assert info["emulation"] == (emulation or "")
-    assert run.folder.name.endswith("_as_t4") is (emulation == "t4")
+    assert ("_as_t4-" in run.folder.name) is (emulation == "t4")
 
 
 @pytest.mark.parametrize("card", [None, "t4"])

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.core.work import LOOK_INTO_MODELS, PRELOAD, LooksWork
 from bench.executor import Executor, Job
 from bench.judge.claims.claim import Claim
 from bench.judge.claims.grounds import Evidence, Question, key_of
@@ -11,7 +12,6 @@ from bench.judge.claims.kinds.counted import read_census
 from bench.judge.claims.verdicts import questions_of
 from bench.records.stored import stored_records
 
-PRELOAD = ("torch", "transformers", "peft")
 TIMEOUT_SECONDS = 600.0
 WORK = "models looked into"
 
@@ -20,7 +20,7 @@ def ask(questions: Sequence[Question], entries: tuple[str, ...] = ()) -> tuple[d
     """The worker's answers by key_of(question), or none and why."""
     if not questions:
         return {}, ""
-    job = Job(WORK, "bench.worker.check.looks:answer", {"questions": [dict(question) for question in questions]})
+    job = Job(WORK, LOOK_INTO_MODELS, LooksWork(tuple(questions)).to_plain())
     with Executor((*PRELOAD, *entries), TIMEOUT_SECONDS) as executor:
         executor.submit(job)
         outcome = executor.outcome(WORK)

@@ -8,10 +8,11 @@ They take turns, so that a machine that is busy for a while slows both.
 import os
 import statistics
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.case import Case
+from bench.core.work import PRELOAD_FOR_CASES, RUN_CASE, CaseWork
 from bench.executor import Executor, Job
 from bench.recipes.files import CHOICES
 from bench.recipes.of_case import recipe_for
@@ -41,7 +42,7 @@ def compare(case: Case, mirror: Path | None, data: str, entries: tuple[str, ...]
     """
     seconds: dict[str, list[float]] = {engine: [] for engine in CHOICES["engine"]}
     losses: dict[str, float] = {}
-    with Executor(("torch", "transformers", "peft", "bench.worker.case", *entries), TIMEOUT_SECONDS) as executor:
+    with Executor((*PRELOAD_FOR_CASES, *entries), TIMEOUT_SECONDS) as executor:
         for engine, job in jobs(case, mirror, data):
             executor.submit(job)
             outcome = executor.outcome(job.key)
@@ -57,10 +58,5 @@ def jobs(case: Case, mirror: Path | None, data: str) -> Iterator[tuple[str, Job]
     for turn in range(1, TURNS + 1):
         for engine in CHOICES["engine"]:
             recipe = recipe_for(case, data, engine=engine, max_steps=STEPS, evaluation_examples=16)
-            payload = {
-                "case": case.id,
-                "recipe": asdict(recipe),
-                "mirror": str(mirror or ""),
-                "threads": os.cpu_count(),
-            }
-            yield engine, Job(f"{case.id}, {engine}, turn {turn}", "bench.worker.case:run_case", payload, case.device)
+            work = CaseWork(case, recipe, mirror, threads=os.cpu_count() or 0)
+            yield engine, Job(f"{case.id}, {engine}, turn {turn}", RUN_CASE, work.to_plain(), case.device)

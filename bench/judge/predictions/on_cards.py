@@ -24,6 +24,7 @@ from bench.models import MODELS
 from bench.predict.both import trace_of
 from bench.predict.card.replay import Reserved, replay
 from bench.predict.question import Question
+from bench.records.figures import FIGURES
 from bench.records.record import Record, read_records
 from bench.records.stored_runs import committed_runs
 from bench.sources import SourceError
@@ -33,6 +34,7 @@ RESERVED_AGREES = 0.05  # of what was reserved; 4.5 % is the largest error seen,
 MOST_STEPS = 64  # of a run that are traced in their order; its heaviest batches come after them
 # bench.worker.train.chunked_losses.CHUNKS, which would load torch: who computes a loss in chunks in a trace
 TRACED_LOSS = "chunks"
+KINDS = ("allocated", "reserved", "driver")  # of peaks on a card
 TRACES = RESULTS / "baselines" / "measured.json"
 
 
@@ -40,7 +42,7 @@ TRACES = RESULTS / "baselines" / "measured.json"
 class Compared:
     """What a card held of something and what is predicted of it, in bytes."""
 
-    measured_bytes: int
+    measured_bytes: float
     traced_bytes: int
 
     @property
@@ -53,10 +55,10 @@ class Compared:
         return abs(self.error) <= AGREES
 
 
-def peaks_of(record: Record) -> dict[str, int | None]:
+def peaks_of(record: Record) -> dict[str, float | None]:
     """Peak bytes of the training phase: allocated, reserved and the driver's; {} where there was no card."""
-    found: dict[str, int | None] = record.noisy.get("memory", {}).get("train", {})
-    return found if "allocated_bytes" in found else {}
+    found = {f"{kind}_bytes": FIGURES[f"{kind}_peak_bytes"].stated(record) for kind in KINDS}
+    return {} if found["allocated_bytes"] is None else found
 
 
 def not_traced(record: Record) -> str:
@@ -86,18 +88,31 @@ def card_blas_bytes(record: Record) -> int:
     return blas_bytes(capability)
 
 
+@dataclass(frozen=True)
+class TraceWork:
+    """What `traced` needs of a record, in JSON types."""
+
+    case: str
+    recipe: dict[str, Any]
+    labels: int
+    heaviest_batches: list[dict[str, Any]]
+    blas_bytes: int
+
+
 def payload_of(record: Record) -> dict[str, Any]:
-    """What `traced` needs of a record."""
-    found = {"case": record.case, "recipe": record.recipe, "blas_bytes": card_blas_bytes(record)}
-    return found | {name: record.exact[name] for name in ("labels", "heaviest_batches")}
+    """The record's TraceWork as plain data."""
+    exact = record.exact
+    work = TraceWork(record.case, record.recipe, exact["labels"], exact["heaviest_batches"], card_blas_bytes(record))
+    return asdict(work)
 
 
 def traced(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
-    """Work of a worker: what the record's heaviest batch has allocated, whichever that is, and the workspaces."""
-    case = parse_case(payload["case"])
-    question = Question(MODELS[case.model], METHODS[case.method], Recipe(**payload["recipe"]), payload["labels"])
-    logs = [trace_of(question, extent).log for extent in payload["heaviest_batches"]]
-    return {"bytes": max(replay(log, payload["blas_bytes"]).allocated_bytes for log in logs)}
+    """Work of a worker: the most bytes that one of a record's heaviest batches allocates, with the workspaces."""
+    work = TraceWork(**payload)
+    case = parse_case(work.case)
+    question = Question(MODELS[case.model], METHODS[case.method], Recipe(**work.recipe), work.labels)
+    logs = [trace_of(question, extent).log for extent in work.heaviest_batches]
+    return {"bytes": max(replay(log, work.blas_bytes).allocated_bytes for log in logs)}
 
 
 def committed() -> Iterator[tuple[str, Record]]:

@@ -8,6 +8,7 @@ from bench.judge.score.standing import Standing, stand
 from bench.methods import METHODS
 from bench.records.basis import CLOCK, QUALITY, basis_differences, basis_of
 from bench.records.basis import METHODS as SIDE_BY_SIDE
+from bench.records.figures import MORE
 from bench.records.record import Record
 from bench.tasks import TASKS
 
@@ -61,7 +62,7 @@ def compare_group(name: str, group: Sequence[Record], weights: Mapping[str, floa
     task = TASKS[group[0].parsed_case().task]
     absent = {dimension: why for dimension in DIMENSIONS if (why := absence(dimension, group))}
     kept = [dimension for dimension in DIMENSIONS if dimension not in absent]
-    greater = {one: task.greater_is_better if one == "quality" else one == "truth" for one in kept}
+    greater = {one: DIMENSIONS[one].figure(group[0]).better == MORE for one in kept}
     figures = {method: [figures_of(record, kept) for record in own] for method, own in methods.items()}
     left_out = [f"{dimension} is left out: {why}" for dimension, why in absent.items()]
     return Comparison(name, task.metric, greater, left_out, stand(figures, greater, weights))
@@ -90,7 +91,7 @@ def absence(name: str, group: Sequence[Record]) -> str:
     if lacking:
         return f"{len(lacking)} of {len(group)} records lack it, as {lacking[0].case}"
     clocks = (basis_differences(basis_of(group[0]), basis_of(record), CLOCK) for record in group[1:])
-    if not dimension.repeats and (differing := next(filter(None, clocks), None)):
+    if dimension.figure(group[0]).timed and (differing := next(filter(None, clocks), None)):
         return f"the records differ in {' and '.join(differing)}"
     asked = {tuple((family, items) for family, (items, _) in asked_families(record).items()) for record in group}
     return "the records were asked different probes" if name == "truth" and len(asked) > 1 else ""

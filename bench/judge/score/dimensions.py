@@ -1,30 +1,22 @@
-"""The five dimensions, where a record has them, and the weights a person sets."""
+"""The five dimensions of a score, each a figure of the record, and the weights a person sets."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.core.registry import unknown
+from bench.probes import PROBES
+from bench.probes.scoring import ALL
+from bench.records.figures import FIGURES, LESS, MORE, QUALITY, Figure, calculated, quality
 from bench.records.record import Record
 from bench.tasks import TASKS
 
-UNTRUE_FAMILIES = ("guardrails",)  # of probes: declining well is no knowledge
 
-
-def peak_bytes(record: Record) -> float | None:
-    return record.peak_bytes
-
-
-def adapter_bytes(record: Record) -> float | None:
-    return record.exact.get("adapter_bytes")
-
-
-def training_seconds(record: Record) -> float | None:
-    return record.times.get("seconds", {}).get("train")
-
-
-def quality(record: Record) -> float | None:
-    return record.quality.get(TASKS[record.parsed_case().task].metric) if record.quality_judged else None
+def metric_of(record: Record) -> Figure:
+    """The metric of the record's task; random weights have none."""
+    task = TASKS[record.parsed_case().task]
+    better = MORE if task.greater_is_better else LESS
+    return quality(task.metric, better=better, comparable=lambda record: record.quality_judged)
 
 
 def right_share(record: Record) -> float | None:
@@ -32,6 +24,11 @@ def right_share(record: Record) -> float | None:
     rows = asked_families(record)
     asked = sum(items for items, _ in rows.values())
     return sum(right for _, right in rows.values()) / asked if asked else None
+
+
+def is_about_truth(family: str) -> bool:
+    """Whether right answers of these probes are true ones; of a family that is not registered it is presumed."""
+    return family not in PROBES or PROBES[family].about_truth
 
 
 def asked_families(record: Record) -> dict[str, tuple[int, int]]:
@@ -42,29 +39,33 @@ def asked_families(record: Record) -> dict[str, tuple[int, int]]:
             row["cured"] + row["kept"],
         )
         for row in record.tables.get("probes", [])
-        if row["language"] == row["group"] == "all" and row["family"] not in UNTRUE_FAMILIES
+        if row["language"] == row["group"] == ALL and is_about_truth(row["family"])
     }
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One of the five. read(record) -> its figure, or None where the record has none."""
+    """One of the five. figure(record) is the figure that it reads of the record."""
 
     name: str
-    says: str
-    read: Callable[[Record], float | None]
+    figure: Callable[[Record], Figure]
     weight: float = 1.0
-    repeats: bool = False  # on every machine; else it is compared on one machine alone
+
+    def read(self, record: Record) -> float | None:
+        """The record's figure, or None where it has none that can be compared."""
+        return self.figure(record).value(record)
 
 
+RIGHT_SHARE = calculated("right_share", "share of the probes' items answered right", right_share, "fraction", QUALITY,
+                         MORE)  # fmt: skip
 DIMENSIONS = {
     one.name: one
     for one in (
-        Dimension("memory", "peak bytes of the case", peak_bytes),
-        Dimension("disk", "bytes of the adapter", adapter_bytes, repeats=True),
-        Dimension("time", "seconds of training", training_seconds),
-        Dimension("quality", "the task's metric on held-out examples", quality, weight=2.0, repeats=True),
-        Dimension("truth", "share of the probes' items answered right", right_share, repeats=True),
+        Dimension("memory", lambda record: FIGURES["peak_bytes"]),
+        Dimension("disk", lambda record: FIGURES["adapter_bytes"]),
+        Dimension("time", lambda record: FIGURES["training_seconds"]),
+        Dimension("quality", metric_of, weight=2.0),
+        Dimension("truth", lambda record: RIGHT_SHARE),
     )
 }
 WEIGHTS = {name: dimension.weight for name, dimension in DIMENSIONS.items()}

@@ -19,16 +19,6 @@ IDS = 8  # bytes of an int64
 BLOCK = 64  # weights that share a scale in NF4 (arXiv:2305.14314)
 SCALES_BLOCK = 256  # scales that share a second one where they are quantised again
 TABLES = 2048  # bytes a packed layer: its codes' two tables and the offset, each rounded up to 512
-WITHOUT = {
-    "dora": "DoRA's norms take a dequantised or multiplied copy of each weight",
-    "qdora": "DoRA's norms take a dequantised copy of each weight",
-    "hira": "HiRA multiplies a whole update with each weight",
-    "adalora": "AdaLoRA keeps sensitivities beside each weight and a penalty's graph",
-    "vera": "VeRA's shared matrices are scaled anew in each layer",
-    "ia3": "IA3 has no thin products",
-    "prefix": "virtual tokens lengthen the attention alone",
-    "prompt": "virtual tokens lengthen every row",
-}
 
 
 class NoClosedForm(ValueError):
@@ -78,7 +68,7 @@ def check(question: Question) -> None:
     """Raises NoClosedForm where there is none."""
     method, entry = question.method, question.entry
     if method.trains == ADAPTER and not method.thin_products:
-        why = WITHOUT.get(method.name, "its update is not two thin products beside each layer")
+        why = method.no_closed_form or "its update is not two thin products beside each layer"
         raise NoClosedForm(f"{method.name} has no closed form: {why}; the trace has its figure")
     heads, inner = query_size(entry), layers.feedforward_size(entry)
     if heads > inner:

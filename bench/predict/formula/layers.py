@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4, PLAIN
 from bench.methods.parameters import formula
 from bench.models import ENCODER, ModelEntry
-from bench.models.families import Linear
+from bench.models.families import ATTENTION, FIRST_NORM, INNER
 from bench.models.shapes import (
-    INTO_ATTENTION,
     head_count,
     head_parameters,
     hidden_size,
@@ -34,12 +33,6 @@ SINGLE = 4
 FLOAT32 = "float32"
 MASK = 1  # byte of an element that dropout kept or dropped
 LARGEST_FLASH_HEAD = 256
-# What a linear layer reads: a norm's output, attention's, or the feed-forward product.
-FIRST_NORM, SECOND_NORM, ATTENTION, INNER = "first norm", "second norm", "attention", "inner"
-READERS = {  # of anything but a norm's output; BERT's attention ends like its feed-forward layer
-    "self_attn.o_proj": ATTENTION, "attention.output.dense": ATTENTION, "attn.c_proj": ATTENTION,
-    "mlp.down_proj": INNER, "output.dense": INNER, "mlp.c_proj": INNER,
-}  # fmt: skip
 
 
 def tokens(question: Question) -> int:
@@ -92,25 +85,18 @@ def given(question: Question) -> int:
 
 def residual(question: Question) -> int:
     """Bytes of an element of the hidden states between layers, which a checkpoint keeps."""
-    if question.entry.family_name == "gpt2" and question.method.storage == NF4:
-        return SINGLE
-    return normed(question) if question.entry.kind == ENCODER else hidden_width(question)
+    if ends_in_norm(question):
+        return normed(question)
+    return max(hidden_width(question), given(question))  # a sum is in the wider format of what is added
 
 
 def feedforward_size(entry: ModelEntry) -> int:
-    return next(one.inputs for one in layer(entry) if source(one) == INNER)
-
-
-def source(linear: Linear) -> str:
-    """What the linear layer reads; one name for what is one tensor."""
-    if linear.name in READERS:
-        return READERS[linear.name]
-    return FIRST_NORM if linear.name.endswith(INTO_ATTENTION) else SECOND_NORM
+    return next(one.inputs for one in layer(entry) if one.reads == INNER)
 
 
 def inner_width(question: Question) -> int:
     """Bytes of an element of the feed-forward product; GPT-2's GELU is written out and ends in float32."""
-    return SINGLE if question.entry.family_name == "gpt2" else given(question)
+    return SINGLE if question.entry.family.activation_written_out else given(question)
 
 
 @dataclass(frozen=True)
@@ -129,7 +115,7 @@ def inputs(question: Question) -> Iterator[Input]:
     wide = {ATTENTION: computed(question), INNER: inner_width(question)}
     dropped_once = False
     for linear in layer(question.entry):
-        read = source(linear)
+        read = linear.reads
         held = wide.get(read, normed(question))
         trains = method.trains == ALL or any(selects(target, linear.name) for target in targets)
         copy = copied(question, held) if trains else 0
@@ -161,7 +147,7 @@ def masks_not_kept(question: Question) -> int:
     if not adapter_drops(question):
         return 0
     targets = question.method.targets(question.entry)
-    first = (linear for linear in layer(question.entry) if source(linear) == FIRST_NORM)
+    first = (linear for linear in layer(question.entry) if linear.reads == FIRST_NORM)
     return sum(MASK * linear.inputs for linear in first if any(selects(target, linear.name) for target in targets))
 
 
@@ -223,7 +209,7 @@ def kept_by_activation(question: Question) -> int:
     inner, out = feedforward_size(question.entry), given(question)
     if question.entry.family.llama_like:
         return (2 if question.trainer.fused else 3) * out * inner
-    return (3 * SINGLE + out) * inner if question.entry.family_name == "gpt2" else out * inner
+    return (3 * SINGLE + out) * inner if question.entry.family.activation_written_out else out * inner
 
 
 def kept_by_norms(question: Question) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 from bench.core.recipe import Recipe
 from bench.methods import METHODS
 from bench.models import MODELS
+from bench.records.figures import FIGURES
 from bench.records.record import Record
 from bench.records.work import heaviest_shape, utilisation_figures, works_of
 
@@ -25,7 +26,7 @@ def counted_again(record: Record) -> dict[str, Any]:
         again = recipe.loss == "chunked" and record.environment.get("loss_by", CHUNKS) == CHUNKS
         counts, added = step_counts(model, entry, method, recipe, labels, again)
     rows, length = heaviest_shape(record)
-    seconds = rows * length / record.noisy["padded_tokens_per_second"]
+    seconds = rows * length / FIGURES["padded_tokens_per_second"].required(record)
     card = record.environment.get("accelerator") or "" if case.device != "cpu" else ""
     model_work, hardware_work = works_of(counts, added)
     totals = model_work.of(rows, length), hardware_work.of(rows, length)

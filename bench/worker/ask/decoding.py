@@ -1,8 +1,8 @@
-"""Reading prompts and answering them greedily, many at once, in the worker.
+"""Prefill and greedy decoding of many prompts at once, in the worker.
 
-Reading is the dear part on a processor, so of a batch nothing is read twice, and no padding: prompts, and whatever goes
-on behind them, are read as one prefix tree, a run of its nodes at a time. Only the caches of what is to be answered are
-padded, to be decoded together. Rows whose answers have ended leave the batch.
+Prefill dominates on a CPU, so a batch never processes a shared prefix twice, nor padding: prompts and their
+continuations form one prefix tree, which is read a run of nodes at a time. Only the caches of rows that are decoded
+together are padded. Rows whose answers have ended leave the batch.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -47,9 +47,9 @@ def forward(
 
 @dataclass
 class Reading:
-    """A prefix tree as a model reads it.
+    """A prefix tree that a model has read.
 
-    likeliest: the token that it gives after a node; nats: the log-probability of a token after one.
+    likeliest: the most likely token after a node; nats: the log-probability of a token after a node.
     """
 
     trainee: Trainee
@@ -59,15 +59,15 @@ class Reading:
     nats: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def greedy(self, nodes: Sequence[int], is_whole: StoppingCriterion) -> list[list[int]]:
-        """A row's new tokens behind each of these nodes, the likeliest one again and again until it is whole.
+        """The answer after each of these nodes: the most likely token, again and again until the answer is whole.
 
-        What of them was read already is not read again. Uses the cache up.
+        Tokens that were read already are not read again. Uses up the cache.
         """
         known = [self.follow(row, node, is_whole) for row, node in enumerate(nodes)]
         return self.go_on([node for node, _ in known]).greedy([said for _, said in known], is_whole)
 
     def follow(self, row: int, node: int, is_whole: StoppingCriterion) -> tuple[int, list[int]]:
-        """The last node that was asked along a row's answer, and the tokens up to it, never the whole answer."""
+        """The last known node along a row's answer, and the tokens up to it; never the whole answer."""
         said: list[int] = []
         while not is_whole(row, [*said, token := self.likeliest[node]]):
             child = self.tree.children.get((node, token))
@@ -78,7 +78,7 @@ class Reading:
         return node, said
 
     def go_on(self, nodes: Sequence[int]) -> "Rows":
-        """A row behind each of these nodes, its next token the likeliest; uses the cache up."""
+        """A row that continues each of these nodes with its most likely token; uses up the cache."""
         paths = [self.tree.path(node) for node in nodes]
         lengths = torch.tensor([len(path) for path in paths])
         longest = int(lengths.max())
@@ -92,14 +92,14 @@ class Reading:
 
 
 def read(trainee: Trainee, tree: PrefixTree, asked: Mapping[int, Collection[int]]) -> Reading:
-    """Read the tree; what is asked are nodes, and the tokens whose log-probability after them is.
+    """Read the tree. `asked` maps a node to the tokens whose log-probability after it is wanted.
 
-    Raises ValueError for a model that computes attention otherwise than FUSED: a mask of what each node sees would be
-    added there to how much it looks at it. And for prompts longer than the window that attention looks back.
+    Raises ValueError for a model whose attention is not FUSED, which would add a tree's mask to its scores, and for a
+    prompt that is longer than the attention window.
     """
     if (attention := attention_of(trainee.model)) != FUSED:
         raise ValueError(f"{attention} attention would misread a tree's mask: read it by {FUSED}")
-    window = looks_back(trainee.model.config)
+    window = attention_window(trainee.model.config)
     if window and (longest := max(tree.depths) + 1) > window:
         raise ValueError(f"a prompt of {longest:,} tokens is longer than the {window:,} that attention looks back")
     reading = Reading(trainee, tree, NodeCache(len(tree.tokens)))
@@ -109,15 +109,15 @@ def read(trainee: Trainee, tree: PrefixTree, asked: Mapping[int, Collection[int]
     return reading
 
 
-def looks_back(config: Any) -> int:
-    """How many tokens attention looks back in some layer, by transformers' configuration; 0: all."""
+def attention_window(config: Any) -> int:
+    """The attention window in tokens, by transformers' configuration; 0 if attention sees everything."""
     kinds = None if config.model_type == "mistral" else getattr(config, "layer_types", None)
     slides = kinds is None or "sliding_attention" in kinds
     return getattr(config, "sliding_window", None) or 0 if slides else 0
 
 
 def read_run(reading: Reading, nodes: range, asked: Mapping[int, Collection[int]]) -> None:
-    """Read a run of nodes behind the ancestors of its first, and note what is asked after them."""
+    """Read a run of nodes after the ancestors of its first, and keep what is asked about them."""
     kept = [node for node in nodes if node in asked]
     tree = reading.tree
     *above, _ = tree.path(nodes.start)
@@ -135,7 +135,7 @@ def read_run(reading: Reading, nodes: range, asked: Mapping[int, Collection[int]
 
 
 def visible(tree: PrefixTree, nodes: range, above: int) -> Tensor:
-    """Which of what is above a run, and of the run, each of its nodes sees: itself and its ancestors.
+    """What each node of a run sees of its ancestors above the run and of the run: itself and its ancestors.
 
     (1, 1, nodes, above + nodes), bool.
     """
@@ -154,7 +154,7 @@ def visible(tree: PrefixTree, nodes: range, above: int) -> Tensor:
 class Rows:
     """Prompts that were read, each ending at the right of the cache.
 
-    tokens: what comes next, (rows,), at positions (rows,); mask: which of the cache is no padding (rows, length).
+    tokens: the next ones, (rows,), at positions (rows,); mask: False where the cache is padding, (rows, length).
     """
 
     trainee: Trainee
@@ -164,9 +164,9 @@ class Rows:
     positions: Tensor
 
     def greedy(self, said: list[list[int]], is_whole: StoppingCriterion) -> list[list[int]]:
-        """What each row has said, extended by the likeliest token again and again until it is whole.
+        """Each row's answer so far, extended by the most likely token until it is whole.
 
-        The token that ends an answer is its last. Uses the rows up.
+        The token that ends an answer is its last. Uses up the rows.
         """
         live, ended = list(range(len(said))), set[int]()
         while True:
@@ -184,12 +184,12 @@ class Rows:
             self.step(torch.tensor([row not in ended for row in live]))
 
     def keep(self, rows: list[int]) -> None:
-        """Let the other rows go, from the cache a layer at a time."""
+        """Drop the other rows, from the cache a layer at a time."""
         self.tokens, self.mask, self.positions = self.tokens[rows], self.mask[rows], self.positions[rows]
         self.cache.batch_select_indices(torch.tensor(rows, dtype=torch.long))
 
     def step(self, going_on: Tensor) -> None:
-        """Read the next tokens. Rows that have ended stand at position 0: further on a model may have none."""
+        """Read the next tokens. Rows that have ended stay at position 0, which every model has."""
         self.mask = torch.cat([self.mask, going_on[:, None]], dim=1)
         positions = (self.positions * going_on)[:, None]
         logits, self.cache = forward(self.trainee, self.tokens[:, None], self.mask, positions, self.cache, 1)
@@ -203,7 +203,7 @@ def batch_size(trainee: Trainee) -> int:
 
 
 def batches(trainee: Trainee, prompts: Sequence[list[int]], new_tokens: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of prompts to answer together: those of longest answers first, of these the ones that begin alike."""
+    """Indices of prompts to answer together: longest answers first, and prompts with a shared beginning together."""
     order = sorted(range(len(prompts)), key=lambda at: (-new_tokens[at], prompts[at]))
     size = batch_size(trainee)
     for start in range(0, len(order), size):

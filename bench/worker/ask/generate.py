@@ -1,4 +1,4 @@
-"""Generation, in the worker: what a decoder answers by transformers' own generate, the likeliest token each time."""
+"""Greedy generation by transformers' own generate."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ def generate(trainee: Trainee, tokenizer: Any, examples: Sequence[Example], kind
 
 
 def longest(trainee: Trainee) -> int:
-    """The most tokens that a prompt and its answer may have together: the last one is never read."""
+    """The most tokens of a prompt with its answer; the last one needs no position."""
     return trainee.model.config.max_position_embeddings - trainee.method.virtual_tokens(trainee.recipe) + 1
 
 

@@ -1,4 +1,4 @@
-"""Caches of keys and values, in the worker: of a prefix tree's nodes, and of rows that go on, with room for what comes.
+"""Caches of keys and values: of a prefix tree's nodes, and of rows that are decoded, with room for new tokens.
 
 A layer's keys and values are (rows, heads, length, width of a head), those of nodes (heads, nodes, width).
 """
@@ -20,13 +20,13 @@ ROOM = 32  # tokens that a cache takes before it must be copied
 
 
 class RoomyLayer(DynamicLayer):
-    """A layer with room behind its keys and values: a token is written there, and nothing that came before is copied.
+    """A layer with room after its keys and values: a new token is written there, and nothing is copied.
 
-    transformers' own copies all of it for every token. keys and values show what is filled of `whole`.
+    transformers' own layer copies everything for every token. keys and values are the filled part of `whole`.
     """
 
     def __init__(self, keys: Tensor, values: Tensor, length: int) -> None:
-        """Of keys and values so many tokens are filled."""
+        """`length`: how many tokens of the preallocated keys and values are filled."""
         super().__init__()
         self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
         self.whole = keys, values
@@ -38,7 +38,7 @@ class RoomyLayer(DynamicLayer):
         return keys, values
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Write the new keys and values behind the others; all of them."""
+        """Write the new keys and values after the others; returns all of them."""
         begun = self.get_seq_length()
         length = begun + key_states.shape[-2]
         if length > self.whole[0].shape[-2]:
@@ -56,7 +56,7 @@ class RoomyLayer(DynamicLayer):
 
 
 def with_room(states: Tensor, length: int) -> Tensor:
-    """The states with room behind this length, itself not less than theirs."""
+    """The states with room after this length, which is at least theirs."""
     rows, heads, filled, width = states.shape
     whole = states.new_empty((rows, heads, length + ROOM, width))
     whole[..., :filled, :] = states
@@ -64,24 +64,23 @@ def with_room(states: Tensor, length: int) -> Tensor:
 
 
 class NodeCache:
-    """Keys and values of a prefix tree's nodes, which are written in order."""
+    """Keys and values of a prefix tree's nodes, written in order."""
 
     def __init__(self, nodes: int) -> None:
         self.nodes = nodes
         self.layers: list[tuple[Tensor, Tensor]] = []
 
     def path(self, nodes: Sequence[int]) -> DynamicCache:
-        """A cache of one row, of these nodes behind each other, which keeps all whatever the model would."""
+        """A cache of one row with these nodes in order, which keeps everything even if the model's would not."""
         found, at = DynamicCache(), torch.tensor(nodes)
         for number, (keys, values) in enumerate(self.layers if nodes else ()):
             found.update(keys[None, :, at], values[None, :, at], number)
         return found
 
     def write(self, start: int, cache: Any, begun: int) -> None:
-        """Take over what a cache of one row holds behind its first begun tokens: the nodes from start on.
+        """Copy from a cache of one row what comes after its first `begun` tokens: the nodes from start on.
 
-        Raises ValueError for a cache of another kind: one that forgets what it has read, or that holds more than keys
-        and values.
+        Raises ValueError for a cache of another kind: one that forgets tokens, or that holds more than keys and values.
         """
         for number, layer in enumerate(cache.layers):
             if type(layer) is not DynamicLayer:
@@ -94,9 +93,9 @@ class NodeCache:
                 whole[:, start : start + states.shape[1]] = states
 
     def rows(self, paths: Sequence[Sequence[int]]) -> DynamicCache:
-        """A cache with room, of a row for each path; a shorter one begins with any node, for a mask to hide.
+        """A cache with room and a row for each path; a mask must hide the beginning of shorter ones.
 
-        Uses the nodes up: both together would take twice the memory where little is shared.
+        Uses up the nodes: both together would take twice the memory where little is shared.
         """
         longest = max(map(len, paths))
         at = torch.tensor([[0] * (longest - len(path)) + list(path) + [0] * ROOM for path in paths])

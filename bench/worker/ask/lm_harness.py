@@ -31,8 +31,8 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def evaluate(trainee: Trainee, tokenizer: Any, names: Sequence[str]) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Metrics of each task, and a sentence for each foreign one that could not be run. One of ours needs nothing from
-    elsewhere, so what goes wrong with it is raised."""
+    """Metrics of each task, and a sentence for each foreign task that could not be run. Our own tasks need no network,
+    so their errors are raised."""
     found, reasons = {}, []
     for name in names:
         try:
@@ -74,7 +74,7 @@ def metrics_of(trainee: Trainee, tokenizer: Any, name: str) -> dict[str, float]:
 
 @contextlib.contextmanager
 def offline_unless_answered(name: str) -> Iterator[None]:
-    """Let datasets look into its cache alone where the Hub is away; local files need no Hub at all."""
+    """Inside, datasets uses its cache only if the Hub is unreachable or the task is ours, whose files are local."""
     import datasets
 
     before = datasets.config.HF_HUB_OFFLINE

@@ -1,9 +1,9 @@
-"""Linear layers by oneDNN, in the worker, while a model on a processor is only read from.
+"""Linear layers computed by oneDNN, while a model on a processor answers and does not train.
 
-torch's product of float32 (MKL's) puts a weight into the order that it computes in whenever it is called, which takes
-long beside a product with few rows. Here that is done once for each layer, by the operators that torch.compile puts in
-the place of frozen linear layers for batches of any size; to compile a model itself takes minutes. A layer with an
-adapter, or of a 4-bit weight, becomes one product by the matrix that it amounts to.
+torch's float32 product (MKL's) reorders the weight on every call, which takes long compared with a product of few rows.
+Here each layer's weight is reordered once, by the operators that torch.compile uses for frozen linear layers;
+compiling the model itself takes minutes. A layer with an adapter or a 4-bit weight becomes one product with the matrix
+that it is equal to.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ AffineMap = tuple[Tensor, Tensor | None]  # weight (outputs, inputs) and bias (o
 
 @contextlib.contextmanager
 def linear_layers_by_onednn(model: Any) -> Iterator[None]:
-    """Within, and without gradients, linear layers of float32 on a processor compute by oneDNN where that is quicker.
+    """Inside, and without gradients, float32 linear layers on a processor use oneDNN where that is faster.
 
-    The model must be in evaluation mode. Every such layer holds a copy of what its weight amounts to now, in float32:
-    what is trained, switched or merged within is not seen. Where torch is built without oneDNN nothing changes.
+    The model must be in evaluation mode. Each such layer holds a float32 copy of its present weight: training,
+    switching or merging an adapter inside has no effect. If torch is built without oneDNN nothing changes.
     """
     replaced = []
     try:
@@ -46,7 +46,7 @@ def linear_layers_by_onednn(model: Any) -> Iterator[None]:
 
 
 def replaceable(model: nn.Module) -> list[nn.Module]:
-    """The layers that may be replaced, but for those whose copies there is no more room for."""
+    """The layers to replace, as many as there is room for copies."""
     found, left = [], MOST_WEIGHTS
     for layer in dict.fromkeys(outermost(model)):  # once where it stands in two places
         size = math.prod(shape_of(layer))
@@ -57,7 +57,7 @@ def replaceable(model: nn.Module) -> list[nn.Module]:
 
 
 def outermost(module: nn.Module) -> Iterator[nn.Module]:
-    """Layers that may be replaced, none of them inside of another."""
+    """Layers that may be replaced, none inside another."""
     if may_be_replaced(module):
         yield module
     else:
@@ -66,9 +66,9 @@ def outermost(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def may_be_replaced(module: nn.Module) -> bool:
-    """Whether it is a linear layer, or peft's around one, of float32 or 4 bits on a processor, and worth replacing.
+    """Whether it is a linear layer, or peft's around one, in float32 or 4 bits on a processor, and large enough.
 
-    Not one with a forward of its own, as accelerate's hooks give it.
+    Not one whose forward was replaced, as accelerate's hooks do.
     """
     if not isinstance(bare(module), nn.Linear | Conv1D) or "forward" in vars(module):
         return False
@@ -89,9 +89,9 @@ def shape_of(layer: nn.Module) -> tuple[int, int]:
 
 @torch.no_grad()
 def product(layer: Any) -> Product | None:
-    """What the layer computes, by its weight as it is now; None where that is no product by a matrix.
+    """A function that computes what the layer does with its present weight; None if that is no matrix product.
 
-    Of a layer that is none, nothing inside is replaced either.
+    Nothing inside such a layer is replaced either.
     """
     if type(layer) is nn.Linear:
         return product_by(layer.weight, layer.bias)
@@ -102,7 +102,7 @@ def product(layer: Any) -> Product | None:
 
 
 def product_that_gives(expected: Tensor, rows: Tensor, weight_and_bias: AffineMap | None) -> Product | None:
-    """The product by this weight where it gives of the rows what is expected."""
+    """The product with this weight, if it gives the expected result for the rows."""
     if weight_and_bias is None:
         return None
     found = product_by(*weight_and_bias)
@@ -110,7 +110,7 @@ def product_that_gives(expected: Tensor, rows: Tensor, weight_and_bias: AffineMa
 
 
 def by_weight(layer: Any) -> AffineMap | None:
-    """Its weight, with active adapters merged into it, and bias; None of 4 bits, or where peft refuses to merge."""
+    """The weight with active adapters merged into it, and the bias; None for 4 bits, or if peft refuses to merge."""
     if bare(layer).weight.dtype != torch.float32:
         return None
     if isinstance(layer, BaseTunerLayer) and not (layer.merged or layer.disable_adapters):
@@ -124,7 +124,7 @@ def by_weight(layer: Any) -> AffineMap | None:
 
 
 def by_identity(layer: Any) -> AffineMap:
-    """What an affine layer gives of the identity and of zeros, whatever it is made of."""
+    """Weight and bias of any affine layer, from what it returns for the identity and for zeros."""
     _, inputs = shape_of(layer)
     bias = layer.forward(torch.zeros(1, inputs))[0]
     columns = layer.forward(torch.eye(inputs))

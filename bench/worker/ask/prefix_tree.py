@@ -1,4 +1,4 @@
-"""Prefix trees of token sequences: what several of them begin with stands there once."""
+"""Prefix trees of token sequences: a shared beginning is stored once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ ROOT = -1  # the parent of what a sequence begins with
 
 @dataclass
 class PrefixTree:
-    """Nodes in preorder, each a token behind its ancestors': the ancestors of a run of nodes are in it or its first's.
+    """Nodes in preorder, each a token after its ancestors. A run's ancestors are in it, or are its first node's.
 
     depths: how many ancestors a node has. ends: the last node of each sequence, in the order that they were given in.
     children: a node by its parent and its token.
@@ -21,7 +21,7 @@ class PrefixTree:
     children: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def path(self, node: int) -> list[int]:
-        """The node and its ancestors, the first one first."""
+        """The node's ancestors from the root on, and the node."""
         found = []
         while node != ROOT:
             found.append(node)
@@ -51,6 +51,6 @@ def prefix_tree(sequences: Sequence[list[int]]) -> PrefixTree:
 
 
 def shared(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens both begin with."""
+    """The length of the common beginning."""
     same = (at for at, (token, its) in enumerate(zip(one, other, strict=False)) if token != its)
     return next(same, min(len(one), len(other)))

@@ -52,7 +52,7 @@ class Probing:
     def ask_base(self, base: Trainee) -> None:
         """Ask the base whatever the cache does not know of it."""
         paths = {family.name: self.path(family, base) for family in self.families if self.shared}
-        known = {family.name: remembered(paths[family.name], family) for family in self.families if self.shared}
+        known = {family.name: read_replies(paths[family.name], family) for family in self.families if self.shared}
         self.before = {name: replies for name, replies in known.items() if replies is not None}
         unknown = [family for family in self.families if family.name not in self.before]
         found = self.replies(unknown, base, "the base")
@@ -169,7 +169,7 @@ def make_probing(names: Sequence[str], **facts: Any) -> Probing:
     return Probing(families=[PROBES[name] for name in names], **facts)
 
 
-def remembered(path: Path, family: Family) -> Replies | None:
+def read_replies(path: Path, family: Family) -> Replies | None:
     """The file's replies, one for each of the family's items; None where there are none that can be used."""
     try:
         replies = json.loads(path.read_text(encoding="utf-8"))
@@ -198,6 +198,8 @@ def answer_rows(family: Family, before: Replies, after: Replies) -> list[dict[st
                 "after_margin": other.margin(item),
                 "said_before": one.text,
                 "said_after": other.text,
+                "cut_before": one.cut,
+                "cut_after": other.cut,
             }
         )
     return rows

@@ -1,4 +1,4 @@
-"""Asking probes, in the worker: greedy answers and log-probabilities of the choices from one reading of a prompt.
+"""Probes asked in the worker: greedy answers and log-probabilities of the choices from one prefill of a prompt.
 
 The choices' log-probabilities are in nats, summed over their tokens.
 """
@@ -25,9 +25,9 @@ from bench.worker.train.trainee import Trainee
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said: its answer, and its log-probability of each choice.
+    """A model's answer, and its log-probability of each choice.
 
-    cut: whether the answer ended at the limit of tokens, not by itself.
+    cut: whether the answer ended at the limit of tokens.
     """
 
     text: str
@@ -56,9 +56,9 @@ def text_ids(text: str, tokenizer: Any) -> list[int]:
 
 @dataclass(frozen=True)
 class Question:
-    """An item in tokens. headed: whether an answer ends where it comes to a heading, as that of a plain text does.
+    """An item in tokens. headed: whether an answer ends at a heading, as those to plain texts do.
 
-    No family that asks by texts reads beyond one.
+    Plain-text families never parse past a heading.
     """
 
     prompt: list[int]
@@ -67,7 +67,7 @@ class Question:
     headed: bool
 
     def is_answered(self, said: Sequence[int], end: int, tokenizer: Any) -> bool:
-        """Whether the answer is whole: of as many tokens as it may have, or at its end, or at a heading."""
+        """Whether the answer is whole: it has all its tokens, or has ended, or has come to a heading."""
         if len(said) == self.new_tokens or said[-1] == end:
             return True
         if not self.headed:
@@ -76,14 +76,14 @@ class Question:
         return text.endswith(HEADING) and not text.startswith("#")  # which is an answer in markup
 
     def reply(self, said: Sequence[int], choice_nats: tuple[float, ...], end: int, tokenizer: Any) -> Reply:
-        """What a whole answer's tokens say."""
+        """The reply that a whole answer's tokens spell."""
         ended = said[-1] == end
         text = tokenizer.decode(said[:-1] if ended else said, skip_special_tokens=True).strip()
         return Reply(text, choice_nats, cut=len(said) == self.new_tokens and not ended)
 
 
 def question_of(item: Item, tokenizer: Any, vocabulary: int, new_tokens: int) -> Question:
-    """The item as the model is asked it, ids modulo its vocabulary."""
+    """The item in tokens, ids modulo the model's vocabulary."""
     texts = [tokenizer(choice, add_special_tokens=False)["input_ids"] for choice in item.choices]
     prompt, *choices = [[token % vocabulary for token in ids] for ids in (prompt_ids(item, tokenizer), *texts)]
     return Question(prompt, choices, new_tokens, headed=item.form == TEXT)
@@ -91,7 +91,7 @@ def question_of(item: Item, tokenizer: Any, vocabulary: int, new_tokens: int) ->
 
 @contextlib.contextmanager
 def reading_only(trainee: Trainee) -> Iterator[None]:
-    """Within, a model is asked: it computes in the ways that are the quicker where nothing trains."""
+    """Inside, the model computes in the ways that are fastest when nothing trains."""
     trainee.model.eval()
     plain = autocast_dtype(trainee.recipe) is None  # autocast, in which others compute, knows nothing of oneDNN's way
     products = linear_layers_by_onednn(trainee.model) if plain else contextlib.nullcontext()
@@ -100,7 +100,7 @@ def reading_only(trainee: Trainee) -> Iterator[None]:
 
 
 def ask(trainee: Trainee, tokenizer: Any, items: Sequence[Item], new_tokens: Sequence[int]) -> list[Reply]:
-    """Every item's reply, in the items' order, its answer of at most so many new tokens; within reading_only."""
+    """The reply to each item, in order, with at most its number of new tokens. Call it inside reading_only."""
     vocabulary = trainee.batching.vocabulary
     questions = [question_of(item, tokenizer, vocabulary, most) for item, most in zip(items, new_tokens, strict=True)]
     end = tokenizer.eos_token_id % vocabulary
@@ -127,7 +127,7 @@ def ask_batch(trainee: Trainee, tokenizer: Any, questions: Sequence[Question], e
 def read_choices(
     trainee: Trainee, prompts: Sequence[list[int]], choices: Sequence[list[list[int]]]
 ) -> tuple[Reading, list[int], list[list[float]]]:
-    """Prompts read together, each with its choices; the nodes that they end at, and each choice's nats, by prompt."""
+    """Read prompts together, each with its choices; the reading, the prompts' last nodes and the choices' nats."""
     owners = [(row, choice) for row, of_row in enumerate(choices) for choice in of_row]
     tree = prefix_tree([*prompts, *(prompts[row] + choice[:-1] for row, choice in owners)])
     ends, behind = tree.ends[: len(prompts)], tree.ends[len(prompts) :]
@@ -147,7 +147,7 @@ def read_choices(
 
 
 def ask_alone(trainee: Trainee, tokenizer: Any, question: Question, end: int) -> Reply:
-    """One question's reply, read anew for every choice: peft's virtual tokens take no cache from outside."""
+    """One question's reply, with a prefill for every choice: peft's virtual tokens accept no cache."""
     nats = [nats_alone(trainee, question.prompt, choice) for choice in question.choices]
     said = continuations(trainee, [question.prompt], question.new_tokens, end)[0]
     whole = next(at for at in range(1, len(said) + 1) if question.is_answered(said[:at], end, tokenizer))
@@ -165,7 +165,7 @@ def nats_alone(trainee: Trainee, prompt: list[int], choice: list[int]) -> float:
 
 
 def text_losses(trainee: Trainee, tokenizer: Any, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Each text's loss (nats, summed) and how many tokens it is over: all behind the first; within reading_only.
+    """Each text's loss (summed nats) and its number of tokens, the first one excluded. Call it inside reading_only.
 
     The keys and values of all texts are held at once.
     """

@@ -1,6 +1,6 @@
 """The adapter on a base model: attached, or loaded from files.
 
-`bench.methods` says what a method is; this is where peft is told to do it.
+`bench.methods` defines the methods; peft applies them here.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
     torch.manual_seed(seed)
     if method.trains == ADAPTER:
         targeted(entry, method.targets(entry))  # says which target modules the model lacks
-        model = add_adapter(model, method.run(Attach(entry, recipe, steps)))
+        model = add_adapter(model, configuration(method, Attach(entry, recipe, steps)))
         for name, parameter in model.named_parameters():
             if any(part in name for part in method.frozen_parts):
                 parameter.requires_grad_(False)
@@ -41,8 +41,21 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
     return model
 
 
+def configuration(method: Method, attaching: Attach) -> Any:
+    """The configuration of peft that the method gives. Raises Unsupported for anything else, as a module."""
+    from peft import PeftConfig
+
+    found = method.run(attaching)
+    if isinstance(found, PeftConfig):
+        return found
+    raise Unsupported(
+        f"{method.name} gives {found if found is None else f'a {type(found).__name__}'} where a configuration of peft "
+        "is expected, as LoraConfig; a module of your own becomes a method through peft.utils.register_peft_method"
+    )
+
+
 def free_head(model: Any) -> None:
-    """Let the output layer train; a tied one is the embedding's matrix and stays so."""
+    """Make the output layer trainable; a tied one stays tied to the embeddings."""
     head = model.get_output_embeddings() if hasattr(model, "lm_head") else model.classifier
     if head is None:
         raise Unsupported(f"{type(model).__name__} has no output layer to train")

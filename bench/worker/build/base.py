@@ -21,7 +21,7 @@ SYNTHETIC_SEED = 0  # a base's random weights are the same for every case of a m
 OF_NUMBERS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 # what transformers' configs call the dropout of the architectures here
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "resid_pdrop", "embd_pdrop",
-            "attn_pdrop", "attention_dropout")  # fmt: skip
+            "attn_pdrop", "attention_dropout", "dropout")  # fmt: skip
 
 
 def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
@@ -53,9 +53,9 @@ def base_dropout(method: Method, recipe: Recipe) -> float:
 
 
 def dropout_reasons(entry: ModelEntry, weights: Weights, method: Method, recipe: Recipe) -> list[str]:
-    """What becomes of the base's own dropout, in a sentence, if anything does.
+    """A sentence on what the base's own dropout is set to; none for a base without dropout.
 
-    Raises Unsupported for a dropout that there is no layer for.
+    Raises Unsupported if the recipe has a dropout that no layer applies.
     """
     own = own_dropout(config_for(entry, weights, 0))
     rate = base_dropout(method, recipe)
@@ -72,7 +72,7 @@ def dropout_reasons(entry: ModelEntry, weights: Weights, method: Method, recipe:
 
 @contextlib.contextmanager
 def refusals(entry: ModelEntry) -> Iterator[None]:
-    """Within, what transformers raises at the entry's numbers is a BadEntry in one sentence."""
+    """Inside, an error of transformers about the entry's numbers becomes a BadEntry with one sentence."""
     from huggingface_hub.errors import StrictDataclassError
 
     try:

@@ -16,7 +16,7 @@ BLOCK = 64  # weights that share a scale
 INITIAL_DEVIATION = 0.02  # of transformers' models whose configuration states none
 
 
-def drawn(weight: Tensor, config: Any, device: str) -> Tensor:
+def real_weight(weight: Tensor, config: Any, device: str) -> Tensor:
     """The weight as it is, or on the device from the normal distribution that transformers starts with."""
     if not weight.is_meta:
         return weight
@@ -24,7 +24,7 @@ def drawn(weight: Tensor, config: Any, device: str) -> Tensor:
     return torch.empty(weight.shape, dtype=weight.dtype, device=device).normal_(0.0, deviation)
 
 
-def zeros_unless_real(bias: Tensor, device: str) -> Tensor:
+def real_bias(bias: Tensor, device: str) -> Tensor:
     """The bias as it is, or zeros on the device, as transformers starts with."""
     return torch.zeros(bias.shape, dtype=bias.dtype, device=device) if bias.is_meta else bias
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from bench.methods import INT8, NF4, Unsupported
-from bench.worker.build.packed_layers import drawn, packed_embedding, packed_linear, zeros_unless_real
+from bench.worker.build.packed_layers import packed_embedding, packed_linear, real_bias, real_weight
 
 HEAD_NAMES = ("classifier", "score", "lm_head")
 
@@ -27,14 +27,14 @@ def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu"
     for name, layer in list(model.named_modules()):
         parent, _, child = name.rpartition(".")
         if isinstance(layer, nn.Linear | Conv1D) and (head or not is_head(name)):
-            weight = drawn(layer.weight, model.config, device).data
+            weight = real_weight(layer.weight, model.config, device).data
             weight = weight.T.contiguous() if isinstance(layer, Conv1D) else weight
-            bias = None if layer.bias is None else zeros_unless_real(layer.bias, device).data
+            bias = None if layer.bias is None else real_bias(layer.bias, device).data
             packed = packed_linear(weight, bias, storage, compute, device)
         elif head and layer is model.get_input_embeddings():
             if type(layer) is not nn.Embedding:
                 raise Unsupported(f"quantise_head: {type(layer).__name__} does more than look up what would be packed")
-            packed = packed_embedding(drawn(layer.weight, model.config, device).data, compute, device)
+            packed = packed_embedding(real_weight(layer.weight, model.config, device).data, compute, device)
         else:
             continue
         setattr(model.get_submodule(parent), child, packed)

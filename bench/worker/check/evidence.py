@@ -94,7 +94,7 @@ def switched_off(model: Any, probe: Probe) -> Tensor:
 
 @torch.no_grad()
 def generation_distance(trainee: Trainee, example: Example) -> float:
-    """How far the logits that generating goes by, a token at a time behind a cache, are from those of one reading."""
+    """How far the logits of generation, a token at a time with a cache, are from those of one forward pass."""
     trainee.model.eval()
     most = min(LENGTH, longest(trainee)) - GENERATED
     prompt = torch.tensor([example.input_ids[:most]]) % trainee.batching.vocabulary
@@ -108,6 +108,6 @@ def generation_distance(trainee: Trainee, example: Example) -> float:
 
 
 def promises_of(method: Method) -> dict[str, bool]:
-    """What the method says of itself, stored beside what was seen."""
+    """What the method promises, stored next to the evidence."""
     names = ("identity_at_start", "disable_gives_base", "keeps_base", "mergeable", "quantised", "is_adapter")
     return {name: bool(getattr(method, name)) for name in names}

@@ -1,7 +1,7 @@
-"""Looking into models: what trains, what is quantised, whether a rank moves. No weights are loaded.
+"""Looks into models: what trains, what is quantised, whether ranks change. No weights are loaded.
 
-Parameters are counted in the real architecture on the meta device, which holds no numbers; everything else is
-seen in two-layer models with random weights. `answer` is called in a worker with all questions at once.
+Parameters are counted in the real architecture on the meta device, which holds no numbers; everything else is checked
+in two-layer models with random weights. `answer` is called in a worker with all questions at once.
 """
 
 import copy
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bench.core.paths import RECIPES
 from bench.core.recipe import Recipe
+from bench.core.work import LooksWork
 from bench.methods import METHODS, Attach, Method
 from bench.methods.adaptive import ranks_left
 from bench.models import MODELS
@@ -23,7 +24,7 @@ from bench.sources import Weights
 from bench.worker.build.adapter import attach
 from bench.worker.build.base import build_base, prepare_base
 from bench.worker.check.fingerprint import fingerprint
-from bench.worker.measure.parameters import counted
+from bench.worker.measure.parameters import count_parameters
 
 NOTHING = Weights(None, "synthetic", "", "synthetic")
 TINY = "tiny_llama"
@@ -38,9 +39,9 @@ def look(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """payload: questions, each a look and its arguments.
+    """Answer the questions of a LooksWork.
 
-    {"answers": one for each in their order, None where there is none; "failures": why}.
+    Returns "answers", one for each question in order, None where the look failed, and "failures", which say why.
     """
     from bench.worker.quiet import quiet
 
@@ -48,7 +49,7 @@ def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> di
     torch.set_num_threads(1)  # the models are tiny: further threads would only wait, and spin on a busy machine
     answers: list[Any] = []
     failures = []
-    for question in payload["questions"]:
+    for question in LooksWork(**payload).questions:
         arguments = dict(question)
         name = arguments.pop("look")
         try:
@@ -78,7 +79,7 @@ def parameters(model: str, method: str, rank: int, labels: int = 0, targets: tup
         chosen = replace(chosen, run=narrowed, targets=lambda _: tuple(targets))
     base = build_base(entry, NOTHING, labels, SEED, torch.float32, "meta").requires_grad_(False)
     built = attach(base, entry, chosen, recipe_of(rank), STEPS, SEED)
-    counts = counted(built)
+    counts = count_parameters(built)
     return {"trainable": counts["trainable_parameters"], "total": counts["total_parameters"]}
 
 
@@ -111,7 +112,7 @@ def train_a_little(model: Any, method: Method, ids: Tensor) -> None:
 
 
 def is_packed(parameter: Any) -> bool:
-    """Whether bitsandbytes holds it in 4 or 8 bits."""
+    """Whether bitsandbytes stores it in 4 or 8 bits."""
     return type(parameter).__name__ in ("Params4bit", "Int8Params")
 
 
@@ -143,14 +144,14 @@ def adapter_is_quantised(method: str) -> bool:
 
 @look
 def base_is_frozen(method: str) -> bool:
-    """After training, not a bit of any weight that does not train is another."""
+    """Training changes no bit of a weight that does not train."""
     seen = trained(method)
     return fingerprint(seen["model"], trained=False) == seen["frozen"]
 
 
 @look
 def only_adapter_trains(method: str) -> bool:
-    """What has a gradient is A and B, nothing else, and all of it moved."""
+    """Only A and B train, and all of them changed."""
     seen = trained(method)
     names = [name for name, parameter in seen["model"].named_parameters() if parameter.requires_grad]
     moved = [not torch.equal(seen["model"].get_parameter(name), old) for name, old in seen["at_start"].items()]
@@ -167,7 +168,7 @@ def update_is_low_rank(method: str) -> bool:
 
 @look
 def rank_adapts(method: str) -> bool:
-    """Training leaves layers with unlike ranks."""
+    """Training leaves layers with different ranks."""
     model = trained(method)["model"]
     if not METHODS[method].prunes:
         widths = {len(module.lora_A["default"].weight) for module in model.modules() if hasattr(module, "lora_A")}
@@ -191,7 +192,7 @@ def product_replaces_base(method: str) -> bool:
 
 @look
 def starts_by_decomposing(method: str) -> bool:
-    """Attaching takes W apart: it changes W, or starts B at something other than 0."""
+    """Attaching decomposes W: it changes W, or starts B at something other than 0."""
     seen = trained(method)
     layer = adapted_layer(seen["model"])
     started = [tensor for name, tensor in seen["at_start"].items() if "lora_B" in name]
@@ -214,7 +215,7 @@ def merge_gives_plain_model(method: str) -> bool:
 
 @look
 def trains_as_many(method: str, as_method: str, model: str = TINY, rank: int = 4) -> bool:
-    """Both methods train equally many parameters of the model at equal rank."""
+    """Both methods train the same number of parameters at the same rank."""
     counts = [sum(part.numel() for part in adapter_parts(trained(name, model, rank)["model"]))
               for name in (method, as_method)]  # fmt: skip
     return counts[0] == counts[1]
@@ -222,7 +223,7 @@ def trains_as_many(method: str, as_method: str, model: str = TINY, rank: int = 4
 
 @look
 def trains_fewer(method: str, as_method: str, model: str = TINY, rank: int = 4) -> bool:
-    """The first method trains fewer parameters of the model than the second at equal rank."""
+    """The first method trains fewer parameters than the second at the same rank."""
     counts = [sum(p.numel() for p in trained(name, model, rank)["model"].parameters() if p.requires_grad)
               for name in (method, as_method)]  # fmt: skip
     return counts[0] < counts[1]
@@ -230,7 +231,7 @@ def trains_fewer(method: str, as_method: str, model: str = TINY, rank: int = 4) 
 
 @look
 def adapters_swap(method: str) -> bool:
-    """A second adapter on the same base answers otherwise, and going back to the first gives its answers again."""
+    """A second adapter on the same base gives other logits, and switching back gives the first's again."""
     seen = trained(method)
     model = copy.deepcopy(seen["model"]).eval()
     config = METHODS[method].run(Attach(MODELS[TINY], recipe_of(4), STEPS))
@@ -259,3 +260,6 @@ def gradients(model: Any, batches: list[Tensor]) -> list[Tensor]:
     for ids in batches:
         (model(input_ids=ids, labels=ids).loss / len(batches)).backward()
     return [part.grad.clone() for part in model.parameters() if part.grad is not None]
+
+
+from bench.worker.check import starts  # noqa: E402, F401  (registers its looks)

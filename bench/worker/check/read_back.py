@@ -35,12 +35,11 @@ def read_back(
     release: Callable[[], None],
     needs_rounding: Callable[[dict[str, Any]], bool],
 ) -> dict[str, Any]:
-    """Save what was trained, put it on a fresh base, compare; merge it there (a quantised base
-    dequantised), compare again. Where a card has no room for the dequantised base that is left out, and
-    `merge_not_checked` says so.
+    """Save what was trained, load it onto a fresh base and compare; merge it there (into a dequantised base, if it was
+    quantised) and compare again. If a card has no room for the dequantised base, `merge_not_checked` says so.
 
-    needs_rounding(found) says whether a distance is larger than reason alone allows. Only then is it measured what a
-    rounding of every weight does to this model (`rounding_distance`).
+    needs_rounding(found) says whether a distance is larger than rounding in theory allows. Only then is the effect of
+    rounding every weight of this model measured (`rounding_distance`).
 
     release() drops the trained model before the fresh one is built, so that both need not fit at once.
     """
@@ -75,8 +74,8 @@ def read_back(
 def round_again(model: Any, unit: float) -> None:
     """Move every weight matrix by a random share of at most one unit of rounding, in place.
 
-    How far that moves the logits is how much this model makes of a rounding: random weights make more of it
-    than pretrained ones do, and merging cannot be held to less.
+    How far that moves the logits is the effect of one rounding on this model. It is larger with random weights than
+    with pretrained ones, and merging cannot do better.
     """
     generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
     for module in model.modules():
@@ -87,13 +86,13 @@ def round_again(model: Any, unit: float) -> None:
 
 
 def bytes_dequantised(model: Any, plain: torch.dtype) -> int:
-    """What the model takes while its packed layers are made plain again, one after the other, at the most."""
+    """The most bytes that the model takes while its packed layers are dequantised one after the other."""
     packed = sum(elements(p) for p in model.parameters() if not p.is_floating_point())
     return held_bytes(model) + packed * plain.itemsize
 
 
 def lacks_room(needed: int, device: str) -> str:
-    """So many bytes beside those that are free on the card; empty where they have a place there."""
+    """The bytes needed and free on the card, in words; empty if they fit."""
     if device == "cpu":
         return ""
     gc.collect()

@@ -33,7 +33,7 @@ class Joules:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """What is done meanwhile does not count."""
+        """Energy spent inside does not count."""
         before = self.spent()
         yield
         after = self.spent()

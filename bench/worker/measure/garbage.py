@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def collected() -> Iterator[None]:
-    """Garbage is collected now and not again within, so that bytes repeat; loading and building go quicker, too."""
+    """Collect garbage now and not again inside, so that bytes repeat; loading and building are faster, too."""
     gc.collect()
     was_on = gc.isenabled()
     gc.disable()

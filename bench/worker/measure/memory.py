@@ -39,7 +39,7 @@ def resident_peak_bytes() -> int:
 
 
 def reset_resident_peak() -> bool:
-    """Start the peak again; False where the kernel does not allow it, and the peak is the process's whole one."""
+    """Reset the peak; False if the kernel does not allow it, so that the peak stays the whole process's."""
     try:
         Path("/proc/self/clear_refs").write_text(CLEAR_PEAK)
     except OSError:
@@ -48,7 +48,7 @@ def reset_resident_peak() -> bool:
 
 
 def driver_bytes(device: str) -> int | None:
-    """What NVML says this process holds on the card; None where it cannot tell."""
+    """Bytes of this process on the card by NVML; None if NVML does not know."""
     import pynvml
 
     try:
@@ -66,7 +66,7 @@ def highest(*figures: int | None) -> int | None:
 
 
 def free_bytes(device: str) -> int | None:
-    """What tensors of this process can still take on the card, within its cap; None for a processor."""
+    """Bytes that tensors of this process can still take on the card, within its cap; None for a processor."""
     if device == "cpu":
         return None
     free, total = torch.cuda.mem_get_info(device)

@@ -44,16 +44,16 @@ def backward_of_one(
 
 
 def kept_for_backward(trainee: Trainee) -> contextlib.AbstractContextManager:
-    """Where what the backward pass needs is kept; on a processor it is in host memory as it is."""
+    """A context that keeps checkpoints in host memory if the recipe asks for it; a processor's are there anyway."""
     recipe = trainee.recipe
     offload = recipe.gradient_checkpointing and recipe.offload_checkpoints and trainee.device != "cpu"
     return checkpoints_on_host() if offload else contextlib.nullcontext()
 
 
 def batch_loss(trainee: Trainee, batch: Batch) -> torch.Tensor:
-    """The loss summed over the batch's labels, by way of all logits or a chunk at a time.
+    """The loss summed over the batch's labels, from all logits or in chunks, as the recipe says.
 
-    All logits are no one's when it returns; they are a gigabyte of an 8B model.
+    All logits are freed when it returns; an 8B model's take a gigabyte.
     """
     shifted = trainee.batching.shifted
     if trainee.recipe.loss == "logits":

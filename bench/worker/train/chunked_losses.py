@@ -1,8 +1,8 @@
-"""The loss a chunk of positions at a time, so that all logits never exist together.
+"""The loss in chunks of positions, so that all logits never exist at once.
 
-Of 2 x 2048 tokens over 128,256 words the logits are 1.05 GB in bfloat16 and the loss makes three times four
-bytes of each; a chunk of 256 positions is a sixteenth of that, whatever the batch. The backward pass computes
-a chunk's logits again: one more product with the head, 2 % of an 8B step.
+The logits of 2 x 2048 tokens over 128,256 words take 1.05 GB in bfloat16, and the loss makes three float32 copies of
+them. A chunk of 256 positions takes a sixteenth of that, whatever the batch. The backward pass computes a chunk's
+logits again: one more product with the head, 2 % of an 8B step.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ SAYS = {
 
 
 def route(head: Any, device: str) -> str:
-    """Who computes the loss of this head on this device.
+    """Which implementation computes the loss of this head on this device.
 
-    Liger's kernel and torch's own want a plain frozen head. On a processor both are passed over: Liger's is for
-    CUDA, and torch 2.13's makes a copy of a bfloat16 head in float32 there, twice its bytes, to spare a chunk.
+    Liger's kernel and torch's own need a plain frozen head. Neither is used on a processor: Liger's needs CUDA, and
+    torch 2.13's makes a float32 copy of a bfloat16 head there, twice its bytes, to save one chunk.
     """
     if device == "cpu" or type(head) is not nn.Linear or head.weight.requires_grad:
         return CHUNKS
@@ -96,7 +96,7 @@ def token_losses_of(head: Any, rows: Tensor, targets: Tensor) -> tuple[Tensor, T
 
 @contextlib.contextmanager
 def bare_head(model: Any) -> Iterator[Any]:
-    """The model's head, taken off meanwhile: the model gives as its logits the hidden states below it."""
+    """The model's head. Inside, the model has none and returns the hidden states below it as its logits."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     head = base.get_output_embeddings()
     if head is None:

@@ -1,4 +1,4 @@
-"""Evaluation: how well the model tells every held-out example, one outcome each, without padding's influence."""
+"""Evaluation: one outcome for every held-out example, which padding does not change."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +36,7 @@ def outcomes(trainee: Trainee, examples: Sequence[Example]) -> list[dict[str, An
 
 
 def batch_outcomes(trainee: Trainee, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """losses.token_losses of the batch, by way of all logits or a chunk at a time, as the recipe has it."""
+    """losses.token_losses of the batch, from all logits or in chunks, as the recipe says."""
     recipe, shifted = trainee.recipe, trainee.batching.shifted
     with autocast(recipe, trainee.device):
         if recipe.loss == "logits":

@@ -17,7 +17,10 @@ from bench.worker.train.trainee import Say, Trainee
 
 
 class Done(NamedTuple):
-    """An optimizer step that was taken, its number from 0, and its batches. data_seconds: of making those."""
+    """An optimizer step that was taken, its number from 0, and its batches.
+
+    data_seconds: of making those; cpu_seconds: of all threads of the process, in the step.
+    """
 
     number: int
     step: Step
@@ -25,24 +28,26 @@ class Done(NamedTuple):
     seconds: float
     data_seconds: float
     batches: list[Batch]
+    cpu_seconds: float
 
 
 @dataclass
 class Training:
-    """What a run of the loop gave: one entry a step. Losses in nats a label, seconds without data loading.
+    """The result of training, one entry per step: losses in nats per label, seconds without data loading.
 
     data_seconds: of making all batches.
     """
 
     losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     padded_tokens: list[int] = field(default_factory=list)
     data_seconds: float = 0.0
 
 
 def seed_dropout(trainee: Trainee) -> None:
-    """Begin the random numbers that dropout draws anew: what was drawn before the first step must not matter."""
+    """Seed the random numbers of dropout, so that what was drawn before the first step does not matter."""
     torch.manual_seed(trainee.seed)
 
 
@@ -60,17 +65,17 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[Done]:
         data_seconds = time.perf_counter() - asked
         on_device = [batch.to(trainee.device) for batch in batches]  # outside the clock, as Trainer copies them
         synchronise(trainee.device)
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         loss = backward(trainee, on_device, scaler)
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss} at step {number + 1}; lower learning_rate in the recipe")
+        refuse_infinite(loss, number + 1)
         if apply_gradients(trainee.recipe, optimizer, trained, scaler):
             schedule.step()
             if trainee.method.after_step:
                 trainee.method.after_step(trainee.model, number)
         optimizer.zero_grad(set_to_none=True)
         synchronise(trainee.device)  # kernels are queued; without this the clock stops early
-        yield Done(number, step, loss, time.perf_counter() - started, data_seconds, batches)
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - spent
+        yield Done(number, step, loss, seconds, data_seconds, batches, cpu_seconds)
 
 
 def train(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
@@ -78,20 +83,35 @@ def train(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[
     training = Training()
     for done in each_step(trainee, steps):
         training.data_seconds += done.data_seconds
-        keep(training, done.loss, done.seconds, done.batches)
-        say(progress(training, done.number + 1, len(steps)))
-        if ends_epoch(steps, done.number):
-            on_epoch(done.step.epoch)
-            trainee.model.train()
+        keep(training, done.loss, done.seconds, done.batches, done.cpu_seconds)
+        if finish_step(training, steps, done.number, say, on_epoch):
+            trainee.model.train()  # evaluating left it in evaluation
     return training
 
 
-def keep(training: Training, loss: float, seconds: float, batches: Sequence[Batch]) -> None:
+def refuse_infinite(loss: float, step: int) -> None:
+    """Raises FloatingPointError for a loss that is not finite; step counts from 1."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss} at step {step}; lower learning_rate in the recipe")
+
+
+def keep(training: Training, loss: float, seconds: float, batches: Sequence[Batch], cpu_seconds: float) -> None:
     """Add a step's figures to the run's."""
     training.losses.append(loss)
     training.seconds.append(seconds)
+    training.cpu_seconds.append(cpu_seconds)
     training.tokens.append(sum(batch.tokens for batch in batches))
     training.padded_tokens.append(sum(batch.input_ids.numel() for batch in batches))
+
+
+def finish_step(
+    training: Training, steps: Sequence[Step], number: int, say: Say, on_epoch: Callable[[int], None]
+) -> bool:
+    """Report the progress, and end the epoch if this was its last step; whether it was. number counts from 0."""
+    say(progress(training, number + 1, len(steps)))
+    if ended := ends_epoch(steps, number):
+        on_epoch(steps[number].epoch)
+    return ended
 
 
 def ends_epoch(steps: Sequence[Step], number: int) -> bool:

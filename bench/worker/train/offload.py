@@ -14,7 +14,7 @@ HIDDEN_STATES = 3  # dimensions: (batch, length, hidden); a weight has at most t
 
 
 def keep_on_host(tensor: Tensor) -> Tensor:
-    """A copy in host memory; pinned where there is a card, so that the copy does not stop it."""
+    """A copy in host memory, pinned if there is a card, so that copying does not block it."""
     pinned = torch.cuda.is_available()
     kept = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=pinned)
     return kept.copy_(tensor, non_blocking=pinned)
@@ -22,10 +22,10 @@ def keep_on_host(tensor: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def checkpoints_on_host() -> Iterator[None]:
-    """While a forward pass runs in this, the hidden states that it keeps for the backward pass lie in host memory.
+    """Inside, a forward pass keeps its hidden states for the backward pass in host memory.
 
-    Under gradient checkpointing these are each layer's input; what a layer keeps while it is computed again is
-    kept by checkpointing's own hooks and stays where it is.
+    Under gradient checkpointing these are the inputs of the layers. What a layer keeps while it is computed again is
+    handled by checkpointing's own hooks and stays on the device.
     """
 
     def pack(tensor: Tensor) -> Any:

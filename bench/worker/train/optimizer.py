@@ -30,7 +30,7 @@ def make_optimizer(trainee: Trainee) -> torch.optim.Optimizer:
 
 
 def make_scaler(trainee: Trainee, scale: float = 2.0**16) -> Any:
-    """What scales the loss of a training in float16, from this scale on (torch's own); None for other precisions."""
+    """The gradient scaler for float16, starting at this scale (torch's default); None for other precisions."""
     if trainee.recipe.precision != "float16":
         return None
     return torch.amp.GradScaler(trainee.device.split(":")[0], init_scale=scale)
@@ -50,7 +50,7 @@ def eight_bit_adamw(groups: list[dict[str, Any]], device: str) -> torch.optim.Op
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Any:
-    """The learning rate's course: a linear warm-up, then as the recipe says; transformers' own from there on.
+    """The learning rate's schedule: a linear warm-up, then transformers' schedule of the recipe's name.
 
     A warm-up of w steps begins at 0, or (warmup_from_zero = false) at 1 / (w + 1) of the rate, so that its first
     step teaches something too. One that covers every step never begins at 0: a single step would teach nothing.
@@ -71,7 +71,7 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) 
 
 
 def apply_gradients(recipe: Recipe, optimizer: torch.optim.Optimizer, trained: list, scaler: Any) -> bool:
-    """Clip to the recipe's norm and step. False where a scaler left the step out, for gradients overflowed."""
+    """Clip to the recipe's norm and step. False if the scaler skipped the step because gradients overflowed."""
     if scaler:
         scaler.unscale_(optimizer)
     if recipe.max_gradient_norm:

@@ -7,7 +7,6 @@ copies a step's batches to the device before it begins, and so does our loop.
 """
 
 import contextlib
-import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from bench.worker.device import synchronise
 from bench.worker.train.backward import kept_for_backward
 from bench.worker.train.batches import Batch
 from bench.worker.train.chunked_losses import bare_head, chunked_loss, route
-from bench.worker.train.loop import Training, ends_epoch, keep, progress, seed_dropout
+from bench.worker.train.loop import Training, finish_step, keep, refuse_infinite, seed_dropout
 from bench.worker.train.losses import summed_loss
 from bench.worker.train.optimizer import make_optimizer, make_schedule
 from bench.worker.train.steps import Step
@@ -105,7 +104,7 @@ def make_trainer(trainee: Trainee, loss: StepLoss, **more: Any) -> Any:
                 return super().compute_loss(model, inputs, *rest, **named)
 
         def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-            return 0  # nobody asks, and it fails for NOTHING
+            return 0  # unused, and it would fail for NOTHING
 
     return OurTrainer(model=trainee.model, compute_loss_func=loss, **more)
 
@@ -156,13 +155,13 @@ def callback(trainee: Trainee, training: Training, steps: Sequence[Step], batche
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):
-        started = 0.0
+        started = spent = 0.0
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             if state.global_step == 0:
                 seed_dropout(trainee)  # making the loader of the data has drawn a number
             synchronise(trainee.device)
-            self.started = time.perf_counter()
+            self.started, self.spent = time.perf_counter(), time.process_time()
 
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             if trainee.method.after_step and not rest["optimizer"].step_was_skipped:
@@ -170,16 +169,11 @@ def callback(trainee: Trainee, training: Training, steps: Sequence[Step], batche
 
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             synchronise(trainee.device)
-            seconds = time.perf_counter() - self.started
-            number = state.global_step - 1
-            keep(training, float(torch.stack(loss.parts).sum()), seconds, batches[number])
+            seconds, cpu_seconds = time.perf_counter() - self.started, time.process_time() - self.spent
+            number, step_loss = state.global_step - 1, float(torch.stack(loss.parts).sum())
             loss.parts.clear()
-            if not math.isfinite(training.losses[-1]):
-                raise FloatingPointError(
-                    f"the loss is {training.losses[-1]} at step {state.global_step}; lower learning_rate in the recipe"
-                )
-            say(progress(training, state.global_step, len(steps)))
-            if ends_epoch(steps, number):
-                on_epoch(steps[number].epoch)
+            refuse_infinite(step_loss, state.global_step)
+            keep(training, step_loss, seconds, batches[number], cpu_seconds)
+            finish_step(training, steps, number, say, on_epoch)
 
     return Watch()

@@ -4,18 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from bench.methods import METHODS, Unsupported
+from bench.methods import ADAPTER, METHODS, Unsupported
 from bench.methods.parameters import formula
 from bench.models import MODELS
 from bench.predict import terms
 from bench.predict.formula import layers
-from bench.predict.formula.closed_form import WITHOUT, NoClosedForm, closed_form, weights
+from bench.predict.formula.closed_form import NoClosedForm, closed_form, weights
 from bench.predict.question import ask
 from bench.predict.trace.steps import trace
 
 AGREEMENT = 0.03  # a layer's working set is a sum of its largest tensors, and small ones are left out
 ALIKE = ("rslora", "olora", "pissa", "lora_after_full")  # LoRA, but for how its matrices begin or are scaled
 LLAMA_8B_LINEAR = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+
+
+def has_closed_form(method):
+    return method.trains != ADAPTER or method.thin_products
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ NARROW = {  # two layers of a true width, with an own head or a tied one: what d
     "bert_base": {"num_hidden_layers": 2},
 }
 SUITED = [(model, method) for model in NARROW for method in METHODS.names()
-          if method not in (*WITHOUT, *ALIKE) and METHODS[method].suits(MODELS[model])]  # fmt: skip
+          if has_closed_form(METHODS[method]) and method not in ALIKE and METHODS[method].suits(MODELS[model])]  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
@@ -132,7 +136,7 @@ def test_agrees_with_the_trace_of_a_whole_model_and_long_rows(model, method):
 @pytest.mark.parametrize("method", METHODS.names())
 def test_every_method_has_one_or_says_why_not(method):
     asked = ask("tiny_llama", method, max_length=64)
-    if method in WITHOUT:
+    if not has_closed_form(METHODS[method]):
         with pytest.raises(NoClosedForm, match=f"{method} has no closed form: .*; the trace has its figure"):
             closed_form(asked)
     else:

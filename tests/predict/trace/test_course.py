@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from tiny_trainees import labels_of, tiny_examples, tiny_recipe, tiny_trainee
@@ -10,6 +10,7 @@ from tiny_trainees import labels_of, tiny_examples, tiny_recipe, tiny_trainee
 from bench.__main__ import main
 from bench.core.case import parse_case
 from bench.core.extent import Extent
+from bench.core.work import CaseWork
 from bench.machine.cards import GIB, MIB, CardKind
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -84,7 +85,7 @@ def test_other_lengths_reserve_more_than_the_longest_alone():
 
 
 def test_a_course_is_what_the_run_would_be_given():
-    setting = set_up({"case": CASE.id.replace("cuda", "cpu"), "recipe": asdict(RECIPE)}, silently, Timeline())
+    setting = set_up(CaseWork(replace(CASE, device="cpu"), RECIPE), silently, Timeline())
     steps = plan_steps(setting.batching, setting.prepared.train, CASE.seed)
     course = course_of(CASE, RECIPE, None)
     assert course.steps == [[setting.batching.extent(items) for items in step.micro_batches] for step in steps]

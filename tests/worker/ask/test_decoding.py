@@ -9,7 +9,7 @@ import torch
 from tiny_trainees import TINY_DECODERS, tiny_recipe, tiny_trainee
 
 from bench.worker.ask import decoding
-from bench.worker.ask.decoding import BATCH_SIZE, SMALL_BATCH_SIZE, batch_size, batches, forward, looks_back, read
+from bench.worker.ask.decoding import BATCH_SIZE, SMALL_BATCH_SIZE, attention_window, batch_size, batches, forward, read
 from bench.worker.ask.prefix_tree import prefix_tree
 from bench.worker.build.attention import FUSED, attention_by
 from bench.worker.build.precision import autocast
@@ -68,7 +68,7 @@ def looking_back(window):
     ({"model_type": "gemma3_text", "sliding_window": 7, "layer_types": None}, 7),
 ])  # fmt: skip
 def test_a_model_looks_back_as_far_as_any_of_its_layers_must(config, tokens):
-    assert looks_back(SimpleNamespace(**config)) == tokens
+    assert attention_window(SimpleNamespace(**config)) == tokens
 
 
 def test_a_tree_longer_than_a_window_is_refused():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bench.core.work import LooksWork
 from bench.judge.claims.kinds.structural import LOOKS
 from bench.methods import METHODS
 from bench.worker.check import looks
@@ -106,7 +107,7 @@ def test_answers_come_in_the_order_of_the_questions():
 
 
 def asked(questions):
-    return looks.answer({"questions": questions}, lambda said: None)
+    return looks.answer(LooksWork(tuple(questions)).to_plain(), lambda said: None)
 
 
 def test_question_that_fails_loses_no_other_answer():

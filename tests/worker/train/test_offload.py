@@ -4,7 +4,7 @@ What a CUDA card alone can do (paging, pinned copies, Liger) is not run here.
 """
 
 import random
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import bitsandbytes
 import pytest
@@ -23,6 +23,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from bench.core.case import Case
+from bench.core.work import CaseWork
 from bench.methods import METHODS, Unsupported
 from bench.methods.tolerances import ADAPTER_FILE_OVERHEAD, rounding_tolerance
 from bench.models import MODELS
@@ -331,7 +332,7 @@ def worst():
     """Source 003's worst case on a tiny model: rows of 512 bytes, all full."""
     case = Case("alpaca_worst", "tiny_llama", "qlora_lean", "cpu")
     recipe = recipe_for(case, max_steps=3, gradient_accumulation_steps=1, evaluation_examples=2)
-    return run_case({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent)
+    return run_case(CaseWork(case, recipe).to_plain(), silent)
 
 
 def test_worst_case_has_one_shape(worst):
@@ -360,7 +361,7 @@ def embedded_run(method):
     """(losses of six steps, held-out loss) on SmolLM2's real weights, rank 16 on all linear layers as source 003."""
     case = Case("support", "smollm2_135m", method, "cpu")
     recipe = recipe_for(case, rank=16, max_steps=6, batch_size=4, train_examples=24, evaluation_examples=8)
-    setting = set_up({"case": case.id, "recipe": asdict(recipe), "mirror": ""}, silent, Timeline())
+    setting = set_up(CaseWork(case, recipe), silent, Timeline())
     steps = plan_steps(setting.batching, setting.prepared.train, case.seed)
     model = attach(base_maker(setting, silent)(), setting.entry, setting.method, recipe, len(steps), case.seed)
     trainee = Trainee(model, setting.method, recipe, setting.batching, "cpu")

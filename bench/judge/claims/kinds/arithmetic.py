@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.core.paths import RECIPES
+from bench.judge.claims import adapter_calculations, row_calculations  # noqa: F401  (they register themselves)
 from bench.judge.claims.calculations import CALCULATIONS, Operand, Operands, Result
 from bench.judge.claims.claim import Claim, is_number, known, refuse, registered
 from bench.judge.claims.grounds import Evidence, Question, check_keys

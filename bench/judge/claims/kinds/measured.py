@@ -173,8 +173,8 @@ def estimated(claim: Claim, sides: Sides, seeds: list[int]) -> Estimate:
     if compared:
         values = [a - number(other_figure, b) for a, b in zip(values, others, strict=True)]
     values = [value * claim.by.get("times", 1) for value in values]
-    if figure.spread and not compared:
-        return statistics.median_of_steps(figure.spread(own[0].record), claim.by.get("times", 1))
+    if not compared and (spread := figure.spread(own[0].record)):
+        return statistics.median_of_steps(spread, claim.by.get("times", 1))
     if figure.repeats and len(values) == 1:
         return statistics.exact(values[0])
     return statistics.over_seeds(values)
@@ -188,8 +188,9 @@ def number(figure: Figure, stored: Stored) -> float:
 
 def quotient(figure: Figure, other_figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
     """The ratio of the first seed's medians with the spread over steps, or of what repeats."""
-    if figure.spread and other_figure.spread:
-        return statistics.median_ratio(figure.spread(own[0].record), other_figure.spread(others[0].record))
+    above, below = figure.spread(own[0].record), other_figure.spread(others[0].record)
+    if above and below:
+        return statistics.median_ratio(above, below)
     ratios = [number(figure, a) / number(other_figure, b) for a, b in zip(own, others, strict=True)]
     return statistics.exact(ratios[0]) if figure.repeats and len(ratios) == 1 else statistics.over_seeds(ratios)
 

@@ -17,10 +17,10 @@ from bench.judge.claims.vocabulary import CONTAINS
 from bench.judge.claims.wording import missing, prefix
 from bench.judge.statistics import wilson
 from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
-from bench.records.figures import Figure
+from bench.records.figures import NEITHER, QUALITY, calculated
 from bench.records.stored import Stored
 
-SOMETHING = Figure("answers", "text", lambda record: 1.0, quality=True)
+SOMETHING = calculated("answers", "answers to probes", lambda record: 1.0, "text", QUALITY, NEITHER)
 
 
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:

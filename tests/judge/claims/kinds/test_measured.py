@@ -12,7 +12,7 @@ from bench.judge.claims.admission import matches
 from bench.judge.claims.kinds import measured
 from bench.judge.claims.verdicts import corrected, judge_all
 from bench.judge.verdict import Verdict
-from bench.records.figures import word_counts
+from bench.records.example_counts import word_counts
 
 LORA, FULL = "pos-minilm_l6-lora-cpu", "pos-minilm_l6-full-cpu"
 EQUIVALENT = {

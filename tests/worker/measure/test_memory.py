@@ -1,14 +1,10 @@
-"""Figures: bytes that repeat and add up by hand, statistics, and what a machine is."""
-
-import json
+"""Bytes that repeat and add up by hand, and peaks of phases."""
 
 import pytest
 import torch
-from tiny_trainees import TINY, tiny_base, tiny_examples, tiny_recipe, tiny_trainee
+from tiny_trainees import TINY, tiny_examples, tiny_trainee
 
-from bench.machine.environment import LIBRARIES, describe_machine, describe_worker
-from bench.worker.measure import energy, memory, parameters
-from bench.worker.measure.clock import step_statistics
+from bench.worker.measure import memory
 from bench.worker.measure.memory import ROUNDING, LiveStorages, Phases, free_bytes
 from bench.worker.train.backward import backward
 
@@ -152,45 +148,3 @@ def test_phases_whose_peak_is_started_again_say_nothing(monkeypatch):
         pass
     assert phases.peaks.keys() == {"load"}
     assert phases.reasons == []
-
-
-def test_packed_weights_count_as_the_weights_they_stand_for():
-    packed, plain = (parameters.counted(tiny_base("tiny_llama", name, tiny_recipe())) for name in ("qlora", "lora"))
-    assert packed["total_parameters"] == plain["total_parameters"]
-
-
-def test_a_processor_has_no_joules():
-    assert energy.Joules("cpu").spent() is None
-
-
-def test_step_statistics_leave_the_warm_up_out():
-    found = step_statistics([9, 9, 1, 2, 3, 4], [1, 1, 10, 10, 10, 10], [2, 2, 20, 20, 20, 20])
-    assert found == {
-        "seconds_per_step": 2.5,
-        "seconds_per_step_iqr": pytest.approx(3.75 - 1.25),
-        "tokens_per_second": 4.0,
-        "padded_tokens_per_second": 8.0,
-        "steps_timed": 4,
-        "warm_up_steps": 2,
-    }
-
-
-def test_few_steps_have_no_warm_up_and_no_spread():
-    found = step_statistics([1.0, 2.0, 3.0], [6, 6, 6], [12, 12, 12])
-    assert (found["steps_timed"], found["warm_up_steps"], found["seconds_per_step_iqr"]) == (3, 0, None)
-    assert found["tokens_per_second"] == 3.0
-
-
-def test_environment_has_the_installed_versions():
-    found = describe_worker("cpu")
-    assert found["libraries"].keys() == set(LIBRARIES)
-    assert found["libraries"]["torch"] == torch.__version__
-    assert found["libraries"]["transformers"]
-    assert found["threads"] == torch.get_num_threads()
-    assert found["device"] == "cpu"
-    assert json.loads(json.dumps(found)) == found
-
-
-def test_machine_is_described_for_comparing():
-    assert {"python", "system", "processor", "cores", "accelerator", "commit", "dirty"} <= describe_machine().keys()
-    assert describe_machine()["cores"] >= 1

@@ -1,0 +1,73 @@
+"""The contract between pytest's process and its workers: what a case needs to run, and which function runs it.
+
+The parent makes the work, the executor carries it as plain data, and the worker's function turns it back into the same
+type before anything else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.core.case import Case, parse_case
+from bench.core.recipe import Recipe
+
+# Functions of a worker, as a job names them: (payload, say) -> a dict, or an object whose methods are called.
+RUN_CASE = "bench.worker.case:run_case"
+STEPPER = "bench.worker.stepper:Stepper"
+LOOK_INTO_MODELS = "bench.worker.check.looks:answer"
+# What is imported once, before workers are forked: the libraries, and for cases the modules of the worker's room.
+PRELOAD = ("torch", "transformers", "peft")
+PRELOAD_FOR_CASES = (
+    *PRELOAD, "safetensors.torch", "bench.worker.case", "bench.worker.stepper",
+    "bench.worker.late_imports",  # what libraries import at first use, seconds in every case
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CaseWork:
+    """A case to run: its recipe, where its weights and data come from, and how the worker is set up.
+
+    mirror is searched for weights and data first. synthetic takes random weights even where the model's are at hand.
+    probes and lm_eval name what the model is asked before and after training. threads is the processor's number of
+    threads; 0 leaves it to torch. emulate is a card as `read_card` reads it, empty for the real one.
+    """
+
+    case: Case
+    recipe: Recipe
+    mirror: Path | None = None
+    synthetic: bool = False
+    probes: tuple[str, ...] = ()
+    lm_eval: tuple[str, ...] = ()
+    threads: int = 0
+    emulate: str = ""
+
+    def to_plain(self) -> dict[str, Any]:
+        """The work in JSON types."""
+        plain = {"case": self.case.id, "mirror": str(self.mirror or "")}
+        return {**asdict(self), **plain, "probes": list(self.probes), "lm_eval": list(self.lm_eval)}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> "CaseWork":
+        """The work that gave these values. Raises ValueError for a case id that does not parse, TypeError for a field
+        that is missing or unknown.
+        """
+        types = {
+            "case": parse_case(values["case"]),
+            "recipe": Recipe(**values["recipe"]),
+            "mirror": Path(values["mirror"]) if values["mirror"] else None,
+            "probes": tuple(values["probes"]),
+            "lm_eval": tuple(values["lm_eval"]),
+        }
+        return cls(**{**values, **types})
+
+
+@dataclass(frozen=True)
+class LooksWork:
+    """Questions about tiny models: each names a look of bench.worker.check.looks and its arguments."""
+
+    questions: tuple[Mapping[str, Any], ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """The work in JSON types."""
+        return {"questions": [dict(question) for question in self.questions]}
