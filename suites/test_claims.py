@@ -7,11 +7,12 @@ pytest suites/test_claims.py --replay RUN     by the records of a run of yours
 import pytest
 
 from bench.judge.claims.claim import Claim
-from bench.judge.verdict import INCONCLUSIVE, NOT_RUN, Verdict
+from bench.judge.verdict import ERROR, INCONCLUSIVE, NOT_RUN, Verdict
 
 
 def test_claim(claim: Claim, verdicts: dict[str, Verdict], replayed: bool) -> None:
     verdict = verdicts[claim.id]
+    assert verdict.state != ERROR, verdict.says
     if verdict.state == NOT_RUN and (replayed or claim.expected == NOT_RUN):
         pytest.skip(verdict.says)
     if claim.expected == NOT_RUN:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from bench.commands import Commands, add_command, show, show_json
 from bench.core.registry import unknown
+from bench.judge.claims import simulation
 from bench.judge.claims.book import read_claims
 from bench.judge.claims.gathering import gather
 from bench.judge.claims.verdicts import KINDS, judge_all
-from bench.judge.verdict import STATES
+from bench.judge.verdict import ERROR, STATES
 from bench.records.stored_runs import committed_runs, find_run
 from bench.report import claims as scorecard
 
@@ -31,11 +32,23 @@ def add(commands: Commands) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_true", help="print Markdown, as in results/CLAIMS.md")
     form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument(
+        "--simulate",
+        action="store_true",
+        help="print how often the statistics err on made-up data, as in results/STATISTICS.md",
+    )
     parser.set_defaults(work=print_scorecard, next="pytest suites/test_claims.py asserts these verdicts")
 
 
 def print_scorecard(arguments: argparse.Namespace) -> int:
-    """Every claim is judged, for they are corrected together; the options choose what is shown."""
+    """Every claim is judged, for those of a source are corrected together; the options choose what is shown."""
+    if arguments.simulate:
+        show(
+            scorecard.as_statistics(
+                (table() for table in simulation.TABLES), simulation.RUNS, simulation.RUNS // 2
+            ).rstrip("\n")
+        )
+        return 0
     claims = read_claims()
     sources = sorted({claim.source for claim in claims.values()})
     if arguments.source and arguments.source not in sources:
@@ -55,9 +68,12 @@ def print_scorecard(arguments: argparse.Namespace) -> int:
     if not verdicts:
         print("bench: no claim is left by these options", file=sys.stderr)
         return 2
+    broken = [verdict for verdict in verdicts.values() if verdict.state == ERROR]
+    for verdict in broken:
+        show(f"bench: {verdict.claim}: {verdict.says}", sys.stderr)
     if arguments.json:
         show_json(scorecard.as_json(claims, verdicts))
-        return 0
+        return int(bool(broken))
     form = scorecard.as_markdown if arguments.markdown else scorecard.as_text
     show(form(claims, verdicts).rstrip("\n"))
-    return 0
+    return int(bool(broken))

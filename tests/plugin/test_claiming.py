@@ -49,6 +49,14 @@ def test_verdict_that_is_lost_fails(suite):
         suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "not_run", "no record")}, replayed=False)
 
 
+@pytest.mark.parametrize("expected", ["refuted", "not_run"])
+@pytest.mark.parametrize("replayed", [False, True])
+def test_error_of_the_project_fails_whatever_is_expected(suite, expected, replayed):
+    claim = replace(CLAIM, expected=expected)
+    with pytest.raises(AssertionError, match="formula and model differ"):
+        suite.test_claim(claim, {CLAIM.id: Verdict(CLAIM.id, "error", "formula and model differ")}, replayed=replayed)
+
+
 def test_run_with_too_few_seeds_fails_nothing_when_it_is_replayed(suite):
     verdicts = {CLAIM.id: Verdict(CLAIM.id, "inconclusive", "1 of 3 seeds are there")}
     with pytest.raises(pytest.skip.Exception, match="this run decides nothing: 1 of 3"):

@@ -6,9 +6,11 @@
     grounds.py        what claims are judged by: records, counts of data sets, answers about models
     admission.py      which records may speak of a claim; the others are refused by name
     calculations.py   what an arithmetic claim may name
+    parameters.py     what a rank means for each method, and counts as sums to do again
     wording.py        the sentences of measured verdicts
     kinds/            a judge for each kind of claim
-    verdicts.py       all claims judged, corrected for their number
+    verdicts.py       all claims judged, those of a source corrected for their number
+    simulation.py     levels, coverage and power of the statistics, on made-up data
     gathering.py      the committed runs, and a worker that is asked about models
 
 What needs torch (the real model on the meta device, a look into a tiny one) is in bench/worker/check/looks.py and is

@@ -30,6 +30,7 @@ NOTHING = Weights(None, "synthetic", "", "synthetic")
 TINY = "tiny_llama"
 STEPS = 12  # of training a tiny model: enough for AdaLoRA to prune
 SEED = 0
+RANK = 4  # of what a claim gives no rank for
 LOOKS: dict[str, Callable[..., Any]] = {}
 
 
@@ -65,8 +66,11 @@ def recipe_of(rank: int) -> Recipe:
 
 
 @look
-def parameters(model: str, method: str, rank: int, labels: int = 0, targets: tuple[str, ...] = ()) -> dict[str, int]:
-    """trainable and total parameters of peft's model on the meta device."""
+def parameters(model: str, method: str, labels: int = 0, targets: tuple[str, ...] = (), **sizes: Any) -> dict[str, int]:
+    """trainable and total parameters of peft's model on the meta device, and those of the adapter alone.
+
+    sizes: fields of the recipe that the method's count depends on.
+    """
     entry, chosen = MODELS[model], METHODS[method]
     if targets:
         own = chosen.run
@@ -78,9 +82,15 @@ def parameters(model: str, method: str, rank: int, labels: int = 0, targets: tup
 
         chosen = replace(chosen, run=narrowed, targets=lambda _: tuple(targets))
     base = build_base(entry, NOTHING, labels, SEED, torch.float32, "meta").requires_grad_(False)
-    built = attach(base, entry, chosen, recipe_of(rank), STEPS, SEED)
+    recipe = replace(recipe_of(sizes.get("rank", RANK)), **sizes)
+    built = attach(base, entry, chosen, recipe, STEPS, SEED)
     counts = count_parameters(built)
-    return {"trainable": counts["trainable_parameters"], "total": counts["total_parameters"]}
+    head = sum(p.numel() for name, p in built.named_parameters() if p.requires_grad and "modules_to_save" in name)
+    return {
+        "trainable": counts["trainable_parameters"],
+        "total": counts["total_parameters"],
+        "adapter": counts["trainable_parameters"] - head,
+    }
 
 
 @cache
@@ -260,3 +270,6 @@ def gradients(model: Any, batches: list[Tensor]) -> list[Tensor]:
     for ids in batches:
         (model(input_ids=ids, labels=ids).loss / len(batches)).backward()
     return [part.grad.clone() for part in model.parameters() if part.grad is not None]
+
+
+from bench.worker.check import starts  # noqa: E402, F401  (registers its looks)
