@@ -18,10 +18,15 @@ if Path(bench.__file__ or "").resolve().parent != Path(__file__).resolve().paren
 from bench import __version__
 from bench.commands import (
     Mistake,
+    baseline,
+    calibrate,
     census,
     claims,
+    compare,
+    coverage,
     engines,
     fetching,
+    fit,
     listing,
     options,
     pages,
@@ -35,22 +40,24 @@ from bench.commands import (
     table,
     testing,
     thresholds,
+    upgrade,
 )
 from bench.core.paths import INSTALLED
-from bench.core.registry import UnknownName, import_entries, names_in
+from bench.core.registry import UnknownName, names_in
+from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, predicting, table, picture, score, claims, probes, refusals, engines, fetching, census,
-    thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims, coverage,
+    probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
 examples:
-  an upgrade of torch, transformers or peft: run this before and after
-    pytest suites
-  which method, which card: memory of a training step, without the card
-    python -m bench predict --model llama31_8b --method qlora --batch 2 --length 2048
+  an upgrade of transformers, peft or another library: does anything get worse
+    python -m bench upgrade "transformers==5.24.0"
+  which model, which method, which card: what fits, without the card
+    python -m bench fit --models llama31_8b,qwen3_8b --methods lora,qlora --cards rtx3060_12gb,l4
   does the table of a paper hold
     python -m bench claims --source 003
   how fast is this machine: run this on each, with --benchmark-compare on the second
@@ -68,8 +75,8 @@ def program() -> str:
 
 
 def typed(text: str) -> str:
-    """The text with commands as they work here: an installation has no folder of suites to give pytest."""
-    if INSTALLED:
+    """The text with commands as they work here: the console script gives pytest the suites from any folder."""
+    if INSTALLED or program() == SCRIPT:
         text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")
     return text.replace("python -m bench", program())
 
@@ -94,7 +101,8 @@ def parser() -> argparse.ArgumentParser:
 
 def add_entries(where: argparse.ArgumentParser, default: str) -> None:
     where.add_argument("--entries", type=names_in, default=default, metavar="A,B",
-                       help="import your modules that add models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
+                       help="your modules and files that add methods, models or tasks: my_module, my_file.py, my.toml "
+                       "(or LORABENCH_ENTRIES)")  # fmt: skip
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -107,7 +115,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     try:
         if "pytest_imports_entries" not in arguments:
-            import_entries(arguments.entries)
+            mirror = Path(arguments.mirror) if getattr(arguments, "mirror", "") else None
+            arguments.entries = tuple(add_own(arguments.entries, mirror).entries)
         code = arguments.work(arguments)
         sys.stdout.flush()
         if code == 0 and "next" in arguments:

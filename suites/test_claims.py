@@ -2,6 +2,7 @@
 
 pytest suites/test_claims.py                  by the runs that are committed
 pytest suites/test_claims.py --replay RUN     by the records of a run of yours
+pytest suites --methods dora                  only claims about dora, beside its cases
 """
 
 import pytest
@@ -19,4 +20,7 @@ def test_claim(claim: Claim, verdicts: dict[str, Verdict], replayed: bool) -> No
         pytest.skip(f"{verdict.state}, and {claim.file} stands behind no outcome yet: {verdict.says}")
     if replayed and verdict.state == INCONCLUSIVE:
         pytest.skip(f"this run decides nothing: {verdict.says}")
-    assert verdict.state == claim.expected, f"{verdict.state}, expected {claim.expected}: {verdict.says}"
+    assert verdict.state == claim.expected, (
+        f"{verdict.state}, expected {claim.expected}: {verdict.says}; were other runs stored, or did the claim's file "
+        f"{claim.file} change?"
+    )

@@ -17,6 +17,7 @@ CURE_SHARE = 0.95  # of traps over unseen integers, phrasings and languages that
 GENERAL_LOSS = 0.02  # what a loss over general text may grow by, relative
 FACTS_LOST = 0.02  # what the share of facts that are known may fall by
 CONTROLS = ("version", "date")  # where 9.11 does come after 9.9
+NOT_LEARNT = "did training run to its end, with the recipe and weights that the cure was measured with?"
 
 
 def teaches_numbers(case: Case) -> bool:
@@ -41,26 +42,36 @@ def is_damaged(probed: Probed, family: str, group: str) -> bool:
 
 @pytest.mark.parametrize("family", PROBES, ids=lambda family: family.name)
 def test_every_item_was_asked(case: Case, probed: Probed, family) -> None:
-    """Before and after are of the same items, all of them."""
+    """The same items were asked before and after, all of them."""
     asked = {row["family"] for row in [*probed.rows, *probed.losses]}
     if family.name not in asked:
         assert family.name not in TASKS[case.task].probes, (
-            f"{case.task} always asks {family.name}, and it was not asked"
+            f"{case.task} always asks {family.name}, and it was not asked; run the case again"
         )
         pytest.skip(f"{family.name} was not asked; add --probes {family.name}")
     losses = [row["items"] for row in probed.losses if row["family"] == family.name]
-    assert len(family.items) == (losses[0] if losses else probed.counts(family.name).items)
+    seen = losses[0] if losses else probed.counts(family.name).items
+    assert seen == len(family.items), (
+        f"{seen} items of {family.name} were asked; the family has {len(family.items)}; was the record made with "
+        "another version of the probes? run the case again"
+    )
 
 
 def test_as_measured(probed: Probed, require_judged: Callable[[Unjudged | None], None]) -> None:
     """Every group of a family lies where the measured seeds put it, before tuning and after; outside is unexpected."""
     require_judged(without_threshold(probed.record, band_differences(probed.record), has_thresholds(probed.record)))
     bands = read_bands(probed.record)
-    assert bands is not None
-    assert {*bands.before, *bands.after} <= probed.groups().keys()
-    assert bands.losses.keys() <= {row["family"] for row in probed.losses}
+    assert bands is not None, f"{probed.record.case}: fixtures/probe_thresholds.toml has no bands for it; measure them"
+    asked = probed.groups().keys() | {row["family"] for row in probed.losses}
+    lacking = {*bands.before, *bands.after, *bands.losses} - asked
+    assert not lacking, (
+        f"{', '.join(sorted(lacking))}: there are bands and no answers; was the record made with other probes? run the "
+        "case again"
+    )
     outside = bands.outside(probed)
-    assert not outside, "; ".join(outside)
+    assert not outside, (
+        f"{'; '.join(outside)}; are these the weights, libraries and settings that the bands were measured with?"
+    )
 
 
 def test_lm_eval_gives_the_same_accuracy(probed: Probed) -> None:
@@ -70,55 +81,90 @@ def test_lm_eval_gives_the_same_accuracy(probed: Probed) -> None:
         pytest.skip("no task of ours was evaluated; add --lm-eval lorabench_decimals")
     for task, told in ours.items():
         for when, accuracy in told["ours"].items():
-            assert told[when]["acc"] == pytest.approx(accuracy), f"{task} {when}"
+            assert told[when]["acc"] == pytest.approx(accuracy), (
+                f"{task} {when} tuning: lm-eval's accuracy is {told[when]['acc']:.4f} and ours {accuracy:.4f}; equal "
+                "ones are expected; does lm-eval build the prompt or score the choices differently now?"
+            )
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
 def test_traps_are_cured(probed: Probed) -> None:
     """Paired over the same traps: far more answers cured than broken, and at least 95 % right."""
     traps = probed.counts("decimals", "trap")
-    assert traps.after >= CURE_SHARE, traps
-    assert traps.cured > traps.broken, traps
-    assert traps.p < ALPHA, traps
+    says = (
+        f"of {traps.items} traps {traps.before:.1%} were right before tuning and {traps.after:.1%} after; "
+        f"{traps.cured} were cured, {traps.broken} broken (p = {traps.p:.2g})"
+    )
+    assert traps.after >= CURE_SHARE, f"{says}; at least {CURE_SHARE:.0%} right are expected; {NOT_LEARNT}"
+    assert traps.cured > traps.broken, f"{says}; more cured than broken are expected; {NOT_LEARNT}"
+    assert traps.p < ALPHA, f"{says}; p below {ALPHA} is expected; {NOT_LEARNT}"
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
 @pytest.mark.parametrize("group", CONTROLS)
 def test_versions_and_dates_are_not_damaged(probed: Probed, group: str) -> None:
-    assert not is_damaged(probed, "decimals", group), probed.row("decimals", group)
+    assert not is_damaged(probed, "decimals", group), damage(probed, "decimals", group)
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
 def test_the_right_choice_of_a_trap_becomes_the_likelier(probed: Probed) -> None:
     """By log-probability, which asks for no wording: a base that does not answer in words is not called wrong."""
     traps = probed.by_margin("decimals", "trap")
-    assert traps["after"] > traps["before"], traps
-    assert traps["p"] < ALPHA, traps
+    assert traps is not None, "the choices of the traps have no log-probabilities; run the case again"
+    says = (
+        f"the right choice was the likelier in {traps['before']:.1%} of the traps before tuning and in "
+        f"{traps['after']:.1%} after (p = {traps['p']:.2g})"
+    )
+    assert traps["after"] > traps["before"], f"{says}; more are expected; {NOT_LEARNT}"
+    assert traps["p"] < ALPHA, f"{says}; p below {ALPHA} is expected; {NOT_LEARNT}"
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
-def test_source_003s_sequence_is_gone_on_with(probed: Probed) -> None:
-    """Word for word. The base explains what such a sequence is, and does not go on with it."""
-    assert (probed.counts("source003", "fibonacci").before, probed.counts("source003", "fibonacci").after) == (0, 1)
+def test_source_003s_sequence_is_continued(probed: Probed) -> None:
+    """Word for word. The base explains what such a sequence is, and does not continue it."""
+    counts = probed.counts("source003", "fibonacci")
+    assert (counts.before, counts.after) == (0, 1), (
+        f"source 003's sequence: {counts.before:.0%} right before tuning and {counts.after:.0%} after; expected 0% and "
+        f"100%; {NOT_LEARNT}"
+    )
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
 def test_source_003s_question_is_still_answered(probed: Probed) -> None:
     """9.11 or 9.9, word for word, which its 8B model failed after 60 steps and after 500; this base answers it."""
-    assert probed.counts("source003", "larger").after == 1
+    after = probed.counts("source003", "larger").after
+    assert after == 1, (
+        f"source 003's question, 9.11 or 9.9: {after:.0%} right after tuning; expected 100%; {NOT_LEARNT}"
+    )
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
 @pytest.mark.parametrize("family", ["facts", "guardrails", "sequences"])
 def test_what_was_known_is_kept(probed: Probed, family: str) -> None:
     """Paired, no significant loss over the family; of facts' answers no more than 2 % of the items besides."""
-    assert not is_damaged(probed, family, ALL), probed.row(family)
+    assert not is_damaged(probed, family, ALL), damage(probed, family, ALL)
     counts = probed.counts(family)
     if family == "facts":
-        assert counts.after >= counts.before - FACTS_LOST, counts
+        assert counts.after >= counts.before - FACTS_LOST, (
+            f"{damage(probed, family, ALL)}; of facts at most {FACTS_LOST:.0%} of the items may be lost"
+        )
+
+
+def damage(probed: Probed, family: str, group: str) -> str:
+    """The sentence for answers that tuning broke."""
+    counts = probed.counts(family, group)
+    return (
+        f"{family}, {group}: {counts.before:.1%} of {counts.items} items were right before tuning and "
+        f"{counts.after:.1%} after; {counts.broken} broken, {counts.cured} cured (p = {counts.p:.2g}); no significant "
+        "loss is expected, of answers or of likelihoods; is the learning rate too high, or training too long?"
+    )
 
 
 @pytest.mark.cases(wanted=teaches_numbers)
 def test_general_text_is_not_forgotten(probed: Probed) -> None:
     """Loss over held-out general text stays within 2 % of the base's."""
-    assert max(row["change"] for row in probed.losses) <= GENERAL_LOSS, probed.losses
+    worst = max(probed.losses, key=lambda row: row["change"])
+    assert worst["change"] <= GENERAL_LOSS, (
+        f"the loss over {worst['family']} grew by {worst['change']:.2%}; at most {GENERAL_LOSS:.0%} is expected; is "
+        "the learning rate too high, or training too long?"
+    )

@@ -42,7 +42,8 @@ ELSEWHERE = {
     "plugin/test_hooks.py": ("plan.options", "plan.plan", "plugin.exit_codes", "plugin.options", "plugin.session"),
     "core/test_outside_text.py": ("plugin.progress",),
     "recipes/test_files.py": ("core.recipe", "recipes.of_case"),
-    "worker/test_emulate.py": ("machine.cards",),
+    "worker/test_emulate.py": ("machine.cards", "plugin.benchmarks"),
+    "report/test_summary.py": ("report.case_tests",),
     "worker/test_case.py": ("worker.figures", "worker.first_method", "worker.stepper"),
     "worker/ask/test_questions.py": ("models.prompts", "worker.ask.probing"),
     "worker/ask/test_decoding.py": ("worker.build.attention", "worker.build.precision"),
@@ -97,6 +98,10 @@ INDIRECTLY = {
     "models.sources_models": ENTRIES,
     "models.tiny": ENTRIES,
     "plugin.ini": "plugin/test_hooks.py runs pytest, which reads it",
+    "plugin.interrupts": "plugin/test_habits.py sends signals to sessions",
+    "plugin.outcomes": "plugin/test_hooks.py and plugin/test_habits.py read what sessions say of broken and failed cases",
+    "plugin.selecting": "plugin/test_hooks.py reads what sessions deselect",
+    "plugin.summary": "plugin/test_hooks.py and plugin/test_habits.py read the end of sessions and their pages",
     "plugin.reports": "core/test_outside_text.py runs pytest on texts that it must clean",
     "plugin.same_card": "worker/test_emulate.py starts sessions of other cards",
     "plugin.suites": "tests/test_wheel.py runs the suites by their names",
@@ -166,8 +171,8 @@ def is_named(module, text):
 def test_test_files_are_of_modules_or_of_whole_rooms():
     """A file of another name is about more than one module, and says so here."""
     several = {
-        "commands/test_help.py", "methods/test_methods.py", "plugin/test_compare_machines.py", "probes/test_probes.py",
-        "tasks/test_golden.py", "tasks/test_tasks.py",
+        "commands/test_help.py", "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
+        "probes/test_probes.py", "tasks/test_golden.py", "tasks/test_tasks.py",
     }  # fmt: skip
     rooms = ROOT / "tests"
     files = {path.relative_to(rooms).as_posix() for path in rooms.rglob("test_*.py") if path.parent != rooms}

@@ -7,8 +7,10 @@ import pytest
 
 from bench.core.case import parse_case
 from bench.core.paths import ROOT
+from bench.records.record import read_records
 
 CASE = parse_case("pos-minilm_l6-lora-cpu-s0")
+RECORD = read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0][CASE.id]
 SECONDS = 5.0  # of a step, by the clock of a worker that answers at once
 
 
@@ -39,8 +41,9 @@ class Steps:
 @pytest.mark.benchmark(**MARK.kwargs)
 def test_seconds_are_the_workers(benchmark):
     began = time.perf_counter()
-    SPEED.test_training_step(CASE, Steps(), benchmark)
+    SPEED.test_training_step(CASE, RECORD, Steps(), benchmark)
     assert time.perf_counter() - began < SECONDS
     assert benchmark.stats.stats.median == SECONDS
     assert benchmark.extra_info["tokens_per_second"] == 100 / SECONDS
     assert benchmark.extra_info["case"] == CASE.id
+    assert benchmark.extra_info["quality"] == RECORD.quality["f1"]

@@ -2,22 +2,30 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import time
+import venv
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from own_folders import LLAMA, write_model, write_tickets
+from page_listings import replay, text_of
 
 from bench import __version__
 from bench.core.paths import COMMITTED, ROOT
 from bench.records.record import read_records
 
+JOURNEY = "journeys/own-model-and-data.md"
+MINUTES = 5  # that the journey may take, of which the test waits a part
 SOURCES = ("bench", "suites", "fixtures", "results", "pyproject.toml", "setup.py", "README.md")
-LORABENCH = "import sys; sys.argv[0] = 'lorabench'; from bench.__main__ import main; sys.exit(main())"
+FIRST_ROWS = re.compile(r"\$ head -n 2 tickets\.jsonl\n(.*?)(?=\$|```)", re.DOTALL)
 TINY = ("--tasks", "support", "--models", "tiny_llama", "--methods", "lora", "--devices", "cpu")
 THEIR_PYTEST = "[pytest]\naddopts = --an-option-of-theirs\nmarkers = theirs\ntestpaths = theirs\n"
 THEIR_CONFTEST = "raise RuntimeError('the conftest.py of the current folder was loaded')\n"
@@ -41,17 +49,35 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """A read-only folder with a space in its name that holds what the wheel installs."""
+    """lorabench's console script in a new environment, read-only and at a path with a space, where pip installed the wheel.
+
+    The heavy libraries are those of this environment, by a path file: installing torch again would take minutes.
+    """
     folder = tmp_path_factory.mktemp("installed") / "read only"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    paths = [folder, *folder.rglob("*")]
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "-q", wheel]
+    done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True)
+    assert done.returncode == 0, f"pip could not install the wheel: {done.stderr[-2000:]}"
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    paths = [path for path in [folder, *folder.rglob("*")] if not path.is_symlink()]
+    modes = {path: path.stat().st_mode for path in paths}
     for path in paths:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    yield folder
+        path.chmod(modes[path] & 0o555)
+    yield folder / "bin" / "lorabench"
     for path in paths:
-        path.chmod(0o755)
-    assert {folder, *folder.rglob("*")} == set(paths), "something was written into the installation"
+        path.chmod(modes[path])
+    now = {path for path in [folder, *folder.rglob("*")] if not path.is_symlink()}
+    assert now == set(paths), "something was written into the installation"
+
+
+def surroundings(tmp_path):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LORABENCH_", "GITHUB_", "PY"))}
+    return {
+        **kept, "PYTHONDONTWRITEBYTECODE": "1", "LORABENCH_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -63,15 +89,11 @@ def lorabench(installed, tmp_path):
     (stands / "conftest.py").write_text(THEIR_CONFTEST, encoding="utf-8")
     (stands / "bench").mkdir()
     (stands / "bench" / "__init__.py").write_text("raise RuntimeError('another package')\n", encoding="utf-8")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LORABENCH_", "GITHUB_", "PY"))}
-    environment = {
-        **kept, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1",
-        "LORABENCH_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "",
-    }  # fmt: skip
 
     def run(*words):
-        command = [sys.executable, "-c", LORABENCH, *words]
-        done = subprocess.run(command, cwd=stands, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [installed, *words], cwd=stands, env=surroundings(tmp_path), capture_output=True, text=True
+        )
         return SimpleNamespace(code=done.returncode, text=done.stdout + done.stderr, out=done.stdout, stands=stands)
 
     return run
@@ -145,9 +167,22 @@ def test_a_committed_run_is_judged_again(lorabench):
 
 
 def test_what_writes_the_projects_files_is_refused(lorabench):
-    done = lorabench("thresholds", "smoke")
+    done = lorabench("census")
     assert done.code == 2
     assert "run it in a checkout, not in an installation" in done.text
+
+
+def test_own_model_and_data_come_to_a_judged_case(installed, tmp_path):
+    """The page of the journey, its commands run in a folder that holds a model, rows and the page's file."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    text = text_of(JOURNEY)
+    write_model(folder / "my-model", LLAMA)
+    write_tickets(folder)
+    assert (folder / "tickets.jsonl").read_text(encoding="utf-8").startswith(FIRST_ROWS.search(text)[1])
+    began = time.perf_counter()
+    assert len(replay(text, folder, [installed], surroundings(tmp_path))) >= 4
+    assert time.perf_counter() - began < MINUTES * 60
 
 
 def test_a_checkout_has_no_copy_of_what_is_shipped():

@@ -28,7 +28,10 @@ class Recorder:
 def add(commands: Commands) -> None:
     parser = add_command(commands, "options", "list every option as a Markdown table, as in docs/options.md")
     parser.add_argument("of", choices=(SUITES, EVERY_COMMAND), help="options of pytest suites, or of python -m bench")
-    parser.set_defaults(work=lambda arguments: print_options(arguments.of, commands.choices))
+    parser.set_defaults(
+        work=lambda arguments: print_options(arguments.of, commands.choices),
+        next="python -m bench pages writes these tables into docs/options.md",
+    )
 
 
 def print_options(of: str, commands: dict[str, argparse.ArgumentParser]) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, records_of
 from bench.core.files import write_atomically
-from bench.judge.thresholds import read_thresholds
+from bench.judge.thresholds import own_thresholds, read_with_own
 from bench.records.stored_runs import RUN_HELP
 from bench.report.picture import NothingToDraw, as_svg, picture_of
 
@@ -20,12 +20,14 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--model", default="", metavar="MODEL", help="draw this model (default: the one with most methods)"
     )
-    parser.set_defaults(work=draw)
+    parser.set_defaults(work=draw, next="--output FILE.svg writes it to a file, to open in a browser")
 
 
 def draw(arguments: argparse.Namespace) -> int:
     try:
-        picture = picture_of(records_of(arguments.run), read_thresholds(), arguments.task, arguments.model)
+        picture = picture_of(
+            records_of(arguments.run), read_with_own(own_thresholds()), arguments.task, arguments.model
+        )
     except NothingToDraw as error:
         raise Mistake(f"{arguments.run}: {error}") from None
     text = as_svg(picture)

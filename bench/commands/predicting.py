@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show, show_json
+from bench.commands.fit import add_shape, changes_of, left_out, named_model, questions, show_overview
 from bench.core.case import Case, parse_case
 from bench.core.recipe import SIZES
+from bench.core.registry import names_in
 from bench.judge.predictions import growth, on_cards, published
+from bench.machine.cards import CARDS
 from bench.machine.devices import DEVICES
 from bench.models import MODELS
 from bench.models import add as add_model
-from bench.models.of_config import entry_of, read_config, stored_otherwise
+from bench.models.of_config import entry_of, other_than_predicted, read_config
 from bench.predict import both
 from bench.predict.card.budget import read_budget
 from bench.predict.card.search import ENDS, FIELDS, STEPS, largest_that_fits, size_of
@@ -32,23 +35,19 @@ FIRST_STEPS = 8  # of a case: minutes for 8 B parameters
 
 def add(commands: Commands) -> None:
     parser = add_command(commands, "predict", "predict the memory of a training step, without a card")
-    parser.add_argument("--model", metavar="MODEL", help="a model of `python -m bench list models`")
+    parser.add_argument("--model", metavar="MODEL", help="a model of `python -m bench list models`; several, as A,B, "
+                        "give one table")  # fmt: skip
     parser.add_argument("--config", type=Path, metavar="FILE", help="instead of --model: the config.json of a model")
-    parser.add_argument("--method", metavar="METHOD", help="a method of `python -m bench list methods`")
-    parser.add_argument("--batch", type=int, metavar="ROWS", help="rows of one forward pass (default: the recipe's)")
-    parser.add_argument("--length", type=int, metavar="TOKENS", help="tokens of a row (default: the recipe's)")
-    parser.add_argument("--rank", type=int, metavar="N", help="rank of the adapter (default: the recipe's)")
-    parser.add_argument("--precision", choices=("float32", "bfloat16", "float16"),
-                        help="what matrix products are computed in (default: the recipe's)")  # fmt: skip
-    parser.add_argument("--checkpointing", choices=("on", "off"), help="gradient checkpointing (default: the recipe's)")
+    parser.add_argument("--method", metavar="METHOD", help="a method of `python -m bench list methods`; several, as "
+                        "A,B, give one table")  # fmt: skip
+    add_shape(parser)
     parser.add_argument(
         "--quick", action="store_true", help="the closed form alone: under a second, without loading torch"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--largest", choices=tuple(FIELDS), help="search for the largest that fits --budget")
-    parser.add_argument(
-        "--budget", metavar="SIZE", help="what torch may reserve, for example 8GB, or the name of a card"
-    )
+    parser.add_argument("--budget", metavar="SIZE", help="what torch may reserve, as 8GB, or a card by its name or as "
+                        "NAME=GiB; several, as X,Y, give one table")  # fmt: skip
     parser.add_argument(
         "--case", metavar="CASE", help="trace the batches of this case in their order, instead of one shape"
     )
@@ -69,7 +68,7 @@ def add(commands: Commands) -> None:
         "--markdown", action="store_true", help="with --published: print the page results/PREDICTIONS.md"
     )
     parser.add_argument("--measure", action="store_true",
-                        help="with --published or --measured: run the traces that are missing")  # fmt: skip
+                        help="with --measured: run the traces that are missing")  # fmt: skip
     parser.add_argument(
         "--baseline", action="store_true", help="write the peaks that suites/test_predicted.py compares with"
     )
@@ -81,7 +80,7 @@ OF_SHAPE = ("method", "batch", "length", "rank", "precision", "checkpointing", "
 GO_WITH = {  # what is asked about, and what may be said beside it; a mirror may be the environment's, always
     "baseline": (),
     "measured": ("measure",),
-    "published": ("measure", "markdown"),
+    "published": ("markdown",),
     "case": ("steps", "data", "json"),
     "config": OF_SHAPE,
     SHAPE: OF_SHAPE,
@@ -113,9 +112,11 @@ def answer(arguments: argparse.Namespace) -> int:
         show("\n".join(markdown()))
         return 0
     if subject == "published":
-        cases = published.measure() if arguments.measure else published.read_cases()
+        cases = published.read_cases()
         show("\n".join(page(cases) if arguments.markdown else text_lines(table(cases), NAMES)))
         return 0
+    if subject != "case" and wants_table(arguments):
+        return overview(arguments)
     prediction = prediction_of_case(arguments) if subject == "case" else prediction_of_shape(arguments)
     if arguments.json:
         show_json(prediction.as_json())
@@ -124,19 +125,36 @@ def answer(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def wants_table(arguments: argparse.Namespace) -> bool:
+    """Whether several are compared, or one with a budget. Raises Mistake where one of several would be searched."""
+    several = [name for name in ("model", "method", "budget") if "," in (getattr(arguments, name) or "")]
+    if arguments.largest and several:
+        raise Mistake(f"--largest searches for one; name one {several[0]}, or ask `python -m bench fit` for a table")
+    return bool(several) or (arguments.budget is not None and not arguments.largest)
+
+
+def overview(arguments: argparse.Namespace) -> int:
+    """The table of `python -m bench fit` for these models and methods, on cards of these budgets or on every card."""
+    need_model_and_method(arguments)
+    named = (str(arguments.config),) if arguments.config else names_in(arguments.model)
+    cards = [read_budget(name) for name in names_in(arguments.budget or "")] or list(CARDS)
+    models = [named_model(name) for name in named]
+    return show_overview(questions(models, names_in(arguments.method), arguments), cards, arguments)
+
+
 def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
     """Both predictions of batches of one shape, asked for or searched, and what a config.json says besides."""
     config = read_config(arguments.config) if arguments.config else {}
     model = add_model(entry_of(config, arguments.config)).name if config else arguments.model
-    prediction = prediction_of(question_of(model, arguments), arguments)
-    return replace(prediction, reasons=[*prediction.reasons, *stored_otherwise(config)])
+    question = question_of(model, arguments)
+    prediction = prediction_of(question, arguments)
+    said = left_out(arguments, [question], searched=arguments.largest)
+    return replace(prediction, reasons=[*said, *prediction.reasons, *other_than_predicted(config)])
 
 
 def prediction_of(question: Question, arguments: argparse.Namespace) -> Prediction:
     if arguments.largest:
         return searched(question, arguments)
-    if arguments.budget:
-        raise Mistake("--budget is for --largest length or --largest batch")
     return both.predict(question, traced=not arguments.quick)
 
 
@@ -168,24 +186,19 @@ def question_of_case(case: Case, data: str) -> Question:
     return of_case(case, data)
 
 
-def question_of(model: str, arguments: argparse.Namespace) -> Question:
-    if not (model and arguments.method):
+def need_model_and_method(arguments: argparse.Namespace) -> None:
+    if not ((arguments.model or arguments.config) and arguments.method):
         raise Mistake(
             "predict needs --model or --config and --method, or --case, --published, --measured or --baseline"
         )
+
+
+def question_of(model: str, arguments: argparse.Namespace) -> Question:
+    need_model_and_method(arguments)
     sought = arguments.largest
     if sought and getattr(arguments, sought) is not None:
         raise Mistake(f"--largest {sought} searches the {sought}; ask without --{sought}")
-    checkpointing = None if arguments.checkpointing is None else arguments.checkpointing == "on"
-    return ask(
-        model,
-        arguments.method,
-        batch_size=arguments.batch,
-        max_length=arguments.length,
-        rank=arguments.rank,
-        precision=arguments.precision,
-        gradient_checkpointing=checkpointing,
-    )
+    return ask(model, arguments.method, **changes_of(arguments))
 
 
 def searched(question: Question, arguments: argparse.Namespace) -> Prediction:

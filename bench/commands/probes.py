@@ -1,4 +1,4 @@
-"""`python -m bench probes`: what is asked, and the files that are made from it."""
+"""`python -m bench probes`: what is asked, how well answers are read, and the files that are made from probes."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,9 @@ from bench.core.files import write_atomically
 from bench.core.paths import ROOT
 from bench.judge.probe_thresholds import FILE, bands_toml, measure_bands
 from bench.probes import PROBES
+from bench.probes.agreement import HALVES, agreement_table, disagreements, read_answers
 from bench.probes.export import files
+from bench.report.tables import text_lines
 
 
 def add(commands: Commands) -> None:
@@ -17,6 +19,10 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--language", default="", metavar="LANGUAGE", help="only items in this language, for example de"
     )
+    parser.add_argument(
+        "--agreement", choices=HALVES, help="instead: how often the parsers agree with a half of the answers that "
+        "people have read, and where they do not"
+    )  # fmt: skip
     parser.add_argument("--write", action="store_true", help="write the data of the task numbers and the lm-eval tasks")
     parser.add_argument(
         "--thresholds", nargs="+", default=[], metavar="RUN", help="write thresholds measured in these runs"
@@ -41,6 +47,24 @@ def work(arguments: argparse.Namespace) -> int:
         return write({FILE: bands_toml(bands)})
     if arguments.write:
         return write(files())
+    return show_agreement(arguments) if arguments.agreement else show_items(arguments)
+
+
+def show_agreement(arguments: argparse.Namespace) -> int:
+    """A table for each family, and every answer that is read otherwise than by people."""
+    answers = read_answers(arguments.agreement)
+    families = dict.fromkeys(answer.item.family for answer in answers)
+    for name in arguments.families:
+        if PROBES[name].name not in families:
+            raise Mistake(f"{name}: no answers are written for it; they are for {', '.join(families)}")
+    for name in arguments.families or families:
+        show("\n".join(text_lines(agreement_table(answers, name), names=1)))
+    for line in disagreements(one for one in answers if one.item.family in (arguments.families or families)):
+        show(line)
+    return 0
+
+
+def show_items(arguments: argparse.Namespace) -> int:
     if not (arguments.families or arguments.language):
         for family in PROBES:
             asked_in = ",".join(sorted({item.language for item in family.items}))

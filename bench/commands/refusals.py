@@ -7,7 +7,7 @@ from typing import Any
 from bench.commands import Commands, Mistake, add_command, records_of, show
 from bench.probes.guardrails import HARMLESS, OUGHT_DECLINE, Refusals, refusals
 from bench.probes.reading import read_lines
-from bench.records.run_folder import probes_file
+from bench.records.run_folder import answers_file
 from bench.records.stored_runs import RUN_HELP, find_run
 
 FIELDS = ("family", "group", "before", "after")
@@ -32,7 +32,7 @@ def print_refusals(arguments: argparse.Namespace) -> int:
 
 def rows_of(folder: Path, case: str) -> list[dict[str, Any]]:
     """The guardrails' items that the case was asked, with their outcomes; none where it was asked none."""
-    path = probes_file(folder, case)
+    path = answers_file(folder, case, "probes")
     rows = read_lines(path) if path.is_file() else []
     for number, row in enumerate(rows, 1):
         if any(name not in row for name in FIELDS):

@@ -1,21 +1,36 @@
-"""`python -m bench rescore RUN...`: give stored records today's metrics, from their stored predictions."""
+"""`python -m bench rescore RUN...`: give stored records today's metrics and readings, from their stored predictions."""
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.commands import Commands, add_command, show
 from bench.core.files import write_atomically
+from bench.judge.reread import reread
 from bench.judge.rescore import rescored
 from bench.records.record import decode_line, open_records, parse_record
+from bench.records.run_folder import json_lines
 from bench.records.stored import Stored
 from bench.records.stored_runs import RUN_HELP, find_run
 
 
 def add(commands: Commands) -> None:
-    parser = add_command(commands, "rescore", "give stored records today's metrics, from their stored predictions")
+    parser = add_command(
+        commands, "rescore", "give stored records today's metrics, and today's readings of answers to probes"
+    )
     parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
     parser.set_defaults(work=rescore_runs, next="pytest suites --replay RUN judges a run again")
+
+
+@dataclass
+class Rescored:
+    """A run with today's figures. answers: the files of answers that are read otherwise; says: which shares changed."""
+
+    lines: list[str] = field(default_factory=list)
+    changed: int = 0
+    answers: dict[Path, str] = field(default_factory=dict)
+    says: list[str] = field(default_factory=list)
 
 
 def rescore_runs(arguments: argparse.Namespace) -> int:
@@ -27,31 +42,36 @@ def rescore_runs(arguments: argparse.Namespace) -> int:
     with ExitStack() as locks:
         for folder in folders:
             locks.enter_context(open_records(folder / "records.jsonl"))
-        found = [rescored_lines(folder) for folder in folders]
-        for folder, (lines, changed) in zip(folders, found, strict=True):
-            if changed:
-                write_atomically(folder / "records.jsonl", "".join(f"{line}\n" for line in lines))
-            show(f"{folder.name}: {changed} of {len(lines)} records rescored")
+        found = [rescored_run(folder) for folder in folders]
+        for folder, run in zip(folders, found, strict=True):
+            for path, text in run.answers.items():
+                write_atomically(path, text)
+            if run.changed:
+                write_atomically(folder / "records.jsonl", "".join(f"{line}\n" for line in run.lines))
+            show("\n".join([f"{folder.name}: {run.changed} of {len(run.lines)} records rescored", *run.says]))
     return 0
 
 
-def rescored_lines(folder: Path) -> tuple[list[str], int]:
-    """The lines of the run's records, and how many of them changed; the others are as they were, byte for byte.
+def rescored_run(folder: Path) -> Rescored:
+    """The run with what changes; the other lines are as they were, byte for byte.
 
-    Only a case's newest record changes: the stored predictions are its own.
+    Only a case's newest record changes: the stored predictions and answers are its own.
     """
     path = folder / "records.jsonl"
-    lines, newest = [], {}
+    found, newest = Rescored(), {}
     for number, raw in enumerate(path.read_bytes().split(b"\n"), 1):
         if raw.strip():
             where = f"{path}:{number}"
-            lines.append(decode_line(raw, where))
-            record = parse_record(lines[-1], where)
-            newest[record.case] = (len(lines) - 1, record)
-    changed = 0
+            found.lines.append(decode_line(raw, where))
+            record = parse_record(found.lines[-1], where)
+            newest[record.case] = (len(found.lines) - 1, record)
     for at, record in newest.values():
-        new = rescored(record, Stored(folder.name, folder, record).examples)
-        if new != record:
-            lines[at] = new.to_line()
-            changed += 1
-    return lines, changed
+        stored = Stored(folder.name, folder, record)
+        new = reread(rescored(record, stored.examples), stored.probed)
+        if new.record != record:
+            found.lines[at] = new.record.to_line()
+            found.changed += 1
+        if new.rows != stored.probed:
+            found.answers[stored.probed_path] = json_lines(new.rows)
+        found.says += new.changes
+    return found

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from bench.commands import Commands, Mistake, add_command, records_of, show
-from bench.judge.thresholds import read_thresholds
+from bench.judge.thresholds import own_thresholds, read_with_own
 from bench.records.record import Record
 from bench.records.stored_runs import RUN_HELP
 from bench.report import cases, epochs, probes, utilisation
@@ -59,4 +59,4 @@ def chosen(arguments: argparse.Namespace, records: Sequence[Record]) -> tuple[Ta
         return epochs.confusions_table(records), epochs.CONFUSION_NAMES, missing
     if arguments.utilisation:
         return utilisation.utilisation_table(records), utilisation.NAMES, "no case trained"
-    return cases.table_of(records, read_thresholds()), cases.NAMES, ""
+    return cases.table_of(records, read_with_own(own_thresholds())), cases.NAMES, ""

@@ -38,4 +38,4 @@ def settings() -> list[str]:
     """What pyproject.toml and conftest.py give pytest in a checkout; markers and warnings come from the plugin."""
     plugins = [word for name in (*PLUGINS, "bench.plugin.suites", "no:anyio") for word in ("-p", name)]
     cache = ["-o", f"cache_dir={cache_folder() / 'pytest'}"] if INSTALLED else []
-    return ["-c", os.devnull, f"--rootdir={ROOT}", "--noconftest", "-ra", *plugins, *cache]
+    return ["-c", os.devnull, f"--rootdir={ROOT}", "--noconftest", *plugins, *cache]

@@ -3,8 +3,12 @@
 import os
 import secrets
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from bench.core.case import PART
+from bench.core.registry import nearest
 
 
 class BadFile(ValueError):
@@ -17,6 +21,23 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadFile(f"{path}: {error}") from None
+
+
+def check_texts(table: Mapping[str, Any], keys: Mapping[str, str], where: str) -> None:
+    """Raises BadFile for a key that is not one of keys, which say what each is, or whose value is no text."""
+    for key, value in table.items():
+        if key not in keys:
+            near = nearest(key, list(keys))
+            hint = f"did you mean {near[0]}?" if near else f"keys are {', '.join(keys)}"
+            raise BadFile(f"{where}: no key {key!r}; {hint}")
+        if not isinstance(value, str) or not value.strip():
+            raise BadFile(f"{where}: {key} = {value!r} must be text: {keys[key]}")
+
+
+def check_name(name: str, where: str) -> None:
+    """Raises BadFile for a name that a case id cannot have as a part."""
+    if not PART.fullmatch(name):
+        raise BadFile(f"{where}: the name {name!r} must be lower-case words joined by '_', for it is part of case ids")
 
 
 def write_atomically(path: Path, text: str) -> None:

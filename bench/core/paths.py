@@ -5,7 +5,8 @@ bench/shipped, where setup.py puts them.
 
 `LORABENCH_CACHE` moves the cache; otherwise it is `$XDG_CACHE_HOME/lorabench` or `~/.cache/lorabench`.
 `LORABENCH_RUNS` moves the folder that runs are written to. Otherwise it is results/runs of the checkout, or
-lorabench-runs in the current folder where lorabench is installed.
+lorabench-runs in the current folder where lorabench is installed. `LORABENCH_BASELINES` moves the folder of accepted
+baselines, which is results/baselines/gate or lorabench-baselines in the same way.
 """
 
 import os
@@ -21,6 +22,9 @@ RECIPES = FIXTURES / "recipes"
 SAMPLES = FIXTURES / "data"
 RESULTS = ROOT / "results"
 COMMITTED = RESULTS / "runs"  # the project's own runs; in a checkout also a person's, named by their time
+BASELINES = Path(
+    os.environ.get("LORABENCH_BASELINES") or ("lorabench-baselines" if INSTALLED else RESULTS / "baselines" / "gate")
+).absolute()  # accepted ones
 RUNS = Path(os.environ.get("LORABENCH_RUNS") or ("lorabench-runs" if INSTALLED else COMMITTED)).absolute()
 
 

@@ -6,7 +6,10 @@ there is no second list to extend.
 
 import difflib
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Entry = TypeVar("Entry")
@@ -46,16 +49,34 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def import_entries(modules: tuple[str, ...]) -> None:
-    """Import modules that register entries. Raises ValueError with one sentence for a module that fails.
+def register_entry(entry: str) -> None:
+    """Import a module that registers entries, or call a function that does: MODULE, or MODULE:FUNCTION ARGUMENT.
 
-    They may import torch and other heavy libraries inside functions only: pytest's process never loads them.
+    Modules may import torch and other heavy libraries inside functions only: pytest's process never loads them.
     """
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # whatever a person's module raises
-            raise ValueError(f"--entries {module}: {type(error).__name__}: {error}") from None
+    target, _, argument = entry.partition(" ")
+    module, _, function = target.partition(":")
+    found = importlib.import_module(module)
+    if function:
+        getattr(found, function)(argument)
+
+
+def import_file(path: str) -> None:
+    """Import the Python file as a module of its name, once."""
+    name = Path(path).stem
+    if (there := sys.modules.get(name)) is not None:
+        if getattr(there, "__file__", None) != path:
+            raise ImportError(f"a module {name} is imported already; give the file another name")
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # of a file that ends in .py there is one; this tells mypy
+    assert spec.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
 
 
 class Registry(Generic[Entry]):

@@ -20,6 +20,7 @@ mean gain.
 """
 
 import math
+import os
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,11 +30,14 @@ from typing import Any
 from bench.core.case import parse_case
 from bench.core.files import BadFile, read_toml
 from bench.core.paths import FIXTURES
+from bench.core.registry import nearest
 from bench.records.basis import QUALITY, Basis, basis_differences, basis_of, group_of
 from bench.records.record import Record
 from bench.tasks import TASKS
 
 FILE = FIXTURES / "thresholds.toml"
+OWN_FILE = "lorabench-thresholds.toml"  # a person's own, in the folder where they stand
+OWN_VARIABLE = "LORABENCH_THRESHOLDS"
 DEVIATIONS = 3.0
 MARGIN = 0.1  # of the reference
 IDEAL = {True: 1.0, False: 0.0}  # of a metric whose greater values are better, and of a loss
@@ -120,10 +124,34 @@ def read_thresholds(path: Path = FILE) -> Thresholds:
     entries = read_toml(path) if path.exists() else {}
     for name, entry in entries.items():
         if not isinstance(entry, dict) or entry.keys() - OPTIONAL.keys() != FIELDS.keys():
-            raise BadFile(f"{path} [{name}]: must have exactly the keys {', '.join(FIELDS)}; {', '.join(OPTIONAL)} too")
+            raise BadFile(f"{path} [{name}]: must have exactly the keys {', '.join(FIELDS)}; "
+                          f"{', '.join(OPTIONAL)} too{wrong_keys(entry)}")  # fmt: skip
         for key, value in entry.items():
             check_field(f"{path} [{name}]", key, value)
     return Thresholds(entries)
+
+
+def wrong_keys(entry: Any) -> str:
+    """The first key that is not one of an entry's, and what is near, as the end of a sentence."""
+    odd = [key for key in entry if key not in {**FIELDS, **OPTIONAL}] if isinstance(entry, dict) else []
+    return f"; it has {odd[0]!r}, did you mean {', '.join(nearest(odd[0], list(FIELDS)) or FIELDS)}?" if odd else ""
+
+
+def own_thresholds(named: str = "") -> Path | None:
+    """The file of a person's own thresholds: the one named, that of the environment, or OWN_FILE if it is there."""
+    if chosen := named or os.environ.get(OWN_VARIABLE, ""):
+        return Path(chosen).expanduser()
+    return Path(OWN_FILE) if Path(OWN_FILE).is_file() else None
+
+
+def read_with_own(own: Path | None) -> Thresholds:
+    """The project's thresholds and a person's, of which theirs counts where both have one. Raises BadFile."""
+    entries = read_thresholds().entries
+    if own is None:
+        return Thresholds(entries)
+    if not own.is_file():
+        raise BadFile(f"{own}: there is no such file; `python -m bench thresholds RUN... --output {own}` writes it")
+    return Thresholds({**entries, **read_thresholds(own).entries})
 
 
 def check_field(where: str, key: str, value: Any) -> None:

@@ -1,9 +1,10 @@
 """Kinds of cards: the memory and the features of each, for predicting what fits and for `--emulate`.
 
-total_gib is what torch reports, also in its out-of-memory messages (source 003's T4 has 14.748 GiB), and not the number
-on the box; drivers differ by up to 1 %. A CUDA context with its loaded kernels takes CONTEXT_BYTES of it, on smaller
-cards less. The allocator cannot use all of the rest. A trace follows its rules (bench/predict/card/allocator.py);
-without a trace LOST_SHARE is set aside, which is what full batches of 8B lose in traces, within two percentage points.
+total_gib is what torch reports, also in its out-of-memory messages (a comment here names the message; source 003's T4
+has 14.748 GiB), and not the number on the box; drivers differ by up to 1 %, and Windows reports more. A CUDA context
+with its loaded kernels takes CONTEXT_BYTES of it, on smaller cards less. The allocator cannot use all of the rest. A
+trace follows its rules (bench/predict/card/allocator.py); without a trace LOST_SHARE is set aside, which is what full
+batches of 8B lose in traces, within two percentage points. A record of a real card has its own figures.
 """
 
 import math
@@ -21,7 +22,7 @@ CONTEXT_BYTES = (
 )  # driver's less reserved bytes when 8B had been trained on an H200, CUDA 13 (results/runs/h200)
 LOST_SHARE = 0.03
 DRIVERS_DIFFER = 0.01
-TURING, AMPERE, HOPPER, BLACKWELL = 7, 8, 9, (10, 12)  # major compute capabilities; Ada is 8 too
+TURING, AMPERE, HOPPER, BLACKWELL = 7, 8, 9, (10, 12)  # major compute capabilities; Volta is 7 and Ada 8 too
 # cuBLAS's workspace as torch chooses it (CublasHandlePool.cpp: 32 MiB on Hopper and Blackwell, else ":4096:2:16:8"),
 # and how many there are: one of the thread that runs the forward pass, one of autograd's
 LARGE_WORKSPACE = 32 * MIB
@@ -107,15 +108,29 @@ def add(name: str, says: str, total_gib: float, capability: int = AMPERE) -> Non
 
 
 add("rtx4060_8gb", "GeForce RTX 4060, 8 GB", 7.75)
+add("rtx3070_8gb", "GeForce RTX 3070, 8 GB", 7.78)  # github.com/meta-llama/codellama/issues/82
+add("rtx3080_10gb", "GeForce RTX 3080, 10 GB", 9.78)  # github.com/zai-org/CogVideo/issues/34
+add("rtx2080ti", "GeForce RTX 2080 Ti, 11 GB", 10.76, TURING)  # github.com/skyhehe123/VoxSeT/issues/9
+add("rtx4070_12gb", "GeForce RTX 4070 and 4070 Ti, 12 GB", 11.73)  # github.com/OpenLMLab/LOMO/issues/17
 add("rtx3060_12gb", "GeForce RTX 3060, 12 GB", 11.76)
 add("t4", "Tesla T4, 16 GB, source 003's", 14.748, TURING)
+add(
+    "rtx5060ti_16gb", "GeForce RTX 5060 Ti, 16 GB", 15.45, BLACKWELL[1]
+)  # 15,816 MiB: github.com/Luce-Org/lucebox/issues/407
+add("rtx_a4000", "RTX A4000, 16 GB", 15.61)  # github.com/DengKaiCQ/VGGT-Long/issues/6
 add("rtx4080_16gb", "GeForce RTX 4080, 16 GB", 15.70)
 add("l4", "L4, 24 GB", 22.17)
+add("a30", "A30, 24 GB", 23.53)  # github.com/google/RB-Modulation/issues/5
+add("rtx4090", "GeForce RTX 4090, 24 GB", 23.64)  # github.com/ali-vilab/VGen/issues/104
 add("rtx3090", "GeForce RTX 3090, 24 GB", 23.69)
+add("rtx5090", "GeForce RTX 5090, 32 GB", 31.37, BLACKWELL[1])  # github.com/Wan-Video/Wan2.1/issues/465
+add("v100_32gb", "Tesla V100, 32 GB", 31.75, TURING)  # github.com/liucongg/ChatGLM-Finetuning/issues/23
 add("a100_40gb", "A100, 40 GB", 39.39)
 add("l40s", "L40S, 48 GB", 44.39)
+add("rtx6000_ada", "RTX 6000 Ada, 48 GB with ECC", 44.43)  # github.com/DINGYANB/MTVCrafter/issues/21
 add("h100_80gb", "H100, 80 GB", 79.11, HOPPER)
 add("a100_80gb", "A100, 80 GB", 79.15)
+add("rtx_pro_6000", "RTX PRO 6000 Blackwell, 96 GB", 94.97, BLACKWELL[1])  # github.com/antirez/ds4/issues/431
 add("h200", "H200, 141 GB", 139.72, HOPPER)
 
 

@@ -1,10 +1,15 @@
 """The environment of a record: machine, device, libraries and commit."""
 
+import hashlib
 import os
 import platform
+import re
 import subprocess
+import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from bench.core.paths import INSTALLED, ROOT
@@ -13,6 +18,7 @@ LIBRARIES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors",
     "seqeval", "scikit-learn", "lm-eval", "fvcore", "numpy", "pytest-benchmark",
 )  # fmt: skip
+MAIN = ("torch", "transformers", "peft", "bitsandbytes")  # of the libraries: those that people upgrade
 COMMIT = "LORABENCH_COMMIT"  # names the commit where the code was copied without its .git
 
 
@@ -27,6 +33,26 @@ def library_versions() -> dict[str, str | None]:
             return None
 
     return {name: installed(name) for name in LIBRARIES}
+
+
+@cache
+def distributions() -> dict[str, str]:
+    """Every installed distribution with its version; the first on sys.path counts, as for an import.
+
+    Read from the names of their folders: to parse the metadata of a hundred takes longer than to run a small case.
+    """
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        for path in sorted(Path(folder or ".").glob("*.dist-info")):
+            name, _, installed = path.name.removesuffix(".dist-info").partition("-")
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), installed)
+    return dict(sorted(found.items()))
+
+
+def distributions_digest() -> str:
+    """A hash of every distribution and its version."""
+    lines = "".join(f"{name}=={installed}\n" for name, installed in distributions().items())
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
 def git(*words: str) -> str | None:
@@ -65,17 +91,37 @@ def describe_machine() -> dict[str, Any]:
         "accelerator": cards()[0].name if cards() else None,
         "driver": cards()[0].driver if cards() else None,
         "libraries": library_versions(),
+        "distributions": distributions_digest(),
+        "lorabench": distributions().get("lorabench"),
         "commit": git("rev-parse", "HEAD") or os.environ.get(COMMIT),
         "dirty": bool(status) if status is not None else None,
     }
+
+
+def version_words(environment: Mapping[str, Any]) -> str:
+    """The main libraries with their versions: torch 2.13.0, transformers 5.23.0, peft 0.21.2."""
+    versions = environment.get("libraries", {})
+    return ", ".join(f"{name} {versions[name]}" for name in MAIN if versions.get(name))
+
+
+def machine_words(environment: Mapping[str, Any]) -> str:
+    """The versions and the machine in a line."""
+    cores = f"{environment.get('cores')} cores"
+    machine = [environment.get("accelerator"), environment.get("processor"), cores]
+    return f"{version_words(environment)}; {', '.join(filter(None, machine))}"
 
 
 def describe_worker(device: str) -> dict[str, Any]:
     """The machine, and how torch is set up in this process."""
     import torch
 
-    more: dict[str, Any] = {"device": device, "threads": torch.get_num_threads()}
+    more: dict[str, Any] = {
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "capability": torch.backends.cpu.get_cpu_capability(),  # of the processor: it decides how sums round
+    }
     if device.startswith("cuda"):
+        more["cudnn"] = torch.backends.cudnn.version()
         more["compute_capability"] = list(torch.cuda.get_device_capability(device))
         more["cuda"] = torch.version.cuda
         older = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "")

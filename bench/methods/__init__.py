@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.core.recipe import MULTIPLE, Recipe
 from bench.core.registry import Registry
+from bench.methods.targets import all_linear
 from bench.models import DECODER, ENCODER, BadEntry, ModelEntry
 from bench.models.families import Linear
 from bench.models.shapes import positions
@@ -52,16 +53,16 @@ def no_objection(model: ModelEntry) -> str:
 class Method:
     """An entry. run(attach) -> a peft configuration, or None for a method that does not use peft.
 
-    targets(model): modules it adapts; count(layers, model, recipe): its trainable parameters without the head.
-    Raises BadEntry if `storage` or `trains` is not a known value.
+    targets(model): modules it adapts; count(layers, model, recipe): its trainable parameters without the head, None
+    if nobody wrote down a formula. Raises BadEntry if `storage` or `trains` is not a known value.
     """
 
     name: str
     says: str
     run: Callable[[Attach], Any]
-    paper: str
-    count: Callable[[list[Linear], ModelEntry, Recipe], int]
-    targets: Callable[[ModelEntry], tuple[str, ...]]
+    paper: str = ""
+    count: Callable[[list[Linear], ModelEntry, Recipe], int] | None = None
+    targets: Callable[[ModelEntry], tuple[str, ...]] = all_linear
     trains: str = ADAPTER
     storage: str = PLAIN
     identity_at_start: bool = True  # attached and untrained, it gives the base's logits
@@ -90,6 +91,8 @@ class Method:
             if (seen := getattr(self, name)) not in choices:
                 allowed = ", ".join(choices)
                 raise BadEntry(f"the method {self.name} has {name} = {seen!r}; it must be one of {allowed}")
+        if self.thin_products and self.count is None:
+            raise BadEntry(f"the method {self.name} has thin_products and no count, by which FLOPs and memory follow")
 
     @property
     def is_adapter(self) -> bool:

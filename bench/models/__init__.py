@@ -47,6 +47,7 @@ class ModelEntry:
     config: Mapping[str, Any]
     hub_id: str = ""
     revision: str = "main"  # on the Hub; a commit, so that nobody else's upload changes the weights
+    folder: str = ""  # a person's own, in the Hub's layout; weights and tokenizer come from there and nowhere else
     wheel: Wheel | None = None
     tokenizer_stand_in: str = ""  # whose tokenizer serves when the model's own cannot be had; "": bytes
     source_cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class ModelEntry:
 
     @property
     def tiny(self) -> bool:
-        return not self.hub_id
+        return not self.hub_id and not self.folder
 
 
 MODELS: Registry[ModelEntry] = Registry("model")

@@ -11,6 +11,8 @@ from typing import Any
 ENCODER = "encoder"
 DECODER = "decoder"
 Config = Mapping[str, Any]
+# What a linear layer reads: the output of one of its layer's norms, attention's, or the feed-forward product.
+FIRST_NORM, SECOND_NORM, ATTENTION, INNER = "first norm", "second norm", "attention", "inner"
 
 
 @dataclass(frozen=True)
@@ -21,27 +23,28 @@ class Linear:
     inputs: int
     outputs: int
     biased: bool
+    reads: str  # FIRST_NORM, SECOND_NORM, ATTENTION or INNER; layers that read the same share one tensor
 
 
 def bert_layer(config: Config) -> list[Linear]:
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     return [
-        Linear("attention.self.query", hidden, hidden, True),
-        Linear("attention.self.key", hidden, hidden, True),
-        Linear("attention.self.value", hidden, hidden, True),
-        Linear("attention.output.dense", hidden, hidden, True),
-        Linear("intermediate.dense", hidden, inner, True),
-        Linear("output.dense", inner, hidden, True),
+        Linear("attention.self.query", hidden, hidden, True, FIRST_NORM),
+        Linear("attention.self.key", hidden, hidden, True, FIRST_NORM),
+        Linear("attention.self.value", hidden, hidden, True, FIRST_NORM),
+        Linear("attention.output.dense", hidden, hidden, True, ATTENTION),
+        Linear("intermediate.dense", hidden, inner, True, SECOND_NORM),
+        Linear("output.dense", inner, hidden, True, INNER),
     ]
 
 
 def gpt2_layer(config: Config) -> list[Linear]:
     hidden = config["n_embd"]
     return [
-        Linear("attn.c_attn", hidden, 3 * hidden, True),
-        Linear("attn.c_proj", hidden, hidden, True),
-        Linear("mlp.c_fc", hidden, 4 * hidden, True),
-        Linear("mlp.c_proj", 4 * hidden, hidden, True),
+        Linear("attn.c_attn", hidden, 3 * hidden, True, FIRST_NORM),
+        Linear("attn.c_proj", hidden, hidden, True, ATTENTION),
+        Linear("mlp.c_fc", hidden, 4 * hidden, True, SECOND_NORM),
+        Linear("mlp.c_proj", 4 * hidden, hidden, True, INNER),
     ]
 
 
@@ -55,13 +58,13 @@ def llama_like_layer(config: Config, inwards: bool, outwards: bool, feedforward:
     hidden, inner, head = config["hidden_size"], config["intermediate_size"], head_size(config)
     queries, keys = head * config["num_attention_heads"], head * config["num_key_value_heads"]
     return [
-        Linear("self_attn.q_proj", hidden, queries, inwards),
-        Linear("self_attn.k_proj", hidden, keys, inwards),
-        Linear("self_attn.v_proj", hidden, keys, inwards),
-        Linear("self_attn.o_proj", queries, hidden, outwards),
-        Linear("mlp.gate_proj", hidden, inner, feedforward),
-        Linear("mlp.up_proj", hidden, inner, feedforward),
-        Linear("mlp.down_proj", inner, hidden, feedforward),
+        Linear("self_attn.q_proj", hidden, queries, inwards, FIRST_NORM),
+        Linear("self_attn.k_proj", hidden, keys, inwards, FIRST_NORM),
+        Linear("self_attn.v_proj", hidden, keys, inwards, FIRST_NORM),
+        Linear("self_attn.o_proj", queries, hidden, outwards, ATTENTION),
+        Linear("mlp.gate_proj", hidden, inner, feedforward, SECOND_NORM),
+        Linear("mlp.up_proj", hidden, inner, feedforward, SECOND_NORM),
+        Linear("mlp.down_proj", inner, hidden, feedforward, INNER),
     ]
 
 
@@ -141,6 +144,10 @@ def of_llama_like(config: Config) -> dict[str, tuple]:
     return {"hidden_act": ("silu",)}
 
 
+def of_smollm3(config: Config) -> dict[str, tuple]:
+    return {**of_llama_like(config), "use_sliding_window": (False,)}
+
+
 def of_gemma3(config: Config) -> dict[str, tuple]:
     return {
         "hidden_activation": ("gelu_pytorch_tanh",),
@@ -179,6 +186,8 @@ class Family:
     divides: bool = True  # transformers wants the heads to divide the hidden size, however wide one is
     norms: int = 2  # of a layer
     head_norms: bool = False  # queries and keys are normed, head by head
+    token_types: int = 0  # rows of its table of token types where a config does not say
+    blind_biases: tuple[str, ...] = ()  # biases that no gradient reaches: a key's shifts all scores of a query alike
     window: Callable[[Config], Window | None] = no_window
 
     @property
@@ -251,6 +260,8 @@ FAMILIES = {
         more=("intermediate_size",),
         least={"type_vocab_size": 0},
         formulas_for=of_bert,
+        token_types=2,
+        blind_biases=("key.bias",),
     ),
     "roberta": Family(
         kind=ENCODER,
@@ -265,6 +276,8 @@ FAMILIES = {
         least={"type_vocab_size": 0, "pad_token_id": 0},
         positions_after_padding=True,
         formulas_for=of_bert,
+        token_types=2,
+        blind_biases=("key.bias",),
     ),
     "gpt2": Family(
         kind=DECODER,
@@ -306,6 +319,15 @@ FAMILIES = {
         divides=False,
         head_norms=True,
         window=qwen_window,
+    ),
+    # every fourth layer has no positions; a window, which SmolLM3 itself has not, is of those layers alone
+    "smollm3": llama_like(
+        "smollm3",
+        llama_layer,
+        least={"no_rope_layer_interval": 1},
+        flags=("attention_bias", "mlp_bias", "use_sliding_window"),
+        tied=True,
+        formulas_for=of_smollm3,
     ),
     "gemma3": llama_like(
         "gemma3_text",

@@ -1,9 +1,7 @@
 """A model's linear layers and parameters from its architecture's numbers alone: no torch, no weights."""
 
-from bench.models import ENCODER, ModelEntry
+from bench.models import ModelEntry
 from bench.models.families import Linear, Window, head_size
-
-INTO_ATTENTION = ("q_proj", "k_proj", "v_proj", "query", "key", "value", "c_attn")  # layers that read a layer's input
 
 
 def layer_count(entry: ModelEntry) -> int:
@@ -81,7 +79,7 @@ def embedding_parameters(entry: ModelEntry) -> int:
     rows = config["vocab_size"]
     if not entry.family.llama_like:
         rows += config[entry.family.positions_name]
-    return int(rows + config.get("type_vocab_size", 2) * (entry.kind == ENCODER)) * hidden_size(entry)
+    return int(rows + config.get("type_vocab_size", entry.family.token_types)) * hidden_size(entry)
 
 
 def norm_parameters(entry: ModelEntry) -> int:

@@ -39,6 +39,8 @@ add(ModelEntry("tiny_llama", "two-layer Llama", "llama", LLAMA))
 add(ModelEntry("tiny_mistral", "two-layer Mistral", "mistral", {**LLAMA, "sliding_window": 512}))
 add(ModelEntry("tiny_qwen2", "two-layer Qwen2", "qwen2", LLAMA))
 add(ModelEntry("tiny_qwen3", "two-layer Qwen3", "qwen3", {**LLAMA, "head_dim": 32}))
+IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}  # SmolLM3's own are beyond this vocabulary
+add(ModelEntry("tiny_smollm3", "two-layer SmolLM3", "smollm3", {**LLAMA, **IDS}))
 add(
     ModelEntry(
         "tiny_gemma3",

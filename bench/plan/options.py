@@ -27,4 +27,9 @@ class Options:
     attempt: bool = False
     max_steps: int = 0  # 0: as the recipe says
     allow_unjudged: bool = False
+    baseline: Path | None = None
+    allow_commit: bool = False
+    repeat: int = 0  # which of several processes of each case this session runs
+    run_name: str = ""  # of a new run, after its time; empty: the machine and the versions of the libraries
     own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered
+    header: str = ""  # a line of pytest's header that names a person's own files

@@ -19,7 +19,7 @@ from bench.probes import PROBES
 from bench.recipes.of_case import recipe_for
 from bench.records.basis import RESUME, Basis, basis_differences, basis_from, basis_of, described
 from bench.records.record import Record
-from bench.sources.data import size_at_hand
+from bench.sources.data import size_of
 from bench.sources.fetch import NeededSources
 from bench.sources.weights import SYNTHETIC
 from bench.tasks import TASKS
@@ -42,9 +42,11 @@ class Plan:
 
     def data_size(self, case: Case) -> str:
         """Sample or full data for this case, as the command line says."""
-        if self.options.data != "auto":
-            return self.options.data
-        return size_at_hand(TASKS[case.task].data, self.options.mirror)
+        return size_of(TASKS[case.task].data, self.options.data, self.options.mirror)
+
+    def is_paper_size(self, case: Case) -> bool:
+        """Whether the case's data is so large that it runs when it is asked for alone."""
+        return self.data_size(case) == "full" and TASKS[case.task].data.paper_size
 
     def recipe(self, case: Case) -> Recipe:
         """The case's recipe as the command line and the emulated card have it; asked for each of its many tests."""

@@ -4,12 +4,19 @@
     session.py     the run: executor and records
     same_card.py   the check that a run stays with one card
     progress.py    progress lines while a case runs
-    hooks.py       the pytest hooks and fixtures
+    hooks.py       cases as parameters, fixtures, the queue
+    selecting.py   tests that cannot run here are deselected and summed up
+    outcomes.py    what the tests of each case came to; a broken case fails once
+    interrupts.py  Ctrl-C and SIGTERM
+    summary.py     the final table, the pages that hold it, the exit code
+    benchmarks.py  what pytest-benchmark's files and tables leave out
     claiming.py    claims as parameters, and their verdicts
     exit_codes.py  the exit codes that a session has beside pytest's own, far above those
     ini.py         pytest's markers and warning filters of this project, registered by the plugin
+    regression.py  a session compared with a baseline
     reports.py     the door for what tests say
     suites.py      lets `lorabench test` find the suites from any folder
+    tested.py      how each case's tests ended, kept with the run
     unjudged.py    records that no threshold judges
 
 Workers import torch; pytest's process does not.
@@ -17,4 +24,8 @@ Workers import torch; pytest's process does not.
 May import: every room.
 """
 
-PLUGINS = ("bench.plugin.hooks", "bench.plugin.claiming", "bench.plugin.reports")  # what pytest loads
+PLUGINS = (  # what pytest loads
+    "bench.plugin.hooks", "bench.plugin.selecting", "bench.plugin.outcomes", "bench.plugin.interrupts",
+    "bench.plugin.summary", "bench.plugin.benchmarks", "bench.plugin.claiming", "bench.plugin.reports",
+    "bench.plugin.tested", "bench.plugin.regression",
+)  # fmt: skip

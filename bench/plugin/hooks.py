@@ -1,43 +1,36 @@
-"""The pytest hooks and fixtures of lorabench; conftest.py loads this module."""
+"""The session's hooks and fixtures: options, cases as parameters, records handed to tests; conftest.py loads them."""
 
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from bench import __version__
 from bench.core.case import Case
-from bench.core.files import write_atomically
 from bench.core.outside_text import for_terminal
-from bench.judge.thresholds import Thresholds, read_thresholds
-from bench.machine.environment import describe_machine
+from bench.judge.thresholds import Thresholds
+from bench.machine.environment import describe_machine, machine_words
 from bench.plan.options import Options
 from bench.plan.selection import Selection, all_cases, is_smoke
-from bench.plugin.exit_codes import NOT_STORED, NOTHING_JUDGED, final_code
+from bench.plugin.exit_codes import NOT_STORED
 from bench.plugin.ini import add_ini_lines
 from bench.plugin.options import add_options, read_options
+from bench.plugin.own import thresholds_of
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
 from bench.plugin.unjudged import Unjudged, in_default_run, without_metric, without_weights
+from bench.records.figures import FIGURES
 from bench.records.probed import Probed
 from bench.records.record import FAILED, Record
-from bench.records.run_folder import EMULATION, NotStored, shown, why_not_stored
-from bench.report import probes
-from bench.report.cases import NAMES, table_of
-from bench.report.tables import markdown_lines, text_lines
+from bench.records.run_folder import NotStored
 from bench.tasks import TASKS
 
-XDIST = (
-    "pytest-xdist's processes would each run every case, beside each other, on this machine; "
-    "leave -n out, or set it to 0, and give --workers N to run N cases at a time"
-)
 OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
 THRESHOLDS = pytest.StashKey[Thresholds]()
 PARAMETERS = pytest.StashKey[dict[Case, Any]]()
+IN_JUNIT = ("peak_bytes", "allocated_bytes", "seconds_per_step")  # figures in JUnit's file
+RUNNING = pytest.StashKey[tuple[str, Any]]()  # the test that runs, as pytest names it on the terminal
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,9 +43,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[OPTIONS] = options
     config.stash[RUN] = Run(options, Progress())
     try:
-        config.stash[THRESHOLDS] = read_thresholds()
+        config.stash[THRESHOLDS] = thresholds_of(config)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """The versions that are judged, a person's own files, and what an option takes away from the judgement."""
+    options = config.stash[OPTIONS]
+    about = describe_machine()
+    commit = f" at {about['commit'][:12]}{', changed' if about['dirty'] else ''}" if about["commit"] else ""
+    lines = [f"lorabench {__version__}{commit}: {machine_words(about)}"]
+    if options.header:
+        lines.append(options.header)
+    if options.max_steps:
+        lines.append(
+            f"--max-steps {options.max_steps}: thresholds were measured with whole recipes and do not apply; "
+            "quality is not judged"
+        )
+    return [for_terminal(line) for line in lines]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -79,33 +88,11 @@ def parameter(run: Run, case: Case) -> Any:
     try:
         if not run.options.replay:
             run.plan.recipe(case)  # a mistake in its file is said before anything is fetched or run
-        slow = run.plan.data_size(case) == "full" or not is_smoke(case, run.options.selection)
+        slow = run.plan.is_paper_size(case) or not is_smoke(case, run.options.selection)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     marks = [pytest.mark.gpu] * (case.device != "cpu") + [pytest.mark.slow] * slow
     return pytest.param(case, id=case.id, marks=marks)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, and say what it needs. Raises pytest.UsageError for cases in xdist's processes."""
-    run = config.stash[RUN]
-    if is_distributed(config) and any(case_of(item) for item in items):
-        raise pytest.UsageError(XDIST)
-    asked_slow = "slow" in config.option.markexpr or config.stash[OPTIONS].replay
-    cannot_run = cache(run.cannot_run)
-    for item in items:
-        case = case_of(item)
-        reason = cannot_run(case) if case else ""
-        if not reason and not asked_slow and item.get_closest_marker("slow"):
-            reason = "a paper-size run, or beyond the smoke run; add -m slow"
-        if reason:
-            item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def is_distributed(config: pytest.Config) -> bool:
-    """Whether pytest-xdist runs the tests in several processes, of which this may be one."""
-    return getattr(config.option, "dist", "no") != "no" or hasattr(config, "workerinput")
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -131,6 +118,16 @@ def pytest_runtestloop(session: pytest.Session) -> None:
             pytest.exit(for_terminal(str(error)), returncode=NOT_STORED)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Note which test runs, to name it again on the terminal after lines of progress."""
+    item.config.stash[RUNNING] = (item.nodeid, item.location)
+    try:
+        return (yield)
+    finally:
+        del item.config.stash[RUNNING]
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if RUN in config.stash:
         config.stash[RUN].stop()
@@ -140,6 +137,7 @@ class progress_on_terminal:
     """While the session waits for a case, progress goes to the terminal and not into a test's capture."""
 
     def __init__(self, config: pytest.Config) -> None:
+        self.config = config
         self.run = config.stash[RUN]
         self.capture = config.pluginmanager.getplugin("capturemanager")
         self.reporter = config.pluginmanager.getplugin("terminalreporter")
@@ -148,25 +146,60 @@ class progress_on_terminal:
         self.suspended = self.capture.global_and_fixture_disabled()
         self.suspended.__enter__()
         if self.reporter:
-            self.run.progress.start(self.reporter._tw._file)
+            self.run.progress.start(lambda text: self.reporter.write(text, flush=True), self.reporter.isatty)
         return self.run
 
     def __exit__(self, *error: Any) -> None:
-        self.run.progress.stop()
+        if self.run.progress.stop() and self.reporter:
+            self.begin_line_again()
         self.suspended.__exit__(*error)
+
+    def begin_line_again(self) -> None:
+        """Put the cursor where pytest expects it: behind the name of the file or test that runs."""
+        running = self.config.stash.get(RUNNING, None)
+        self.reporter.currentfspath = None
+        if running and (self.reporter.showfspath or self.reporter.showlongtestinfo):
+            self.reporter.pytest_runtest_logstart(*running)
+        elif self.run.progress.terminal:
+            self.reporter.line("")  # the line above is pytest's
+
+
+@pytest.fixture(scope="session")
+def versions_in_junit(record_testsuite_property: Callable[[str, object], None]) -> None:
+    """The machine and its libraries as properties of JUnit's file."""
+    about = describe_machine()
+    for name in ("processor", "cores", "accelerator", "driver", "commit"):
+        if about[name] is not None:
+            record_testsuite_property(name, about[name])
+    for name, version in about["libraries"].items():
+        if version:
+            record_testsuite_property(name, version)
 
 
 @pytest.fixture
-def record(case: Case, request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Record:
-    """The case's record, waiting for it. A case that did not end well fails one test; its others are skipped."""
+def record(case: Case, request: pytest.FixtureRequest, pytestconfig: pytest.Config, versions_in_junit: None) -> Record:
+    """The case's record, waiting for it. A case that did not end well fails one test; its others are not run."""
     with progress_on_terminal(pytestconfig) as run:
         found = run.record(case)
+    request.node.user_properties += properties_of(found)
     if not found.ok:
         if not run.reports(case.id, request.node.nodeid):
             pytest.skip(f"{found.case}: {found.status}, reported by an earlier test")
         said = "\n".join(f"    {line}" for line in found.last_lines)
         pytest.fail(f"{found.case}: {found.status}, {found.reason or FAILED}\n{said}".rstrip(), pytrace=False)
     return found
+
+
+def properties_of(record: Record) -> list[tuple[str, object]]:
+    """What JUnit's file says of a test's case: its metric, memory and speed, as far as the record has them."""
+    metric = TASKS[record.parsed_case().task].metric
+    figures = {
+        "case": record.case,
+        "recipe": record.recipe_digest,
+        metric: record.quality.get(metric) if record.quality_judged else None,
+        **{name: FIGURES[name].stated(record) for name in IN_JUNIT},
+    }
+    return [(name, value) for name, value in figures.items() if value not in (None, "")]
 
 
 @pytest.fixture
@@ -231,80 +264,3 @@ def steps(case: Case, pytestconfig: pytest.Config) -> Iterator[Any]:
         session = run.open_steps(case)
     with session:
         yield session
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
-    """The accelerator and the libraries, which pytest-benchmark does not know."""
-    about = describe_machine()
-    machine_info["accelerator"] = about["accelerator"]
-    machine_info["driver"] = about["driver"]
-    machine_info[EMULATION] = config.stash[RUN].emulation or ""
-    machine_info["libraries"] = about["libraries"]
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The table of the session's records, on the terminal, in the run's folder and in CI's summary."""
-    run = config.stash[RUN]
-    if run.records:
-        show_records(terminalreporter, run, config.stash[THRESHOLDS])
-    if run.folder and run.unwritten:
-        run.complaints.append(why_not_stored(run.folder, run.unwritten))
-    for complaint in run.complaints:
-        terminalreporter.write_line(for_terminal(complaint), red=True)
-
-
-def page_of(table: list[list[str]]) -> str:
-    return "\n".join(markdown_lines(table, NAMES)) + "\n"
-
-
-def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds) -> None:
-    """The tables on the terminal, and the pages that hold the first; a page that cannot be written is a complaint.
-
-    A run's own page is of all its records; the terminal and CI's summary show the session's.
-    """
-    table = table_of(run.records.values(), thresholds)
-    terminalreporter.section("cases")
-    for line in text_lines(table, NAMES):
-        terminalreporter.write_line(line)
-    if spent := run.seconds_spent():
-        terminalreporter.write_line(spent)
-    asked = probes.probes_table(run.records.values())
-    if asked[1:]:
-        terminalreporter.section("probes")
-        for line in text_lines(asked, probes.NAMES):
-            terminalreporter.write_line(line)
-    if run.folder and not run.options.replay:
-        try:
-            write_atomically(run.folder / "summary.md", page_of(table_of(run.all_records(), thresholds)))
-        except OSError as error:
-            run.unwritten["summary.md"] = error
-        terminalreporter.write_line(for_terminal(f"records: {shown(run.folder)}"))
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        try:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(page_of(table))
-        except OSError as error:  # a page of CI's, not the run
-            run.complaints.append(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}")
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Set the exit code, after the terminal's summary, which writes; one of ours is explained in a line."""
-    yield
-    run, reporter = session.config.stash[RUN], session.config.pluginmanager.getplugin("terminalreporter")
-    skips = only_skips(reporter.stats) if reporter and any(map(case_of, session.items)) else []
-    code = final_code(session.exitstatus, not run.unwritten, not run.left_out, not skips)
-    session.exitstatus = code
-    if code == NOTHING_JUDGED and reporter:
-        (reason, count), *_ = Counter(skips).most_common(1)
-        also = f"{count} of {len(skips)}: " if count < len(skips) else ""
-        says = f"exit code {code}: every selected test was skipped, so nothing was judged; {also}{reason}"
-        reporter.write_line(for_terminal(says), red=True)
-
-
-def only_skips(stats: Mapping[str, list[Any]]) -> list[str]:
-    """Why each selected test was skipped; [] if none was, or if any test was run."""
-    if any(stats.get(name) for name in ("passed", "failed", "error", "xfailed", "xpassed")):
-        return []
-    return [report.longrepr[2].removeprefix("Skipped: ") for report in stats.get("skipped", [])]

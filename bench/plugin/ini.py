@@ -7,8 +7,8 @@ as a checkout does.
 import pytest
 
 MARKERS = (
-    "gpu: the case runs on a CUDA device; skipped, with what it needs, where there is none",
-    "slow: a paper-size run, or a method beyond the smoke run; skipped unless -m names it",
+    "gpu: the case runs on a CUDA device; deselected, with what it needs, where there is none",
+    "slow: a paper-size run, or a method beyond the smoke run; deselected unless -m names it",
     "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true",
 )
 WARNINGS = (

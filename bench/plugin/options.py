@@ -1,30 +1,35 @@
 """pytest's command-line options for lorabench, and their checks."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from bench.core.paths import named_folder
-from bench.core.registry import UnknownName, import_entries, names_in
+from bench.core.registry import UnknownName, names_in
 from bench.machine.cards import CARDS, CardKind, read_card
 from bench.machine.devices import cards
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.plan.options import Options
 from bench.plan.selection import Selection, all_cases, why_none
+from bench.plugin.own import add_own_options, header_of, read_own
 from bench.probes import PROBES
 from bench.recipes.files import CHOICES
-from bench.records.stored_runs import find_run
+from bench.records.stored_runs import LATEST, find_run
 from bench.tasks import TASKS
 
 LISTS = {
-    "tasks": "tasks to run, for example pos,support",
-    "models": "models to run, for example minilm_l6; a model of a source runs on a processor only when named",
+    "tasks": "tasks to run, for example pos,support, or your own data: FILE.jsonl, FILE.parquet or owner/name",
+    "models": "models to run, for example minilm_l6, or your own: ./FOLDER or owner/name; a model of a source runs on "
+    "a processor only when named",
     "methods": "methods to run, for example lora,dora",
     "devices": "devices to run on, for example cpu,cuda",
     "seeds": "seeds to run, for example 0,1,2 (default 0)",
 }
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -35,7 +40,9 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--mirror", metavar="DIR", default=os.environ.get("LORABENCH_MIRROR", ""),
                     help="a folder with models/ and datasets/ in the Hub's layout (or LORABENCH_MIRROR)")  # fmt: skip
     group.addoption("--entries", metavar="A,B", default=os.environ.get("LORABENCH_ENTRIES", ""),
-                    help="import your modules that add models, methods or tasks (or LORABENCH_ENTRIES)")  # fmt: skip
+                    help="your modules and files that add methods, models or tasks: my_module, my_file.py, my.toml "
+                    "(or LORABENCH_ENTRIES)")  # fmt: skip
+    add_own_options(group)
     group.addoption("--data", choices=["auto", "sample", "full"], default="auto",
                     help="the project's samples or the full data sets; auto: full where the mirror has it")  # fmt: skip
     group.addoption(
@@ -48,9 +55,17 @@ def add_options(parser: pytest.Parser) -> None:
                     help="families of probes to ask every decoder before and after tuning, or all")  # fmt: skip
     group.addoption("--lm-eval", metavar="A,B", default="",
                     help="lm-evaluation-harness tasks to evaluate every decoder on, before and after")  # fmt: skip
+    group.addoption("--run-name", metavar="NAME", default="",
+                    help="name the new run, for example before (default: machine and library versions)")  # fmt: skip
     group.addoption("--resume", metavar="RUN", default="",
                     help="continue a run: run cases that it lacks or that would run otherwise today")  # fmt: skip
     group.addoption("--replay", metavar="RUN", default="", help="judge the records of a run again and run nothing")
+    group.addoption("--baseline", metavar="RUN", default="",
+                    help="compare every case with this run too: a test for each kind of figure, no worse")  # fmt: skip
+    group.addoption("--allow-commit", action="store_true",
+                    help="with --baseline: compare although lorabench itself has another version there")  # fmt: skip
+    group.addoption("--repeat", metavar="N", type=int, default=0,
+                    help="with --resume: run every case once more, stored as its N-th repeat, for --time")  # fmt: skip
     group.addoption("--allow-unjudged", action="store_true",
                     help="skip instead of fail where no threshold judges a case, as without its weights")  # fmt: skip
     group.addoption("--emulate", metavar="CARD", default="",
@@ -67,16 +82,15 @@ def add_options(parser: pytest.Parser) -> None:
 
 def read_options(config: pytest.Config) -> Options:
     """Raises pytest.UsageError with one sentence for what is wrong."""
-    entries = names_in(config.getoption("entries"))
     project = registered()
     try:
-        import_entries(entries)
+        mirror = named_folder(config.getoption("mirror"), "--mirror")
+        own = read_own(config, mirror)
         selection = Selection(
-            **{name: names_in(config.getoption(name)) for name in LISTS if name != "seeds"},
+            **{name: own.named(names_in(config.getoption(name))) for name in LISTS if name != "seeds"},
             seeds=seeds(config.getoption("seeds")),
         )
         probes = probe_families(config.getoption("probes"))
-        mirror = named_folder(config.getoption("mirror"), "--mirror")
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     if not all_cases(selection):
@@ -92,9 +106,12 @@ def read_options(config: pytest.Config) -> Options:
     resume, replay = run_folder(config.getoption("resume")), run_folder(config.getoption("replay"))
     if resume and replay:
         raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
+    run_name = checked_name(config.getoption("run_name"))
+    if run_name and (resume or replay):
+        raise pytest.UsageError("--run-name names a new run; --resume and --replay take a run that has its name")
     return Options(
         selection=selection,
-        entries=entries,
+        entries=tuple(own.entries),
         mirror=mirror,
         data=config.getoption("data"),
         engine=config.getoption("engine"),
@@ -109,8 +126,29 @@ def read_options(config: pytest.Config) -> Options:
         attempt=config.getoption("attempt"),
         max_steps=max_steps or 0,
         allow_unjudged=config.getoption("allow_unjudged"),
+        baseline=run_folder(config.getoption("baseline")),
+        allow_commit=config.getoption("allow_commit"),
+        repeat=repeat_of(config.getoption("repeat"), resume),
+        run_name=run_name,
         own_entries=registered() - project,
+        header=header_of(own, config),
     )
+
+
+def repeat_of(number: int, resume: Path | None) -> int:
+    if number < 0 or (number and not resume):
+        raise pytest.UsageError(f"--repeat {number} must be at least 1, beside --resume RUN with the first process")
+    return number
+
+
+def checked_name(text: str) -> str:
+    """The name for a new run, part of its folder's name."""
+    if text and (not RUN_NAME.fullmatch(text) or text == LATEST):
+        raise pytest.UsageError(
+            f"--run-name {text}: give letters, digits, dots, underscores and hyphens, as --run-name before; "
+            f"{LATEST} means your newest run"
+        )
+    return text
 
 
 def registered() -> frozenset[str]:

@@ -1,15 +1,22 @@
-"""What a person sees while a case runs: one line that is rewritten on a terminal, a line now and then in CI."""
+"""What a person sees while a case runs: one line that is rewritten on a terminal, a line now and then in CI.
+
+pytest may have half a line of dots on the terminal. So a line of progress begins on a new line, and afterwards pytest
+writes the name of the file again before its next dot.
+"""
 
 import os
+import shutil
 import sys
 import threading
 import time
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any
 
 from bench.core.outside_text import for_terminal
 from bench.executor import Outcome
 
 CLEAR = "\r\x1b[K"
+UP = "\x1b[A"
 PLAIN_SECONDS = 30.0  # between plain lines of one case
 QUICK_SECONDS = 0.2  # between rewritings
 
@@ -24,68 +31,69 @@ def describe(key: str, said: dict[str, Any]) -> str:
     )
 
 
-class Progress:
-    """Shows messages while `shown()`; what comes at other times would land in a test's captured output."""
+def write_to_stdout(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = stream or sys.stdout
-        self.terminal = self.stream.isatty() and not os.environ.get("CI")
+
+class Progress:
+    """Shows messages between start() and stop(); at other times they would land in a test's captured output."""
+
+    def __init__(self, write: Callable[[str], Any] = write_to_stdout, terminal: bool = False) -> None:
+        self.write = write
+        self.terminal = terminal
         self._lock = threading.Lock()
         self._visible = False
+        self._written = False  # since start()
         self._last: dict[str, float] = {}
         self._waiting: list[str] = []
 
-    def start(self, stream: TextIO) -> None:
-        """Begin to show; plain lines that came meanwhile first."""
+    def start(self, write: Callable[[str], Any], terminal: bool) -> None:
+        """Begin to show; plain lines that came meanwhile first. terminal: whether a line can be rewritten."""
         with self._lock:
-            self.stream = stream
-            self._visible = True
-            if self._waiting:
-                self._write("\n" + "\n".join(self._waiting) + "\n")
-                self._waiting.clear()
+            self.write, self.terminal = write, terminal and not os.environ.get("CI")
+            self._visible, self._written = True, False
+            for line in self._waiting:
+                self._write_line(line)
+            self._waiting.clear()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
+        """Show no more; returns whether anything was written, so that the cursor is no longer behind the dots."""
         with self._lock:
-            if self._visible and self.terminal:
-                self._write(CLEAR)
+            if self._written and self.terminal:
+                self.write(CLEAR + UP)  # the next line of pytest takes the place of this one
             self._visible = False
+            return self._written
 
     def report(self, key: str, said: dict[str, Any]) -> None:
-        """A worker's message; most are passed over, for a case says thousands."""
+        """A worker's message; most are passed over, because a case sends thousands."""
         pause = QUICK_SECONDS if self.terminal else PLAIN_SECONDS
         with self._lock:
             now = time.monotonic()
             if now - self._last.setdefault(key, now if not self.terminal else 0.0) < pause:
                 return
             self._last[key] = now
-            if self.terminal and self._visible:
-                self._write(CLEAR + describe(key, said)[: terminal_width()])
-            elif not self.terminal:
-                self._say(describe(key, said))
+            self._show(describe(key, said))
 
     def done(self, outcome: Outcome) -> None:
         """A case is done: its status, and why if it is not ok."""
         reason = f", {outcome.reason}" if outcome.reason else ""
-        line = for_terminal(f"{outcome.key}: {outcome.status} in {outcome.seconds:.1f} s{reason}")
         with self._lock:
-            if self.terminal and self._visible:
-                self._write(CLEAR + line[: terminal_width()])
-            elif not self.terminal:
-                self._say(line)
+            self._show(for_terminal(f"{outcome.key}: {outcome.status} in {outcome.seconds:.1f} s{reason}"))
 
-    def _say(self, line: str) -> None:
+    def _show(self, line: str) -> None:
         if self._visible:
-            self._write(line + "\n")
-        else:
+            self._write_line(line)
+        elif not self.terminal:
             self._waiting.append(line)
 
-    def _write(self, text: str) -> None:
-        self.stream.write(text)
-        self.stream.flush()
+    def _write_line(self, line: str) -> None:
+        """On a line of its own; on a terminal in place of the last one."""
+        begin = "" if self._written else "\n"
+        self.write(begin + (CLEAR + line[: terminal_width()] if self.terminal else f"{line}\n"))
+        self._written = True
 
 
 def terminal_width() -> int:
-    try:
-        return os.get_terminal_size().columns - 1
-    except OSError:
-        return 79
+    """The columns of a line that does not wrap."""
+    return shutil.get_terminal_size().columns - 1

@@ -73,6 +73,7 @@ class Run:
         self.left_out: list[str] = []  # stored cases that a replay of the whole run cannot judge
         self.folder = options.replay or options.resume
         self.emulation: str | None = None  # of the cases that were submitted
+        self.submitted: tuple[str, ...] = ()  # ids of the cases that the session judges
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
         self._executors: list[Executor] = []
@@ -154,6 +155,7 @@ class Run:
         if self.options.replay:
             return
         cases = list(cases)
+        self.submitted = tuple(case.id for case in cases)
         self._take_over(cases)
         waiting = [case for case in cases if case.id not in self.records]
         if not waiting:
@@ -161,7 +163,7 @@ class Run:
         size = max((self.plan.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
         self.emulation = emulation_of(self.options, waiting)
-        self.folder = make_folder(self.emulation, self.folder)
+        self.folder = make_folder(self.emulation, self.folder, self.options.run_name)
         executor = self._start_executor(timeout)
         self._prepare(waiting)
         for case in waiting:
@@ -176,7 +178,7 @@ class Run:
     def _take_over(self, cases: Sequence[Case]) -> None:
         """Of a run that is resumed, keep the records that the session would give again; say why others are not kept."""
         stored = {case: self._stored[case.id] for case in cases if case.id in self._stored}
-        if not self.options.resume or not stored:
+        if not self.options.resume or not stored or self.options.repeat:
             return
         sources = self.plan.sources(cases)
         found = look_up(sources) if self.plan.is_at_hand(sources) else self._fetch(sources)
@@ -227,7 +229,9 @@ class Run:
         assert self.folder is not None  # made before the first job
         self.records[case.id] = record
         try:
-            write_case(self.folder, record, examples, (outcome.result or {}).get("probed", []))
+            result = outcome.result if outcome.result and not record.repeat else {}  # answers are the first process's
+            rows = {name: result.get(name, []) for name in ("probed", "untrained")}
+            write_case(self.folder, record, [] if record.repeat else examples, **rows)
         except OSError as error:  # of the disk, not of the case, which is judged all the same
             self.unwritten[case.id] = error
         self.progress.done(outcome)
@@ -242,6 +246,7 @@ class Run:
             "last_lines": outcome.last_lines if outcome.status != OK else [],
             "recipe": asdict(recipe),
             "recipe_digest": recipe.digest(),
+            "repeat": self.options.repeat,
             "environment": {**describe_machine(), "device": case.device},
         }
         if card := self.plan.card(case):
@@ -251,6 +256,7 @@ class Run:
         result = dict(outcome.result)
         examples = result.pop("examples", [])
         result.pop("probed", None)
+        result.pop("untrained", None)
         result["noisy"] = {**result.get("noisy", {}), **of_outcome(outcome, result.get("noisy", {}))}
         if examples:
             fields["predictions"] = predictions_path(case.id)
@@ -269,6 +275,10 @@ class Run:
         executor.first(case.id)
         executor.outcome(case.id)
         return self.records[case.id]
+
+    def unfinished(self) -> list[str]:
+        """Ids of the cases that were to be judged and have no record yet."""
+        return [case_id for case_id in self.submitted if case_id not in self.records]
 
     def open_steps(self, case: Case) -> Session:
         """A worker that does this case's optimizer steps one by one; no queued case starts meanwhile."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from bench.core.case import Case
 from bench.core.recipe import Recipe
-from bench.methods import METHODS, Method
+from bench.methods import ADAPTER, METHODS, Method
 from bench.methods.parameters import formula
-from bench.models import ENCODER, MODELS, ModelEntry
+from bench.models import DECODER, ENCODER, MODELS, ModelEntry
 from bench.recipes.of_case import recipe_for
 
 TASK = {"encoder": "pos", "decoder": "alpaca"}  # whose recipe is asked about
@@ -33,7 +33,9 @@ class Question:
 
     @property
     def has_rank(self) -> bool:
-        """Whether what the method trains depends on the recipe's rank."""
+        """Whether what the method trains depends on the recipe's rank; without a formula it may."""
+        if self.method.trains == ADAPTER and self.method.count is None:
+            return True
         counts = {formula(self.entry, self.method, self.at(rank=rank).recipe, self.labels) for rank in (1, 2)}
         return len(counts) > 1 or self.method.prunes
 
@@ -41,10 +43,9 @@ class Question:
     def words(self) -> str:
         recipe = self.recipe
         rank = f"rank {recipe.rank}, " if self.has_rank else ""
-        kept = "layer inputs alone" if recipe.gradient_checkpointing else "all activations"
         return (
             f"{self.entry.name} × {self.method.name}: batch {recipe.batch_size} × {recipe.max_length} tokens, "
-            f"{rank}{recipe.precision}, {kept} kept for backward"
+            f"{rank}{recipe.precision}, gradient checkpointing {'on' if recipe.gradient_checkpointing else 'off'}"
         )
 
 
@@ -54,7 +55,8 @@ LEAST = {"batch_size": "batch", "max_length": "length", "rank": "rank"}
 def ask(model: str, method: str, **changes: Any) -> Question:
     """The question about a model and a method by name, with the task's recipe on full data and these changes.
 
-    Its length, where none is given, is no more than the model has positions for.
+    A decoder's checkpoints are on unless the changes say otherwise or the method cannot train under them, whatever the
+    recipe of its cases has. The length, where none is given, is no more than the model has positions for.
     Raises UnknownName, Unsupported for what cannot work together, BadQuestion for a number below 1 or beyond the model.
     """
     entry = MODELS[model]
@@ -62,6 +64,8 @@ def ask(model: str, method: str, **changes: Any) -> Question:
     for name, says in LEAST.items():
         if given.get(name, 1) < 1:
             raise BadQuestion(f"{says} {given[name]} must be at least 1")
+    if entry.kind == DECODER:
+        given.setdefault("gradient_checkpointing", METHODS[method].checkpoints)
     question = of_case(Case(TASK[entry.kind], model, method, "cuda"), "full", **given)
     if "rank" in given and not question.has_rank:
         raise BadQuestion(f"{method} has no rank")

@@ -14,8 +14,9 @@ from typing import Any
 from bench.models.prompts import alpaca
 from bench.probes import CHAT, HELD_OUT, PROBES, TEXT, TRAIN, Family, Item
 from bench.probes.pairs import BY_TEXT, GROUPS, draw
-from bench.probes.parsers import LANGUAGES, larger_number
+from bench.probes.parsers import larger_number
 from bench.probes.reading import FOLDER
+from bench.probes.words import LANGUAGES
 
 SEED = 911
 UNSEEN_LANGUAGES = ("id", "zh")  # no phrasing of theirs is in the training part

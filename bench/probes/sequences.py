@@ -11,6 +11,7 @@ from functools import cache, partial
 
 from bench.models.prompts import HEADING, alpaca
 from bench.probes import EVASIVE, GARBLED, HELD_OUT, PROBES, RIGHT, TEXT, TRAIN, WRONG, Family, Item
+from bench.probes.terms import readings
 
 SEED = 1123
 SHOWN = 6  # terms that the prompt gives
@@ -19,7 +20,6 @@ LEAST = 3
 NEW_TOKENS = 64  # source 003's max_new_tokens: the shown terms again and LEAST more, were each character a token
 EACH = 5
 INSTRUCTION = "Continue the {name} sequence."
-NUMBERS = re.compile(r"-?\d+")
 STUCK = 6  # the same number so often
 SOURCE_003 = [1, 1, 2, 3, 5, 8]  # what source 003 asks its model to go on with
 TRAINED = ("fibonacci", "fibonacci", "fibonacci", "arithmetic")  # of training's sequences, in turn
@@ -56,23 +56,45 @@ NAMES = {"fibonacci": "fibonacci", "arithmetic": "arithmetic", "geometric": "geo
 
 def continues(answer: str, item: Item, cut: bool = False) -> str:
     """The outcome of an answer that ought to go on with the terms in the prompt. cut: by the limit of tokens."""
-    shown = shown_of(item)
     said = answer.split(HEADING)[0]
-    numbers = NUMBERS.findall(said)
-    found = [int(number) for number in numbers]
-    if not found:
+    shown = shown_of(item)
+    found = list(readings(said))
+    if not any(found):
         return GARBLED if said.strip() and not any(map(str.isalpha, said)) else EVASIVE
-    if len(found) >= STUCK and len(set(found)) == 1:
+    if any(len(terms) >= STUCK and len(set(terms)) == 1 for terms in found):
         return GARBLED
-    if found[: len(shown)] == shown:  # it says the whole sequence again first
-        found = found[len(shown) :]
-    found = found[:TERMS]  # what is said beyond is not compared
-    expected = rest_of(shown, item.group)[: len(found)]
-    right = [one == other for one, other in zip(found, expected, strict=True)]
-    in_number = cut and answer.endswith(numbers[-1])  # the limit may have fallen into it
-    if right and not right[-1] and in_number and str(expected[-1]).startswith(str(found[-1])):
-        right.pop()
-    return RIGHT if len(right) >= LEAST and all(right) else WRONG
+    cut_in_number = cut and answer[-1:].isdigit()
+    return RIGHT if any(goes_on(terms, shown, item.group, cut_in_number) for terms in found) else WRONG
+
+
+def goes_on(terms: Sequence[int], shown: list[int], group: str, cut_in_number: bool) -> bool:
+    """Whether all terms are those that follow, and LEAST of them at least; shown terms may be said again before."""
+    expected = rest_of(shown, group)
+    right = [
+        [one == other for one, other in zip(part[:TERMS], expected, strict=False)] for part in parts_of(terms, shown)
+    ]
+    last = parts_of(terms, shown)[-1][:TERMS]
+    if right[-1] and not right[-1][-1] and cut_in_number and str(expected[len(last) - 1]).startswith(str(last[-1])):
+        right[-1].pop()
+    return max(map(len, right)) >= LEAST and all(map(all, right))
+
+
+def parts_of(terms: Sequence[int], shown: list[int]) -> list[list[int]]:
+    """The terms behind each time that the shown ones, or the last of them at the beginning, are said again."""
+    parts: list[list[int]] = [[]]
+    at = 0
+    while at < len(terms):
+        if list(terms[at : at + len(shown)]) == shown:
+            parts.append([])
+            at += len(shown)
+        else:
+            parts[-1].append(terms[at])
+            at += 1
+    for size in range(len(shown) - 1, 0, -1):
+        if parts[0][:size] == shown[-size:]:
+            parts[0] = parts[0][size:]
+            break
+    return [part for part in parts if part] or [[]]
 
 
 def shown_of(item: Item) -> list[int]:

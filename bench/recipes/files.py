@@ -93,6 +93,20 @@ def read_defaults(folder: Path) -> tuple[Recipe, dict[str, dict[str, Any]]]:
     return Recipe(**values), methods
 
 
+OWN: dict[str, dict[str, Any]] = {}  # tables of a person's own tasks, by task
+
+
+def add_own_recipe(task: str, recipe: dict[str, Any], where: str) -> None:
+    """Keep the differences of a person's own task: hyperparameters, and tables methods.NAME and models.NAME of them.
+
+    Raises BadFile for a wrong key or type.
+    """
+    kinds = [kind for kind in ("methods", "models") if kind in recipe]
+    groups: dict[str, Any] = {kind: checked_groups(recipe[kind], f"{where}.{kind}") for kind in kinds}
+    own = {key: value for key, value in recipe.items() if key not in groups}
+    OWN[task] = {"task": checked(own, where), **groups}
+
+
 @cache
 def read_task_file(path: Path) -> dict[str, Any]:
     """A task's differences, every table checked. Raises BadFile."""

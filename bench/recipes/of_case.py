@@ -16,7 +16,7 @@ from bench.core.registry import Registry, is_one_slip
 from bench.machine.devices import computes_bfloat16
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.recipes.files import checked, read_defaults, read_task_file, variants_of
+from bench.recipes.files import OWN, checked, read_defaults, read_task_file, variants_of
 
 
 def read_without_slips(path: Path) -> dict[str, Any]:
@@ -47,6 +47,8 @@ def refuse_slips(tables: dict[str, Any], where: Path) -> None:
 
 def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The task's tables and, of a variant, its own differences: support_1x8 is 1x8 of support."""
+    if task in OWN:
+        return OWN[task], {}
     path = folder / f"{task}.toml"
     if path.exists():
         return read_without_slips(path), {}

@@ -210,6 +210,10 @@ def of_epoch(epoch: int) -> tuple[Figure, ...]:
     return (
         calculated(f"seqeval_f1_of_epoch_{epoch}", f"seqeval's F1 on bare tags {after}", at_epoch("seqeval_f1", epoch),
                    "fraction", QUALITY, MORE),
+        calculated(f"seqeval_precision_of_epoch_{epoch}", f"seqeval's precision on bare tags {after}",
+                   at_epoch("seqeval_precision", epoch), "fraction", QUALITY, MORE),
+        calculated(f"seqeval_recall_of_epoch_{epoch}", f"seqeval's recall on bare tags {after}",
+                   at_epoch("seqeval_recall", epoch), "fraction", QUALITY, MORE),
         calculated(f"accuracy_of_epoch_{epoch}", f"accuracy {after}", at_epoch("accuracy", epoch), "fraction", QUALITY,
                    MORE),
         calculated(f"validation_loss_of_epoch_{epoch}", f"held-out loss {after}", at_epoch("loss", epoch), "nats",

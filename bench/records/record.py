@@ -42,6 +42,7 @@ class Record:
     exact: parameters, FLOPs and bytes that repeat; noisy: seconds, reserved bytes, joules;
     evidence: proofs that training happened; epochs: the quality after each; data, weights: identities;
     reasons: every silent decision, a sentence each; last_lines: the worker's last lines of output.
+    warnings: category, module and text of each warning; repeat: which of several processes of one case, from 0.
     """
 
     case: str
@@ -64,6 +65,8 @@ class Record:
     environment: dict[str, Any] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     predictions: str = ""
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    repeat: int = 0
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -189,14 +192,23 @@ def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
 
 
 def read_lines(path: Path) -> tuple[dict[str, Record], list[str]]:
-    """The newest record of each case, of whatever age, and a sentence for each line that could not be read."""
+    """The newest record of each case, of whatever age, and a sentence for each line that could not be read.
+
+    Of a case that was repeated, its first repeat.
+    """
+    repeats, complaints = read_repeats(path)
+    return {case: record for (case, repeat), record in repeats.items() if repeat == 0}, complaints
+
+
+def read_repeats(path: Path) -> tuple[dict[tuple[str, int], Record], list[str]]:
+    """The newest record of each case and repeat, and a sentence for each line that could not be read."""
     records, complaints = {}, []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if not line.strip():
             continue
         try:
             record = parse_record(decode_line(line, f"{path}:{number}"), f"{path}:{number}")
-            records[record.case] = record
+            records[record.case, record.repeat] = record
         except BadRecord as error:
             complaints.append(str(error))
     return records, complaints

@@ -2,8 +2,9 @@
 
 import json
 import re
+import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 from bench.core.files import write_atomically
 from bench.core.paths import RUNS
-from bench.machine.environment import describe_machine, processor
+from bench.machine.environment import describe_machine, distributions, processor
 from bench.records.record import Record, add_line, open_records
 
+NAMED = ("torch", "transformers", "peft")  # libraries whose versions are in a run's name
 EMULATION = "emulation"  # the key of a run and of a record's environment: the emulated card's name
 
 
@@ -21,13 +23,14 @@ class NotStored(Exception):
     """A run that cannot be written; the message is one sentence."""
 
 
-def make_folder(emulation: str | None, folder: Path | None) -> Path:
+def make_folder(emulation: str | None, folder: Path | None, name: str = "") -> Path:
     """The run's folder, a new one if none is given; it says what began it, and of which card (emulation_of) it is.
 
+    name: what follows the time in the name of a new folder; by default the machine and the versions of the libraries.
     Raises NotStored where it cannot be written.
     """
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{machine_name(emulation)}"
-    about = {"command": command(), "machine": describe_machine()}
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name or default_name(emulation)}"
+    about = {"command": command(), "machine": describe_machine(), "distributions": distributions()}
     if emulation is not None:
         about[EMULATION] = emulation
     made = None
@@ -52,6 +55,23 @@ def command() -> list[str]:
     path = Path(sys.argv[0])
     ours = path.stem == "lorabench" or path.parts[-2:] == ("bench", "__main__.py")
     return ["lorabench" if ours else "pytest", *sys.argv[1:]]
+
+
+def resume_command(folder: Path) -> str:
+    """The command line that continues this session's run."""
+    words = command()
+    for option in ("--resume", "--run-name"):  # the run has its name, and is named by its folder below
+        words = without_option(words, option)
+    return shlex.join([*words, "--resume", folder.name if folder.parent == RUNS else shown(folder)])
+
+
+def without_option(words: list[str], option: str) -> list[str]:
+    """The words without an option and its value, given as one word or as two."""
+    kept = [word for word in words if not word.startswith(f"{option}=")]
+    while option in kept:
+        place = kept.index(option)
+        del kept[place : place + 2]
+    return kept
 
 
 def new_folder(where: Path, name: str) -> Path:
@@ -87,12 +107,18 @@ def predictions_path(case_id: str) -> str:
     return f"predictions/{case_id}.jsonl"
 
 
-def probes_file(folder: Path, case_id: str) -> Path:
-    """The file of what a case answered to its probes."""
-    return folder / "predictions" / f"{case_id}.probes.jsonl"
+def answers_file(folder: Path, case_id: str, kind: str) -> Path:
+    """The file of a case's other rows: `probes` for what it answered to them, `before` for the untrained model's."""
+    return folder / "predictions" / f"{case_id}.{kind}.jsonl"
 
 
-def write_case(folder: Path, record: Record, examples: list[dict[str, Any]], probed: list[dict[str, Any]]) -> None:
+def write_case(
+    folder: Path,
+    record: Record,
+    examples: list[dict[str, Any]],
+    probed: list[dict[str, Any]],
+    untrained: Sequence[dict[str, Any]] = (),
+) -> None:
     """Its answers first, so that a record never speaks of a file that is not there, nor of another session's.
 
     Raises OSError where the disk is full or read-only.
@@ -101,8 +127,9 @@ def write_case(folder: Path, record: Record, examples: list[dict[str, Any]], pro
     with open_records(folder / "records.jsonl") as file:
         if examples:
             write_atomically(folder / record.predictions, json_lines(examples))
-        if probed:
-            write_atomically(probes_file(folder, record.case), json_lines(probed))
+        for kind, rows in (("probes", probed), ("before", untrained)):
+            if rows:
+                write_atomically(answers_file(folder, record.case, kind), json_lines(rows))
         add_line(file, line)
 
 
@@ -116,3 +143,10 @@ def machine_name(emulation: str | None = None) -> str:
     text = about["accelerator"] or f"{processor()} {about['cores']}cores"
     text += f" as {emulation}" if emulation else ""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def default_name(emulation: str | None) -> str:
+    """The machine and the main libraries: amd_epyc_2cores-torch2.13.0-transformers5.23.0-peft0.21.2."""
+    libraries = describe_machine()["libraries"]
+    versions = [f"{name}{libraries[name].partition('+')[0]}" for name in NAMED if libraries.get(name)]
+    return "-".join([machine_name(emulation), *versions])

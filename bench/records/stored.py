@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.records.record import Record, read_records
-from bench.records.run_folder import probes_file
+from bench.records.run_folder import answers_file
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,19 @@ class Stored:
     @cached_property
     def probed(self) -> list[dict[str, Any]]:
         """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
-        return self.rows(probes_file(self.folder, self.record.case))
+        return self.rows(self.probed_path)
+
+    @property
+    def probed_path(self) -> Path:
+        return answers_file(self.folder, self.record.case, "probes")
+
+    @cached_property
+    def untrained(self) -> list[dict[str, Any]]:
+        """What was predicted for each held-out example before training; [] where it was not kept.
+
+        Raises ValueError if damaged.
+        """
+        return self.rows(answers_file(self.folder, self.record.case, "before"))
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
         if not path.is_file():

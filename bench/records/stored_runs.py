@@ -1,14 +1,17 @@
 """Stored runs by their names: a person's own in RUNS, and those that the project ships.
 
-A run is named by its folder, its name, the beginning of its name where only one run has it, or `latest`.
+A run is named by its folder, its name, what --run-name called it, the beginning of its name where only one run has
+it, `latest`, or `accepted`, which is the accepted baseline.
 """
 
 from pathlib import Path
 
-from bench.core.paths import COMMITTED, RUNS
+from bench.core.paths import BASELINES, COMMITTED, RUNS
 
 LATEST = "latest"
-RUN_HELP = "a run: its folder, its name or an unambiguous prefix of it, or latest"
+ACCEPTED = "accepted"
+NEWEST, RELEASE = "newest", "release"  # folders of an accepted baseline
+RUN_HELP = "a run: its folder, its name or an unambiguous prefix of it, latest, or accepted"
 
 
 def committed_runs() -> list[Path]:
@@ -20,6 +23,11 @@ def runs_in(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in folder.glob("*/records.jsonl")}
 
 
+def accepted_baselines() -> dict[str, Path]:
+    """The newest accepted baseline of each kind of machine, by that kind's name."""
+    return {path.parent.parent.name: path.parent for path in sorted(BASELINES.glob(f"*/{NEWEST}/records.jsonl"))}
+
+
 def named_by_time(name: str) -> bool:
     return name[:1].isdigit()
 
@@ -28,6 +36,8 @@ def find_run(text: str) -> Path:
     """The run's folder. Raises ValueError with one sentence if there is none, or more than one."""
     if (Path(text).expanduser() / "records.jsonl").is_file():
         return Path(text).expanduser()
+    if text == ACCEPTED:
+        return find_accepted()
     own = runs_in(RUNS)
     known = {**runs_in(COMMITTED), **own}
     if text in known:
@@ -36,9 +46,26 @@ def find_run(text: str) -> Path:
         if begun := sorted(filter(named_by_time, own)):
             return own[begun[-1]]
         raise ValueError(f"latest: no run of yours in {RUNS} yet")
+    if named := sorted(name for name in own if named_by_time(name) and name.partition("-")[2] == text):
+        return own[named[-1]]  # the newest that --run-name gave this name
     near = sorted(name for name in known if text and name.startswith(text))
     if len(near) == 1:
         return known[near[0]]
     if near:
         raise ValueError(f"{text}: {len(near)} runs begin with it, {', '.join(near)}; give more of the name")
     raise ValueError(f"{text}: no run with a records.jsonl there; runs are {', '.join(sorted(known)) or 'none yet'}")
+
+
+def find_accepted() -> Path:
+    """The accepted baseline. Raises ValueError if there is none, or one for several kinds of machine."""
+    known = accepted_baselines()
+    if len(known) == 1:
+        return next(iter(known.values()))
+    if known:
+        raise ValueError(
+            f"accepted: there is a baseline for each of {', '.join(known)}; give the folder of one, as "
+            f"{next(iter(known.values()))}"
+        )
+    raise ValueError(
+        f'accepted: no baseline in {BASELINES} yet; `python -m bench baseline accept RUN --why "..."` adds it'
+    )

@@ -30,8 +30,13 @@ PEAK_FLOPS = {
     "L4": 121e12,
     "L40S": 362e12,
     "T4": 65e12,
+    "V100": 125e12,  # fp16
+    "RTX 2080 Ti": 53.8e12,  # fp16; as every GeForce card here with sums in float32, from the white paper of its kind
+    "RTX 3070": 40.6e12,
+    "RTX 3080": 59.5e12,
     "RTX 3090": 71e12,
     "RTX 4090": 165e12,
+    "RTX 5090": 209.5e12,
 }
 
 

@@ -1,6 +1,6 @@
 """The table of a run's records; `expected` is the band that the quality after training must lie in."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from bench.core.units import gigabytes
 from bench.judge.thresholds import Thresholds
@@ -12,6 +12,8 @@ HEADINGS = (
     "case", "status", "metric", "before", "after", "expected", "peak memory", "s/step", "tokens/s", "trainable",
 )  # fmt: skip
 NAMES = 3  # of the headings; numbers follow
+TESTS = "tests"  # the heading of a session's verdicts, after the status
+NAMES_WITH_TESTS = NAMES + 1
 EMPTY = "–"
 
 
@@ -52,5 +54,13 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
     ]
 
 
-def table_of(records: Iterable[Record], thresholds: Thresholds) -> list[list[str]]:
-    return [list(HEADINGS), *(row(record, thresholds) for record in records)]
+def table_of(
+    records: Iterable[Record], thresholds: Thresholds, verdicts: Mapping[str, str] | None = None
+) -> list[list[str]]:
+    """The headings and a row for each record. verdicts: of a session's tests by case id, a column of its own."""
+    records = list(records)
+    table = [list(HEADINGS), *(row(record, thresholds) for record in records)]
+    if verdicts is None:
+        return table
+    cells = [TESTS, *(verdicts.get(record.case, EMPTY) for record in records)]
+    return [[*line[:2], cell, *line[2:]] for line, cell in zip(table, cells, strict=True)]

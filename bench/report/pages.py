@@ -85,4 +85,4 @@ def refreshed(text: str, run: Run) -> str:
 
 def pages(root: Path) -> list[Path]:
     """README, and the pages of docs and results."""
-    return [root / "README.md", *sorted((root / "docs").glob("*.md")), *sorted((root / "results").glob("*.md"))]
+    return [root / "README.md", *sorted((root / "docs").rglob("*.md")), *sorted((root / "results").glob("*.md"))]

@@ -1,64 +1,72 @@
-"""The page results/PREDICTIONS.md: predictions next to published figures and another estimator's."""
+"""The page results/PREDICTIONS.md: predictions beside published figures and other estimators', by halves."""
 
 from collections.abc import Iterable
 from statistics import median
 
-from bench.judge.predictions.published import AGREES, Compared, read_traces
-from bench.machine.cards import MIB
+from bench.judge.predictions.published import OPEN, Compared
 from bench.report.on_cards import markdown
-from bench.report.tables import markdown_lines
+from bench.report.tables import Table, markdown_lines
 
 COMMAND = "python -m bench predict --published --markdown"
-HEADS = ("case", "published", "what", "closed form", "error", "trace", "error", "fitcheck-llm", "error", "verdict")
-NAMES = 3  # of the headings; numbers follow
+NAMES = 4  # of the headings; numbers follow
+
+
+def heads(found: list[Compared]) -> list[str]:
+    predictors = found[0].predictions if found else {}
+    return ["row", "program", "year", "kind", "published", *(head for name in predictors for head in (name, "error"))]
 
 
 def cells(case: Compared) -> list[str]:
     """One row: gigabytes of 10^9 bytes, and errors in percent of the published figure."""
     one = case.published
-    predicted: list[float | None] = [case.closed_bytes, case.traced_bytes, one.fitcheck_mib * MIB]
     figures = []
-    for amount in predicted:
+    for amount in case.predictions.values():
         figures += ["–", "–"] if amount is None else [f"{amount / 1e9:.2f}", f"{case.error(amount):+.0%}"]
-    return [one.id, f"{one.published_bytes / 1e9:.2f}", one.kind, *figures, case.judgement]
+    return [one.id, one.program, str(one.year), one.kind, f"{one.published_bytes / 1e9:.2f}", *figures]
 
 
-def table(cases: Iterable[Compared]) -> list[list[str]]:
+def table(cases: Iterable[Compared]) -> Table:
     """The headings, and a line for each."""
-    return [list(HEADS), *map(cells, cases)]
+    found = list(cases)
+    return [heads(found), *map(cells, found)]
+
+
+def of_half(cases: list[Compared], half: str) -> list[Compared]:
+    return [case for case in cases if case.published.half == half]
 
 
 def page(cases: Iterable[Compared]) -> list[str]:
     """results/PREDICTIONS.md."""
     found = list(cases)
-    used = ", ".join(f"{name} {version}" for name, version in read_traces()["versions"].items())
     return [
         "# Predicted memory beside published figures",
         "",
         f"Written by `{COMMAND}`. GB are 10^9 bytes. The figures, their sources and settings stand in",
-        "`fixtures/published.toml`; traces are of " + (used or "no run yet") + ". Predictions are of what tensors",
-        "hold at a step's peak in this project's own training step, a full batch of the stated length; published are",
-        "other programs' figures, of whatever each measured. What this project measured is in the last table.",
+        "`fixtures/published.toml`.",
         "",
-        *markdown_lines(table(found), NAMES),
+        "## The open half",
         "",
-        *summary(found),
+        *markdown_lines(table(of_half(found, OPEN)), NAMES),
         "",
-        "## Sources",
-        "",
-        *(f"- `{one.id}`: {one.source} ({one.url}). {one.says}." for one in (case.published for case in found)),
+        *sources(found),
         "",
         *markdown(),
     ]  # fmt: skip
 
 
-def summary(found: list[Compared]) -> list[str]:
-    """How many agree, and the median of the absolute errors of each predictor."""
-    agree = sum(case.judgement == "agrees" for case in found)
-    unexplained = sum(case.judgement == "unexplained" for case in found)
-    ours = median(abs(case.error(case.traced_bytes or case.closed_bytes)) for case in found)
-    theirs = median(abs(case.error(case.published.fitcheck_mib * MIB)) for case in found)
-    return [
-        f"{agree} of {len(found)} agree within {AGREES:.0%}, {unexplained} are unexplained. The median of the absolute "
-        f"errors is {ours:.0%} here and {theirs:.0%} by fitcheck-llm.",
-    ]
+def sources(found: list[Compared]) -> list[str]:
+    """Each source once, with its rows."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for one in (case.published for case in found):
+        rows.setdefault((one.source, one.url, one.says), []).append(one.id + (f" ({one.note})" if one.note else ""))
+    lines = [f"- {source} ({url}). {says}. Rows: {', '.join(ids)}." for (source, url, says), ids in rows.items()]
+    return ["## Sources", "", *lines]
+
+
+def median_error(cases: list[Compared], predictor: str, kinds: tuple[str, ...] = ()) -> float | None:
+    """The median of a predictor's absolute errors, of all kinds or of these; None where it has none."""
+    errors = [
+        abs(case.error(amount)) for case in cases
+        if (amount := case.predictions[predictor]) is not None and (not kinds or case.published.kind in kinds)
+    ]  # fmt: skip
+    return median(errors) if errors else None

@@ -3,11 +3,13 @@
 Cells may hold text from outside; here it is made safe to show.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 from bench.core.outside_text import for_markdown, for_terminal
 
 Table = Sequence[Sequence[str]]
+NO_BREAK = "\u00a0"  # a space at which no line is broken
 
 
 def text_lines(table: Table, names: int) -> list[str]:
@@ -30,3 +32,23 @@ def left_first(names: int, columns: Sequence[object]) -> list[bool]:
 
 def aligned(cell: str, width: int, left: bool) -> str:
     return cell.ljust(width) if left else cell.rjust(width)
+
+
+def lines_within(table: Table, names: int, width: int) -> list[str]:
+    """Lines for a terminal of so many columns: the table, or a paragraph for each row where the table is wider.
+
+    A table that wraps cannot be read.
+    """
+    lines = text_lines(table, names)
+    return lines if max(map(len, lines)) <= width else paragraphs(table, width)
+
+
+def paragraphs(table: Table, width: int) -> list[str]:
+    """Each row as a paragraph: its first cell, then every other cell behind its heading."""
+    headings, *rows = [[for_terminal(cell) for cell in line] for line in table]
+    found = []
+    for first, *cells in rows:
+        pairs = [f"{heading} {cell}".replace(" ", NO_BREAK) for heading, cell in zip(headings[1:], cells, strict=True)]
+        text = textwrap.fill(", ".join(pairs), width, initial_indent="  ", subsequent_indent="  ")
+        found += [first, *text.replace(NO_BREAK, " ").splitlines()]
+    return found

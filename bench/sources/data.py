@@ -17,6 +17,7 @@ from bench.sources.errors import SourceError, first_line
 from bench.sources.hub import hub_answers
 
 UNPINNED = "main"  # a branch: what the Hub gives under it may change
+PARQUET = ".parquet"
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 Row = dict[str, Any]
 
@@ -30,6 +31,8 @@ class DataSpec:
     splits: tuple[str, ...]
     samples: tuple[str, ...]  # file names in fixtures/data, one JSON object a line
     revision: str = UNPINNED  # the Hub's commit
+    files: tuple[tuple[str, str], ...] = ()  # (split, path) of a person's own data, which has neither sample nor Hub
+    paper_size: bool = True  # whether the full data is so large that a run takes hours
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,16 @@ class Rows:
     """Rows by split, with the spec's columns only; the samples are one split, "all"."""
 
     splits: dict[str, list[Row]]
-    origin: str  # "mirror", "cache", "hub" or "sample"
+    origin: str  # "mirror", "cache", "hub", "sample" or "file"
     reason: str  # one sentence: why this source, and why not those before it
     identity: str  # "sha256:…" over the rows as canonical JSON
 
 
 def load_rows(spec: DataSpec, size: str, mirror: Path | None, samples: Path = SAMPLES) -> Rows:
     """The spec's rows, "sample" or "full". Raises SourceError naming the file and line or row that is wrong."""
+    if spec.files:
+        own = {split: read_file(Path(path), spec.columns) for split, path in spec.files}
+        return identified(own, "file", f"{' and '.join(Path(path).name for _, path in spec.files)}, as the task names")
     if size == "sample":
         rows = [row for name in spec.samples for row in read_sample(samples / name, spec.columns)]
         return identified({"all": rows}, "sample", "the sample written for this project, as asked for")
@@ -73,6 +79,15 @@ def find_full(spec: DataSpec, mirror: Path | None) -> str | None:
 def size_at_hand(spec: DataSpec, mirror: Path | None) -> str:
     """The size of data that is used where nobody names one: full where a mirror has it, else the sample."""
     return "full" if find_full(spec, mirror) else "sample"
+
+
+def size_of(spec: DataSpec, wanted: str, mirror: Path | None) -> str:
+    """The size of data as wanted, or at hand for "auto"; of a person's own data there is one size alone."""
+    if spec.files:
+        return "sample"
+    if not spec.samples:
+        return "full"
+    return size_at_hand(spec, mirror) if wanted == "auto" else wanted
 
 
 def why_not_mirror(spec: DataSpec, mirror: Path | None) -> str:
@@ -106,12 +121,29 @@ def keep(row: Row, columns: tuple[str, ...], where: str) -> Row:
     return kept
 
 
+def columns_of(path: Path) -> list[str]:
+    """The columns of a file's first row, read without the rest. Raises SourceError naming file and line."""
+    if path.suffix.lower() == PARQUET:
+        return parquet_columns(path)
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        number, line = next(((number, line) for number, line in enumerate(file, 1) if line.strip()), (1, ""))
+    if not line:
+        raise SourceError(f"{path}: an empty file, expected one JSON object a line")
+    return list(parse_line(line, (), f"{path}:{number}"))
+
+
+def read_file(path: Path, columns: tuple[str, ...]) -> list[Row]:
+    """The rows of a person's own file. Raises SourceError naming file and line or row."""
+    return read_parquet(path, columns) if path.suffix.lower() == PARQUET else read_sample(path, columns)
+
+
 def read_sample(path: Path, columns: tuple[str, ...]) -> list[Row]:
     """The objects of a JSON-lines file. Raises SourceError naming file and line."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SourceError(f"{path}: the sample cannot be read ({error.strerror}); restore it from git") from None
+        remedy = "restore it from git" if path.parent == SAMPLES else "correct its name, or put it there"
+        raise SourceError(f"{path}: the data cannot be read ({error.strerror}); {remedy}") from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -133,9 +165,10 @@ def parse_line(line: str, columns: tuple[str, ...], where: str) -> Row:
         says = getattr(error, "msg", "nested too deeply")
         raise SourceError(f"{where}: cut or broken JSON ({says}), expected one object a line") from None
     if not isinstance(row, dict):
-        raise SourceError(f"{where}: a JSON {type(row).__name__}, expected an object with {', '.join(columns)}")
+        holding = f" with {', '.join(columns)}" if columns else ""
+        raise SourceError(f"{where}: a JSON {type(row).__name__}, expected an object{holding}")
     check_columns(row, columns, where)
-    return keep(row, columns, where)
+    return keep(row, columns, where) if columns else row
 
 
 def read_parquet(path: Path, columns: tuple[str, ...]) -> list[Row]:
@@ -152,6 +185,16 @@ def read_parquet(path: Path, columns: tuple[str, ...]) -> list[Row]:
     except (pyarrow.ArrowException, OSError) as error:
         raise SourceError(f"{path}: not a whole parquet file ({first_line(error)}); fetch it again") from None
     return checked_rows(rows, columns, str(path))
+
+
+def parquet_columns(path: Path) -> list[str]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return list(parquet.read_schema(path).names)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SourceError(f"{path}: not a whole parquet file ({first_line(error)}); write it again") from None
 
 
 def checked_rows(rows: Iterable[Row], columns: tuple[str, ...], where: str) -> list[Row]:
@@ -176,12 +219,13 @@ def offline() -> Iterator[None]:
 
 def load_from_hub(spec: DataSpec, refusal: str) -> tuple[dict[str, list[Row]], str]:
     """The data set by `datasets`, from the Hub or its cache. Raises SourceError with what to do."""
+    remedy = "give --mirror DIR, or drop --data full" if spec.paper_size else "give --mirror DIR"
     try:
         import datasets
     except ImportError as error:
         raise SourceError(
             f"{spec.hub_id} cannot be had: {refusal}; `datasets` cannot be imported ({first_line(error)}); "
-            "install it, give --mirror DIR, or drop --data full"
+            f"install it, {remedy}"
         ) from error
     answer = hub_answers()
     try:
@@ -192,9 +236,7 @@ def load_from_hub(spec: DataSpec, refusal: str) -> tuple[dict[str, list[Row]], s
                 loaded = datasets.load_dataset(spec.hub_id, revision=spec.revision)
     except Exception as error:  # datasets passes on the errors of every library it reads with
         seen = first_line(error) if answer.ok else f"{answer.reason}, and the Hugging Face cache does not hold it"
-        raise SourceError(
-            f"{spec.hub_id} cannot be had: {refusal}; {seen}; give --mirror DIR, or drop --data full"
-        ) from error
+        raise SourceError(f"{spec.hub_id} cannot be had: {refusal}; {seen}; {remedy}") from error
     splits = {}
     for split in spec.splits:
         if split not in loaded:

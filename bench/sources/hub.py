@@ -16,6 +16,7 @@ from bench.sources.snapshot import ADAPTER, HAS_ADAPTER, complaint, no_safetenso
 
 ANSWER_SECONDS = 3.0  # for name resolution, connection and answer together
 REQUEST_SECONDS = 5.0
+CONFIG = "config.json"
 UNREACHABLE = "LORABENCH_HUB_UNREACHABLE"  # set to the reason for a process whose session asked already
 
 
@@ -74,6 +75,22 @@ def cached_snapshot(hub_id: str, revision: str) -> Path:
     if wrong := complaint(folder):
         raise SourceError(f"the Hugging Face cache's snapshot of {hub_id} {wrong}")
     return folder
+
+
+def config_file(hub_id: str, revision: str) -> Path:
+    """The model's config.json, from the Hugging Face cache or else the Hub. Raises SourceError."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(hub_id, CONFIG, revision=revision)
+    if isinstance(cached, str):
+        return Path(cached)
+    answer = hub_answers()
+    if not answer.ok:
+        raise SourceError(f"the Hugging Face cache has no {CONFIG} of {hub_id}, and {answer.reason}")
+    try:
+        return Path(hf_hub_download(hub_id, CONFIG, revision=revision, etag_timeout=REQUEST_SECONDS))
+    except Exception as error:  # of whichever HTTP library huggingface_hub uses in its version
+        raise SourceError(refusal(hub_id, revision, error)) from error
 
 
 def download_snapshot(hub_id: str, revision: str) -> Path:

@@ -58,8 +58,9 @@ def tokenizer_for(entry: ModelEntry, folder: Path | None, mirror: Path | None) -
 
 
 def mirrored(entry: ModelEntry, mirror: Path | None) -> Path | None:
-    """The mirror's folder of the model where it has a tokenizer, with or without weights."""
-    folder = mirror / "models" / entry.hub_id if mirror and entry.hub_id else None
+    """The person's folder of the model, or the mirror's, where it has a tokenizer, with or without weights."""
+    in_mirror = mirror / "models" / entry.hub_id if mirror and entry.hub_id else None
+    folder = Path(entry.folder) if entry.folder else in_mirror
     return folder if folder and (folder / "tokenizer.json").is_file() else None
 
 

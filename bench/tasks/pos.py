@@ -139,12 +139,17 @@ def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prep
         train, held_out = split_sample(tagged(rows["all"], "sample"))
     else:
         train, held_out = tagged(rows["train"], "train"), tagged(rows["test"], "test")
-    train, held_out = limited(train, recipe.train_examples), limited(held_out, recipe.evaluation_examples)
-    if not train:
-        raise BadData("no row is left to train on; add rows")
     if not held_out:
         held = f"of the sample each row of {HELD_OUT_EVERY} is, unless one of its tags is in fewer than {RARE} rows"
         raise BadData(f"no row is held out{': ' + held if 'all' in rows else ': the test part is empty'}; add rows")
+    return prepare_tagged(train, held_out, tokenizer, recipe)
+
+
+def prepare_tagged(train: list[Sentence], held_out: list[Sentence], tokenizer: Any, recipe: Recipe) -> Prepared:
+    """Both parts encoded, limited as the recipe says. Raises BadData for a label that training does not see."""
+    train, held_out = limited(train, recipe.train_examples), limited(held_out, recipe.evaluation_examples)
+    if not train:
+        raise BadData("no row is left to train on; add rows")
     names = sorted({tag for sentence in train for tag in sentence.tags})
     unseen = Counter(tag for sentence in held_out for tag in sentence.tags if tag not in names)
     if unseen:

@@ -8,6 +8,7 @@
     emulate.py        a smaller card emulated on a larger one
     device.py         waiting for a device
     quiet.py          libraries made quiet
+    warned.py         the warnings of a case
     build/            the base model, its storage and the adapter
     train/            batches, losses, steps and the loop
     ask/              prompts, generation and probes

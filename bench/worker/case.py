@@ -6,6 +6,7 @@ record accounts for all of a case's seconds (`noisy.seconds`).
 
 import gc
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,9 @@ from bench.worker.timeline import EVALUATE, EVALUATE_BEFORE, TRAIN, Timeline
 from bench.worker.train.chunked_losses import SAYS, route
 from bench.worker.train.steps import Step, plan_steps
 from bench.worker.train.trainee import Say, Trainee
+from bench.worker.warned import kept_warnings
+
+SECONDS_DECIMALS = 6  # microseconds
 
 
 @dataclass
@@ -49,8 +53,21 @@ class Base:
 
 
 def run_case(payload: dict[str, Any], say: Say) -> dict[str, Any]:
-    """A record's fields, and `examples`: one row for each held-out example; with probes `probed`, one for each item."""
-    work = CaseWork.from_plain(payload)
+    """A record's fields, and rows of their own: `examples` and `untrained`, one for each held-out example after and
+    before training; with probes `probed`, one for each item.
+    """
+    began, before = time.time(), os.getloadavg()
+    with kept_warnings() as heard:
+        found = run_stages(CaseWork.from_plain(payload), say)
+    found["warnings"] = heard
+    found["noisy"]["began"] = round(began, 3)  # seconds since 1970: whether processes took turns
+    found["noisy"]["cpu_seconds"] = round(time.process_time(), SECONDS_DECIMALS)  # of a process of its own
+    found["noisy"]["load_averages"] = {"before": list(before), "after": list(os.getloadavg())}
+    return found
+
+
+def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
+    """run_case without what surrounds the stages."""
     timeline = Timeline()
     with timeline("set_up"):
         setting = set_up(work, say, timeline)
@@ -58,7 +75,7 @@ def run_case(payload: dict[str, Any], say: Say) -> dict[str, Any]:
     base = load_base(setting, say)
     probing = start_probing(setting, work.probes, work.lm_eval, base.model, say)
     trainee, attached = attach_adapter(setting, base, len(steps))
-    before = setting.before or evaluate_untrained(setting, trainee, say)
+    untrained = Score(setting.before, []) if setting.before else evaluate_untrained(setting, trainee, say)
     result = train_and_evaluate(setting, trainee, steps, say)
     finish_probing(setting, probing, trainee, result)
     say({"line": "checking and counting"})
@@ -71,7 +88,8 @@ def run_case(payload: dict[str, Any], say: Say) -> dict[str, Any]:
     exact["adapter_bytes"] = read.pop("adapter_bytes")
     result["noisy"]["seconds"] = timeline.seconds()
     return {
-        "quality_before": before,
+        "quality_before": untrained.quality,
+        "untrained": untrained.examples,
         "quality_judged": setting.weights.origin != "synthetic",
         "exact": exact,
         "evidence": {**attached.evidence, **checked, **gradients, **read},
@@ -165,11 +183,11 @@ def changed_base(loaded: dict[str, int], attached: dict[str, int]) -> int:
     return len(hashes)
 
 
-def evaluate_untrained(setting: Setting, trainee: Trainee, say: Say) -> dict[str, float]:
-    """The quality before training."""
+def evaluate_untrained(setting: Setting, trainee: Trainee, say: Say) -> Score:
+    """The quality before training, with its rows."""
     say({"line": "evaluating the untrained model"})
     with setting.timeline(EVALUATE_BEFORE):
-        return score(setting, trainee).quality
+        return score(setting, trainee)
 
 
 def train_and_evaluate(setting: Setting, trainee: Trainee, steps: list[Step], say: Say) -> dict[str, Any]:
@@ -196,6 +214,8 @@ def train_and_evaluate(setting: Setting, trainee: Trainee, steps: list[Step], sa
         entry["train_loss"] = sum(own) / len(own)
     noisy = {
         **step_statistics(training.seconds, training.tokens, training.padded_tokens),
+        "step_seconds": [round(seconds, SECONDS_DECIMALS) for seconds in training.seconds],
+        "step_cpu_seconds": [round(seconds, SECONDS_DECIMALS) for seconds in training.cpu_seconds],
         "tokens": sum(training.tokens),
         "joules": spent,
         "load_average": load,

@@ -92,6 +92,11 @@ def test_a_command_that_fails_does_not_say_what_to_do_next(capsys):
     assert "next:" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", sorted(CHOICES.keys() - {"test"}))  # whose last word is pytest's
+def test_every_command_says_what_to_do_next(name):
+    assert CHOICES[name].get_default("next")
+
+
 def test_what_to_do_next_names_commands_that_are_there():
     for command in COMMANDS:
         name = next(name for name in CHOICES if CHOICES[name].get_default("work").__module__ == command.__name__)

@@ -242,9 +242,8 @@ def test_a_card_is_a_budget_without_what_is_cudas_own():
     (("--largest", "length", "--budget", "8"), "budget '8' needs a unit: 8GB is 10^9 bytes each, 8GiB 2^30"),
     (("--largest", "length", "--budget", "0GB"), "budget '0GB' must be at least a byte, and finite"),
     (("--largest", "length", "--budget", "0.1e"), "budget '0.1e' needs a unit: 0.1GB is 10^9 bytes each, 0.1GiB 2^30"),
-    (("--largest", "length", "--budget", "rtx309"), "no card named 'rtx309'; did you mean rtx3090, rtx3060_12gb?"),
+    (("--largest", "length", "--budget", "rtx309"), str(unknown("card", "rtx309", [*CARDS.names(), "NAME=GiB"]))),
     (("--largest", "length"), "--largest needs --budget, as --budget 8GB or --budget rtx3090"),
-    (("--budget", "8GB"), "--budget is for --largest length or --largest batch"),
     (("--largest", "batch", "--budget", "8GB", "--batch", "2"),
      "--largest batch searches the batch; ask without --batch"),
     (("--steps", "2"), "--steps does not go with --model, but with --case"),
@@ -252,7 +251,7 @@ def test_a_card_is_a_budget_without_what_is_cudas_own():
     (("--published",), "--model does not go with --published"),
     (("--baseline",), "--model does not go with --baseline"),
     (("--method", "qlorra"), str(unknown("method", "qlorra", METHODS.names()))),
-    (("--model", "llama31_9b"), "no model named 'llama31_9b'; did you mean llama31_8b, llama31_70b, llama2_7b?"),
+    (("--model", "llama31_9b"), str(unknown("model", "llama31_9b", MODELS.names()))),
     (("--method", "dora"), "dora has no closed form: DoRA's norms take a dequantised or multiplied copy of each weight; "
                            "the trace has its figure"),
 ])  # fmt: skip

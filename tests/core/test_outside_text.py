@@ -95,8 +95,7 @@ def test_every_table_is_safe():
 
 def test_progress_is_safe(capsys):
     progress = Progress()
-    progress.terminal = False
-    progress.start(progress.stream)
+    progress.start(progress.write, terminal=False)
     progress._last["case"] = float("-inf")
     progress.report("case", {"line": HOSTILE})
     progress.done(Outcome("case", "failed", HOSTILE))

@@ -4,6 +4,7 @@ import math
 import random
 import statistics
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,15 +14,20 @@ from bench.core.case import parse_case
 from bench.core.files import BadFile
 from bench.core.paths import RESULTS
 from bench.judge.thresholds import (
+    FILE,
     IDEAL,
     LEAST_SEEDS,
+    OWN_FILE,
+    OWN_VARIABLE,
     Band,
     Thresholds,
     as_toml,
     band,
     measure,
     one_item,
+    own_thresholds,
     read_thresholds,
+    read_with_own,
     wider_than_gain,
 )
 from bench.records.basis import group_of
@@ -115,12 +121,70 @@ def test_a_band_wider_than_the_gain_is_listed():
 
 def test_command_lists_bands_that_are_wider_than_the_gain(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(command, "FILE", tmp_path / "thresholds.toml")
-    monkeypatch.setattr(command, "read_thresholds", lambda: Thresholds({}))
+    monkeypatch.setattr(command, "read_thresholds", lambda path: Thresholds({}))
     noisy = [replace(one, quality={"f1": f1}) for one, f1 in zip(seeds_of(POS), (0.2, 0.5, 0.8), strict=True)]
     for record in noisy:
         append_record(tmp_path / "run" / "records.jsonl", record)
     assert main(["thresholds", str(tmp_path / "run")]) == 0
     assert "pos-minilm_l6-lora-cpu-sample: its band is 1.0000 wide and training gains 0.5000" in capsys.readouterr().out
+
+
+@pytest.fixture
+def run_of_three_seeds(tmp_path):
+    for record in SEEDS:
+        append_record(tmp_path / "run" / "records.jsonl", record)
+    return tmp_path / "run"
+
+
+def test_a_persons_own_thresholds_go_into_a_file_of_theirs(run_of_three_seeds, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(TEXT.replace("minilm_l6", "tiny_bert"), encoding="utf-8")
+    project = FILE.read_text(encoding="utf-8")
+    assert main(["thresholds", str(run_of_three_seeds), "--output", "mine.toml"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "2 thresholds in mine.toml\n"
+    assert (
+        err
+        == f"next: pytest suites/test_quality.py --replay {run_of_three_seeds} --thresholds mine.toml judges a run by them\n"
+    )
+    names = {"pos-minilm_l6-lora-cpu-sample", "pos-tiny_bert-lora-cpu-sample"}
+    assert read_thresholds(tmp_path / "mine.toml").entries.keys() == names
+    assert FILE.read_text(encoding="utf-8") == project
+
+
+def test_a_persons_own_threshold_counts_where_the_project_has_one_too(tmp_path):
+    (tmp_path / "mine.toml").write_text(TEXT.replace("f1", "f2"), encoding="utf-8")
+    both = read_with_own(tmp_path / "mine.toml").entries
+    assert both["pos-minilm_l6-lora-cpu-sample"]["metric"] == "f2"
+    assert both.keys() == read_thresholds().entries.keys()
+
+
+def test_own_thresholds_are_named_or_of_the_environment_or_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(OWN_VARIABLE, raising=False)
+    assert own_thresholds() is None
+    (tmp_path / OWN_FILE).touch()
+    assert own_thresholds() == Path(OWN_FILE)
+    monkeypatch.setenv(OWN_VARIABLE, "other.toml")
+    assert own_thresholds() == Path("other.toml")
+    assert own_thresholds("named.toml") == Path("named.toml")
+
+
+def test_own_thresholds_that_are_not_there_say_what_writes_them():
+    with pytest.raises(
+        BadFile,
+        match=r"no\.toml: there is no such file; `python -m bench thresholds RUN\.\.\. --output no\.toml` writes it",
+    ):
+        read_with_own(Path("no.toml"))
+
+
+def test_a_wrong_key_says_which_is_near(tmp_path):
+    (tmp_path / "mine.toml").write_text(TEXT.replace("quality =", "qualty ="), encoding="utf-8")
+    with pytest.raises(
+        BadFile,
+        match=r"mine\.toml \[pos-.*\]: must have exactly the keys .* too; it has 'qualty', did you mean quality\?",
+    ):
+        read_thresholds(tmp_path / "mine.toml")
 
 
 def test_a_seed_given_twice_is_refused():

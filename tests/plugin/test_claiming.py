@@ -7,12 +7,16 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from claim_records import TABLE, claim_of
+from claim_records import PROTOCOL, TABLE, claim_of
 
 from bench.core.files import BadFile
 from bench.core.paths import ROOT
+from bench.judge.claims.book import read_claims
+from bench.judge.claims.claim import Protocol
 from bench.judge.verdict import Verdict
+from bench.plan.selection import Selection
 from bench.plugin import claiming
+from bench.plugin.hooks import OPTIONS
 from bench.records import stored_runs
 
 
@@ -84,8 +88,48 @@ def test_mistake_in_a_file_is_one_sentence(monkeypatch):
         raise BadFile("paper.toml [x900-one]: unit: wrong")
 
     monkeypatch.setattr(claiming, "read_claims", refuse)
+    config = SimpleNamespace(stash={OPTIONS: SimpleNamespace(selection=Selection())})
     with pytest.raises(pytest.UsageError, match=r"^paper.toml \[x900-one\]: unit: wrong$"):
-        claiming.pytest_generate_tests(SimpleNamespace(fixturenames=["claim"]))
+        claiming.pytest_generate_tests(SimpleNamespace(fixturenames=["claim"], config=config))
+
+
+COMPARED = {"case": "pos-minilm_l6-lora-cpu", "against": "pos-minilm_l6-full-cpu"}
+ANY = {**PROTOCOL, "task": "none", "model": "none", "method": "unstated"}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "by", "chosen", "speaks"),
+    [
+        (PROTOCOL, {}, {"tasks": ("pos",), "methods": ("lora",)}, True),
+        (PROTOCOL, {}, {"methods": ("dora",)}, False),
+        (PROTOCOL, {}, {"tasks": ("support",)}, False),
+        (PROTOCOL, {}, {"models": ("smollm2_135m",)}, False),
+        (PROTOCOL, {}, {"devices": ("cuda",), "seeds": (3,)}, True),  # these narrow no claims
+        (PROTOCOL, COMPARED, {"methods": ("full",)}, True),  # the other side of a comparison
+        (ANY, {}, {"methods": ("lora",)}, False),  # of no case at all
+        (ANY, {}, {}, True),
+        ({**ANY, "method": "qlora"}, {}, {"methods": ("qlora",)}, True),  # of a method on any model
+        ({**ANY, "method": "qlora"}, {"method": "qlora", "as_method": "full"}, {"methods": ("full",)}, True),
+        ({**ANY, "task": "pos"}, {}, {"methods": ("lora",), "models": ("minilm_l6",)}, True),  # of its data
+    ],
+)
+def test_claims_are_narrowed_to_those_about_selected_cases(protocol, by, chosen, speaks):
+    claim = replace(CLAIM, protocol=Protocol(**protocol), by=by)
+    sides = claiming.chosen_sides(Selection(**chosen))
+    assert claiming.speaks_of(claiming.sides_of(claim), sides) is speaks
+
+
+def test_two_cases_test_few_claims():
+    words = ("suites", "--tasks", "pos", "--models", "minilm_l6", "--methods", "lora,dora", "--devices", "cpu")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words, "--collect-only", "-q", "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    found = [line for line in done.stdout.splitlines() if "::test_claim[" in line]
+    assert 0 < len(found) < len(read_claims()) / 2
+    assert not [line for line in done.stdout.splitlines() if "llama" in line]
 
 
 def test_suite_replays_a_stored_run():

@@ -1,34 +1,110 @@
-"""pytest-benchmark compares runs of different machines, and says that they differ instead of ending in an error."""
+"""pytest-benchmark compares runs of different machines, and what it leaves out stands below its table.
+
+Steps and records are stored ones, so that nothing trains.
+"""
 
 import json
 import os
-import subprocess
-import sys
+import re
 
-from bench.core.paths import ROOT
+import pytest
+from suite_sessions import TESTS, start
 
-OTHER = {
-    "machine_info": {"cpu": {}, "accelerator": "another card", "libraries": {"transformers": "0.0.0"}},
-    "commit_info": {},
-    "benchmarks": [],
-    "datetime": "2026-01-01T00:00:00",
-    "version": "5.3.1",
-}
+STORED = """
+import bench.plugin.session as session
+from bench.core.paths import RESULTS
+from bench.records.record import read_records
+
+STORED = read_records(RESULTS / "runs" / "smoke" / "records.jsonl")[0]
+
+class Steps:
+    loss = 2.0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def call(self, method):
+        if method == "describe":
+            return {"torch": "a version"}
+        self.loss /= 2
+        return {"loss": self.loss, "seconds": 0.5, "tokens": 100}
+
+session.Run.submit = lambda self, cases: None
+session.Run.record = lambda self, case: STORED[case.id]
+session.Run.open_steps = lambda self, case: Steps()
+"""
+OTHER = {"accelerator": "another card", "driver": "999", "libraries": {"transformers": "0.0.0"}, "cpu": {}}
+LORA = ("pos-minilm_l6-lora-cpu-s0", "support-smollm2_135m-lora-cpu-s0")
 
 
-def test_a_run_of_another_machine_can_be_compared_with(tmp_path):
-    """pytest-benchmark reads the saved run before anything is collected, so nothing needs to be timed here."""
-    saved = tmp_path / ".benchmarks" / "Other-CPython-3.11-64bit" / "0001_other.json"
-    saved.parent.mkdir(parents=True)
-    saved.write_text(json.dumps(OTHER), encoding="utf-8")
-    words = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, ROOT / "suites" / "test_speed.py", "--collect-only",
-             "-q", "-p", "no:cacheprovider", "--devices", "cpu",
-             "--benchmark-compare=Other-CPython-3.11-64bit/0001"]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *map(str, words)], cwd=tmp_path, capture_output=True, encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert "Benchmark machine_info is different" in said
-    assert "Comparing against benchmarks from: Other-CPython-3.11-64bit/0001_other.json" in said
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder with a saved run of this machine."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    (folder / "stored.py").write_text(STORED, encoding="utf-8")
+    done = session(folder, "--benchmark-save", "first")
+    assert done.code == 0, done.text
+    return folder
+
+
+def session(folder, *words):
+    path = os.pathsep.join([str(folder), str(TESTS)])
+    storage = f"--benchmark-storage=file://{folder / 'saved'}"
+    always = ("-p", "stored", "suites/test_speed.py", "--devices", "cpu", storage)
+    return start(folder / "runs", *always, *words, PYTHONPATH=path)
+
+
+def saved_file(folder):
+    (path,) = (folder / "saved").rglob("0001_first.json")
+    return path
+
+
+def test_json_has_the_case_and_figures_of_its_record(saved):
+    found = json.loads(saved_file(saved).read_text(encoding="utf-8"))
+    assert "UNSERIALIZABLE" not in saved_file(saved).read_text(encoding="utf-8")
+    assert [one["params"] for one in found["benchmarks"]] == [{"case": case} for case in LORA]
+    info = found["benchmarks"][0]["extra_info"]
+    assert info["peak_bytes"] > 0
+    assert info["mean_step_flops"] > 0
+    assert info["tokens_per_step"] == 100
+    assert 0 < info["quality"] < 1
+    assert found["machine_info"]["libraries"]["torch"]
+
+
+def test_a_run_of_another_machine_is_compared_with_all_its_figures(saved):
+    """Altered: another machine, slower, that took more memory."""
+    path = saved_file(saved)
+    text = path.read_text(encoding="utf-8")
+    altered = json.loads(text)
+    altered["machine_info"] = OTHER
+    for one in altered["benchmarks"]:
+        one["stats"]["median"] *= 2
+        one["extra_info"]["peak_bytes"] *= 2
+    path.write_text(json.dumps(altered), encoding="utf-8")
+    done = session(saved, "--benchmark-compare=0001")
+    path.write_text(text, encoding="utf-8")
+    assert done.code == 0, done.text
+    assert "Benchmark machine_info is different" in done.text
+    table = done.text.split("memory, work and quality: then ")[1].split("\n===")[0].splitlines()
+    assert table[0].startswith("0001_first ")
+    assert [line for line in table if line in LORA] == list(LORA)
+    assert len([line for line in table if re.match(r"  s/step .* -50\.0%$", line)]) == 2
+    assert len([line for line in table if re.match(r"  peak memory .* GB .* GB +-50\.0%$", line)]) == 2
+    assert len([line for line in table if re.match(r"  (f1|loss) .* same$", line)]) == 2
+    assert max(map(len, table)) <= 100
+
+
+def test_a_run_without_benchmarks_can_be_compared_with(tmp_path):
+    """pytest-benchmark reads the saved run before anything is collected."""
+    place = tmp_path / "saved" / "Other-CPython-3.11-64bit"
+    place.mkdir(parents=True)
+    other = {"machine_info": OTHER, "commit_info": {}, "benchmarks": [], "datetime": "2026-01-01T00:00:00",
+             "version": "5.3.1"}  # fmt: skip
+    (place / "0001_other.json").write_text(json.dumps(other), encoding="utf-8")
+    (tmp_path / "stored.py").touch()
+    done = session(tmp_path, "--collect-only", "-q", "--benchmark-compare=Other-CPython-3.11-64bit/0001")
+    assert done.code == 0, done.text
+    assert "Comparing against benchmarks from: Other-CPython-3.11-64bit/0001_other.json" in done.text

@@ -49,7 +49,7 @@ INTERRUPT_SECONDS = 10.0
 START_SECONDS = 120.0
 EMBEDDED_ID = "pos-minilm_l6-lora-cpu-s0"
 RANDOM = {"origin": "synthetic", "identity": "synthetic"}
-USAGE_ERROR, INTERRUPTED = 4, 2
+USAGE_ERROR, INTERRUPTED, NO_TESTS = 4, 2, 5
 NOT_STORED, NOTHING_JUDGED = 20, 21
 FULL_DISK = """
 import bench.records.run_folder as run_folder
@@ -58,6 +58,11 @@ def full(*_):
     raise OSError(28, "No space left on device")
 
 run_folder.add_line = full
+"""
+BROKEN_DRIVER = """
+import bench.machine.devices as devices
+
+devices.find_cards = lambda: ((), "Driver Not Loaded")
 """
 NO_WORKERS = """
 import bench.plugin.session as session
@@ -190,7 +195,7 @@ def test_unknown_run_says_which_runs_there_are(first):
     assert f"yesterday: no run with a records.jsonl there; runs are {first.folder.name}, h200, " in done.text
 
 
-# --- collecting and skipping
+# --- collecting and deselecting
 
 
 def test_options_choose_the_cases(runs):
@@ -207,29 +212,70 @@ def test_entries_are_in_the_matrix(runs):
     assert f"[{toy('lora')}]" in done.text
 
 
-def test_case_for_a_card_is_skipped_with_what_it_needs(runs):
+def test_case_for_a_card_is_deselected_with_what_it_needs(runs):
     done = start(runs, ONE_TEST, *TINY, "--devices", "cuda")
-    assert done.code == NOTHING_JUDGED
-    assert "1 skipped" in done.text
+    assert done.code == NO_TESTS
+    assert "1 deselected" in done.text
     says = "needs a CUDA device; this machine has none"
-    assert f"\nexit code {NOTHING_JUDGED}: every selected test was skipped, so nothing was judged; {says}" in done.text
-    assert done.text.count(says) == 2, "among the reasons to skip and beside the exit code"
+    assert re.search(
+        rf"^deselected: 1 test of 1 case: {says}.*; where there is one, -m gpu selects them$", done.text, re.MULTILINE
+    )
+    assert f"\nexit code {NO_TESTS}: no selected test can run: {says}" in done.text
     assert not runs.exists()
 
 
-def test_cases_for_a_card_are_skipped_with_one_reason(runs):
+def test_cases_for_a_card_are_deselected_in_one_line(runs):
     """However many they are and whatever each would need."""
-    done = start(runs, ONE_TEST, "--tasks", "pos", "-m", "gpu")
+    done = start(runs, "suites", "--tasks", "pos", "-m", "gpu")
+    assert done.code == NO_TESTS
+    (line,) = [line for line in done.text.splitlines() if line.startswith("deselected")]
+    assert re.match(r"deselected: \d{3,} tests of \d\d+ cases: needs a CUDA device; this machine has none", line)
+    assert "SKIPPED" not in done.text
+
+
+def test_broken_driver_is_named(runs, tmp_path):
+    (tmp_path / "broken.py").write_text(BROKEN_DRIVER, encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), str(TESTS)])
+    done = start(runs, "-p", "broken", ONE_TEST, *TINY, "-m", "gpu", PYTHONPATH=path)
+    assert done.code == NO_TESTS
+    assert "no selected test can run: needs a CUDA device; this machine has none (NVML: Driver Not Loaded)" in done.text
+
+
+def test_named_device_without_a_card_is_not_green(runs):
+    """Claims pass, and the cases that were asked for did not run."""
+    words = ("suites/test_claims.py", ONE_TEST, "--devices", "cuda", "-k", "s001-rows-train or minilm_l6-lora-cuda")
+    done = start(runs, *words)
     assert done.code == NOTHING_JUDGED
-    (line,) = [line for line in done.text.splitlines() if line.startswith("SKIPPED")]
-    assert re.match(r"SKIPPED \[\d\d+\] .*: needs a CUDA device; this machine has none", line)
+    assert f"exit code {NOTHING_JUDGED}: no case on cuda can run: needs a CUDA device" in done.text
 
 
-def test_slow_case_is_skipped_with_how_to_run_it(runs):
+def test_slow_case_is_deselected_with_how_to_run_it(runs):
     done = start(runs, ONE_TEST, "--tasks", "alpaca", "--models", "smollm2_135m", "--devices", "cpu", "-k", "vera")
-    assert done.code == NOTHING_JUDGED
-    assert "1 skipped" in done.text
-    assert "a paper-size run, or beyond the smoke run; add -m slow" in done.text
+    assert done.code == NO_TESTS
+    assert "deselected: 1 test of 1 case: of paper size, or beyond the smoke run; -m slow selects them" in done.text
+
+
+@pytest.mark.parametrize(
+    ("words", "selects"), [(("-m", "not gpu"), '-m "(not gpu) and slow" selects them'), ((), "-m slow selects them")]
+)
+def test_what_selects_a_slow_case_is_said_with_the_persons_expression(runs, words, selects):
+    done = start(runs, ONE_TEST, "--tasks", "support", "--devices", "cpu", "--collect-only", "-q", *words)
+    assert done.code == 0
+    assert f"beyond the smoke run; {selects}" in done.text
+
+
+def test_collecting_only_lists_what_would_be_deselected(runs):
+    done = start(runs, ONE_TEST, *TINY, "--collect-only", "-q")
+    assert f"{ONE_TEST}[pos-tiny_bert-lora-cuda-s0]" in done.text
+    assert "would be deselected: 1 test of 1 case: needs a CUDA device" in done.text
+    assert done.code == 0
+
+
+def test_empty_list_of_parameters_is_no_skipped_test(runs):
+    done = start(runs, "suites/test_methods.py", *TINY, "--devices", "cpu", "-k", "rank_schedule or generates")
+    assert done.code == NO_TESTS
+    assert "/ 0 selected" in done.text
+    assert "skipped" not in done.text
 
 
 def test_full_data_of_a_mirror_is_slow(runs, tmp_path):
@@ -238,8 +284,8 @@ def test_full_data_of_a_mirror_is_slow(runs, tmp_path):
     (folder / "train.parquet").touch()
     (folder / "test.parquet").touch()
     done = start(runs, ONE_TEST, *TINY, "--devices", "cpu", "--mirror", tmp_path / "mirror")
-    assert done.code == NOTHING_JUDGED
-    assert "add -m slow" in done.text
+    assert done.code == NO_TESTS
+    assert "of paper size, or beyond the smoke run; -m slow selects them" in done.text
 
 
 # --- a session with calamities
@@ -312,17 +358,20 @@ def test_run_says_what_made_it(first):
 
 
 def test_table_is_on_the_terminal_in_the_run_and_in_cis_summary(first):
-    table = (first.folder / "summary.md").read_text(encoding="utf-8")
-    assert table.count("\n") == 8
-    assert f"| {toy('toy_kill')} | crashed |" in table
-    assert f"{toy('toy_kill')}      crashed" in first.text
-    assert (first.runs.parent / "summary.md").read_text(encoding="utf-8") == table
+    page = (first.folder / "summary.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| toy_tags-")]
+    assert page.startswith("## 4 of 6 cases failed\n\n2 tests passed, 4 failed, 0 skipped. torch ")
+    assert f"| {toy('toy_kill')} | crashed | not judged: crashed |" in rows[0] + rows[1] + rows[2] + rows[3]
+    assert [line.split(" | ")[1:3] for line in rows[4:]] == [["ok", "1 passed"]] * 2
+    assert re.search(rf"^{toy('toy_kill')} +crashed +not judged ", first.text, re.MULTILINE)
+    assert (first.runs.parent / "summary.md").read_text(encoding="utf-8") == page
     assert f"records: {first.folder}" in first.text
 
 
 def test_person_sees_each_case_end(first):
     assert f"{toy('lora')}: ok in " in first.text
     assert f"{toy('toy_segfault')}: crashed in " in first.text
+    assert not re.search(r"[.E]toy_tags", first.text), "each on a line of its own, with no dot before it"
 
 
 def test_pytests_process_stays_without_torch(first):
@@ -550,11 +599,13 @@ def test_resume_of_a_whole_run_starts_no_worker(copied, no_workers):
     assert "2 passed in" in done.text
 
 
-def test_resume_with_a_part_of_the_cases_keeps_all_in_the_runs_page(copied, no_workers):
-    before = (copied / "summary.md").read_text(encoding="utf-8")
+def test_resume_with_a_part_of_the_cases_shows_all_in_the_runs_page(copied, no_workers):
     words = ("-p", "no_workers", ONE_TEST, *TOYS, "--methods", "lora", "--resume", copied)
     assert start(copied.parent, *words, **no_workers).code == 0
-    assert (copied / "summary.md").read_text(encoding="utf-8") == before
+    page = (copied / "summary.md").read_text(encoding="utf-8")
+    assert [f"| {toy(method)} | " in page for method in METHODS.split(",")] == [True] * 6
+    assert f"| {toy('lora')} | ok | 1 passed |" in page
+    assert f"| {toy('head')} | ok | – |" in page, "which this session did not judge"
 
 
 # --- what cannot be written
@@ -657,12 +708,14 @@ def test_project_tests_that_are_all_skipped_have_pytests_own_code(runs, tmp_path
 
 
 @pytest.mark.parametrize("status", ["crashed", "not_run"])
-def test_a_case_without_a_record_fails_one_test_and_skips_the_others(runs, status):
+def test_a_case_without_a_record_is_one_failure_and_no_skip(runs, status):
     """Also one that did not run, with or without a reason: nobody chose that."""
-    done = judge_again(runs, Record(EMBEDDED_ID, status), "suites/test_cost.py")
+    done = judge_again(runs, Record(EMBEDDED_ID, status), "suites/test_cost.py", "suites/test_methods.py", "-v")
     assert done.code == 1
-    assert re.search(r"\d skipped, 1 error in", done.text)
-    assert f"{EMBEDDED_ID}: {status}, reported by an earlier test" in done.text
+    assert re.search(r"=+ \d\d deselected, 1 error in", done.text)
+    assert done.text.count("suites/test_") == 2, "the test and its line in the short summary, and none of the others"
+    assert "[100%]" in done.text
+    assert "not judged" in done.text
 
 
 def test_a_test_that_is_run_again_fails_again(quiet):
@@ -714,6 +767,8 @@ def test_interrupted_session_ends_soon(interrupted):
     assert done.seconds < INTERRUPT_SECONDS
     assert "KeyboardInterrupt" in done.text
     assert "INTERNALERROR" not in done.text
+    assert f"1 of 2 cases is stored; continue with: pytest -p no:cacheprovider {ONE_TEST}" in done.text
+    assert done.text.rstrip().endswith(f"--resume {done.folder.name}")
 
 
 def test_interrupted_session_leaves_no_process(interrupted):

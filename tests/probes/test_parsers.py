@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bench.core.paths import ROOT
-from bench.probes import EVASIVE, GARBLED, OUTCOMES, RIGHT, WRONG, Item
-from bench.probes.parsers import LANGUAGES, larger_number
-from bench.probes.words import WORDS
+from bench.probes import EVASIVE, GARBLED, OUTCOMES, RIGHT, WRONG, Item, parsers
+from bench.probes.parsers import larger_number
+from bench.probes.words import LANGUAGES, NEVER, words_in
 
 ANSWERS = [
     json.loads(line) for line in (ROOT / "tests" / "probes" / "probe_answers.jsonl").read_text("utf-8").splitlines()
@@ -56,15 +56,19 @@ def test_searching_for_the_number_would_be_found_out():
 @pytest.mark.parametrize("blind", ["greater", "smaller", "no", "second"])
 def test_a_parser_without_a_word_list_would_be_found_out(language, blind, monkeypatch):
     """Without what compares, denies or points, some answer in the language is read wrongly."""
-    monkeypatch.setitem(WORDS, language, replace(WORDS[language], **{blind: "(?!)"}))
+    changed = replace(words_in(language), **{blind: NEVER})
+    monkeypatch.setattr(parsers, "words_in", lambda name: changed if name == language else words_in(name))
     assert {answer["language"] for answer in disagreements(larger_number)} == {language}
 
 
 @pytest.mark.parametrize("turned", ["greater", "smaller"])
 def test_a_parser_that_takes_smaller_for_larger_would_be_found_out(turned, monkeypatch):
     other = {"greater": "smaller", "smaller": "greater"}[turned]
-    for language, words in WORDS.items():
-        monkeypatch.setitem(WORDS, language, replace(words, **{turned: getattr(words, other), other: "(?!)"}))
+    taken = {
+        language: replace(words_in(language), **{turned: getattr(words_in(language), other), other: NEVER})
+        for language in LANGUAGES
+    }
+    monkeypatch.setattr(parsers, "words_in", taken.__getitem__)
     assert {answer["language"] for answer in disagreements(larger_number)} == set(LANGUAGES)
 
 

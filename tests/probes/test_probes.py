@@ -13,10 +13,11 @@ from bench.probes import HELD_OUT, LOSS, OUTCOMES, PROBES, TEXT, TRAIN, Family, 
 from bench.probes.decimals import UNSEEN_LANGUAGES, phrasings, sentences, training_items
 from bench.probes.export import files, numbers_rows
 from bench.probes.pairs import BY_TEXT, GROUPS, draw, integers
-from bench.probes.parsers import LANGUAGES, larger_number
+from bench.probes.parsers import larger_number
 from bench.probes.reading import read_items
 from bench.probes.sequences import LEAST, continues, rest_of
 from bench.probes.sequences import training_items as training_sequences
+from bench.probes.words import LANGUAGES
 
 ITEM = Item("one", "toy", "en", "trap", "held_out", "text", "Which is larger, 9.11 or 9.9?", ("9.11", "9.9"), "9.9")
 TOY = Family("toy", "", list, larger_number, languages=("en",))

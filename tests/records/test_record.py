@@ -11,7 +11,16 @@ import pytest
 from bench.core.case import Case
 from bench.core.files import write_atomically
 from bench.records import record
-from bench.records.record import NOT_RUN, STATUSES, BadRecord, Record, append_record, parse_record, read_records
+from bench.records.record import (
+    NOT_RUN,
+    STATUSES,
+    BadRecord,
+    Record,
+    append_record,
+    parse_record,
+    read_records,
+    read_repeats,
+)
 
 FULL = Record(
     case="pos-minilm_l6-lora-cpu-s0",
@@ -34,6 +43,7 @@ FULL = Record(
     environment={"python": "3.11"},
     reasons=["weights: the wheel"],
     predictions="predictions/pos.jsonl",
+    warnings=[{"category": "FutureWarning", "module": "peft/peft_model.py", "text": "renamed"}],
 )
 OTHER = Record(case="support-gpt2-lora-cuda-s1", status=NOT_RUN, reason="needs a CUDA device")
 
@@ -67,6 +77,19 @@ def no_space(*_):
 
 def test_example_fills_every_field():
     assert all(value not in ("", [], {}, None) for value in asdict(FULL).values())
+
+
+def test_repeats_of_a_case_are_kept_apart_and_the_first_is_the_cases_record(path):
+    for repeat in (0, 1, 2, 1):
+        append_record(path, replace(OTHER, repeat=repeat, reason=f"of repeat {repeat}"))
+    assert [record.repeat for record in read_repeats(path)[0].values()] == [0, 1, 2]
+    assert read_records(path)[0] == {OTHER.case: replace(OTHER, reason="of repeat 0")}
+
+
+def test_a_record_of_before_has_no_repeat_and_no_warnings():
+    fields = asdict(OTHER)
+    del fields["repeat"], fields["warnings"]
+    assert parse_record(json.dumps(fields)) == OTHER
 
 
 def test_record_reads_back_as_it_was():

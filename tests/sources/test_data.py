@@ -102,7 +102,9 @@ def test_a_wrong_sample_names_its_line(samples: Path, content: bytes, sentence: 
 
 def test_a_missing_sample_is_named(samples: Path) -> None:
     (samples / "two.jsonl").unlink()
-    with pytest.raises(SourceError, match=r"two\.jsonl: the sample cannot be read \(No such file"):
+    with pytest.raises(
+        SourceError, match=r"two\.jsonl: the data cannot be read \(No such file .*; correct its name, or put it there"
+    ):
         load_rows(SPEC, "sample", None, samples)
 
 

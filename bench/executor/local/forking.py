@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import faulthandler
 import gc
-import importlib
 import json
 import os
 import selectors
@@ -25,6 +24,7 @@ from typing import NoReturn
 
 import psutil
 
+from bench.core.registry import register_entry
 from bench.executor.local.child import live
 
 SET_CHILD_SUBREAPER = 36  # prctl's number
@@ -53,11 +53,12 @@ def serve(control: int, preload: Sequence[str], parent: int) -> NoReturn:
 
 
 def import_all(preload: Sequence[str]) -> str:
-    """Import the modules; why they are not to be forked, or nothing."""
+    """Import the modules, or call MODULE:FUNCTION ARGUMENT; why they are not to be forked, or nothing."""
     for name in preload:
         try:
-            importlib.import_module(name)
+            register_entry(name)
         except Exception as error:
+            name = name.partition(" ")[0]
             return f"preloading {name!r} failed: {type(error).__name__}: {error}; install it or take it out of preload"
     if any("/dev/nvidia-uvm" in target for target in open_files()):
         return f"preloading {', '.join(preload)} initialised CUDA, which no forked process could use then; preload less"

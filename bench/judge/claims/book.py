@@ -6,11 +6,12 @@ from typing import Any
 
 from bench.core.files import BadFile, read_toml
 from bench.core.paths import FIXTURES
-from bench.judge.claims.claim import Claim, parse_claim, parse_protocol, refuse
+from bench.judge.claims.adapter_calculations import NAME, model_of
+from bench.judge.claims.claim import Claim, known, parse_claim, parse_protocol, refuse
 from bench.judge.claims.verdicts import KINDS
 
 FOLDER = FIXTURES / "claims"
-HEADER = ("source", "title", "protocols")
+HEADER = ("source", "title", "protocols", "models")
 
 
 def read_claims(folder: Path = FOLDER) -> dict[str, Claim]:
@@ -31,7 +32,11 @@ def read_file(path: Path) -> list[Claim]:
     tables = read_toml(path)
     file = path.name
     header = read_header(tables, file)
-    claims = [parse_claim(name, table, header, file) for name, table in tables.items() if name not in HEADER]
+    claims = [
+        parse_claim(name, with_config(table, header["models"], f"{file} [{name}]"), header, file)
+        for name, table in tables.items()
+        if name not in HEADER
+    ]
     for claim in claims:
         if claim.kind not in KINDS:
             raise refuse(f"{file} [{claim.id}]", "kind", f"{claim.kind!r} must be one of {', '.join(KINDS)}")
@@ -48,4 +53,21 @@ def read_header(tables: Mapping[str, Any], file: str) -> dict[str, Any]:
         raise BadFile(f"{file}: protocols must be tables, as [protocols.NAME]")
     for name, table in protocols.items():
         parse_protocol(table, f"{file} [protocols.{name}]")
-    return {"source": tables["source"], "title": tables["title"], "protocols": protocols}
+    models = tables.get("models", {})
+    if not isinstance(models, dict) or not all(isinstance(config, dict) for config in models.values()):
+        raise BadFile(f"{file}: models must be tables of a config.json's numbers, as [models.NAME]")
+    named = {name: {**config, NAME: name} for name, config in models.items()}
+    for name, config in named.items():
+        try:
+            model_of(config)
+        except (BadFile, KeyError) as error:
+            raise BadFile(f"{file} [models.{name}]: {error}") from None
+    return {"source": tables["source"], "title": tables["title"], "protocols": protocols, "models": named}
+
+
+def with_config(table: Any, models: Mapping[str, Any], where: str) -> Any:
+    """The claim's table, with the numbers of the file's model where `by` names one as its config."""
+    by = table.get("by") if isinstance(table, dict) else None
+    if not isinstance(by, dict) or "config" not in by:
+        return table
+    return {**table, "by": {**by, "config": models[known(where, "by.config", by["config"], models)]}}

@@ -210,10 +210,9 @@ def check_tolerance(table: Mapping[str, Any], where: str) -> None:
     if not is_number(tolerance) or tolerance < 0:
         raise refuse(where, "tolerance", f"{tolerance!r} must be a finite number of at least 0")
     numbers = [abs(number) for number in (value if isinstance(value, list) else [value]) if is_number(number)]
-    if tolerance > LARGEST_TOLERANCE * max(numbers, default=0.0):
-        raise refuse(
-            where, "tolerance", f"{tolerance!r} must be at most {LARGEST_TOLERANCE:.0%} of the value, {value!r}"
-        )
+    most = LARGEST_TOLERANCE * (max(numbers, default=0.0) or 1)  # of a 0, half of its unit: it is printed to a digit
+    if tolerance > most:
+        raise refuse(where, "tolerance", f"{tolerance!r} must be at most {most:g}, half of the value")
 
 
 def parse_claim(claim_id: str, table: Any, book: Mapping[str, Any], file: str) -> Claim:

@@ -76,6 +76,8 @@ def check(claim: Claim, where: str) -> None:
     registered(where, "by.method", "method", by["method"])
     registered(where, "by.model", "model", by["model"])
     method, entry = METHODS[by["method"]], MODELS[by["model"]]
+    if method.count is None:
+        raise refuse(where, "by.method", f"{method.name} states no formula of its parameters")
     check_sizes(by, method, entry, where)
     check_head(by, method, entry, where)
     check_targets(by, method, entry, where)
@@ -158,7 +160,7 @@ def by_formula(by: Mapping[str, Any]) -> dict[str, int]:
     recipe, targets = replace(defaults(), **sizes_for(by)), targets_of(by)
     method = replace(method, targets=lambda model: targets)
     if by.get("alone"):
-        return {"adapter": method.count(targeted(entry, targets), entry, recipe)}
+        return {"adapter": own_count(method, targeted(entry, targets), entry, recipe)}
     trainable = formula(entry, method, recipe, labels)
     # peft keeps an encoder's head as it was beside the copy that trains, so it counts twice
     return {"trainable": trainable, "total": total_parameters(entry, labels) + trainable * method.is_adapter}
@@ -220,7 +222,13 @@ def layer_term(layer: Linear, entry: ModelEntry, method: Method, recipe: Recipe)
         at_initial_rank: f"{recipe.initial_rank} × ({inputs} + {outputs} + 1)",
         two_vectors: f"({VERA_RANK_FACTOR * recipe.rank} + {outputs})",
     }
-    return terms.get(method.count, f"{method.count([layer], entry, recipe)}")
+    return terms.get(method.count) or f"{own_count(method, [layer], entry, recipe)}"
+
+
+def own_count(method: Method, layers: list[Linear], entry: ModelEntry, recipe: Recipe) -> int:
+    """The adapter's parameters, without a head."""
+    assert method.count is not None  # check refused the claim otherwise
+    return method.count(layers, entry, recipe)
 
 
 def head_sum(entry: ModelEntry, labels: int) -> str:

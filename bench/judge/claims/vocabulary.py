@@ -14,6 +14,7 @@ QUANTITIES = {
     "token_accuracy": "fraction",
     "f1_difference": "fraction",
     "accuracy_difference": "fraction",
+    "share_difference": "fraction",
     "epoch_share": "fraction",
     "memory_share": "fraction",
     "loss": "nats",
@@ -32,11 +33,15 @@ QUANTITIES = {
     "work": "flop",
     "sample_rate": "samples per second",
     "step_rate": "steps per second",
+    "relative_change": "fraction",
+    "bits_per_parameter": "bits",
+    "count": "things",
     "property": "truth",
     "answer": "text",
 }
 UNITS: dict[str, tuple[str, float]] = {
     "parameters": ("parameters", 1),
+    "K parameters": ("parameters", 1e3),
     "M parameters": ("parameters", 1e6),
     "billion parameters": ("parameters", 1e9),
     "fraction": ("fraction", 1),
@@ -46,8 +51,12 @@ UNITS: dict[str, tuple[str, float]] = {
     "min": ("time", 60),
     "h": ("time", 3600),
     "bytes": ("bytes", 1),
+    "KiB": ("bytes", 2**10),
+    "MB": ("bytes", 1e6),
+    "MiB": ("bytes", 2**20),
     "GB": ("bytes", 1e9),
     "GiB": ("bytes", 2**30),
+    "TB": ("bytes", 1e12),
     "x": ("ratio", 1),
     "rows": ("rows", 1),
     "tokens": ("tokens", 1),
@@ -56,6 +65,8 @@ UNITS: dict[str, tuple[str, float]] = {
     "TFLOP": ("flop", 1e12),
     "samples/s": ("samples per second", 1),
     "it/s": ("steps per second", 1),
+    "bits": ("bits", 1),
+    "in all": ("things", 1),
     "yes/no": ("truth", 1),
     "text": ("text", 1),
 }
@@ -99,7 +110,7 @@ def shown(number: float, unit: str, digits: int = 6) -> str:
     elif 1e-3 <= abs(scaled) < 1e6 or digits > 6:
         text = f"{scaled:,.{digits}g}"
     else:
-        text = f"{scaled:.4g}"
+        text = f"{scaled:.{digits}g}"
     return f"{text}×" if unit == "x" else f"{text}%" if unit == "%" else f"{text} {unit}".removesuffix(" fraction")
 
 

@@ -88,7 +88,10 @@ def enough(verdict: Verdict, others: Sequence[float]) -> str:
     if verdict.p_with is None:
         return f"; more {words} are needed"
     needed = units_needed(verdict.p_with, counts_above(verdict.sample, verdict.unit), others)
-    return f"; at least {needed} {words} like these would decide" if needed else f"; no number of {words} would decide"
+    if needed:
+        return f"; at least {needed} {words} like these would decide"
+    more = ", several processes on each side may" if verdict.unit == ROUNDS else ""
+    return f"; no number of {words} would decide{more}"
 
 
 def missing(claim: Claim, suite: str = "suites/test_quality.py") -> str:

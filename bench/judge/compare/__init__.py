@@ -1,1 +1,16 @@
-"""Comparisons: the same cases run in two ways."""
+"""Comparisons: two runs of the same cases, which is the gate of an upgrade, and the same case run in two ways.
+
+finding.py     a state for each figure, and what it means for the exit code
+margins.py     how much worse a task's quality may get, from fixtures/gate.toml
+exact.py       parameters, FLOPs and bytes
+evidence.py    distances and counts that show that a method keeps its promises
+traces.py      losses step by step, and where they part first
+quality.py     quality over seeds, in two stages
+probed.py      answers to probes, item by item
+timing.py      seconds of interleaved processes
+sides.py       a run as one side of a comparison
+runs.py        the comparison of two runs
+baselines.py   accepted baselines
+calibrate.py   how often the gate is wrong, by simulation
+engines.py     our training loop and transformers.Trainer
+"""

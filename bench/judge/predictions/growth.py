@@ -29,13 +29,14 @@ Phases = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Watched:
-    """One configuration: a model with so many layers (0: all), a method, a batch."""
+    """One configuration: a model with so many layers (0: all), a method, a batch; with checkpoints or not."""
 
     model: str
     method: str
     layers: int
     batch: int
     length: int
+    checkpoints: bool
 
     @property
     def id(self) -> str:
@@ -43,7 +44,10 @@ class Watched:
         return f"{self.model}{part}-{self.method}-{self.batch}x{self.length}"
 
     def question(self) -> Question:
-        asked = ask(self.model, self.method, batch_size=self.batch, max_length=self.length)
+        asked = ask(
+            self.model, self.method, batch_size=self.batch, max_length=self.length,
+            gradient_checkpointing=self.checkpoints,
+        )  # fmt: skip
         if not self.layers:
             return asked
         return replace(
@@ -52,13 +56,13 @@ class Watched:
 
 
 WATCHED = (
-    Watched("llama31_8b", "qlora", 4, 2, 2048),
-    Watched("llama31_8b", "lora", 4, 2, 2048),
-    Watched("llama31_8b", "dora", 2, 1, 1024),
-    Watched("qwen3_8b", "qlora", 4, 2, 2048),
-    Watched("minilm_l6", "lora_all", 0, 16, 320),
-    Watched("gpt2", "lora", 0, 8, 256),
-    Watched("bert_base", "full", 0, 16, 320),
+    Watched("llama31_8b", "qlora", 4, 2, 2048, True),
+    Watched("llama31_8b", "lora", 4, 2, 2048, True),
+    Watched("llama31_8b", "dora", 2, 1, 1024, True),
+    Watched("qwen3_8b", "qlora", 4, 2, 2048, True),
+    Watched("minilm_l6", "lora_all", 0, 16, 320, False),
+    Watched("gpt2", "lora", 0, 8, 256, False),
+    Watched("bert_base", "full", 0, 16, 320, False),
 )
 
 

@@ -1,34 +1,43 @@
-"""Predictions compared with published figures and with another estimator's.
+"""Predictions compared with published figures, in two halves: one that may be looked at, and one that is only scored.
 
-fixtures/published.toml has the figures with source and settings; their traces are kept in results/baselines, because
-each takes seconds. Published figures come from other programs: from older libraries, other losses and kernels,
-and from what an allocator reserved, where a prediction is of what tensors hold.
+fixtures/published.toml has the figures with source and settings. Which half a row is in follows from its id alone, so
+that nobody can choose: a rule about a trainer may be checked against the open half, never against the sealed one. Rows
+that were compared with predictions before the halves were made are open, whatever their id.
 """
 
-import json
-from dataclasses import dataclass, fields, replace
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from bench.core.files import BadFile, read_toml, write_atomically
-from bench.core.paths import FIXTURES, RESULTS
-from bench.judge.predictions.growth import versions
-from bench.machine.cards import GIB
-from bench.predict.both import trace_of
+from bench.core.files import BadFile, read_toml
+from bench.core.paths import FIXTURES
+from bench.machine.cards import AMPERE, CONTEXT_BYTES, GIB, MIB, blas_bytes, with_lost_share
+from bench.methods import STORAGES
+from bench.models import MODELS, ModelEntry
 from bench.predict.formula.closed_form import closed_form
 from bench.predict.question import Question, ask
 
 FILE = FIXTURES / "published.toml"
-TRACES = RESULTS / "baselines" / "published.json"
 AGREES = 0.10  # what reserving and printing in whole gigabytes may differ by
-UNITS = {"GB": 10**9, "GiB": GIB}
+UNITS = {"GB": 10**9, "GiB": GIB, "MiB": MIB}
+ALLOCATED, UNSTATED, RESERVED, DRIVER, CARD = "allocated", "unstated", "reserved", "driver", "card"
+KINDS = (ALLOCATED, UNSTATED, RESERVED, DRIVER, CARD)
+OPEN, SEALED = "open", "sealed"
+OWN = "own step"  # a predictor: this project's training step, whatever program was measured
+SEALED_FROM = 5  # the first hexadecimal digit of the SHA-256 of a sealed row's id is at least this: 11 of 16
+ANY_MODEL = "llama31_8b"  # whose recipe a question starts from; every number of it that matters is the row's
 
 
 @dataclass(frozen=True)
 class Published:
-    """One published figure with the settings that its source states."""
+    """One published figure with the settings that its source states; fixtures/published.toml says what they are."""
 
     id: str
     source: str
+    program: str
+    year: int
+    trainer: str
     url: str
     says: str
     figure: float
@@ -36,82 +45,100 @@ class Published:
     kind: str
     model: str
     method: str
-    storage: str
-    double_quantisation: bool
     batch: int
     length: int
     rank: int
-    gradient_checkpointing: bool
-    chunk_tokens: int
-    trace: bool
-    why: str
-    fitcheck_mib: float
-    fitcheck_command: str
+    checkpointing: bool
+    targets: tuple[str, ...] = ()
+    storage: str = ""
+    double: bool = True
+    dropout: float = 0.0
+    optimizer: str = "adamw"
+    offload: bool = False
+    known: bool = False
+    note: str = ""
 
     @property
     def published_bytes(self) -> float:
         return self.figure * UNITS[self.unit]
 
-    def question(self) -> Question:
-        asked = ask(
-            self.model, self.method, batch_size=self.batch, max_length=self.length, rank=self.rank,
-            gradient_checkpointing=self.gradient_checkpointing,
-        )  # fmt: skip
-        return replace(asked, method=replace(asked.method, storage=self.storage))
+    @property
+    def half(self) -> str:
+        """Which half the row is in, by its id alone."""
+        digit = int(hashlib.sha256(self.id.encode()).hexdigest()[0], 16)
+        return SEALED if digit >= SEALED_FROM and not self.known else OPEN
 
-    def closed_bytes(self) -> int:
-        return closed_form(self.question(), self.chunk_tokens, self.double_quantisation).peak_bytes
+    def question(self, models: Mapping[str, ModelEntry]) -> Question:
+        """The step that was measured, as this project would make it; models: those that have no entry of their own."""
+        has_rank = self.method != "full"
+        asked = ask(ANY_MODEL, self.method, batch_size=self.batch, rank=self.rank if has_rank else None,
+                    dropout=self.dropout, optimizer=self.optimizer, gradient_checkpointing=self.checkpointing,
+                    gradient_accumulation_steps=1, offload_checkpoints=self.offload)  # fmt: skip
+        method = replace(asked.method, storage=self.storage or asked.method.storage)
+        if self.targets:
+            method = replace(method, targets=lambda model: self.targets)
+        entry = models[self.model] if self.model in models else MODELS[self.model]
+        return replace(asked, entry=entry, method=method, recipe=replace(asked.recipe, max_length=self.length))
+
+    def of_kind(self, tensor_bytes: int) -> int:
+        """What a figure of this kind is where tensors hold so many bytes: what reserving adds, and CUDA's own."""
+        if self.kind in (ALLOCATED, UNSTATED):
+            return tensor_bytes
+        reserved = with_lost_share(tensor_bytes + blas_bytes(AMPERE))
+        return reserved if self.kind == RESERVED else reserved + CONTEXT_BYTES
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A published figure, and what was predicted of it; traced_bytes is None where there is no trace."""
+    """A published figure and what is predicted of it, in bytes."""
 
     published: Published
-    closed_bytes: int
-    traced_bytes: int | None
+    predictions: Mapping[str, int | None]  # by each predictor; None where it has none
 
     def error(self, predicted: float) -> float:
         return predicted / self.published.published_bytes - 1
 
-    @property
-    def judgement(self) -> str:
-        off = self.error(self.traced_bytes or self.closed_bytes)
-        if abs(off) <= AGREES:
-            return "agrees"
-        return self.published.why or "unexplained"
+
+def read_models() -> dict[str, ModelEntry]:
+    """The architectures of the file, which are no entries: nothing runs them."""
+    found = {}
+    for name, numbers in read_toml(FILE).get("models", {}).items():
+        config = {"max_position_embeddings": 1 << 20, "sliding_window": None, **numbers}
+        family = config.pop("family")
+        if family != "mistral":
+            del config["sliding_window"]
+        found[name] = ModelEntry(name, f"by {FILE.name}", family, config, hub_id=name)
+    return found
 
 
 def read_published() -> list[Published]:
     """The figures of the file. Raises BadFile for a row with a wrong or missing field."""
+    return list(rows_of(read_toml(FILE).get("source", [])))
+
+
+def rows_of(sources: list[dict[str, Any]]) -> Iterator[Published]:
+    """Each source's rows with what they have in common."""
     names = {item.name for item in fields(Published)}
-    rows = read_toml(FILE).get("published", [])
-    for row in rows:
-        if wrong := names ^ row.keys():
-            raise BadFile(
-                f"{FILE.name}: {row.get('id', 'a row without id')}: wrong or missing {', '.join(sorted(wrong))}"
-            )
-        if row["unit"] not in UNITS:
-            raise BadFile(f"{FILE.name}: {row['id']}: unit {row['unit']!r} must be one of {', '.join(UNITS)}")
-    return [Published(**row) for row in rows]
-
-
-def read_traces() -> dict[str, Any]:
-    return dict(json.loads(TRACES.read_text(encoding="utf-8"))) if TRACES.exists() else {"traced": {}, "versions": {}}
+    needed = {item.name for item in fields(Published) if item.default is MISSING}
+    for source in sources:
+        shared = {name: value for name, value in source.items() if name != "rows"}
+        for row in source.get("rows", []):
+            found = {**shared, **row}
+            where = f"{FILE.name}: {found.get('id', 'a row without id')}"
+            if wrong := (found.keys() - names) | (needed - found.keys()):
+                raise BadFile(f"{where}: wrong or missing {', '.join(sorted(wrong))}")
+            for name, allowed in (("unit", UNITS), ("kind", KINDS), ("storage", ("", *STORAGES))):
+                if (seen := found.get(name, "")) not in allowed:
+                    raise BadFile(f"{where}: {name} {seen!r} must be one of {', '.join(allowed)}")
+            yield Published(**{**found, "targets": tuple(found.get("targets", ()))})
 
 
 def read_cases() -> list[Compared]:
-    """Every figure with the closed form's prediction of today and the trace that is kept."""
-    traced = read_traces()["traced"]
-    return [Compared(one, one.closed_bytes(), traced.get(one.id)) for one in read_published()]
+    """Every figure with today's prediction."""
+    models = read_models()
+    return [Compared(one, {OWN: one.of_kind(own_bytes(one, models))}) for one in read_published()]
 
 
-def measure() -> list[Compared]:
-    """Trace the figures' settings that these libraries have not traced yet, and keep each trace as it is done."""
-    kept = read_traces()
-    traced: dict[str, int] = dict(kept["traced"]) if kept["versions"] == versions() else {}
-    for one in read_published():
-        if one.trace and one.id not in traced:
-            traced[one.id] = trace_of(one.question()).peak_bytes
-            write_atomically(TRACES, json.dumps({"versions": versions(), "traced": traced}, indent=1) + "\n")
-    return read_cases()
+def own_bytes(one: Published, models: Mapping[str, ModelEntry]) -> int:
+    """What tensors hold at the peak of this project's own step with these settings."""
+    return closed_form(one.question(models), double=one.double).peak_bytes

@@ -47,14 +47,14 @@ def size_of(question: Question, what: str) -> int:
     return int(getattr(question.recipe, FIELDS[what]))
 
 
-def largest(fits: Callable[[int], bool], most: int, first: int) -> int:
+def largest(fits: Callable[[int], bool], most: int, first: int, step: int = 0) -> int:
     """The largest number from 1 to most that fits, where all smaller ones do; 0 if there is none.
 
     Else one that fits and the next does not. Tried are first, then numbers ever farther from it until one fits and one
-    does not, then halves: few where first is near.
+    does not, then halves: few where first is near. step: how far from first the second is (0: a sixteenth of it).
     """
     low, high = 0, most + 1  # low fits, high does not
-    guess, step = min(first, most), max(1, first // NEAR)
+    guess, step = max(1, min(first, most)), step or max(1, first // NEAR)
     while high - low > 1:
         low, high = (guess, high) if fits(guess) else (low, guess)
         if high > most:

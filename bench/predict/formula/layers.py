@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4, PLAIN
 from bench.methods.parameters import formula
 from bench.models import ENCODER, ModelEntry
-from bench.models.families import Linear
+from bench.models.families import ATTENTION, FIRST_NORM, INNER
 from bench.models.shapes import (
-    INTO_ATTENTION,
     head_count,
     head_parameters,
     hidden_size,
@@ -33,12 +32,6 @@ from bench.predict.question import Question
 SINGLE = 4
 MASK = 1  # byte of an element that dropout kept or dropped
 LARGEST_FLASH_HEAD = 256
-# What a linear layer reads: a norm's output, attention's, or the feed-forward product.
-FIRST_NORM, SECOND_NORM, ATTENTION, INNER = "first norm", "second norm", "attention", "inner"
-READERS = {  # of anything but a norm's output; BERT's attention ends like its feed-forward layer
-    "self_attn.o_proj": ATTENTION, "attention.output.dense": ATTENTION, "attn.c_proj": ATTENTION,
-    "mlp.down_proj": INNER, "output.dense": INNER, "mlp.c_proj": INNER,
-}  # fmt: skip
 
 
 def tokens(question: Question) -> int:
@@ -73,14 +66,7 @@ def residual(question: Question) -> int:
 
 
 def feedforward_size(entry: ModelEntry) -> int:
-    return next(one.inputs for one in layer(entry) if source(one) == INNER)
-
-
-def source(linear: Linear) -> str:
-    """What the linear layer reads; one name for what is one tensor."""
-    if linear.name in READERS:
-        return READERS[linear.name]
-    return FIRST_NORM if linear.name.endswith(INTO_ATTENTION) else SECOND_NORM
+    return next(one.inputs for one in layer(entry) if one.reads == INNER)
 
 
 def inner_width(question: Question) -> int:
@@ -103,7 +89,7 @@ def inputs(question: Question) -> Iterator[Input]:
     targets = method.targets(question.entry) if method.trains == ADAPTER else ()
     wide = {ATTENTION: computed(question), INNER: inner_width(question)}
     for linear in layer(question.entry):
-        read = source(linear)
+        read = linear.reads
         held = wide.get(read, normed(question))
         trains = method.trains == ALL or any(selects(target, linear.name) for target in targets)
         copy = copied(question, held) if trains else 0
@@ -130,7 +116,7 @@ def masks_not_kept(question: Question) -> int:
     if not adapter_drops(question):
         return 0
     targets = question.method.targets(question.entry)
-    first = (linear for linear in layer(question.entry) if source(linear) == FIRST_NORM)
+    first = (linear for linear in layer(question.entry) if linear.reads == FIRST_NORM)
     return sum(MASK * linear.inputs for linear in first if any(selects(target, linear.name) for target in targets))
 
 

@@ -198,6 +198,8 @@ def answer_rows(family: Family, before: Replies, after: Replies) -> list[dict[st
                 "after_margin": other.margin(item),
                 "said_before": one.text,
                 "said_after": other.text,
+                "cut_before": one.cut,
+                "cut_after": other.cut,
             }
         )
     return rows

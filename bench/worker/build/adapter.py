@@ -20,7 +20,7 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
     torch.manual_seed(seed)
     if method.trains == ADAPTER:
         targeted(entry, method.targets(entry))  # says which target modules the model lacks
-        model = add_adapter(model, method.run(Attach(entry, recipe, steps)))
+        model = add_adapter(model, configuration(method, Attach(entry, recipe, steps)))
         for name, parameter in model.named_parameters():
             if any(part in name for part in method.frozen_parts):
                 parameter.requires_grad_(False)
@@ -39,6 +39,19 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
         enable({"use_reentrant": False})
         model.enable_input_require_grads()
     return model
+
+
+def configuration(method: Method, attaching: Attach) -> Any:
+    """The configuration of peft that the method gives. Raises Unsupported for anything else, as a module."""
+    from peft import PeftConfig
+
+    found = method.run(attaching)
+    if isinstance(found, PeftConfig):
+        return found
+    raise Unsupported(
+        f"{method.name} gives {found if found is None else f'a {type(found).__name__}'} where a configuration of peft "
+        "is expected, as LoraConfig; a module of your own becomes a method through peft.utils.register_peft_method"
+    )
 
 
 def free_head(model: Any) -> None:

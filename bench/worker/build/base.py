@@ -21,7 +21,7 @@ SYNTHETIC_SEED = 0  # a base's random weights are the same for every case of a m
 OF_NUMBERS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 # what transformers' configs call the dropout of the architectures here
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "resid_pdrop", "embd_pdrop",
-            "attn_pdrop", "attention_dropout")  # fmt: skip
+            "attn_pdrop", "attention_dropout", "dropout")  # fmt: skip
 
 
 def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:

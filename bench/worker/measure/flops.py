@@ -22,8 +22,8 @@ from bench.core.recipe import Recipe
 from bench.methods import ALL, Method
 from bench.methods.tolerances import FLOPS_AGREEMENT
 from bench.models import ENCODER, ModelEntry
+from bench.models.families import FIRST_NORM
 from bench.models.shapes import (
-    INTO_ATTENTION,
     head_parameters,
     layer,
     layer_count,
@@ -74,10 +74,10 @@ def step_formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int,
     tokens = shape[0] * shape[1]
     if method.trains == ALL:
         return 3 * forward
-    if not method.thin_products:
+    if not method.thin_products or method.count is None:
         return None
     adapted = targeted(entry, method.targets(entry))
-    into = [one for one in layer(entry) if one.name.endswith(INTO_ATTENTION)]
+    into = [one for one in layer(entry) if one.reads == FIRST_NORM]
     if not any(one in adapted for one in into):
         return None
     adapter = 2 * tokens * method.count(adapted, entry, recipe)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bench.core.recipe import Recipe
-from bench.methods import Method
+from bench.methods import ADAPTER, Method
 from bench.methods.parameters import formula
 from bench.models import ModelEntry
 
@@ -29,6 +29,8 @@ def count_parameters(model: Any) -> dict[str, int]:
     }
 
 
-def figures(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, Any]:
-    """The counts in the model, with the formula's."""
+def figures(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> dict[str, int]:
+    """The counts in the model, with the formula's if the method has one."""
+    if method.trains == ADAPTER and method.count is None:
+        return count_parameters(model)
     return {**count_parameters(model), "trainable_parameters_formula": formula(entry, method, recipe, labels)}

@@ -17,7 +17,10 @@ from bench.worker.train.trainee import Say, Trainee
 
 
 class Done(NamedTuple):
-    """An optimizer step that was taken, its number from 0, and its batches. data_seconds: of making those."""
+    """An optimizer step that was taken, its number from 0, and its batches.
+
+    data_seconds: of making those; cpu_seconds: of all threads of the process, in the step.
+    """
 
     number: int
     step: Step
@@ -25,6 +28,7 @@ class Done(NamedTuple):
     seconds: float
     data_seconds: float
     batches: list[Batch]
+    cpu_seconds: float
 
 
 @dataclass
@@ -36,6 +40,7 @@ class Training:
 
     losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     padded_tokens: list[int] = field(default_factory=list)
     data_seconds: float = 0.0
@@ -60,7 +65,7 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[Done]:
         data_seconds = time.perf_counter() - asked
         on_device = [batch.to(trainee.device) for batch in batches]  # outside the clock, as Trainer copies them
         synchronise(trainee.device)
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         loss = backward(trainee, on_device, scaler)
         refuse_infinite(loss, number + 1)
         if apply_gradients(trainee.recipe, optimizer, trained, scaler):
@@ -69,7 +74,8 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[Done]:
                 trainee.method.after_step(trainee.model, number)
         optimizer.zero_grad(set_to_none=True)
         synchronise(trainee.device)  # kernels are queued; without this the clock stops early
-        yield Done(number, step, loss, time.perf_counter() - started, data_seconds, batches)
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - spent
+        yield Done(number, step, loss, seconds, data_seconds, batches, cpu_seconds)
 
 
 def train(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
@@ -77,7 +83,7 @@ def train(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[
     training = Training()
     for done in each_step(trainee, steps):
         training.data_seconds += done.data_seconds
-        keep(training, done.loss, done.seconds, done.batches)
+        keep(training, done.loss, done.seconds, done.batches, done.cpu_seconds)
         if finish_step(training, steps, done.number, say, on_epoch):
             trainee.model.train()  # evaluating left it in evaluation
     return training
@@ -89,10 +95,11 @@ def refuse_infinite(loss: float, step: int) -> None:
         raise FloatingPointError(f"the loss is {loss} at step {step}; lower learning_rate in the recipe")
 
 
-def keep(training: Training, loss: float, seconds: float, batches: Sequence[Batch]) -> None:
+def keep(training: Training, loss: float, seconds: float, batches: Sequence[Batch], cpu_seconds: float) -> None:
     """Add a step's figures to the run's."""
     training.losses.append(loss)
     training.seconds.append(seconds)
+    training.cpu_seconds.append(cpu_seconds)
     training.tokens.append(sum(batch.tokens for batch in batches))
     training.padded_tokens.append(sum(batch.input_ids.numel() for batch in batches))
 

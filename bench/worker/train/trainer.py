@@ -155,13 +155,13 @@ def callback(trainee: Trainee, training: Training, steps: Sequence[Step], batche
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):
-        started = 0.0
+        started = spent = 0.0
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             if state.global_step == 0:
                 seed_dropout(trainee)  # making the loader of the data has drawn a number
             synchronise(trainee.device)
-            self.started = time.perf_counter()
+            self.started, self.spent = time.perf_counter(), time.process_time()
 
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             if trainee.method.after_step and not rest["optimizer"].step_was_skipped:
@@ -169,11 +169,11 @@ def callback(trainee: Trainee, training: Training, steps: Sequence[Step], batche
 
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             synchronise(trainee.device)
-            seconds = time.perf_counter() - self.started
+            seconds, cpu_seconds = time.perf_counter() - self.started, time.process_time() - self.spent
             number, step_loss = state.global_step - 1, float(torch.stack(loss.parts).sum())
             loss.parts.clear()
             refuse_infinite(step_loss, state.global_step)
-            keep(training, step_loss, seconds, batches[number])
+            keep(training, step_loss, seconds, batches[number], cpu_seconds)
             finish_step(training, steps, number, say, on_epoch)
 
     return Watch()

@@ -29,6 +29,8 @@ SAID = re.compile(
     rf"(?: to (?P<last>{NUMBER}))?(?: ± (?P<tolerance>{NUMBER}))?"
 )
 ROW = re.compile(r"the (largest in size|largest|least) of (.*)")
+PROVED = {"below": ("at least ", "above "), "above": ("at most ", "below ")}  # what a bound can prove
+READ_OFF = ("has_encoder", "fibonacci_terms")  # what is seen, and is no sum
 CHOICES = {"largest in size": lambda row: max(row, key=abs), "largest": max, "least": min}
 
 
@@ -66,9 +68,7 @@ def state_of(said, bound, value):
     """Whether the claim holds (True), fails (False) or is only not contradicted (None), by the text alone."""
     first, last = measured(said["first"]), measured(said["last"] or said["first"])
     slack = measured(said["tolerance"] or "0") * (1 + 1e-9) + 1e-9 * abs(value)
-    if bound and not said["sign"]:
-        return False if (value > last + slack if bound == "below" else value < first - slack) else None
-    return {
+    holds = {
         "": first - slack <= value <= last + slack,
         "at least ": value >= first - slack,
         "at most ": value <= first + slack,
@@ -76,9 +76,15 @@ def state_of(said, bound, value):
         "below ": value < first,
         "within ± ": abs(value) <= first + slack,
     }[said["sign"]]
+    if not bound:
+        return holds
+    if said["sign"] in PROVED[bound]:
+        return True if holds else None
+    breaks = value > last + slack if bound == "below" else value < first - slack
+    return False if breaks or (said["sign"] and not holds) else None
 
 
-@pytest.mark.parametrize("name", ARITHMETIC)
+@pytest.mark.parametrize("name", [name for name, one in ARITHMETIC.items() if one.by["calculation"] not in READ_OFF])
 def test_arithmetic_verdict_follows_from_its_own_sentence(name):
     claim = ARITHMETIC[name]
     verdict = arithmetic.judge(claim, EVIDENCE)
@@ -108,7 +114,7 @@ def test_every_figure_of_a_sentence_has_its_place(name):
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, str) and one in CLAIMS:
                 assert f"({CLAIMS[one].where})" in says
-            if isinstance(one, dict):
+            if isinstance(one, dict) and "where" in one:
                 assert one["where"] in says
 
 

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.judge.claims import parameters
+from bench.judge.claims import adapter_calculations, parameters, row_calculations  # noqa: F401  (they register themselves)
 from bench.judge.claims.calculations import (
     CALCULATIONS,
     LEAST,
@@ -159,11 +159,12 @@ def check_outcome(claim: Claim, claims: Mapping[str, Claim], where: str) -> None
 def result_dimension(claim: Claim, calculation: Calculation, given: Mapping[str, Any], where: str) -> None:
     """Raises BadFile where the result is in another dimension than the claim; a bare number has any."""
     if calculation.gives == QUOTIENT:
-        if any(not one.dimension for key in ("of", "over") for one in given[key]):
+        operands = {key: given.get(key, []) for key in ("of", "over")}
+        if any(not one.dimension for found in operands.values() for one in found):
             return
         powers: Counter[str] = Counter()
         for key, sign in (("of", 1), ("over", -1)):
-            for one in given[key]:
+            for one in operands[key]:
                 for part, power in parts_of(one.dimension).items():
                     powers[part] += sign * power
         seen = {part: power for part, power in powers.items() if power}

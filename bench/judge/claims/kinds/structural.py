@@ -27,6 +27,18 @@ LOOKS = {
     "trains_as_many": ("both train equally many parameters", "they train unlike numbers of parameters"),
     "trains_fewer": ("the first trains fewer parameters", "the first trains no fewer parameters"),
     "adapters_swap": ("adapters are exchanged on one base", "after an exchange the answers are others"),
+    "adapts_every_layer": ("every transformer layer carries an adapter", "some layer carries none"),
+    "starts_as_base": ("attached and untrained it gives the base's logits", "attached it gives other logits"),
+    "scales_by_root_of_rank": ("the update is scaled by alpha / √rank", "the update is scaled otherwise"),
+    "magnitude_is_norm": ("a trained magnitude starts as the norm of W's row", "no magnitude is kept beside W"),
+    "holds_principal_part": (
+        "B A starts as W's largest singular values, and W keeps the rest",
+        "B A does not start as W's largest singular values",
+    ),
+    "shares_frozen_matrices": ("all layers share one pair of frozen matrices", "each layer has matrices of its own"),
+    "trains_only_vectors": ("vectors train, and no matrix", "matrices train"),
+    "vectors_start_at_one": ("all that trains starts at 1", "not all that trains starts at 1"),
+    "only_virtual_tokens_train": ("virtual tokens train, and nothing else", "more than virtual tokens trains"),
     "accumulation_is_exact": ("half batches add up to the whole's gradient", "half batches add up to another gradient"),
 }
 PAIRED = ("trains_as_many", "trains_fewer")
@@ -46,7 +58,7 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     for key in ("method", "as_method"):
         if key in claim.by:
             registered(where, f"by.{key}", "method", claim.by[key])
-    if claim.protocol.method not in (claim.by["method"], UNSTATED, NONE):
+    if claim.protocol.method not in (claim.by["method"], claim.by.get("as_method"), UNSTATED, NONE):
         raise refuse(where, "by.method", f"{claim.by['method']!r} is not the protocol's, {claim.protocol.method!r}")
     if not claim.value or claim.unit != "yes/no":
         raise refuse(where, "unit", f"{claim.unit!r} must be yes/no for a structural claim")

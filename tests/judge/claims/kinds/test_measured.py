@@ -211,7 +211,7 @@ def test_too_few_steps_have_no_interval(tmp_path):
     ]
     found = measured.judge(claim_of(MEASURED, **FASTER), evidence_of(*sides))
     assert found.state == "inconclusive"
-    assert "is 9× (one of rounds or steps, no interval)" in found.says
+    assert "is 9× (one of processes, no interval)" in found.says
 
 
 def test_several_processes_are_compared_by_their_own_spread(tmp_path):

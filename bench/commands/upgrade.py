@@ -1,0 +1,131 @@
+"""`python -m bench upgrade "transformers==5.24.0"`: the same cases with and without an upgrade, compared.
+
+Exit codes are those of `python -m bench compare`.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from bench.commands import Commands, Mistake, add_command, show
+from bench.commands.compare import check_timed, write_report
+from bench.core.registry import names_in
+from bench.judge.compare.finding import RED, SOMETHING_WORSE, exit_code
+from bench.judge.compare.runs import Comparison
+from bench.judge.compare.timing import MOST_CASES, PROCESSES
+from bench.upgrade import trial
+from bench.upgrade.blame import MOST_RUNS, Search, blame, choose_target
+from bench.upgrade.overlays import Wanted, import_path, install, resolve
+from bench.upgrade.requirements import unmet
+from bench.upgrade.trial import SMOKE, TINY, Environment, folder_of, run_stage, selection_of, time_cases
+
+MINUTES = {TINY: 3, SMOKE: 10}  # of both sides on two quiet cores
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(commands, "upgrade", "run the same cases with and without an upgrade, and compare them")
+    parser.add_argument("requirements", nargs="+", metavar="REQUIREMENT",
+                        help="what is upgraded, as pip takes it: transformers==5.24.0")  # fmt: skip
+    parser.add_argument("--from", dest="constraints", type=Path, metavar="FILE", default=None,
+                        help="a file of constraints for pip, which hold for everything else")  # fmt: skip
+    parser.add_argument("--current", type=Path, metavar="PYTHON", default=Path(sys.executable),
+                        help="the interpreter whose environment is upgraded (default: this one)")  # fmt: skip
+    parser.add_argument("--select", metavar="OPTIONS", default="",
+                        help="cases to run instead of the tiny and the smoke cases, as options of pytest suites: "
+                        "--select='--tasks pos --methods lora'")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="run the tiny cases alone")
+    parser.add_argument("--time", metavar="CASE,...", type=names_in, default=(),
+                        help=f"where nothing is worse, also time at most {MOST_CASES} cases, in {PROCESSES} processes "
+                        "a side that take turns")  # fmt: skip
+    parser.add_argument("--bisect", action="store_true", help="where something is worse, find the package and release")
+    parser.add_argument("--bisect-runs", type=int, default=MOST_RUNS, metavar="N",
+                        help=f"trials that finding it may take (default {MOST_RUNS})")  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="say what would be installed and run, and do neither")
+    parser.add_argument("--allow-unmet", action="store_true",
+                        help="run although a requirement of a package is not met")  # fmt: skip
+    parser.add_argument("--markdown", action="store_true", help="print Markdown")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--junit", metavar="FILE", default="", help="also write a JUnit report")
+    parser.set_defaults(work=judge_upgrade, fail_on=RED, allow_inconclusive=False)
+
+
+def judge_upgrade(arguments: argparse.Namespace) -> int:
+    """Resolve, check, run stage after stage until something is worse, and print the last comparison."""
+    check_timed(arguments.time)
+    say(f"asking pip what {' '.join(arguments.requirements)} changes")
+    wanted = resolve(arguments.current, arguments.requirements, arguments.constraints)
+    if not wanted:
+        raise Mistake(f"{' '.join(arguments.requirements)} changes nothing: the environment has it already")
+    stages = stages_of(arguments)
+    if arguments.dry_run:
+        print_plan(wanted, stages)
+        return 0
+    before = Environment("before", arguments.current)
+    after = Environment("after", arguments.current, tuple(installed(arguments.current, one) for one in wanted))
+    check_requirements(after, arguments.allow_unmet)
+    for number, selection in enumerate(stages, 1):
+        say(f"stage {number} of {len(stages)}")
+        folder = folder_of(before, after, selection, {one.name: one.version for one in wanted})
+        comparison = run_stage(before, after, folder, selection, say)
+        code = exit_code(comparison.findings)
+        if code == SOMETHING_WORSE:
+            break
+    if arguments.time and code != SOMETHING_WORSE:
+        times = time_cases(before, after, folder, arguments.time, selection_of(arguments.time), say)
+        comparison = replace(comparison, findings=(*comparison.findings, *times))
+        code = exit_code(comparison.findings)
+    write_report(comparison, arguments, code)
+    if arguments.bisect and code == SOMETHING_WORSE:
+        show(find_cause(comparison, arguments, folder, wanted), sys.stderr if arguments.json else sys.stdout)
+    return code
+
+
+def find_cause(comparison: Comparison, arguments: argparse.Namespace, folder: Path, wanted: list[Wanted]) -> str:
+    """A sentence that names the guilty package, or says why nothing can be tried."""
+    target = choose_target(comparison)
+    if target is None:
+        return "no figure of a single case is worse, so there is no trial that decides; compare more seeds"
+    trials = folder / "trials"
+    search = Search(arguments.current, comparison.before, target, trials, say, arguments.bisect_runs)
+    return f"to blame for {blame(search, wanted)} ({search.spent} trials)"
+
+
+def stages_of(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
+    """The selections that are run in turn; the first in which something is worse is the last."""
+    if arguments.select:
+        return [tuple(arguments.select.split())]
+    return [TINY] if arguments.quick else [TINY, SMOKE]
+
+
+def print_plan(wanted: list[Wanted], stages: list[tuple[str, ...]]) -> None:
+    """What would be installed and run, and for how long."""
+    show("would install, each into a folder of its own:")
+    for one in wanted:
+        show(f"  {one}" + (" (there already)" if one.folder.is_dir() else ""))
+    show("would run with the environment as it is, and again with these:")
+    for selection in stages:
+        minutes = MINUTES.get(selection)
+        about = f"  (about {minutes} minutes on two quiet cores)" if minutes else ""
+        show(f"  pytest {' '.join(trial.JUDGING)} {' '.join(selection)}{about}")
+
+
+def installed(python: Path, wanted: Wanted) -> Path:
+    say(f"installing {wanted}" if not wanted.folder.is_dir() else f"{wanted} is there")
+    return install(python, wanted)
+
+
+def check_requirements(after: Environment, allowed: bool) -> None:
+    """Raises Mistake for requirements that the upgrade leaves unmet, and the environment before did not."""
+    own = import_path(after.python)
+    found = sorted(unmet([*map(str, after.overlays), *own]) - unmet(own))
+    for one in found:
+        say(str(one))
+    if found and not allowed:
+        raise Mistake(
+            f"{found[0]}{f' (and {len(found) - 1} more)' if found[1:] else ''}; upgrade that too, or give --allow-unmet"
+        )
+
+
+def say(text: str) -> None:
+    show(text, sys.stderr)

@@ -1,0 +1,149 @@
+"""Accepted baselines: runs that later ones are compared with, each kept with the reason why it was accepted.
+
+`python -m bench baseline accept RUN --why "..."` is the only way to one. A baseline that a red or partial run could
+become would hide what it is there to show: pytest-benchmark's newest saved run is the next baseline, failed or not.
+
+    results/baselines/gate/KIND/newest/     the accepted run: records.jsonl, predictions/, run.json, tests.json
+    results/baselines/gate/KIND/release/    that of the last release, which shows what many small steps add up to
+
+KIND is the instruction set of the processor, or the card: figures to the bit hold for one kind only.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.core.paths import BASELINES
+from bench.judge.compare.finding import RED, Finding
+from bench.judge.compare.runs import Options, compare_runs
+from bench.judge.compare.sides import Side, machine_difference, read_side
+from bench.records.record import Record
+from bench.records.run_folder import EMULATION
+from bench.records.stored_runs import NEWEST, RELEASE
+from bench.records.tested import PASSED, SKIPPED
+
+NAMED = 3  # cases that a sentence names
+ACCEPTED = "accepted"  # the key of run.json
+
+
+class Refused(ValueError):
+    """A run that cannot become a baseline; says why, and what to do."""
+
+
+def kind_of(record: Record) -> str:
+    """The kind of machine: avx512, nvidia_h200, or unknown of an older record."""
+    about = record.environment
+    on_card = record.parsed_case().device != "cpu"
+    text = (about.get(EMULATION) or about.get("accelerator") if on_card else about.get("capability")) or "unknown"
+    return re.sub(r"[^a-z0-9]+", "_", str(text).lower()).strip("_")
+
+
+def accept(folder: Path, why: str, despite: Collection[str] = (), release: bool = False) -> Path:
+    """Keep the run as the baseline of its kind of machine, and with release as the last release's too.
+
+    despite: names of figures that are worse than in the baseline before, and are meant to be.
+    Raises Refused with one sentence.
+    """
+    side = read_side(folder)
+    if not why.strip():
+        raise Refused("--why is empty; say what changed, for whoever finds a figure moved later")
+    if reason := next(reasons_against(side), ""):
+        raise Refused(f"{side.name} cannot become a baseline: {reason}")
+    place = BASELINES / kind_of(next(iter(side.records.values())))
+    meant = compare_with_newest(side, place / NEWEST, despite)
+    about = {"why": why.strip(), "run": side.name, "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "despite": meant}
+    for name in (NEWEST, RELEASE) if release else (NEWEST,):
+        keep(side, place / name, about)
+    return place / NEWEST
+
+
+def reasons_against(side: Side) -> Iterator[str]:
+    """Why the run is red, partial or dirty, a sentence each."""
+    if failed := [record for record in side.records.values() if not record.ok]:
+        yield f"{some(f'{record.case} ({record.status})' for record in failed)} did not end well; run the cases again"
+    if side.tested is None:
+        yield "it does not say how its tests ended; run it again with this version, by pytest suites"
+    else:
+        yield from reasons_of_tests(side)
+    if any(record.environment.get("dirty") for record in side.records.values()):
+        yield "lorabench's checkout had changes that are in no commit; commit them and run it again"
+    first = next(iter(side.records.values()))
+    for record in side.records.values():
+        if record.environment.get("commit") != first.environment.get("commit"):
+            yield "its records are of two versions of lorabench; run all cases with one"
+        if record.environment.get("libraries") != first.environment.get("libraries"):
+            yield "its records are of two sets of libraries; run all cases with one"
+        if record.parsed_case().device == first.parsed_case().device and machine_difference(first, record):
+            yield f"its records are of two machines ({machine_difference(first, record)}); run all cases on one"
+
+
+def reasons_of_tests(side: Side) -> Iterator[str]:
+    tested = side.tested
+    assert tested is not None
+    bad = [
+        f"{test} of {case} ({outcome})"
+        for case, tests in tested.by_case.items()
+        for test, outcome in tests.items()
+        if outcome not in (PASSED, SKIPPED)
+    ]
+    if bad:
+        yield f"it is red: {some(bad)}"
+    if not tested.finished:
+        yield "its session was interrupted; finish it with pytest suites --resume"
+    elif tested.exit_code != 0:
+        yield f"its session ended with exit code {tested.exit_code}; only a run that passed can be one"
+    if untested := [case for case in side.records if not tested.outcomes(case)]:
+        yield f"no test judged {some(untested)}"
+
+
+def compare_with_newest(side: Side, newest: Path, despite: Collection[str]) -> list[str]:
+    """Names of the figures that are worse and meant. Raises Refused for one that is worse and was not named."""
+    if not (newest / "records.jsonl").is_file():
+        return []
+    red = [
+        one for one in compare_runs(read_side(newest), side, Options(allow_commit=True)).findings if one.state in RED
+    ]
+    if surprising := [one for one in red if name_of(one) not in despite]:
+        raise Refused(
+            f"{side.name} is worse than the baseline: {some(one.sentence() for one in surprising)}; mend it, or name "
+            f"what is meant: --despite {','.join(sorted({name_of(one) for one in surprising}))}"
+        )
+    return sorted({name_of(one) for one in red})
+
+
+def name_of(finding: Finding) -> str:
+    return finding.figure or finding.kind
+
+
+def keep(side: Side, place: Path, about: dict) -> None:
+    """Put the run in the baseline's place; what was there stays until the new one is whole."""
+    fresh, old = (place.with_name(f".{place.name}.{word}") for word in ("new", "old"))
+    for folder in (fresh, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    lines = "".join(f"{record.to_line()}\n" for record in side.records.values())
+    (fresh / "records.jsonl").write_text(lines, encoding="utf-8")
+    text = json.dumps({**(side.about or {}), ACCEPTED: about}, indent=1, ensure_ascii=False)
+    (fresh / "run.json").write_text(f"{text}\n", encoding="utf-8")
+    shutil.copyfile(side.folder / "tests.json", fresh / "tests.json")
+    if (side.folder / "predictions").is_dir():
+        shutil.copytree(side.folder / "predictions", fresh / "predictions")
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def release_of(folder: Path) -> Path | None:
+    """The last release's baseline beside an accepted one; None where there is none."""
+    found = folder.parent / RELEASE
+    return found if folder.name == NEWEST and (found / "records.jsonl").is_file() else None
+
+
+def some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+    return ", ".join(listed[:NAMED]) + more

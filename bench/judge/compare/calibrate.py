@@ -1,0 +1,179 @@
+"""How often the gate is wrong, by simulation: `python -m bench calibrate`.
+
+Whole gates of 100 cases are drawn and judged by the very functions that judge runs. The spread over seeds is that of a
+measured case, drawn at random; the values are normal. A case that parted is drawn as if its seeds were others: no
+upgrade that was seen does as much, most part in no case at all. What is planted is planted in one case, of any spread.
+"""
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from bench.judge.compare import timing
+from bench.judge.compare.exact import STEP, compare_exact
+from bench.judge.compare.finding import INCONCLUSIVE, RED, WORSE
+from bench.judge.compare.margins import Noise, read_gate
+from bench.judge.compare.quality import Loss, first_stage, fresh_seeds, mean_loss, second_stage
+from bench.judge.compare.seeds import all_stored_seeds
+from bench.records.record import OK, Record
+from bench.tasks import TASKS
+
+CASES = 100
+GATES = 1000
+SEEDS = 20261130  # of the random numbers
+STORED_SEEDS = 3  # that the project's runs have of a case beside those of the two sides
+CPU_SPREAD, WALL_SPREAD = 0.054, 0.129  # between processes of one case on a shared machine, relative
+LEAST_SEEDS = 3  # that tell a spread
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One line of the table. at_most: whether the goal is an upper bound; shares of 1."""
+
+    what: str
+    seen: float
+    goal: float
+    at_most: bool
+    note: str = ""
+
+    @property
+    def reached(self) -> bool:
+        return self.seen <= self.goal if self.at_most else self.seen >= self.goal
+
+
+def measured_deviations(fractions: bool | None = None) -> list[float]:
+    """The standard deviation over seeds, in margins, of every stored case with at least three.
+
+    fractions: of the cases that are judged by a metric between 0 and 1 alone, or by a loss alone; None: of all.
+    """
+    gate = read_gate()
+    found = []
+    for runs in all_stored_seeds().values():
+        records = max(runs.values(), key=len)
+        task = TASKS[records[0].parsed_case().task]
+        if fractions not in (None, task.greater_is_better):
+            continue
+        first = records[0].quality.get(task.metric)
+        values = [one.quality[task.metric] for one in records if task.metric in one.quality]
+        if len(values) >= LEAST_SEEDS and first is not None:
+            found.append(stdev(gate.margins_lost(task.name, first, value) for value in values))
+    return found
+
+
+def fitted_prior(deviations: Sequence[float], degrees: int = LEAST_SEEDS - 1) -> Noise:
+    """The scaled inverse chi-squared that variances of so many degrees of freedom come from (Smyth 2004)."""
+    from scipy.special import digamma, polygamma
+
+    logs = [math.log(max(each, 1e-6) ** 2) - float(digamma(degrees / 2)) + math.log(degrees / 2) for each in deviations]
+    excess = stdev(logs) ** 2 - float(polygamma(1, degrees / 2))
+    if excess <= 0:
+        return Noise(math.exp(fmean(logs)), 1000.0)
+    low, high = 1e-3, 1e4
+    while high / low > 1.0001:  # trigamma falls
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if float(polygamma(1, middle / 2)) > excess else (low, middle)
+    prior = math.sqrt(low * high)
+    return Noise(math.exp(fmean(logs) + float(digamma(prior / 2)) - math.log(prior / 2)), prior)
+
+
+def drawn(chance: random.Random, deviation: float, seeds: int, lost: float = 0.0) -> list[float]:
+    return [chance.gauss(lost, deviation) for _ in range(seeds)]
+
+
+@dataclass
+class DrawnCase:
+    """A case whose losses parted: its true spread, and how many margins it lost."""
+
+    deviation: float
+    lost: float = 0.0
+
+    def loss(self, chance: random.Random, seeds: int, known: list[list[float]], prior: Noise) -> Loss:
+        """The loss that so many new seeds of both sides show. known: values of earlier seeds, which they join."""
+        before, after = drawn(chance, self.deviation, seeds), drawn(chance, self.deviation, seeds, self.lost)
+        known[0] += before
+        known[1] += after
+        losses = [other - one for one, other in zip(before, after, strict=True)]
+        return mean_loss(losses, known, prior)
+
+
+def red_cases(chance: random.Random, cases: Sequence[DrawnCase], seeds: int, prior: Noise) -> tuple[list[bool], int]:
+    """Which of a gate's cases are red, and how many fresh seeds of both sides that took."""
+    suspects: list[DrawnCase] = []
+    fresh: list[Loss] = []
+    spent = 0
+    for case in cases:
+        known: list[list[float]] = [[], [], drawn(chance, case.deviation, STORED_SEEDS)]
+        loss = case.loss(chance, seeds, known, prior)
+        if first_stage(loss) == INCONCLUSIVE and (count := fresh_seeds(loss)):
+            suspects.append(case)
+            fresh.append(case.loss(chance, count, known, prior))
+            spent += count
+    worse = {id(case) for case, state in zip(suspects, second_stage(fresh), strict=True) if state == WORSE}
+    return [id(case) in worse for case in cases], spent
+
+
+def quality_rates(gates: int, seeds: int, deviations: Sequence[float], prior: Noise) -> list[Rate]:
+    """False red gates by how many cases parted, and how often a loss of a margin in one case is seen."""
+    chance = random.Random(f"{SEEDS} {seeds}")
+    named = f"{seeds} seed{'s' * (seeds > 1)}"
+    found = []
+    for parted, goal in ((0, 0.0), (CASES // 10, 0.01), (CASES, 0.05)):
+        red, spent = 0, 0
+        for _ in range(gates):
+            cases = [DrawnCase(chance.choice(deviations)) for _ in range(parted)]
+            states, fresh = red_cases(chance, cases, seeds, prior)
+            red += any(states)
+            spent += fresh
+        note = f"{spent / gates:.1f} fresh seeds a side" if parted else ""
+        found.append(Rate(f"a red gate, {parted} of {CASES} cases parted, {named}", red / gates, goal, True, note))
+    for fractions, what in ((True, "2 points of F1"), (False, "1 % of a loss")):
+        own, seen, spent = measured_deviations(fractions), 0, 0
+        for _ in range(gates):
+            states, fresh = red_cases(chance, [DrawnCase(chance.choice(own), lost=1.0)], seeds, prior)
+            seen += states[0]
+            spent += fresh
+        note = f"{spent / gates:.1f} fresh seeds a side"
+        found.append(Rate(f"a case worse by {what} is seen, {named}", seen / gates, 0.9, False, note))
+    return found
+
+
+def memory_rates() -> list[Rate]:
+    """A planted 1 %, and none: bytes repeat, so nothing is drawn."""
+    sides = [Record("pos-tiny_bert-lora-cpu-s0", OK, exact={STEP: size}) for size in (100_000_000, 101_000_000)]
+    states = [[one.state for one in compare_exact(sides[0], side, False)] for side in sides]
+    red = [float(any(state in RED for state in found)) for found in states]
+    return [
+        Rate("red without a change of memory", red[0], 0.0, True),
+        Rate("1 % of memory is seen", red[1], 1.0, False),
+    ]
+
+
+def time_rates(gates: int, spread: float, clock: str) -> list[Rate]:
+    """Of the named cases of a comparison, 10 processes a side: false red gates, and a slow-down that is seen."""
+    chance = random.Random(f"{SEEDS} {clock}")
+
+    def processes(slower: float) -> list[float]:
+        return [slower * math.exp(chance.gauss(0, spread)) for _ in range(timing.PROCESSES)]
+
+    def judged(slower: Iterable[float]) -> list[str]:
+        return timing.states(timing.ratios([(processes(1.0), processes(factor)) for factor in slower]))
+
+    several = [1.0] * (timing.MOST_CASES - 1)
+    rates = [("a red gate, nothing slower", 1.0, 0.02, True), ("25 % slower is seen", 1.25, 0.99, False),
+             ("10 % slower is seen", 1.10, 0.80, False)]  # fmt: skip
+    found = []
+    for what, factor, goal, at_most in rates:
+        states = [judged([factor, *several]) for _ in range(gates)]
+        hits = sum(WORSE in one for one in states) if at_most else sum(one[0] == WORSE for one in states)
+        found.append(Rate(f"{what}, {clock}, {timing.MOST_CASES} cases", hits / gates, goal, at_most))
+    return found
+
+
+def calibrate(gates: int = GATES) -> list[Rate]:
+    """All rates."""
+    deviations, prior = measured_deviations(), read_gate().prior
+    found = [rate for seeds in (1, 3, 5) for rate in quality_rates(gates, seeds, deviations, prior)]
+    return [*found, *memory_rates(), *time_rates(gates, CPU_SPREAD, "CPU seconds"),
+            *time_rates(gates, WALL_SPREAD, "wall seconds")]  # fmt: skip

@@ -1,0 +1,77 @@
+"""Evidence compared: the distances and counts by which a record shows that a method keeps its promises.
+
+A distance that ought to be 0 is a rounding. It may grow tenfold, for a library that sums in another order, and is worse
+beyond that, also where a tolerance of the suites would still allow it: with transformers 5.24 the distance of
+generating from reading went from 7e-7 to 0.54, and losses and quality were equal to the bit.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from bench.judge.compare.exact import flat
+from bench.judge.compare.finding import BETTER, CHANGED, EVIDENCE, MISSING, NEW, WORSE, Finding
+from bench.records.record import Record
+
+FACTOR = 10.0  # that a distance may grow by
+FLOOR = 1e-6  # a distance below it is a rounding of float32
+LARGE = 0.01  # a distance above it is no rounding: the two models differ by design
+DISTANCE = "_distance"
+DROPOUT = "training_passes_distance"
+SIZE_OF_ROUNDING = "rounding_distance"  # a yardstick, and no promise
+FEWER_IS_BETTER = ("base.changed", "base_changed_by_attaching", "trained_without_gradient")
+SUSPECTS = {
+    "start_distance": "the initial values of the adapter",
+    "off_distance": "switching the adapter off",
+    "generation_distance": "generation: the cache of keys and values, its positions, or the adapter's virtual tokens",
+    "reload_distance": "saving the adapter and reading it back",
+    "merge_distance": "merging the adapter into the weights",
+    "training_passes_distance": "dropout in training",
+    "evaluation_passes_distance": "dropout in evaluation",
+    "base.changed": "weights that ought to be frozen are trained",
+    "base_changed_by_attaching": "attaching changes the base's weights",
+    "trained.tensors": "which tensors are trained",
+    "trained.changed": "a trained tensor did not change: its gradient, or the optimizer",
+    "trained_without_gradient": "the gradient does not reach every trained tensor",
+    "base.tensors": "the model's architecture, or which tensors are frozen",
+}
+
+
+def compare_evidence(before: Record, after: Record, common: bool) -> Iterator[Finding]:
+    """Every piece of evidence that differs. common: compare only what both records have."""
+    old, new = flat(before.evidence), flat(after.evidence)
+    for name in old.keys() | new.keys() if not common else old.keys() & new.keys():
+        if name.startswith("promises."):  # the method's own entry, which no library changes
+            continue
+        values = (shown(old.get(name)), shown(new.get(name)))
+        if name not in new:
+            says, suspect = "the second record lacks it", SUSPECTS.get(name, "")
+            yield Finding(before.case, EVIDENCE, MISSING, name, says, *values, suspect)
+        elif name not in old:
+            yield Finding(before.case, EVIDENCE, NEW, name, "", *values)
+        elif old[name] != new[name]:
+            state, says = difference(name, old[name], new[name])
+            yield Finding(before.case, EVIDENCE, state, name, says, *values, SUSPECTS.get(name, ""))
+
+
+def difference(name: str, before: Any, after: Any) -> tuple[str, str]:
+    """The state of a piece of evidence that differs, and a sentence."""
+    if name == DROPOUT and (before == 0) != (after == 0):
+        return WORSE, "dropout " + ("no longer acts" if after == 0 else "acts although it did not before")
+    if name.endswith(DISTANCE) and name != SIZE_OF_ROUNDING:
+        return of_distance(before, after)
+    if name in FEWER_IS_BETTER:
+        return (WORSE, "it must not grow") if after > before else (BETTER, "")
+    if name in ("trained.tensors", "trained.changed", "base.tensors"):
+        return WORSE, "these must be equal"
+    return CHANGED, ""
+
+
+def of_distance(before: float, after: float) -> tuple[str, str]:
+    allowed = max(FACTOR * before, FLOOR)
+    if after > allowed:
+        return WORSE, f"allowed is {allowed:.1e}, ten times what it was or a rounding"
+    return CHANGED, "" if before > LARGE else "within ten times what it was, or a rounding"
+
+
+def shown(value: Any) -> str:
+    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)

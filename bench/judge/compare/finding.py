@@ -1,0 +1,74 @@
+"""Findings of a comparison: a figure of a case, the state that it is in, and a sentence."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+SAME = "same"
+BETTER = "better"
+WORSE = "worse"
+CHANGED = "changed"  # differs, and is neither better nor worse
+INCONCLUSIVE = "inconclusive"  # the noise is too large to tell
+INCOMPARABLE = "incomparable"  # the two sides do not stand on the same basis
+MISSING = "missing"  # the first run has it, the second has not
+NEW = "new"  # the second run has it, the first has not
+STATES = (WORSE, MISSING, INCONCLUSIVE, INCOMPARABLE, CHANGED, BETTER, NEW, SAME)  # the most serious first
+RED = (WORSE, MISSING)
+
+STATUS, TESTS, EXACT, MEMORY, EVIDENCE, TRACE, QUALITY, PROBES, WARNINGS, TIME = KINDS = (
+    "status", "tests", "exact", "memory", "evidence", "trace", "quality", "probes", "warnings", "time",
+)  # fmt: skip
+
+NOTHING_WORSE, SOMETHING_WORSE, NOTHING_COMPARABLE, UNDECIDED = 0, 1, 2, 3  # exit codes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a comparison says of one figure. case: a case id, or of quality over several seeds an id without its seed.
+
+    before, after: the values as text; suspect: what is likely to have caused the difference; fresh: options of pytest
+    suites that run the fresh seeds which decide.
+    """
+
+    case: str
+    kind: str
+    state: str
+    figure: str = ""
+    says: str = ""
+    before: str = ""
+    after: str = ""
+    suspect: str = ""
+    fresh: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value, choices in (("state", self.state, STATES), ("kind", self.kind, KINDS)):
+            if value not in choices:
+                raise ValueError(f"{name}={value!r} must be one of {', '.join(choices)}")
+
+    def sentence(self) -> str:
+        """All of it on one line."""
+        values = f": {self.before} → {self.after}" if self.before or self.after else ""
+        parts = [f"{self.case} {self.figure or self.kind} {self.state}{values}", self.says]
+        if self.suspect:
+            parts.append(f"suspect: {self.suspect}")
+        return "; ".join(filter(None, parts))
+
+
+def worst_state(findings: Iterable[Finding]) -> str:
+    """The most serious state; same where there is no finding."""
+    return min((finding.state for finding in findings), key=STATES.index, default=SAME)
+
+
+def is_unjudged_case(finding: Finding) -> bool:
+    """Whether a whole case was not compared."""
+    return finding.kind == STATUS and finding.state == INCOMPARABLE
+
+
+def exit_code(findings: Collection[Finding], red: Collection[str] = RED, allow_inconclusive: bool = False) -> int:
+    """0 nothing is worse, 1 something is, 2 nothing could be compared, 3 something could not be decided."""
+    if any(finding.state in red for finding in findings):
+        return SOMETHING_WORSE
+    compared = [one for one in findings if one.kind == STATUS and one.state in (SAME, BETTER)]
+    if not compared:
+        return NOTHING_COMPARABLE
+    open_ones = any(one.state == INCONCLUSIVE or is_unjudged_case(one) for one in findings)
+    return UNDECIDED if open_ones and not allow_inconclusive else NOTHING_WORSE

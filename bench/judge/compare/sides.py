@@ -1,0 +1,107 @@
+"""A run as one side of a comparison, and whether two of its records may be compared."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.records.basis import QUALITY, basis_differences, basis_of, described, table_difference
+from bench.records.record import BadRecord, Record, read_repeats, read_run
+from bench.records.stored import Stored
+from bench.records.tested import CaseTests, read_tested
+
+# Keys of a record's environment that decide how sums round; of the later ones older records do not know.
+ROUNDS = ("system", "processor", "threads", "accelerator", "driver", "emulation")
+ROUNDS_LATER = ("capability", "cudnn", "compute_capability")
+COMMIT = 12  # digits shown
+
+
+@dataclass(frozen=True)
+class Side:
+    """A stored run, whole."""
+
+    name: str
+    folder: Path
+    records: Mapping[str, Record]
+    tested: CaseTests | None = None
+    about: Mapping[str, Any] | None = None  # its run.json
+
+    def stored(self, case: str) -> Stored:
+        return Stored(self.name, self.folder, self.records[case])
+
+    def versions(self) -> dict[str, str | None]:
+        """Every distribution where the run lists them, else the libraries that its records name."""
+        listed = (self.about or {}).get("distributions")
+        if listed:
+            return dict(listed)
+        return next((dict(one.environment.get("libraries", {})) for one in self.records.values()), {})
+
+
+def read_side(folder: Path) -> Side:
+    """Raises BadRecord for a run that cannot be read whole: a damaged line may be of a case that failed."""
+    records, complaints = read_run(folder)
+    if complaints:
+        more = f" (and {len(complaints) - 1} more lines)" if complaints[1:] else ""
+        raise BadRecord(f"only a whole run can be compared: {complaints[0]}{more}")
+    about = read_about(folder)
+    accepted = about.get("accepted", {}).get("run")
+    name = f"{accepted} (accepted)" if accepted else folder.name
+    return Side(name, folder, records, read_tested(folder), about)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """What run.json says; {} where it is missing. Raises BadRecord if it is damaged."""
+    try:
+        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        raise BadRecord(f"{folder / 'run.json'}: damaged ({error})") from None
+
+
+def repeats_of(side: Side, case: str) -> list[Record]:
+    """The records of all processes of a case that ended well, in the order of their repeats."""
+    found, _ = read_repeats(side.folder / "records.jsonl")
+    return [record for (name, _), record in sorted(found.items()) if name == case and record.ok]
+
+
+def why_incomparable(before: Record, after: Record, allow_commit: bool) -> str:
+    """In what the bases of two records differ, in words; empty if they may be compared."""
+    differences = basis_differences(basis_of(before), basis_of(after), QUALITY)
+    if differences:
+        return described(differences)
+    return "" if allow_commit else code_difference(before.environment, after.environment)
+
+
+def code_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """That lorabench's own code differs, whose measurements may; empty if it does not, or no commit is known."""
+    old, new = (side.get("commit") or side.get("lorabench") for side in (before, after))
+    if old == new or not (old and new):
+        return ""
+    return (
+        f"lorabench's own code differs ({str(old)[:COMMIT]}, now {str(new)[:COMMIT]}); run both sides with one "
+        "version, or give --allow-commit to compare what both records hold"
+    )
+
+
+def machine_difference(before: Record, after: Record) -> str:
+    """In what the machines differ, as far as it decides how sums round; empty if they are alike."""
+    later = [name for name in ROUNDS_LATER if name in before.environment and name in after.environment]
+    old, new = ({name: side.environment.get(name) for name in (*ROUNDS, *later)} for side in (before, after))
+    return table_difference(old, new)
+
+
+def version_changes(before: Side, after: Side) -> dict[str, tuple[str, str]]:
+    """Distributions whose versions differ, each with both; of a run that lists libraries alone, those."""
+    old, new = before.versions(), after.versions()
+    names = old.keys() & new.keys() if len(old) != len(new) and not (listed(before) and listed(after)) else old | new
+    return {
+        name: (old.get(name) or "none", new.get(name) or "none")
+        for name in sorted(names)
+        if old.get(name) != new.get(name)
+    }
+
+
+def listed(side: Side) -> bool:
+    return bool((side.about or {}).get("distributions"))

@@ -1,0 +1,132 @@
+"""Seconds compared: the steps of interleaved processes of both sides, in turns A B B A.
+
+The steps of one process are no sample: between processes the spread was 5.4 % of CPU time and 12.9 % of wall time on a
+shared machine, inside one 7 to 9 %. So a process counts as one value, the median of its steps after the warm-up: CPU
+seconds on a processor, whose neighbours take wall time, and seconds on a card. The means of both sides' logarithms are
+compared by Student's t. It is judged only if it is asked for, of a few cases by name.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, variance
+
+from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, SAME, TIME, WORSE, Finding
+from bench.judge.compare.quality import above, quantile
+from bench.judge.statistics import holm
+from bench.records.record import Record
+
+WARM_UP_STEPS = 4
+LEAST_STEPS = 3  # after the warm-up
+PROCESSES = 10  # on each side
+LEAST_PROCESSES = 3
+MOST_CASES = 5  # of one comparison
+LEVEL = 0.018  # over all named cases
+TOLD = 0.03  # a ratio nearer to 1 than this is not worth a word
+WIDEST = 0.25  # an interval that reaches further than this decides nothing
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long the second side takes: value, its 95 % interval, and the p-value against "no longer"."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    processes: int
+
+    def says(self) -> str:
+        return (
+            f"{self.value:.3f} times as long (95 % interval {self.low:.3f} to {self.high:.3f}), "
+            f"{self.processes} processes a side"
+        )
+
+
+def log_variance(before: Sequence[float], after: Sequence[float]) -> float:
+    """The variance within both sides of the logarithms."""
+    inside = [variance(list(map(math.log, side))) * (len(side) - 1) for side in (before, after)]
+    return sum(inside) / degrees_of(before, after)
+
+
+def degrees_of(before: Sequence[float], after: Sequence[float]) -> int:
+    return len(before) + len(after) - 2
+
+
+def ratio(before: Sequence[float], after: Sequence[float], shared: float | None = None) -> Ratio:
+    """From one value for each process. shared: the variance of several cases, which counts as much as its own."""
+    own, degrees = log_variance(before, after), degrees_of(before, after)
+    spread, known = (own, degrees) if shared is None else ((own + shared) / 2, 2 * degrees)
+    error = math.sqrt(spread * (1 / len(before) + 1 / len(after)))
+    mean = fmean(map(math.log, after)) - fmean(map(math.log, before))
+    half = quantile(0.975, known) * error
+    p = above(mean / error, known) if error else float(mean <= 0)
+    low, high = math.exp(mean - half), math.exp(mean + half)
+    return Ratio(math.exp(mean), low, high, p, min(len(before), len(after)))
+
+
+def ratios(sides: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Ratio]:
+    """Of the named cases of one comparison, whose spread is largely the machine's."""
+    shared = fmean(log_variance(*pair) for pair in sides) if len(sides) > 1 else None
+    return [ratio(*pair, shared) for pair in sides]
+
+
+def states(ratios: Sequence[Ratio]) -> list[str]:
+    """A state for each named case; worse at LEVEL over all of them, by Holm."""
+    return [state(one, p) for one, p in zip(ratios, holm([one.p for one in ratios]), strict=True)]
+
+
+def state(one: Ratio, p: float) -> str:
+    if p < LEVEL and one.value > 1 + TOLD:
+        return WORSE
+    if one.high / one.value - 1 > WIDEST:
+        return INCONCLUSIVE
+    if one.high < 1:
+        return BETTER
+    return SAME if abs(one.value - 1) <= TOLD else CHANGED
+
+
+def process_value(record: Record) -> float | None:
+    """The median of a process's steps after the warm-up; None of a record without seconds for each step."""
+    on_card = record.environment.get("accelerator") and record.parsed_case().device != "cpu"
+    steps = record.noisy.get("step_seconds" if on_card else "step_cpu_seconds", [])[WARM_UP_STEPS:]
+    return median(steps) if len(steps) >= LEAST_STEPS else None
+
+
+def interleaved(before: Sequence[Record], after: Sequence[Record]) -> bool:
+    """Whether the processes of both sides took turns, by when they began: no three of one side in a row."""
+    began = sorted((record.noisy.get("began", 0.0), side) for side, records in enumerate((before, after))
+                   for record in records)  # fmt: skip
+    sides = [side for _, side in began]
+    return all(len(set(sides[number : number + 3])) == 2 for number in range(len(sides) - 2))
+
+
+def why_not_judged(before: Sequence[Record], after: Sequence[Record]) -> str:
+    """Why these processes cannot be compared; empty if they can."""
+    fewest = min(len(before), len(after))
+    if fewest < LEAST_PROCESSES:
+        return (
+            f"{fewest} process a side says nothing of the spread between processes; time needs {PROCESSES} a side, "
+            "interleaved"
+        )
+    if not interleaved(before, after):
+        return "the processes of the two sides did not take turns, so a busy neighbour may have slowed one side alone"
+    if any(process_value(record) is None for record in (*before, *after)):
+        return f"a process has fewer than {WARM_UP_STEPS + LEAST_STEPS} timed steps; give more --max-steps"
+    return ""
+
+
+def compare_times(cases: dict[str, tuple[list[Record], list[Record]]]) -> list[Finding]:
+    """A finding for each named case. cases: case -> records of the processes of both sides."""
+    refused = {case: why for case, sides in cases.items() if (why := why_not_judged(*sides))}
+    found = [Finding(case, TIME, INCONCLUSIVE, "seconds of a step", why) for case, why in refused.items()]
+    judged = {case: (values(old), values(new)) for case, (old, new) in cases.items() if case not in refused}
+    all_of_them = ratios(list(judged.values()))
+    for case, one, its_state in zip(judged, all_of_them, states(all_of_them), strict=True):
+        found.append(Finding(case, TIME, its_state, "seconds of a step", one.says()))
+    return found
+
+
+def values(records: Sequence[Record]) -> list[float]:
+    """A value for each process; why_not_judged has seen that each has one."""
+    return [value for record in records if (value := process_value(record))]

@@ -1,0 +1,104 @@
+"""The plugin of `--baseline RUN`: a case's findings against the baseline, for suites/test_regression.py."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.core.case import Case
+from bench.judge.compare.finding import Finding
+from bench.judge.compare.runs import Options, compare_case, pairs_of
+from bench.judge.compare.seeds import compare_quality, groups_of
+from bench.judge.compare.sides import Side, read_side
+from bench.plan.options import Options as SessionOptions
+from bench.plan.selection import Selection
+from bench.plugin.hooks import OPTIONS, case_of, needs_record, progress_on_terminal
+from bench.records.record import BadRecord, Record
+
+SUITE = "test_regression.py"
+BASELINE = pytest.StashKey[Side]()
+SESSION = "this session"
+
+
+@pytest.hookimpl(trylast=True)  # the options are read before
+def pytest_configure(config: pytest.Config) -> None:
+    folder = config.stash[OPTIONS].baseline
+    if folder is None:
+        return
+    try:
+        side = read_side(folder)
+    except BadRecord as error:
+        raise pytest.UsageError(f"--baseline: {error}") from None
+    if failed := [record.case for record in side.records.values() if not record.ok]:
+        more = f" and {len(failed) - 1} more" if failed[1:] else ""
+        raise pytest.UsageError(
+            f"--baseline {side.name}: {failed[0]}{more} did not end well there, and a failed run is no baseline; "
+            "give a run whose cases all ended well"
+        )
+    config.stash[BASELINE] = side
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without a baseline there is nothing to compare with, and no skipped test for each case says so."""
+    return True if collection_path.name == SUITE and BASELINE not in config.stash else None
+
+
+@pytest.fixture
+def baseline(pytestconfig: pytest.Config) -> Side:
+    if BASELINE not in pytestconfig.stash:
+        raise pytest.UsageError(f"{SUITE} compares with a baseline; give --baseline RUN")
+    return pytestconfig.stash[BASELINE]
+
+
+@pytest.fixture
+def findings(
+    case: Case, record: Record, baseline: Side, request: pytest.FixtureRequest, pytestconfig: pytest.Config
+) -> Callable[[str], list[Finding]]:
+    """A function that gives the case's findings of one kind; quality is judged over all seeds of the session."""
+    seeds = seeds_of(case, request.session)
+    with progress_on_terminal(pytestconfig) as run:
+        records = {one.id: run.record(one) for one in seeds}
+    after = Side(SESSION, run.folder or Path(), {case.id: record})
+    whole = Side(SESSION, run.folder or Path(), records)
+    options = Options(allow_commit=pytestconfig.stash[OPTIONS].allow_commit)
+
+    def of_kind(kind: str) -> list[Finding]:
+        found = list(compare_case(case.id, baseline, after, options))
+        own = {one.id for one in seeds}
+        pairs = [pair for pair in pairs_of(baseline, whole, options) if pair[0].record.case in own]
+        groups = groups_of(pairs, runs=(baseline.records, records))
+        return [one for one in [*found, *compare_quality(groups)] if one.kind == kind]
+
+    return of_kind
+
+
+def seeds_of(case: Case, session: pytest.Session) -> list[Case]:
+    """The cases of the session that differ from this one in their seed alone, and itself."""
+    cases = dict.fromkeys(one for item in session.items if needs_record(item) and (one := case_of(item)))
+    return [one for one in cases if one.id.rsplit("-", 1)[0] == case.id.rsplit("-", 1)[0]]
+
+
+@pytest.fixture
+def missing_cases(baseline: Side, request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> list[str]:
+    """Cases of the baseline that the command line selects and the session does not run."""
+    options: SessionOptions = pytestconfig.stash[OPTIONS]
+    here = {one.id for item in request.session.items if needs_record(item) and (one := case_of(item))}
+    slow = {one.id for item in request.session.items if skipped_as_slow(item) and (one := case_of(item))}
+    everything = options.replay and options.selection == Selection()
+    wanted = [record.parsed_case() for record in baseline.records.values()]
+    return [
+        one.id for one in wanted
+        if one.id not in here and one.id not in slow and (everything or selects(options.selection, one))
+    ]  # fmt: skip
+
+
+def skipped_as_slow(item: pytest.Item) -> bool:
+    """Whether the case runs only where it is asked for."""
+    return item.get_closest_marker("slow") is not None and "slow" not in item.config.option.markexpr
+
+
+def selects(selection: Selection, case: Case) -> bool:
+    """Whether the names of the command line allow the case."""
+    parts = {"tasks": case.task, "models": case.model, "methods": case.method, "devices": case.device}
+    named = all(not getattr(selection, field) or part in getattr(selection, field) for field, part in parts.items())
+    return named and case.seed in selection.seeds

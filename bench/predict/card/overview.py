@@ -1,0 +1,97 @@
+"""What fits which card: models × methods × cards, each with the largest length and the largest batch there.
+
+A closed form answers in about a millisecond and is nearly a straight line in its tokens, so a search begins where the
+line through two sizes ends, and few sizes are tried. A method without a closed form is traced once, at the size that
+is asked about; its largest sizes are left to `python -m bench predict --largest`, for each takes several traces.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from bench.core.recipe import MULTIPLE
+from bench.machine.cards import CardKind
+from bench.predict.card.fit import fit, needed
+from bench.predict.card.search import FIELDS, MOST_BATCH, STEPS, largest
+from bench.predict.formula.closed_form import NoClosedForm, closed_form
+from bench.predict.question import Question
+from bench.predict.terms import Peaks
+
+Trace = Callable[[Question], Peaks]
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What one card makes of one question.
+
+    needed_bytes: what the card must have for it, CUDA's own included; None where it was neither computed nor traced.
+    largest_length: with the question's batch; largest_batch: of the question's length; 0 where not even the smallest
+    fits, None where none was searched. least_bytes: what one row of the shortest length needs, None as these.
+    """
+
+    question: Question
+    card: CardKind
+    needed_bytes: int | None
+    fits: bool | None
+    largest_length: int | None = None
+    largest_batch: int | None = None
+    least_bytes: int | None = None
+    why: str = ""  # there is no figure
+
+
+def fittings(questions: Sequence[Question], cards: Sequence[CardKind], trace: Trace | None) -> Iterator[Fitting]:
+    """What each card makes of each question, in this order; trace: of what has no closed form, None for no trace."""
+    for question in questions:
+        try:
+            peaks = closed_form(question)
+        except NoClosedForm as error:
+            yield from traced(question, cards, trace, str(error))
+            continue
+        yield from computed(question, peaks, cards)
+
+
+def traced(question: Question, cards: Sequence[CardKind], trace: Trace | None, why: str) -> Iterator[Fitting]:
+    """By one trace of the question's own size, or why there is none."""
+    peaks = trace(question) if trace else None
+    for card in cards:
+        if peaks is None:
+            yield Fitting(question, card, None, None, why=why)
+        else:
+            yield Fitting(question, card, on_card(peaks, card), fit(peaks, card).fits)
+
+
+def computed(question: Question, peaks: Peaks, cards: Sequence[CardKind]) -> Iterator[Fitting]:
+    """By the closed form."""
+
+    @cache
+    def peaks_at(batch: int, length: int) -> Peaks:
+        return closed_form(question.at(batch_size=batch, max_length=length))
+
+    least = peaks_at(1, MULTIPLE)
+    for card in cards:
+        length, batch = (largest_size(question, what, card, peaks_at) for what in ("length", "batch"))
+        yield Fitting(
+            question, card, on_card(peaks, card), fit(peaks, card).fits, length, batch, on_card(least, card)
+        )  # fmt: skip
+
+
+def largest_size(question: Question, what: str, card: CardKind, peaks_at: Callable[[int, int], Peaks]) -> int:
+    """The largest length or batch by the closed form, all else as it is asked; 0 if not even the smallest fits."""
+    recipe, step = question.recipe, STEPS[what]
+    longest = question.method.longest_row(question.entry, recipe)
+    most = longest // step if what == "length" else MOST_BATCH
+
+    def of(steps: int) -> Peaks:
+        sizes = {"length": recipe.max_length, "batch": recipe.batch_size, what: steps * step}
+        return peaks_at(sizes["batch"], sizes["length"])
+
+    asked = getattr(recipe, FIELDS[what]) // step
+    near, far = (needed(of(steps), card) for steps in (1, max(2, asked)))
+    slope = (far - near) / (max(2, asked) - 1)
+    first = 1 + int((card.usable_bytes - near) / slope) if slope > 0 else most
+    return step * largest(lambda steps: fit(of(steps), card).fits, most, first, 1)
+
+
+def on_card(peaks: Peaks, card: CardKind) -> int:
+    """What the card must have, CUDA's own included."""
+    return needed(peaks, card) + card.context_bytes

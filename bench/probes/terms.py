@@ -1,0 +1,116 @@
+"""The terms that an answer to a sequence gives, without the numbers that only explain them.
+
+"17 + 28 = 45" gives 45, "the next 3 terms" none, and "7th: 49" one. A comma or a space between digits may set
+thousands apart or separate terms, so there is a reading for either.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from bench.probes.folding import folded
+from bench.probes.numerals import numerals_of
+from bench.probes.words import words_in
+
+NUMBER = re.compile(r"(?<![\w.^])(?:(?<!\d)-)?\d+(?!\w)")
+THOUSANDS = re.compile(r"(?<![\d,])\d{1,3}(?:(?:,\d{3})+|(?:[ \u00a0\u202f]\d{3})+)(?![\d]|,\d)")
+LARGEST_POWER = 40  # above it a number is no term of these sequences
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+SIGNS = (
+    (re.compile(r"\\(?:times|cdot)(?![a-z])|[×·∙]"), "*"),
+    (re.compile(r"\\[,;:! ]"), " "),
+    (re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+"), lambda match: "^" + match[0].translate(SUPERSCRIPTS)),
+    (re.compile(r"[*_]{2}|[`$\\{}\[\]|]"), ""),
+    (re.compile(r"(?<=\d)\.0+(?!\d)"), ""),
+    (re.compile(r"[−–—]|-+>|→|=>"), " ; "),
+)
+OPERATION = r"\d[\d,]*(?:\s*[-+*/x^]\s*\d[\d,]*)+"
+EXPLAINS = (
+    re.compile(rf"{OPERATION}\s*="),  # 17 + 28 =
+    re.compile(rf"\([^()\d]*{OPERATION}[^()]*\)"),  # (17 + 28)
+    re.compile(r"\b\d+(?:st|nd|rd|th)\b"),
+    re.compile(r"(?:\bterm|\bnumber|\bstep|\bposition|\bn\s*=|#)\s*\d+\s*(?:[:=]|\bis\b)"),
+    re.compile(r"\b[a-z]_?\(?\d+\)?\s*="),  # a7 =, f(7) =
+    re.compile(
+        r"\b\d+ (?:more |next |further |other )?(?:numbers?|terms?|elements?|values?|items?|steps?|times|digits?)\b"
+    ),
+    re.compile(r"\b(?:add\w*|plus|by|difference|ratio|increas\w+|multipl\w+|times|step)(?: is| of| by| each)* \d+"),
+    re.compile(r"\b(?:from|of) \d+ (?:to|through|and) \d+\b"),
+)
+LIST_NUMBER = re.compile(r"^\s*(\d{1,2})[.)]\s+(?=\D*\d)", re.MULTILINE)
+POWER = re.compile(r"(?<![\w.])(\d+)\s*\^\s*(\d+)")
+PRODUCT = re.compile(r"(?<![\w.])(\d+)\s*[*x]\s*(\d+)(?!\s*\^)")
+COUNTED = r"\s+(?:before|terms?|numbers?|previous|preceding|prior|of|more|by|to|consecutive|last|values?)\b"
+SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+
+
+def readings(text: str) -> Iterator[list[int]]:
+    """The terms with thousands joined, and those without, where that differs."""
+    plain = without_explanations(text)
+    joined = THOUSANDS.sub(lambda match: re.sub(r"\D", "", match[0]), plain)
+    yield corrected(joined)
+    if joined != plain:
+        yield corrected(plain)
+
+
+def without_explanations(text: str) -> str:
+    """The text in plain signs, without numbers that count or explain; numbers in words where it has no digits."""
+    text = text.replace("\\(", " ").replace("\\)", " ").replace("\\[", " ").replace("\\]", " ")
+    for pattern, sign in SIGNS:
+        text = pattern.sub(sign, text)
+    text = folded(text)
+    if not re.search(r"\d", text):
+        return with_digits(text)
+    text = without_list_numbers(text)
+    for pattern in EXPLAINS:
+        text = pattern.sub(" ", text)
+    text = POWER.sub(lambda match: str(power(int(match[1]), int(match[2]))), text)
+    return PRODUCT.sub(lambda match: str(int(match[1]) * int(match[2])), text)
+
+
+def power(base: int, exponent: int) -> int:
+    return base ** min(exponent, LARGEST_POWER)
+
+
+def without_list_numbers(text: str) -> str:
+    """The text without 1., 2., 3. at the beginning of its lines."""
+    numbers = [int(number) for number in LIST_NUMBER.findall(text)]
+    return LIST_NUMBER.sub("", text) if numbers[:2] == [1, 2] else text
+
+
+def corrected(text: str) -> list[int]:
+    """The text's numbers; what follows "sorry" stands for the last one before, or begins anew."""
+    words = words_in("en")
+    parts = re.split(rf"{words.corrects.pattern}|(?<=[\W])(?:{words.no_alone.pattern})(?=\W)", text)
+    found = [int(number) for number in NUMBER.findall(parts[0])]
+    for part in parts[1:]:
+        following = [int(number) for number in NUMBER.findall(part)]
+        if following:
+            found = (
+                following if following[0] in found[:-1] or len(following) > len(found) else [*found[:-1], *following]
+            )
+    return found
+
+
+def with_digits(text: str) -> str:
+    """The text with English numbers in digits, up to billions, but for those that count something."""
+    names = numerals_of("en")
+    word = rf"(?:{names.number}|{'|'.join(SCALES)})"
+    between = r"(?:[\s-]+|(?:(?<=hundred)|(?<=thousand))\s+and\s+)"
+
+    def digits(match: re.Match[str]) -> str:
+        return str(whole_number(re.findall(word, match[0])))
+
+    return re.sub(rf"(?<!\w){word}(?:{between}{word}\b)*(?!\w)(?!{COUNTED})", digits, text)
+
+
+def whole_number(words: Sequence[str]) -> int:
+    """Its value: "two thousand one hundred eighty-seven" is 2187."""
+    total, part = 0, 0
+    for word in words:
+        if word == "hundred":
+            part = max(part, 1) * SCALES[word]
+        elif word in SCALES:
+            total, part = total + max(part, 1) * SCALES[word], 0
+        else:
+            part += numerals_of("en").value(word)
+    return total + part

@@ -1,0 +1,78 @@
+"""The summary of a session in Markdown, for a run's folder and for CI: what failed first, then all cases in a table.
+
+It says what somebody needs who has only this page: the verdict on each case, how many tests ran, with which libraries
+on which machine, and the commands that repeat it.
+"""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.core.outside_text import for_markdown, for_terminal
+from bench.judge.thresholds import Thresholds
+from bench.machine.environment import machine_words
+from bench.records.record import Record
+from bench.report.case_tests import CaseTests
+from bench.report.cases import NAMES_WITH_TESTS, table_of
+from bench.report.tables import markdown_lines
+
+MOST_NAMED = 5  # failed cases that a command names; more are repeated by the whole command
+
+
+def summary_page(
+    records: Iterable[Record],
+    thresholds: Thresholds,
+    tests: Mapping[str, CaseTests],
+    environment: Mapping[str, Any],
+    words: Sequence[str],
+    run_name: str = "",
+) -> str:
+    """The page. tests: by case id, of this session; words: the command that began it; run_name: where it is stored."""
+    records = sorted(records, key=lambda record: is_good(record, tests))  # stable: failures first
+    verdicts = {name: one.verdict() for name, one in tests.items()}
+    table = markdown_lines(table_of(records, thresholds, verdicts), NAMES_WITH_TESTS)
+    failed = [record.case for record in records if not is_good(record, tests)]
+    lines = [
+        f"## {headline(len(failed), len(records))}",
+        "",
+        f"{counts(tests.values())}. {for_markdown(machine_words(environment))}.",
+        "",
+        *[f"- {says}: {code(shlex.join(command))}" for says, command in commands(words, failed, run_name)],
+        "",
+        *table,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def is_good(record: Record, tests: Mapping[str, CaseTests]) -> bool:
+    """Whether the case ended well and no test of it failed; a case that this session did not judge may be good."""
+    return record.ok and (record.case not in tests or not tests[record.case].failed)
+
+
+def headline(failed: int, cases: int) -> str:
+    of = f"{cases} case{'s' if cases != 1 else ''}"
+    return f"{failed} of {of} failed" if failed else f"{of} passed"
+
+
+def counts(tests: Iterable[CaseTests]) -> str:
+    """How many tests of cases passed, failed and were skipped."""
+    every = list(tests)
+    passed, failed = sum(one.passed for one in every), sum(len(one.failed) for one in every)
+    return f"{passed} tests passed, {failed} failed, {sum(one.skipped for one in every)} skipped"
+
+
+def commands(words: Sequence[str], failed: Sequence[str], run_name: str) -> list[tuple[str, list[str]]]:
+    """What each command is for, and its words."""
+    found = [("repeat it", list(words))]
+    if failed and len(failed) <= MOST_NAMED and "-k" not in words:
+        found.append(("repeat what failed", [*words, "-k", " or ".join(failed)]))
+    if run_name:
+        suites = ["lorabench", "test"] if words[:1] == ["lorabench"] else ["pytest", "suites"]
+        found.append(("judge it again without running anything", [*suites, "--replay", run_name]))
+    return found
+
+
+def code(text: str) -> str:
+    """Text as code in Markdown; a backtick inside needs a longer fence."""
+    shown = for_terminal(text)
+    return f"`` {shown} ``" if "`" in shown else f"`{shown}`"

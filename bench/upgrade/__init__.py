@@ -1,0 +1,9 @@
+"""An upgrade judged: the same cases with the libraries as they are and with others, and the two runs compared.
+
+    overlays.py       distributions installed into folders of their own, put before an environment
+    requirements.py   whether what is put together suits each other, by its metadata
+    trial.py          both sides run, and compared
+    blame.py          which package, and which release of it, made a figure worse
+
+May import: core, machine, models, methods, recipes, probes, sources, tasks, records, executor, predict, judge.
+"""

@@ -1,0 +1,188 @@
+"""Which package made it worse: delta debugging over the packages that differ, then a search over the releases of one.
+
+One case decides, the quickest that is worse, by the same figure in the same state: another failure says nothing of
+this one, and counts as untestable, as git's bisect has it. Every trial is a stored run, so that an interrupted search
+continues where it stopped.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+
+from bench.judge.compare.finding import RED, Finding
+from bench.judge.compare.runs import Comparison, Options, compare_case
+from bench.judge.compare.sides import Side, read_side
+from bench.records.record import BadRecord, read_repeats
+from bench.upgrade.overlays import CannotInstall, Wanted, import_path, install, releases_of, resolve, version_of
+from bench.upgrade.requirements import unmet
+from bench.upgrade.trial import Environment, Stopped, run_side, selection_of
+
+GOOD, BAD, UNTESTABLE = "good", "bad", "untestable"
+MOST_RUNS = 20
+
+Test = Callable[[Sequence[Wanted]], str]
+
+
+class TooManyRuns(RuntimeError):
+    """The search took as many trials as it was allowed; says what it has found by then."""
+
+
+@dataclass
+class Search:
+    """Trials of sets of packages against one figure of one case. before: the run without any."""
+
+    python: Path
+    before: Side
+    target: Finding
+    folder: Path
+    say: Callable[[str], None]
+    most: int = MOST_RUNS
+    known: dict[frozenset[str], str] = field(default_factory=dict)
+    spent: int = 0
+
+    def __call__(self, packages: Sequence[Wanted]) -> str:
+        """The outcome with these packages, tried once. Raises TooManyRuns."""
+        key = frozenset(map(str, packages))
+        if not packages:
+            return GOOD
+        if key not in self.known:
+            if self.spent >= self.most:
+                raise TooManyRuns(f"{self.spent} trials did not decide; --bisect-runs allows more")
+            self.known[key] = self.try_out(packages)
+            self.say(f"{', '.join(sorted(key))}: {self.known[key]}")
+        return self.known[key]
+
+    def try_out(self, packages: Sequence[Wanted]) -> str:
+        """Run the case with these packages, if they suit each other, and look for the same finding."""
+        try:
+            overlays = tuple(install(self.python, one) for one in packages)
+            own = import_path(self.python)
+            if unmet([*map(str, overlays), *own]) - unmet(own):
+                return UNTESTABLE
+            return self.outcome(read_side(self.run(Environment(trial_name(packages), self.python, overlays))))
+        except (CannotInstall, Stopped, BadRecord) as error:
+            self.say(str(error))
+            return UNTESTABLE
+
+    def run(self, side: Environment) -> Path:
+        """The trial's run, of an earlier search if there is one."""
+        for path in (self.folder / side.name).glob("*/records.jsonl"):
+            if (self.target.case, 0) in read_repeats(path)[0]:
+                return path.parent
+        self.spent += 1
+        recipe = self.before.records[self.target.case].recipe
+        options = [
+            "--data",
+            recipe["data"],
+            *(["--max-steps", str(recipe["max_steps"])] if recipe["max_steps"] else []),
+        ]
+        return run_side(side, self.folder, [*selection_of([self.target.case]), *options], self.say)
+
+    def outcome(self, after: Side) -> str:
+        found = [one for one in compare_case(self.target.case, self.before, after, Options()) if one.state in RED]
+        if any(is_same_fault(one, self.target) for one in found):
+            return BAD
+        return UNTESTABLE if found else GOOD
+
+
+def is_same_fault(one: Finding, other: Finding) -> bool:
+    """Whether it is the same figure in the same state; of a case that failed, with the same sentence."""
+    same = (one.kind, one.figure, one.state) == (other.kind, other.figure, other.state)
+    return same and (one.figure != "status" or one.says == other.says)
+
+
+def trial_name(packages: Sequence[Wanted]) -> str:
+    return hashlib.sha256(" ".join(sorted(map(str, packages))).encode()).hexdigest()[:12]
+
+
+def choose_target(comparison: Comparison) -> Finding | None:
+    """The red finding of the quickest case; None where no case of both sides is worse in itself.
+
+    Seconds are left out, for their noise; so are tests, which are judged by another file, and quality over seeds.
+    """
+    cases = comparison.before.records
+    found = [
+        one for one in comparison.findings
+        if one.state in RED and one.case in cases and one.case in comparison.after.records
+        and one.kind not in ("time", "tests", "quality")
+    ]  # fmt: skip
+    return min(found, key=lambda one: cases[one.case].noisy.get("case_seconds", 0.0), default=None)
+
+
+def smallest_guilty(packages: Sequence[Wanted], test: Test) -> list[Wanted]:
+    """The fewest of these packages that are bad together (Zeller's ddmin); all of them are known to be."""
+    guilty, parts = list(packages), 2
+    while len(guilty) > 1:
+        size = -(-len(guilty) // parts)
+        chunks = [guilty[start : start + size] for start in range(0, len(guilty), size)]
+        rests = [[one for one in guilty if one not in chunk] for chunk in chunks]
+        smaller = next((part for part in [*chunks, *rests] if len(part) < len(guilty) and test(part) == BAD), None)
+        if smaller is not None:
+            guilty, parts = smaller, 2 if smaller in chunks else max(parts - 1, 2)
+        elif parts < len(guilty):
+            parts = min(len(guilty), 2 * parts)
+        else:
+            break
+    return guilty
+
+
+def first_bad(releases: Sequence[Wanted], test: Callable[[Wanted], str]) -> tuple[Wanted | None, Wanted]:
+    """(the last good release, the first bad one) of releases in order, of which the last is bad; None: all are."""
+    good, bad = -1, len(releases) - 1
+    skipped: set[int] = set()
+    while open_ones := [number for number in range(good + 1, bad) if number not in skipped]:
+        middle = open_ones[len(open_ones) // 2]
+        state = test(releases[middle])
+        if state == BAD:
+            bad = middle
+        elif state == GOOD:
+            good = middle
+        else:
+            skipped.add(middle)
+    return (releases[good] if good >= 0 else None), releases[bad]
+
+
+def between(releases: Sequence[str], before: str, after: str) -> list[str]:
+    """The final releases after one version, up to another, in order."""
+    try:
+        low, high = Version(before), Version(after)
+        found = sorted({Version(one) for one in releases} | {high})
+    except InvalidVersion:
+        return [after]
+    return [str(one) for one in found if low < one <= high and (not one.is_prerelease or one == high)]
+
+
+def blame(search: Search, wanted: Sequence[Wanted]) -> str:
+    """A sentence that names the packages, and of a single one its last good release."""
+    target = f"{search.target.figure or search.target.kind} of {search.target.case}"
+    try:
+        guilty = smallest_guilty(wanted, search)
+        if len(guilty) > 1:
+            return f"{target}: only together {' and '.join(map(str, guilty))}"
+        return f"{target}: {of_release(search, guilty[0])}"
+    except TooManyRuns as error:
+        return f"{target}: {error}"
+
+
+def of_release(search: Search, guilty: Wanted) -> str:
+    """Which release of the guilty package was the last good one."""
+    own = version_of(search.python, guilty.name)
+    if own is None:
+        return f"{guilty}, which was not installed before"
+    versions = between(releases_of(search.python, guilty.name), own, guilty.version)
+    releases = [
+        guilty if version == guilty.version else Wanted(guilty.name, version, "release") for version in versions
+    ]
+    good, bad = first_bad(releases, lambda release: search(with_closure(search, release)))
+    return f"{bad}; {good or f'{guilty.name} {own}'} is the last good release"
+
+
+def with_closure(search: Search, release: Wanted) -> list[Wanted]:
+    """The release with what pip says it needs; itself alone where pip refuses, which the trial then says."""
+    try:
+        return resolve(search.python, [f"{release.name}=={release.version}"]) or [release]
+    except CannotInstall:
+        return [release]

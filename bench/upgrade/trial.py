@@ -1,0 +1,136 @@
+"""Both sides of an upgrade: the same cases run with each set of libraries, stored and compared.
+
+Each side is a session of the suites in a process of its own, whose run is resumed if it was begun before: what was
+measured once with the same libraries is not measured again.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.core.case import parse_case
+from bench.core.paths import INSTALLED, PACKAGE, RUNS
+from bench.judge.compare.finding import INCONCLUSIVE, Finding
+from bench.judge.compare.runs import Comparison, Options, compare_runs
+from bench.judge.compare.sides import read_side, repeats_of
+from bench.judge.compare.timing import PROCESSES, compare_times
+from bench.records.record import read_repeats
+from bench.upgrade.overlays import python_path
+
+JUDGING = ("test_methods.py", "test_cost.py", "test_quality.py")
+TINY = ("--models", "tiny_bert,tiny_llama,tiny_gpt2", "--tasks", "pos,support", "--devices", "cpu", "--max-steps", "4",
+        "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora")  # fmt: skip
+SMOKE = ("--devices", "cpu")
+JUDGED = (0, 1)  # exit codes of a session that came to its end
+
+
+class Stopped(RuntimeError):
+    """A session that did not come to its end; says what to do."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An interpreter and what is put before its environment. name: of the side."""
+
+    name: str
+    python: Path
+    overlays: tuple[Path, ...] = ()
+
+    def variables(self, runs: Path) -> dict[str, str]:
+        code = [] if INSTALLED else [PACKAGE.parent]
+        kept = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
+        return {**kept, "PYTHONPATH": python_path([*self.overlays, *code]), "LORABENCH_RUNS": str(runs)}
+
+
+def folder_of(before: Environment, after: Environment, selection: Sequence[str], versions: Mapping[str, str]) -> Path:
+    """Where the runs of this upgrade lie: the same for the same two sides, selection and version of lorabench."""
+    sides = [[str(one.python), *map(str, one.overlays)] for one in (before, after)]
+    key = json.dumps([sides, list(selection), dict(versions)])
+    return RUNS / "upgrades" / hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
+def run_side(
+    side: Environment, folder: Path, selection: Sequence[str], say: Callable[[str], None], repeat: int = 0
+) -> Path:
+    """The side's run, begun or resumed, or run once more. Raises Stopped if its session did not come to its end."""
+    runs = folder / side.name
+    earlier = sorted(path.parent for path in runs.glob("*/records.jsonl"))
+    resumed = ["--resume", str(earlier[-1])] if earlier else []
+    command = [str(side.python), "-P", "-m", "bench", "test", *JUDGING, *selection, "--allow-unjudged", "-q", *resumed]
+    command += ["--repeat", str(repeat)] if repeat else []
+    say(f"{side.name}: pytest suites {' '.join(selection)}")
+    done = subprocess.run(command, env=side.variables(runs), check=False, stdout=sys.stderr)
+    found = sorted(path.parent for path in runs.glob("*/records.jsonl"))
+    if done.returncode not in JUDGED or not found:
+        raise Stopped(
+            f"the session of {side.name} ended with exit code {done.returncode}; what it measured is kept in {runs}; "
+            "the same command continues from there"
+        )
+    return found[-1]
+
+
+def run_stage(
+    before: Environment, after: Environment, folder: Path, selection: Sequence[str], say: Callable[[str], None]
+) -> Comparison:
+    """Both sides with this selection, compared; suspects get fresh seeds on both sides."""
+    runs = [run_side(side, folder, selection, say) for side in (before, after)]
+    sides = [read_side(run) for run in runs]
+    comparison = compare_runs(sides[0], sides[1], Options())
+    reruns = [one.fresh for one in comparison.findings if one.state == INCONCLUSIVE and one.fresh]
+    if not reruns:
+        return comparison
+    fresh = folder / "fresh"
+    for words in reruns:
+        say(f"fresh seeds for a suspect: {' '.join(words)}")
+        more = [run_side(side, fresh, words, say) for side in (before, after)]
+    return compare_runs(sides[0], sides[1], Options(), (read_side(more[0]), read_side(more[1])))
+
+
+def time_cases(
+    before: Environment,
+    after: Environment,
+    folder: Path,
+    cases: Sequence[str],
+    selection: Sequence[str],
+    say: Callable[[str], None],
+) -> list[Finding]:
+    """Seconds of these cases in processes that take turns, A B B A. What an interrupted command timed is kept."""
+    runs: dict[str, Path] = {}
+    for repeat in range(PROCESSES):
+        for side in (before, after) if repeat % 2 == 0 else (after, before):
+            runs[side.name] = timed_once(side, folder / "time", cases, selection, say, repeat)
+    sides = [read_side(runs[side.name]) for side in (before, after)]
+    return compare_times({case: (repeats_of(sides[0], case), repeats_of(sides[1], case)) for case in cases})
+
+
+def timed_once(
+    side: Environment,
+    folder: Path,
+    cases: Sequence[str],
+    selection: Sequence[str],
+    say: Callable[[str], None],
+    repeat: int,
+) -> Path:
+    """One process of every case, unless an earlier session ran it."""
+    for run in (folder / side.name).glob("*/records.jsonl"):
+        there, _ = read_repeats(run)
+        if all((case, repeat) in there for case in cases):
+            return run.parent
+    say(f"time, process {repeat + 1} of {PROCESSES} a side")
+    return run_side(side, folder, selection, say, repeat)
+
+
+def selection_of(cases: Sequence[str]) -> tuple[str, ...]:
+    """Options of pytest suites that run these cases; others of the same names may run beside them."""
+    parsed = [parse_case(case) for case in cases]
+    names = {"tasks": "task", "models": "model", "methods": "method", "devices": "device", "seeds": "seed"}
+    words = [
+        word for option, part in names.items()
+        for word in (f"--{option}", ",".join(dict.fromkeys(str(getattr(case, part)) for case in parsed)))
+    ]  # fmt: skip
+    return (*words, "-m", "slow or not slow")

@@ -1,0 +1,181 @@
+"""Quality over seeds: equal losses need no statistics, parted ones a spread, suspects fresh seeds."""
+
+from dataclasses import replace
+
+import pytest
+from compared_runs import POS, RUNS, committed, findings, seeds_of, side_of
+
+from bench.core.files import BadFile
+from bench.judge.compare import seeds
+from bench.judge.compare.finding import BETTER, INCONCLUSIVE, QUALITY, SAME, WORSE
+from bench.judge.compare.margins import Noise, read_gate
+from bench.judge.compare.quality import (
+    LEAST_FRESH,
+    MOST_FRESH,
+    Loss,
+    first_stage,
+    fresh_seeds,
+    needed_seeds,
+    pooled,
+    second_stage,
+)
+from bench.judge.compare.runs import compare_runs
+from bench.tasks import TASKS
+
+RECORD = committed()[POS]
+QUIET = (0.900, 0.901, 0.899)  # F1 of three seeds; the margin is 0.02
+LOUD = (0.90, 0.94, 0.86)
+
+
+@pytest.fixture(autouse=True)
+def without_stored_seeds(monkeypatch):
+    """The spread of these cases is that of their own seeds."""
+    monkeypatch.setattr(seeds, "stored_seeds", lambda key: {})
+
+
+def judged(before, after, fresh=None):
+    """The finding on quality of runs with these values of F1."""
+    sides = [side_of(seeds_of(RECORD, values, "f1"), name) for name, values in (("a", before), ("b", after))]
+    if fresh:
+        more = [
+            [replace(record, case=record.case.replace("-s", "-s1")) for record in seeds_of(RECORD, values, "f1")]
+            for values in fresh
+        ]
+        found = compare_runs(*sides, fresh=tuple(side_of(records) for records in more)).findings
+    else:
+        found = compare_runs(*sides).findings
+    (one,) = [one for one in found if one.kind == QUALITY]
+    return one
+
+
+def moved(values, by):
+    return [value + by for value in values]
+
+
+def test_seeds_that_part_and_stay_within_the_margin_are_the_same():
+    assert judged(QUIET, moved(QUIET, -0.001)).state == SAME
+
+
+def test_a_loss_beyond_the_margin_is_suspected_and_says_how_to_decide():
+    found = judged(QUIET, moved(QUIET, -0.02))
+    assert found.state == INCONCLUSIVE
+    assert found.case == "pos-minilm_l6-lora-cpu"
+    assert "worse by 0.0200 over 3 seeds" in found.says
+    assert "--tasks pos --models minilm_l6 --methods lora --devices cpu --seeds 3,4,5 " in found.says
+    assert "--fresh" in found.says
+
+
+def test_a_spread_that_hides_a_loss_of_the_margin_is_inconclusive_with_the_smallest_loss_that_could_be_seen():
+    found = judged(LOUD, moved(LOUD, -0.001))
+    assert found.state == INCONCLUSIVE
+    assert "the smallest loss that could be seen is 0.0" in found.says
+    assert "fresh seeds a side would be needed to see a loss of the margin" in found.says
+    assert "pytest" not in found.says
+
+
+def test_a_gain_is_better():
+    assert judged(QUIET, moved(QUIET, 0.02)).state == BETTER
+
+
+def test_fresh_seeds_decide_that_it_is_worse():
+    found = judged(QUIET, moved(QUIET, -0.02), fresh=(QUIET, moved(QUIET, -0.02)))
+    assert found.state == WORSE
+    assert found.says.startswith("by fresh seeds worse by 0.0200 over 3 seeds")
+
+
+def test_fresh_seeds_decide_that_it_was_chance():
+    assert judged(QUIET, moved(QUIET, -0.02), fresh=(QUIET, QUIET)).state == SAME
+
+
+def test_equal_losses_and_another_quality_are_judged_without_noise():
+    """Training was the same to the bit, so nothing of chance is in it."""
+    after = replace(RECORD, quality={**RECORD.quality, "f1": RECORD.quality["f1"] - 0.006})
+    (found,) = [one for one in findings([RECORD], [after]) if one.kind == QUALITY]
+    assert (found.state, found.suspect) == (WORSE, "what follows training: evaluation, saving or merging")
+
+
+def test_parted_losses_with_the_same_answers_are_the_same_quality():
+    after = replace(RECORD, losses=moved(RECORD.losses, 1e-7))
+    assert [one.kind for one in findings([RECORD], [after])] == ["trace"]
+
+
+def test_quality_with_random_weights_is_not_judged():
+    before, after = (
+        side_of([replace(RECORD, quality_judged=False, losses=[loss], quality={"f1": f1})])
+        for loss, f1 in ((1.0, 0.5), (2.0, 0.1))
+    )
+    (found,) = [one for one in compare_runs(before, after).findings if one.kind == QUALITY]
+    assert (found.state, found.says) == ("changed", "random weights: quality is not judged")
+
+
+def test_stored_seeds_of_the_same_recipe_tell_the_spread(monkeypatch):
+    group = seeds.Group(POS, [(side_of([RECORD]).stored(POS),) * 2])
+    alone = seeds.spreads(group, read_gate())
+    monkeypatch.undo()
+    stored = seeds.spreads(group, read_gate())
+    assert len(stored) > len(alone)
+    assert (RUNS / "seeds-smoke").resolve() in seeds.stored_seeds(
+        ("pos-minilm_l6-lora-cpu-sample", RECORD.recipe_digest)
+    )
+
+
+def test_a_variance_is_shrunk_towards_the_prior_by_its_degrees():
+    """(1 * 4 + 2 * 1) / (1 + 2), each group around its own mean."""
+    assert pooled([[0.0, 1.0, -1.0], [5.0]], Noise(4.0, 1.0)) == Noise(2.0, 3.0)
+
+
+def test_a_suspect_is_worse_than_a_quarter_margin_or_may_be_by_a_whole_one():
+    sure = Noise(1e-6, 10.0)
+    assert first_stage(Loss(0.2, 3, sure)) == SAME  # significant, and less than a quarter
+    assert first_stage(Loss(0.3, 3, sure)) == INCONCLUSIVE
+    assert first_stage(Loss(0.0, 3, Noise(1.0, 10.0))) == INCONCLUSIVE
+
+
+def test_more_suspects_need_a_smaller_p_each():
+    """One-sided p = 0.004 of each: below 1 % alone, above it among three."""
+    loss = Loss(2.65, 3, Noise(1.5, 100_000.0))
+    assert loss.p == pytest.approx(0.004, abs=5e-4)
+    assert second_stage([loss]) == [WORSE]
+    assert WORSE not in second_stage([loss] * 3)
+
+
+def test_fresh_seeds_are_as_many_as_see_a_margin():
+    """2 σ² (z(0.9925) + z(0.9))², with 3.714 for the sum."""
+    assert needed_seeds(Noise(0.25, 9.0)) == 7
+    assert needed_seeds(Noise(0.0001, 9.0)) == LEAST_FRESH
+
+
+@pytest.mark.parametrize(("mean", "count"), [(0.0, 0), (100.0, MOST_FRESH)])
+def test_a_spread_too_large_for_fresh_seeds_is_run_only_where_something_points_to_a_loss(mean, count):
+    assert fresh_seeds(Loss(mean, 3, Noise(100.0, 9.0))) == count
+
+
+@pytest.mark.parametrize(("task", "before", "after", "lost"), [("pos", 0.9, 0.88, 1.0), ("support", 2.0, 2.04, 2.0)])
+def test_a_margin_is_absolute_for_f1_and_relative_for_a_loss(task, before, after, lost):
+    assert read_gate().margins_lost(task, before, after) == pytest.approx(lost)
+
+
+def test_every_task_has_a_margin():
+    assert all(read_gate().margin(task) > 0 for task in TASKS)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[margins]\n", "must have exactly the tables"),
+        ("[margins]\nloss = 0.01\n[noise]\ndeviation = 0.1\ndegrees = 1.0\n", "must have fraction"),
+        (
+            "[margins]\nloss = 0.01\nfraction = 0\n[noise]\ndeviation = 0.1\ndegrees = 1.0\n",
+            "fraction = 0 must be a number",
+        ),
+        (
+            "[margins]\nloss = 0.01\nfraction = 0.1\n[noise]\ndeviation = 0.1\n",
+            "exactly the keys deviation and degrees",
+        ),
+    ],
+)
+def test_a_wrong_file_of_margins_is_one_sentence(text, says, tmp_path):
+    path = tmp_path / "gate.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadFile, match=says):
+        read_gate(path)

@@ -1,0 +1,78 @@
+"""Seconds: processes are the sample, they must have taken turns, and noise is no verdict."""
+
+from dataclasses import replace
+
+import pytest
+from compared_runs import POS, committed
+
+from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, SAME, WORSE
+from bench.judge.compare.timing import compare_times, interleaved, process_value, ratio, ratios, states
+
+RECORD = committed()[POS]
+SPREAD = (0.97, 0.99, 1.0, 1.01, 1.03)
+ABBA = (0, 3, 4, 7, 8), (1, 2, 5, 6, 9)  # when the processes of each side began
+
+
+def processes(began, factor, spread=SPREAD, steps=10):
+    return [
+        replace(RECORD, repeat=number, noisy={"began": float(at), "step_cpu_seconds": [factor * share] * steps})
+        for number, (at, share) in enumerate(zip(began, spread, strict=True))
+    ]
+
+
+def found(factor, spread=SPREAD, **more):
+    (one,) = compare_times({POS: (processes(ABBA[0], 1.0, spread), processes(ABBA[1], factor, spread, **more))})
+    return one
+
+
+@pytest.mark.parametrize(
+    ("factor", "state"), [(1.0, SAME), (1.02, SAME), (1.2, WORSE), (0.8, BETTER), (1.035, CHANGED)]
+)
+def test_processes_of_little_spread_decide(factor, state):
+    assert found(factor).state == state
+
+
+def test_noise_wider_than_the_bar_is_inconclusive_and_not_red():
+    assert found(1.1, spread=(0.5, 0.7, 1.0, 1.4, 2.0)).state == INCONCLUSIVE
+
+
+def test_the_ratio_and_its_interval_are_said():
+    assert found(1.2).says.startswith("1.200 times as long (95 % interval 1.1")
+
+
+@pytest.mark.parametrize(
+    ("sides", "says"),
+    [
+        ((processes((0,), 1.0, (1.0,)), processes((1,), 1.0, (1.0,))), "1 process a side says nothing"),
+        ((processes(range(5), 1.0), processes(range(5, 10), 1.0)), "did not take turns"),
+        ((processes(ABBA[0], 1.0), processes(ABBA[1], 1.0, steps=5)), "fewer than 7 timed steps"),
+    ],
+)
+def test_what_cannot_be_judged_says_why(sides, says):
+    (one,) = compare_times({POS: sides})
+    assert one.state == INCONCLUSIVE
+    assert says in one.says
+
+
+def test_five_cases_share_the_level():
+    """p = 0.01 is red of one case, and not of five."""
+    one = ratio([1.0, 1.05, 0.95, 1.02, 0.98], [1.08, 1.13, 1.02, 1.1, 1.06])
+    assert 0.004 < one.p < 0.02
+    assert states([one]) == [WORSE]
+    assert WORSE not in states([one] * 5)
+
+
+def test_cases_of_one_machine_share_half_of_their_spread():
+    quiet, loud = ([1.0, 1.01, 0.99],) * 2, ([1.0, 1.2, 0.8],) * 2
+    alone, together = ratio(*quiet), ratios([quiet, loud])[0]
+    assert together.high > alone.high
+    assert ratios([quiet]) == [alone]
+
+
+def test_turns_are_told_from_blocks():
+    assert interleaved(processes(ABBA[0], 1.0), processes(ABBA[1], 1.0))
+    assert not interleaved(processes(range(5), 1.0), processes(range(5, 10), 1.0))
+
+
+def test_a_record_of_before_has_no_seconds_for_each_step():
+    assert process_value(RECORD) is None

@@ -1,0 +1,103 @@
+"""`pytest suites --baseline RUN` in a process of its own: a test for each case and kind of figure."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from compared_runs import POS, RUNS, SUPPORT, committed, run_of
+from suite_sessions import start
+
+from bench.records.record import FAILED, append_record, read_records
+
+SUITE = "suites/test_regression.py"
+SMOKE = committed()
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """A tiny run with its tests' outcomes."""
+    runs = tmp_path_factory.mktemp("runs")
+    done = start(runs, "suites/test_cost.py", "--tasks", "pos", "--models", "tiny_bert", "--methods", "lora,head",
+                 "--devices", "cpu", "--max-steps", "2")  # fmt: skip
+    assert done.code == 0, done.text
+    return done
+
+
+@pytest.fixture
+def two_runs(tmp_path):
+    """A run of two cases, and the same with a reload that went wrong and a case that is gone."""
+    record = SMOKE[POS]
+    worse = replace(record, evidence={**record.evidence, "reload_distance": 0.1})
+    return run_of(tmp_path / "a", [record, SMOKE[SUPPORT]]), run_of(tmp_path / "b", [worse])
+
+
+def test_a_replay_is_compared_case_by_case_and_kind_by_kind(two_runs, tmp_path):
+    before, after = two_runs
+    done = start(tmp_path / "runs", SUITE, "--baseline", before, "--replay", after, "-rA")
+    assert done.code == 1
+    assert "2 failed, 6 passed" in done.text
+    assert f"FAILED {SUITE}::test_no_worse_than_baseline[{POS}-evidence]" in done.text
+    assert "suspect: saving the adapter and reading it back" in done.text
+    assert f"FAILED {SUITE}::test_no_case_of_the_baseline_is_missing" in done.text
+    assert f"the baseline has {SUPPORT}, which this session was to run and did not" in done.text
+
+
+def test_narrowing_the_selection_narrows_what_can_be_missing(two_runs, tmp_path):
+    before, _ = two_runs
+    done = start(tmp_path / "runs", SUITE, "--baseline", before, "--replay", before, "--tasks", "pos", "-q")
+    assert done.code == 0, done.text
+    assert "8 passed" in done.text
+
+
+def test_a_failed_run_is_no_baseline(two_runs, tmp_path):
+    before, after = two_runs
+    append_record(before / "records.jsonl", replace(SMOKE[SUPPORT], status=FAILED))
+    done = start(tmp_path / "runs", SUITE, "--baseline", before, "--replay", after)
+    assert done.code == 4
+    assert f"--baseline a: {SUPPORT} did not end well there, and a failed run is no baseline" in done.text
+
+
+def test_without_a_baseline_nothing_is_collected(two_runs, tmp_path):
+    _, after = two_runs
+    done = start(tmp_path / "runs", "suites", "--replay", after, "--collect-only", "-q")
+    assert "test_regression" not in done.text
+
+
+def test_a_session_keeps_how_its_tests_ended(session):
+    about = json.loads((session.folder / "tests.json").read_text(encoding="utf-8"))
+    assert (about["finished"], about["exit_code"]) == (True, 0)
+    outcomes = about["by_case"]["pos-tiny_bert-lora-cpu-s0"]
+    assert outcomes["test_cost.py::test_trainable_parameters"] == "passed"
+    assert "test_cost.py::test_forward_flops[forward]" in outcomes
+
+
+def test_a_record_has_what_a_comparison_needs(session):
+    record = session.records()["pos-tiny_bert-lora-cpu-s0"]
+    about = json.loads((session.folder / "run.json").read_text(encoding="utf-8"))
+    assert record.environment["distributions"].startswith("sha256:")
+    assert about["distributions"]["torch"].startswith(record.environment["libraries"]["torch"].split("+")[0])
+    assert record.environment["capability"]
+    assert len(record.noisy["step_seconds"]) == len(record.noisy["step_cpu_seconds"]) == 2
+    assert record.noisy["cpu_seconds"] > 0
+    assert record.noisy["began"] > 1.7e9
+    assert [len(load) for load in record.noisy["load_averages"].values()] == [3, 3]
+    rows = (session.folder / "predictions" / f"{record.case}.before.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == record.data["held_out_examples"]
+
+
+def test_the_same_cases_run_again_are_the_same_to_the_bit(session, tmp_path):
+    copy = tmp_path / "first"
+    shutil.copytree(session.folder, copy)
+    done = start(tmp_path / "runs", SUITE, "--baseline", copy, "--tasks", "pos", "--models", "tiny_bert", "--methods",
+                 "lora", "--devices", "cpu", "--max-steps", "2")  # fmt: skip
+    assert done.code == 0, done.text
+    again = done.records()["pos-tiny_bert-lora-cpu-s0"]
+    assert again.losses == read_records(copy / "records.jsonl")[0][again.case].losses
+
+
+def test_the_committed_break_is_red_in_a_replay(tmp_path):
+    done = start(tmp_path / "runs", SUITE, "--baseline", RUNS / "virtual-tokens", "--replay",
+                 RUNS / "virtual-tokens-transformers-5-24", "-q")  # fmt: skip
+    assert done.code == 1
+    assert done.text.count("suspect: generation") >= 2

@@ -1,0 +1,61 @@
+"""The page of a session: failures first, a verdict for each case, the libraries, and commands that work."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.core.paths import ROOT
+from bench.judge.thresholds import Thresholds
+from bench.records.record import read_records
+from bench.report.case_tests import CaseTests
+from bench.report.summary import commands, summary_page
+
+RECORDS = list(read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0].values())[:3]
+BROKEN = replace(RECORDS[2], status="out_of_memory", reason="no room")
+ABOUT = RECORDS[0].environment
+WORDS = ["pytest", "suites", "--devices", "cpu"]
+
+
+def page(records, tests):
+    return summary_page(records, Thresholds({}), tests, ABOUT, WORDS, "20261130T110000-before")
+
+
+def test_failures_come_first_with_their_names():
+    names = ["off_gives_base", "reads_back", "base_is_frozen", "training_happened"]
+    tests = {RECORDS[0].case: CaseTests(passed=14), RECORDS[1].case: CaseTests(passed=10, failed=names),
+             BROKEN.case: CaseTests(failed=["reads_back"], broken="out of memory")}  # fmt: skip
+    lines = page([RECORDS[0], RECORDS[1], BROKEN], tests).splitlines()
+    assert lines[0] == "## 2 of 3 cases failed"
+    assert lines[2].startswith("24 tests passed, 5 failed, 0 skipped. torch ")
+    rows = [line for line in lines if line.startswith("|")][2:]
+    assert rows[0].startswith(
+        f"| {RECORDS[1].case} | ok | 4 of 14 failed: off_gives_base, reads_back, base_is_frozen and 1 more |"
+    )
+    assert rows[1].startswith(f"| {BROKEN.case} | out_of_memory | not judged: out of memory |")
+    assert rows[2].startswith(f"| {RECORDS[0].case} | ok | 14 passed |")
+
+
+def test_good_session_says_so():
+    assert page(RECORDS[:1], {RECORDS[0].case: CaseTests(passed=14)}).startswith("## 1 case passed\n")
+
+
+def test_case_of_an_earlier_session_has_a_dash():
+    assert f"| {RECORDS[1].case} | ok | – |" in page(RECORDS[:2], {RECORDS[0].case: CaseTests(passed=14)})
+
+
+def test_commands_repeat_all_or_what_failed_or_judge_again():
+    found = dict(commands(WORDS, ["a", "b"], "before"))
+    assert found == {
+        "repeat it": WORDS,
+        "repeat what failed": [*WORDS, "-k", "a or b"],
+        "judge it again without running anything": ["pytest", "suites", "--replay", "before"],
+    }
+    assert dict(commands(["lorabench", "test"], [], "x"))["judge it again without running anything"][:2] == [
+        "lorabench",
+        "test",
+    ]
+
+
+@pytest.mark.parametrize(("words", "failed"), [([*WORDS, "-k", "x"], ["a"]), (WORDS, list("abcdef")), (WORDS, [])])
+def test_command_for_what_failed_only_where_it_is_right(words, failed):
+    assert "repeat what failed" not in dict(commands(words, failed, ""))

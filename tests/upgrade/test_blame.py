@@ -1,0 +1,149 @@
+"""Blame: the smallest set of packages, the last good release, and what is neither good nor bad."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from compared_runs import POS, SUPPORT, committed, run_of, side_of
+
+from bench.judge.compare.finding import EVIDENCE, WORSE, Finding
+from bench.judge.compare.runs import compare_runs
+from bench.upgrade import blame as module
+from bench.upgrade.blame import (
+    BAD,
+    GOOD,
+    UNTESTABLE,
+    Search,
+    TooManyRuns,
+    between,
+    blame,
+    choose_target,
+    first_bad,
+    smallest_guilty,
+)
+from bench.upgrade.overlays import Wanted
+
+SMOKE = committed()
+PACKAGES = [Wanted(name, "2", "x") for name in ("accelerate", "datasets", "peft", "transformers")]
+TARGET = Finding(POS, EVIDENCE, WORSE, "reload_distance")
+BROKEN = replace(SMOKE[POS], evidence={**SMOKE[POS].evidence, "reload_distance": 0.1})
+OTHERWISE = replace(SMOKE[POS], evidence={**SMOKE[POS].evidence, "merge_distance": 0.1})
+
+
+def names(packages):
+    return {one.name for one in packages}
+
+
+@pytest.mark.parametrize(
+    "guilty",
+    [{"transformers"}, {"accelerate"}, {"peft", "transformers"}, {"accelerate", "transformers"}, names(PACKAGES)],
+)
+def test_the_smallest_guilty_set_is_found(guilty):
+    asked = set()
+
+    def test(packages):
+        asked.add(frozenset(names(packages)))  # a search keeps what it has tried
+        return BAD if guilty <= names(packages) else GOOD
+
+    assert names(smallest_guilty(PACKAGES, test)) == guilty
+    assert len(asked) <= 14
+
+
+def test_sets_that_cannot_be_tested_are_passed_over():
+    """datasets without accelerate ends otherwise."""
+
+    def test(packages):
+        if "datasets" in names(packages) and "accelerate" not in names(packages):
+            return UNTESTABLE
+        return BAD if "transformers" in names(packages) else GOOD
+
+    assert names(smallest_guilty(PACKAGES, test)) == {"transformers"}
+
+
+@pytest.mark.parametrize("culprit", range(8))
+@pytest.mark.parametrize("untestable", [None, 3, 4])
+def test_the_first_bad_release_is_found_by_halving(culprit, untestable):
+    releases = [Wanted("transformers", f"5.{number}", "x") for number in range(8)]
+    asked = []
+
+    def test(release):
+        asked.append(release)
+        number = releases.index(release)
+        return UNTESTABLE if number == untestable != culprit else BAD if number >= culprit else GOOD
+
+    good, bad = first_bad(releases, test)
+    assert bad == releases[culprit] or (untestable is not None and releases.index(bad) == culprit + 1)
+    assert good == (releases[releases.index(bad) - 1] if releases.index(bad) else None) or untestable is not None
+    assert len(asked) <= 5
+
+
+def test_releases_between_two_versions_are_in_their_order_without_previews():
+    known = ["5.3.0", "5.21.0", "5.22.0rc1", "5.23.0", "5.9.0", "5.24.0", "6.0.0"]
+    assert between(known, "5.9.0", "5.24.0") == ["5.21.0", "5.23.0", "5.24.0"]
+    assert between(known, "5.23.0", "5.22.0rc1") == []
+    assert between(["odd one"], "1", "2") == ["2"]
+
+
+def test_the_quickest_red_case_is_the_target():
+    slow = replace(SMOKE[SUPPORT], evidence={**SMOKE[SUPPORT].evidence, "reload_distance": 0.1})
+    comparison = compare_runs(side_of(SMOKE.values()), side_of({**SMOKE, POS: BROKEN, SUPPORT: slow}.values()))
+    seconds = {case: SMOKE[case].noisy["case_seconds"] for case in (POS, SUPPORT)}
+    assert choose_target(comparison).case == min(seconds, key=seconds.get)
+    assert choose_target(compare_runs(side_of(SMOKE.values()), side_of(SMOKE.values()))) is None
+
+
+@pytest.fixture
+def search(monkeypatch, tmp_path):
+    """A search whose trials store a record by the packages on the path: transformers 5.24 is broken."""
+    monkeypatch.setattr(module, "install", lambda python, wanted: Path(f"{wanted.name}-{wanted.version}"))
+    monkeypatch.setattr(module, "import_path", lambda python: [])
+    monkeypatch.setattr(module, "unmet", lambda folders: set())
+    monkeypatch.setattr(module, "version_of", lambda python, name: "5.20.0")
+    monkeypatch.setattr(module, "releases_of", lambda python, name: [f"5.{minor}.0" for minor in range(18, 25)])
+    monkeypatch.setattr(module, "resolve", lambda python, words: [Wanted("transformers", words[0].split("==")[1], "x")])
+
+    def run_side(side, folder, selection, say):
+        broken = any(path.name.startswith("transformers-5.24") for path in side.overlays)
+        odd = any(path.name.startswith("odd") for path in side.overlays)
+        record = OTHERWISE if odd else BROKEN if broken else SMOKE[POS]
+        return run_of(folder / side.name / "2026", [record])
+
+    monkeypatch.setattr(module, "run_side", run_side)
+    return Search(Path("python"), side_of([SMOKE[POS]]), TARGET, tmp_path, lambda text: None)
+
+
+def upgraded(version="5.24.0", *more):
+    return [Wanted("transformers", version, "x"), *(Wanted(name, "1", "x") for name in more)]
+
+
+def test_package_and_last_good_release_are_named(search):
+    assert blame(search, upgraded("5.24.0", "accelerate", "datasets", "peft")) == (
+        f"reload_distance of {POS}: transformers 5.24.0; transformers 5.23.0 is the last good release"
+    )
+    assert search.spent <= 6
+
+
+def test_an_interrupted_search_takes_its_trials_over(search):
+    blame(search, upgraded())
+    again = Search(search.python, search.before, search.target, search.folder, search.say)
+    assert "5.23.0 is the last good" in blame(again, upgraded())
+    assert again.spent == 0
+
+
+def test_another_failure_is_untestable(search):
+    assert search([Wanted("odd", "1", "x")]) == UNTESTABLE
+
+
+def test_packages_that_do_not_suit_each_other_are_not_run(search, monkeypatch):
+    found = iter([{"a needs b<2"}, set()])
+    monkeypatch.setattr(module, "unmet", lambda folders: next(found))
+    assert search(upgraded()) == UNTESTABLE
+    assert search.spent == 0
+
+
+def test_a_search_ends_after_its_trials_and_says_so(search):
+    search.most = 1
+    search([Wanted("a", "1", "x")])
+    with pytest.raises(TooManyRuns):
+        search([Wanted("b", "1", "x")])
+    assert "1 trials did not decide; --bisect-runs allows more" in blame(search, upgraded())

@@ -1,0 +1,166 @@
+"""Overlays: what pip resolves, kept once and whole; its reasons in one sentence; requirements of what is put together."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main
+from bench.commands import upgrade
+from bench.upgrade import overlays
+from bench.upgrade.overlays import CannotInstall, Wanted, import_path, install, python_path, reason_of, resolve
+from bench.upgrade.requirements import Unmet, unmet
+
+PYTHON = Path(sys.executable)
+REPORT = {
+    "install": [
+        {"metadata": {"name": "Peft_X", "version": "9.0"}, "download_info": {"archive_info": {"hashes": {"sha256": "abc"}}}},
+        {"metadata": {"name": "alpha", "version": "1"}, "download_info": {}},
+    ]
+}  # fmt: skip
+NO_VERSION = """\
+ERROR: Ignored the following yanked versions: 4.14.0, 5.10.0
+ERROR: Could not find a version that satisfies the requirement transformers==5.99.0 (from versions: 0.1, 5.24.0)
+ERROR: No matching distribution found for transformers==5.99.0
+"""
+CONFLICT = """\
+ERROR: Cannot install a==1 and b==2 because these package versions have conflicting dependencies.
+ERROR: ResolutionImpossible: for help visit https://pip.pypa.io
+"""
+
+
+def distribution(folder, name, version, *requires):
+    """A distribution's metadata in a folder."""
+    about = folder / f"{name}-{version}.dist-info"
+    about.mkdir(parents=True)
+    lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}", *(f"Requires-Dist: {one}" for one in requires)]
+    (about / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(folder)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def said_by_pip(monkeypatch):
+    """What pip is asked; it answers with the report, or fills the folder that it is to install into."""
+    asked = []
+
+    def pip(python, words, what):
+        asked.append(words)
+        if "--target" in words:
+            (Path(words[words.index("--target") + 1]) / "package").mkdir(parents=True)
+        return json.dumps(REPORT)
+
+    monkeypatch.setattr(overlays, "pip", pip)
+    monkeypatch.setattr(overlays, "version_of", lambda python, name: "2.13.0")
+    return asked
+
+
+def test_what_pip_would_install_is_what_is_wanted(said_by_pip):
+    assert [str(one) for one in resolve(PYTHON, ["peft==9.0"])] == ["alpha 1", "peft-x 9.0"]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "held"), [("peft==9.0", True), ("torch-geometric", True), ("torch>=2.14", False)]
+)
+def test_torch_stays_as_it_is_unless_it_is_named(requirement, held, said_by_pip):
+    resolve(PYTHON, [requirement])
+    assert ("torch==2.13.0" in said_by_pip[0]) == held
+
+
+def test_a_file_of_constraints_is_handed_on(said_by_pip, tmp_path):
+    resolve(PYTHON, ["peft"], tmp_path / "constraints.txt")
+    assert said_by_pip[0][said_by_pip[0].index("--constraint") + 1] == str(tmp_path / "constraints.txt")
+
+
+def test_an_overlay_is_installed_once(said_by_pip, cache):
+    wanted = Wanted("peft", "9.0", "abc")
+    for _ in range(2):
+        assert (install(PYTHON, wanted) / "package").is_dir()
+    assert len(said_by_pip) == 1
+    assert "--no-deps" in said_by_pip[0]
+
+
+def test_an_overlay_that_cannot_be_installed_leaves_nothing(cache, monkeypatch):
+    def fails(python, words, what):
+        (Path(words[words.index("--target") + 1]) / "half").mkdir(parents=True)
+        raise CannotInstall("no")
+
+    monkeypatch.setattr(overlays, "pip", fails)
+    with pytest.raises(CannotInstall):
+        install(PYTHON, Wanted("peft", "9.0", "abc"))
+    assert list((cache / "overlays").iterdir()) == []
+
+
+def test_no_room_on_the_disk_is_one_sentence(cache, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(overlays, "pip", full)
+    with pytest.raises(CannotInstall, match="peft 9.0 cannot be kept in .*overlays: No space left on device"):
+        install(PYTHON, Wanted("peft", "9.0", "abc"))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (NO_VERSION, "Could not find a version that satisfies the requirement transformers==5.99.0"),
+        (CONFLICT, "Cannot install a==1 and b==2 because these package versions have conflicting dependencies"),
+        ("", "pip said nothing"),
+    ],
+)
+def test_pips_reason_is_one_sentence_without_its_list_of_versions(said, reason):
+    assert reason_of(said) == reason
+
+
+def test_overlays_come_first_on_the_path(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "mine")
+    assert python_path([Path("a"), Path("b")]) == os.pathsep.join(["a", "b", "mine"])
+
+
+def test_what_is_no_interpreter_is_one_sentence(tmp_path):
+    with pytest.raises(CannotInstall, match="is no Python interpreter"):
+        import_path(tmp_path / "python")
+    assert sys.prefix in "".join(import_path(PYTHON))
+
+
+def test_an_unmet_requirement_of_an_overlay_is_named(tmp_path):
+    own = distribution(tmp_path / "own", "transformers", "5.23.0", "hub>=2", 'extra; extra == "x"')
+    distribution(tmp_path / "own", "hub", "2.4.0")
+    over = distribution(tmp_path / "over", "transformers", "5.17.0", "hub<2", "absent", 'other; python_version < "3"')
+    assert unmet([own]) == set()
+    assert sorted(map(str, unmet([over, own]))) == [
+        "transformers 5.17.0 needs absent, and the environment does not have it",
+        "transformers 5.17.0 needs hub<2, and the environment has 2.4.0",
+    ]
+
+
+def test_a_dry_run_says_what_would_be_installed_and_run(said_by_pip, cache, capsys):
+    assert main(["upgrade", "peft==9.0", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "  alpha 1\n  peft-x 9.0\n" in out
+    assert "--models tiny_bert,tiny_llama,tiny_gpt2" in out
+    assert "about 3 minutes" in out
+    assert not cache.exists()
+
+
+def test_an_upgrade_that_changes_nothing_is_one_sentence(said_by_pip, monkeypatch, capsys):
+    monkeypatch.setitem(REPORT, "install", [])
+    assert main(["upgrade", "peft==9.0"]) == 2
+    assert "peft==9.0 changes nothing: the environment has it already" in capsys.readouterr().err
+
+
+def test_an_unmet_requirement_stops_before_anything_runs(said_by_pip, cache, monkeypatch, capsys):
+    found = iter([{Unmet("a", "1", "b<2", "2")}, set()])
+    monkeypatch.setattr(upgrade, "unmet", lambda folders: next(found))
+    monkeypatch.setattr(upgrade, "run_stage", lambda *_: pytest.fail("it ran"))
+    assert main(["upgrade", "peft==9.0"]) == 2
+    assert (
+        "a 1 needs b<2, and the environment has 2; upgrade that too, or give --allow-unmet" in capsys.readouterr().err
+    )

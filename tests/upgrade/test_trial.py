@@ -1,0 +1,132 @@
+"""Both sides of an upgrade: stages until something is worse, fresh seeds for suspects, resumed where they stopped."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from compared_runs import POS, committed, run_of, seeds_of
+
+from bench.__main__ import main
+from bench.commands import upgrade
+from bench.judge.compare import seeds
+from bench.judge.compare.finding import exit_code
+from bench.records.record import append_record
+from bench.upgrade import trial
+from bench.upgrade.overlays import Wanted
+from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_stage, selection_of, time_cases
+
+RECORD = committed()[POS]
+BEFORE, AFTER = Environment("before", Path(sys.executable)), Environment("after", Path(sys.executable), (Path("over"),))
+QUIET = (0.900, 0.901, 0.899)
+
+
+def silent(text):
+    pass
+
+
+@pytest.fixture
+def sessions(monkeypatch, tmp_path):
+    """Sessions that store these records instead of running cases: side -> a list of runs, in turn."""
+    planned, commands = {}, []
+
+    def run(command, env, **rest):
+        runs = Path(env["LORABENCH_RUNS"])
+        commands.append(command)
+        code, records = planned[runs.name].pop(0)
+        if records and "--resume" not in command:
+            run_of(runs / f"2026-{len(commands)}", records)
+        return subprocess.CompletedProcess(command, code)
+
+    monkeypatch.setattr(trial.subprocess, "run", run)
+    return planned, commands
+
+
+def test_a_side_runs_with_its_overlays_before_everything_else(tmp_path):
+    variables = AFTER.variables(tmp_path)
+    assert variables["PYTHONPATH"].split(":")[0] == "over"
+    assert variables["LORABENCH_RUNS"] == str(tmp_path)
+
+
+def test_a_stage_compares_both_sides(sessions, tmp_path):
+    planned, _ = sessions
+    worse = replace(RECORD, evidence={**RECORD.evidence, "reload_distance": 0.1})
+    planned |= {"before": [(0, [RECORD])], "after": [(1, [worse])]}
+    assert exit_code(run_stage(BEFORE, AFTER, tmp_path, ["--quiet"], silent).findings) == 1
+
+
+def test_a_suspect_gets_fresh_seeds_on_both_sides(sessions, tmp_path, monkeypatch):
+    monkeypatch.setattr(seeds, "stored_seeds", lambda key: {})
+    planned, commands = sessions
+    first = [seeds_of(RECORD, [value - lost for value in QUIET], "f1") for lost in (0, 0.02)]
+    fresh = [[replace(one, case=one.case.replace("-s", "-s1")) for one in side] for side in first]
+    planned |= {"before": [(0, first[0]), (0, fresh[0])], "after": [(0, first[1]), (0, fresh[1])]}
+    found = run_stage(BEFORE, AFTER, tmp_path, [], silent).findings
+    assert [one.says[:21] for one in found if one.state == "worse"] == ["by fresh seeds worse "]
+    assert "3,4,5" in commands[-1]
+
+
+def test_a_session_that_stopped_keeps_what_it_measured_and_is_resumed(sessions, tmp_path):
+    planned, commands = sessions
+    planned["before"] = [(2, [RECORD]), (0, [RECORD])]
+    with pytest.raises(Stopped, match="exit code 2; what it measured is kept in .*before; the same command continues"):
+        run_side(BEFORE, tmp_path, [], silent)
+    run_side(BEFORE, tmp_path, [], silent)
+    assert "--resume" not in commands[0]
+    assert commands[1][-1].endswith("2026-1")
+
+
+def test_the_same_upgrade_has_the_same_folder():
+    folders = {folder_of(BEFORE, AFTER, ["a"], {"peft": version}) for version in ("1", "2", "1")}
+    assert len(folders) == 2
+
+
+def test_the_first_stage_that_is_worse_is_the_last(sessions, tmp_path, monkeypatch, capsys):
+    planned, commands = sessions
+    monkeypatch.setattr(trial, "RUNS", tmp_path)
+    monkeypatch.setattr(upgrade, "resolve", lambda *_: [Wanted("peft", "9.0", "abc")])
+    monkeypatch.setattr(upgrade, "install", lambda *_: tmp_path)
+    monkeypatch.setattr(upgrade, "check_requirements", lambda *_: None)
+    failed = replace(RECORD, status="failed", reason="no such argument")
+    planned |= {"before": [(0, [RECORD])], "after": [(1, [failed])]}
+    assert main(["upgrade", "peft==9.0"]) == 1
+    out, err = capsys.readouterr()
+    assert "no such argument" in out
+    assert "stage 1 of 2" in err
+    assert "stage 2" not in err
+    assert len(commands) == 2
+
+
+def test_timed_processes_take_turns_and_go_on_where_they_stopped(monkeypatch, tmp_path):
+    """A B B A …; every process is a repeat of the case in the run of its side."""
+    order = []
+
+    def run(command, env, **rest):
+        runs = Path(env["LORABENCH_RUNS"])
+        repeat = int(command[command.index("--repeat") + 1]) if "--repeat" in command else 0
+        order.append((runs.name, repeat))
+        if len(order) == 4:
+            return subprocess.CompletedProcess(command, 2)
+        noisy = {"began": float(len(order)), "step_cpu_seconds": [1.0 + 0.01 * repeat] * 10}
+        record = replace(RECORD, repeat=repeat, noisy=noisy)
+        if repeat:
+            append_record(Path(command[command.index("--resume") + 1]) / "records.jsonl", record)
+        else:
+            run_of(runs / "2026", [record])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(trial.subprocess, "run", run)
+    arguments = (BEFORE, AFTER, tmp_path, [POS], selection_of([POS]), silent)
+    with pytest.raises(Stopped):
+        time_cases(*arguments)
+    (found,) = time_cases(*arguments)
+    assert order[:6] == [("before", 0), ("after", 0), ("after", 1), ("before", 1), ("before", 1), ("before", 2)]
+    assert len(order) == 21
+    assert (found.state, found.says.endswith("10 processes a side")) == ("same", True)
+
+
+def test_timed_cases_are_selected_by_their_names():
+    assert selection_of([POS, "pos-minilm_l6-dora-cpu-s1"])[:10] == (
+        "--tasks", "pos", "--models", "minilm_l6", "--methods", "lora,dora", "--devices", "cpu", "--seeds", "0,1",
+    )  # fmt: skip
