@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.commands.options import suite_options
 from bench.core.paths import ROOT
 from bench.records.record import read_records
 
@@ -73,9 +72,6 @@ def test_workflow_is_written_as_github_reads_it(name):
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.skipif(
-    "--baseline" not in str([one.option_strings for one in suite_options()]), reason="no --baseline yet"
-)
 def test_upgrade_is_judged(checkout):
     workflow = WORKFLOWS["upgrade"]
     steps = steps_of(workflow)

@@ -190,7 +190,7 @@ def exact(name: str, path: str, says: str, dimension: str, better: str) -> Figur
 
 
 def noisy(name: str, path: str, says: str, dimension: str = "time", better: str = LESS, **more: Any) -> Figure:
-    """A figure of a machine's clock: that of a case that ran beside others is not its own."""
+    """A figure of a machine; it cannot be compared if other cases ran at the same time."""
     return Figure(name, says, f"noisy.{path}", dimension, NOISY, better, **{"comparable": ran_alone, **more})
 
 

@@ -126,7 +126,7 @@ def start_probing(
     if not names and not lm_eval:
         return None
     if lm_eval:
-        from bench.worker.ask import lm_harness  # a second or two to import, for whoever asks for it alone
+        from bench.worker.ask import lm_harness  # takes a second or two to import
 
         lm_harness.check_names(lm_eval)
     weights = f"{setting.entry.name} {setting.weights.identity} {setting.weights.files}"
@@ -141,7 +141,7 @@ def start_probing(
 
 
 def finish_probing(setting: Setting, probing: Probing | None, trainee: Trainee, result: dict[str, Any]) -> None:
-    """Ask the tuned model; the summary goes into the result's tables, the items' rows beside its examples."""
+    """Ask the tuned model. Adds the summary to the result's tables, and the items' rows as `probed`."""
     if probing is None:
         return
     with setting.timeline("probe_after"):
@@ -175,7 +175,7 @@ def attach_adapter(setting: Setting, base: Base, steps: int) -> tuple[Trainee, A
 
 
 def changed_base(loaded: dict[str, int], attached: dict[str, int]) -> int:
-    """How many of the base's tensors are gone after attaching; peft renames them, so they are counted by hash."""
+    """How many of the base's tensors attaching changed; peft renames them, so they are counted by hash."""
     hashes = list(loaded.values())
     for value in attached.values():
         if value in hashes:
@@ -233,7 +233,7 @@ def train_and_evaluate(setting: Setting, trainee: Trainee, steps: list[Step], sa
 
 
 def generated_table(setting: Setting, trainee: Trainee) -> dict[str, Any]:
-    """Answers to the first held-out prompts beside the actual ones; {} where the recipe asks for none."""
+    """Generated and actual answers to the first held-out prompts; {} if the recipe asks for none."""
     asked = setting.prepared.held_out[: setting.recipe.generated_examples]
     if not asked or setting.entry.kind != DECODER:
         return {}
@@ -247,7 +247,7 @@ def generated_table(setting: Setting, trainee: Trainee) -> dict[str, Any]:
 
 
 def check_trained(setting: Setting, trainee: Trainee, base: Base, attached: Attached) -> tuple[Tensor, dict[str, Any]]:
-    """The tuned model's logits. Evidence: what changed, the adapter switched off, generation against one reading."""
+    """The tuned model's logits. Evidence: changes, the adapter switched off, generation against one forward pass."""
     model = trainee.model
     checked: dict[str, Any] = {}
     with setting.timeline("check"):
@@ -266,13 +266,13 @@ def check_trained(setting: Setting, trainee: Trainee, base: Base, attached: Atta
 
 
 def time_inference(setting: Setting, trainee: Trainee, base: Base) -> dict[str, Any]:
-    """Seconds a generated token of base, unmerged and merged model, for the variants that ask for it."""
+    """Seconds per generated token of the base, unmerged and merged model; measured for variants only."""
     with setting.timeline("time_inference"):
         return inference_figures(setting, trainee.model, base.make)
 
 
 def read_back(setting: Setting, trainee: Trainee, base: Base, tuned: Tensor, seen: dict[str, Any]) -> dict[str, Any]:
-    """Evidence: saved, read back and merged, the trained weights give the tuned model's logits. Lets the model go."""
+    """Evidence: saved, read back and merged, the weights give the tuned model's logits. Releases the model."""
 
     def release() -> None:
         trainee.model = base.model = None  # the last that hold it

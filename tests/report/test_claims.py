@@ -98,7 +98,7 @@ def test_scorecard_shows(verdicts, name, state, says):
 
 
 JUDGED_BY_RUNS = ("threshold", "equivalence", "direction", "trend", "probe")
-NUMBER = re.compile(r"(?<![\w.,-])\d[\d,]*(?:\.\d+)?(?!\w)")
+NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?!\w)")
 
 
 def figures_of(text):

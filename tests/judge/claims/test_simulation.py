@@ -22,8 +22,8 @@ def columns(table):
     ("make", "runs", "slack"),  # four standard errors of 5 % in so many runs
     [
         (simulation.over_seeds, 200, 6.2),
-        (simulation.equivalence, 200, 6.2),
-        (simulation.seconds, 100, 8.8),
+        (simulation.equivalence, 100, 8.8),
+        (simulation.seconds, 40, 13.8),
         (simulation.one_seed, 500, 3.9),
         (simulation.families, 50, 12.4),
     ],
