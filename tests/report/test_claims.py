@@ -196,6 +196,14 @@ def test_an_error_of_the_project_is_no_success_and_has_its_own_column(capsys, mo
     assert scorecard.summary(CLAIMS, verdicts)[0][-1] == "not_run"
 
 
+def test_command_judges_the_families_of_what_it_shows_alone(capsys, monkeypatch, evidence):
+    asked = []
+    monkeypatch.setattr(claims_command, "gather", lambda claims, runs, entries: asked.extend(claims) or (evidence, []))
+    assert main(["claims", "--claim", "lora-gpt2-medium-trainable"]) == 0
+    assert {CLAIMS[name].source for name in asked} == {"LoRA"}
+    assert "0.393216 M parameters" in capsys.readouterr().out
+
+
 def test_command_says_that_no_claim_is_left(capsys, monkeypatch, evidence):
     monkeypatch.setattr(claims_command, "gather", lambda claims, runs, entries: (evidence, []))
     assert main(["claims", "--source", "003", "--claim", "no such"]) == 2

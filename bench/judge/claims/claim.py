@@ -164,7 +164,9 @@ def parse_value(table: Mapping[str, Any], where: str) -> tuple[tuple[float, ...]
     """(numbers in base units, text). Raises BadFile where value, unit, quantity and comparator do not fit."""
     quantity = known(where, "quantity", table["quantity"], QUANTITIES)
     dimension = dimension_of(quantity)
-    unit = known(where, "unit", table["unit"], UNITS)
+    unit = table["unit"]
+    if unit not in UNITS:
+        raise refuse(where, "unit", f"{unit!r} is unknown; {quantity} is in {' or '.join(units_of(dimension))}")
     if UNITS[unit][0] != dimension:
         raise refuse(where, "unit", f"{unit!r} does not fit {quantity}, which is in {' or '.join(units_of(dimension))}")
     allowed = COMPARATORS.get(dimension, NUMERIC)

@@ -53,8 +53,20 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
 def judge_all(claims: Iterable[Claim], evidence: Evidence) -> dict[str, Verdict]:
     """Every claim's verdict by its id. Those that rest on a test must hold after Holm's correction in their family."""
     claims = list(claims)
-    families = {claim.id: claim.family or f"source {claim.source}" for claim in claims}
+    families = {claim.id: family_of(claim) for claim in claims}
     return corrected({claim.id: judge(claim, evidence) for claim in claims}, families)
+
+
+def family_of(claim: Claim) -> str:
+    return claim.family or f"source {claim.source}"
+
+
+def needed_for(names: Iterable[str], claims: Mapping[str, Claim]) -> dict[str, Claim]:
+    """The claims of these, all of their families, and those whose figures they cite."""
+    families = {family_of(claims[name]) for name in names}
+    own = [name for name, claim in claims.items() if family_of(claim) in families]
+    wanted = {name for one in own for name in arithmetic.cited(one, claims)}
+    return {name: claim for name, claim in claims.items() if name in wanted}
 
 
 def corrected(verdicts: Mapping[str, Verdict], families: Mapping[str, str]) -> dict[str, Verdict]:
