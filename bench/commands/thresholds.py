@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.commands import Commands, add_command, records_of, show
 from bench.core.files import write_atomically
-from bench.core.paths import INSTALLED
+from bench.core.paths import INSTALLED, ROOT
 from bench.judge.thresholds import FILE, OWN_FILE, as_toml, measure, read_thresholds, wider_than_gain
 from bench.records.stored_runs import RUN_HELP
 
@@ -14,11 +14,17 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "thresholds", "write thresholds of quality from runs of three or more seeds")
     parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
     parser.add_argument(
-        "--output", type=Path, default=Path(OWN_FILE) if INSTALLED else FILE, metavar="FILE",
+        "--output", type=Path, default=usual_file(), metavar="FILE",
         help=f"file to write or add to, for example {OWN_FILE}, which pytest suites reads in the folder where you are "
-        f"(default: fixtures/{FILE.name} in a checkout, {OWN_FILE} with an installation)",
+        f"(default: fixtures/{FILE.name} in a checkout, and {OWN_FILE} in any other folder)",
     )  # fmt: skip
     parser.set_defaults(work=write_thresholds, next="git diff fixtures/thresholds.toml shows what changed")
+
+
+def usual_file() -> Path:
+    """The project's own file where a person stands in the checkout; elsewhere one of theirs."""
+    in_checkout = not INSTALLED and Path.cwd().is_relative_to(ROOT)
+    return FILE if in_checkout else Path(OWN_FILE)
 
 
 def write_thresholds(arguments: argparse.Namespace) -> int:

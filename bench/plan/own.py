@@ -81,13 +81,17 @@ def add_own(
     files += [word for word in words if word.endswith(".toml") and Path(word).resolve() != Path(FILE).resolve()]
     for word in (word for word in words if not word.endswith(".toml")):
         add_module(word, Path(), f"--entries {word}", own)
-    tables = [table for file in files for table in read_own_file(Path(file), mirror, own)]
-    paths = [*paths_of_models(models, mirror, own), *paths_of_tasks(tasks, columns, own)]
-    if found := [*tables, *paths]:
-        text = json.dumps([vars(table) for table in found])
+    register([table for file in files for table in read_own_file(Path(file), mirror, own)], own)
+    register([*paths_of_models(models, mirror, own), *paths_of_tasks(tasks, columns, own)], own)  # under free names
+    return own
+
+
+def register(tables: list[Table], own: Own) -> None:
+    """Register the tables here, and in workers by the same text."""
+    if tables:
+        text = json.dumps([vars(table) for table in tables])
         add_from_text(text)
         own.entries.append(f"{FOR_WORKERS} {text}")
-    return own
 
 
 def add_module(word: str, folder: Path, where: str, own: Own) -> None:

@@ -117,9 +117,9 @@ def why_no_file(path: Path) -> str:
 
 def chosen_columns(table: Mapping[str, Any], there: Sequence[str], where: str) -> dict[str, str]:
     """Column by key, for a pair of keys: as the table names them, or as the file calls its columns itself."""
-    for keys in (PAIRS, TAGS):
+    for keys, of_others in ((PAIRS, TAGS), (TAGS, (*PAIRS, "prompt"))):
         given = [key for key in keys if key in table]
-        others = [key for key in (*PAIRS, *TAGS, "prompt") if key in table and key not in (*keys, "prompt")]
+        others = [key for key in of_others if key in table]
         if given and others:
             raise BadFile(f"{where}: {given[0]} and {others[0]} are of different tasks; name {' and '.join(keys)}")
         if given or all(key in there for key in keys):

@@ -152,6 +152,15 @@ def test_a_persons_own_thresholds_go_into_a_file_of_theirs(run_of_three_seeds, t
     assert FILE.read_text(encoding="utf-8") == project
 
 
+def test_outside_a_checkout_the_file_is_a_persons_own(run_of_three_seeds, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["thresholds", str(run_of_three_seeds)]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"1 threshold in {OWN_FILE}\n"
+    assert err.startswith(f"next: pytest suites/test_quality.py --replay {run_of_three_seeds} judges")
+    assert read_thresholds(tmp_path / OWN_FILE).entries.keys() == {"pos-minilm_l6-lora-cpu-sample"}
+
+
 def test_a_persons_own_threshold_counts_where_the_project_has_one_too(tmp_path):
     (tmp_path / "mine.toml").write_text(TEXT.replace("f1", "f2"), encoding="utf-8")
     both = read_with_own(tmp_path / "mine.toml").entries

@@ -29,14 +29,15 @@ from transformers.pytorch_utils import Conv1D
 
 from bench.core.case import Case
 from bench.core.recipe import SIZES
-from bench.methods import INT8, METHODS, NF4, PLAIN, Attach, Unsupported
+from bench.methods import INT8, METHODS, NF4, PLAIN, Attach, Method, Unsupported
+from bench.methods.parameters import formula
 from bench.methods.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
 from bench.models import DECODER, ENCODER, MODELS, BadEntry
 from bench.models.shapes import positions
 from bench.recipes.of_case import recipe_for
 from bench.sources import find_weights
 from bench.tasks import TASKS
-from bench.worker.build.adapter import attach
+from bench.worker.build.adapter import attach, configuration
 from bench.worker.build.base import dropout_reasons, prepare_base
 from bench.worker.build.quantise import dequantise, is_head, quantise
 from bench.worker.case import changed_base
@@ -485,3 +486,28 @@ def test_start_is_held_to_the_larger_of_reason_and_sight():
 def test_a_method_that_cannot_be_is_refused(change, sentence):
     with pytest.raises(BadEntry, match=f"^{sentence}$"):
         replace(METHODS["lora"], **change)
+
+
+OWN = Method("own", "one function", lambda attaching: nn.Linear(2, 2))  # all that a person must say
+RECIPE_OF_OWN = recipe_for(Case("pos", "tiny_bert", "lora", "cpu"))
+
+
+def test_a_method_that_gives_a_module_is_refused_in_one_sentence():
+    with pytest.raises(Unsupported) as raised:
+        configuration(OWN, Attach(MODELS["tiny_bert"], RECIPE_OF_OWN, 1))
+    assert str(raised.value) == (
+        "own gives a Linear where a configuration of peft is expected, as LoraConfig; a module of your own becomes a "
+        "method through peft.utils.register_peft_method"
+    )
+
+
+def test_a_method_without_a_formula_is_counted_and_compared_with_nothing():
+    counted = figures(nn.Linear(2, 3), MODELS["tiny_bert"], OWN, RECIPE_OF_OWN, 0)
+    assert counted == {"trainable_parameters": 9, "total_parameters": 9}
+    with pytest.raises(Unsupported, match="own states no formula of its parameters; give it count="):
+        formula(MODELS["tiny_bert"], OWN, RECIPE_OF_OWN, 0)
+
+
+def test_thin_products_need_a_formula():
+    with pytest.raises(BadEntry, match="the method own has thin_products and no count"):
+        replace(OWN, thin_products=True)

@@ -98,6 +98,13 @@ def test_a_name_that_is_taken_by_the_project_gets_another(here):
     assert added.names == {"./tiny_llama": "my_tiny_llama", "support.jsonl": "my_support"}
 
 
+def test_a_name_that_is_taken_by_the_file_gets_another_too(here):
+    write(here, TASK)
+    added = add_own((), tasks=("tickets.jsonl",), columns=("instruction=question", "response=answer"))
+    assert added.names == {"tickets.jsonl": "my_tickets"}
+    assert {"tickets", "my_tickets"} <= set(TASKS.names())
+
+
 def test_the_recipe_of_an_own_task(here):
     write(here, f"{TASK}[tasks.tickets.recipe]\nepochs = 2\n[tasks.tickets.recipe.methods.lora]\nlearning_rate = 1\n"
                 "[tasks.tickets.recipe.models.tiny_llama]\nbatch_size = 3\n")  # fmt: skip

@@ -209,6 +209,23 @@ def test_the_mirror_comes_first(mirror: Path) -> None:
     assert describe_weights(TOY, mirror) == "the mirror"
 
 
+def test_a_persons_own_folder_is_used_and_nothing_else(mirror: Path) -> None:
+    folder = mirror / "models" / TOY.hub_id
+    own = replace(TOY, name="mine", hub_id="", folder=str(folder))
+    found = find_weights(own, None)
+    assert (found.folder, found.origin, found.reason) == (folder, "folder", f"from your folder {folder}")
+    in_mirror = find_weights(TOY, mirror)
+    assert (found.identity, found.files) == (in_mirror.identity, in_mirror.files)
+    assert describe_weights(own, mirror) == f"your folder {folder}"
+    assert folder_at_hand(own, None) == folder
+    assert find_weights(own, None, synthetic=True).origin == "synthetic"
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(
+        SourceError, match="pickles are refused because reading one runs code; mend it, or name another folder"
+    ):
+        find_weights(own, None)
+
+
 def test_a_folder_at_hand_is_found_without_the_hub(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def asked(*_: object) -> Path:
         raise AssertionError("the Hub was asked")

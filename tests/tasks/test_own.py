@@ -104,6 +104,7 @@ def test_a_data_set_of_the_hub_is_not_a_paper_size_run():
         ({}, "t: name the columns by instruction and response, or by words and labels; the data has question, answer, more"),
         ({"instruction": "question"}, "t: response is missing: the column of what is to be answered; the data has question, answer, more"),
         ({**PAIRS, "words": "question"}, "t: instruction and words are of different tasks; name instruction and response"),
+        ({**TAGS, "prompt": "{question}"}, "t: words and prompt are of different tasks; name words and labels"),
         ({**PAIRS, "respons": "answer"}, "t: no key 'respons'; did you mean response?"),
         ({**PAIRS, "says": 3}, "t: says = 3 must be text: a sentence for python -m bench list"),
         ({**PAIRS, "metric": "f1"}, "t: metric = 'f1' must be one of loss, token_accuracy"),

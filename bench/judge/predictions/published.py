@@ -15,6 +15,7 @@ from bench.core.paths import FIXTURES
 from bench.machine.cards import AMPERE, CONTEXT_BYTES, GIB, MIB, blas_bytes, with_lost_share
 from bench.methods import STORAGES
 from bench.models import MODELS, ModelEntry
+from bench.models.families import FAMILIES
 from bench.predict.formula.closed_form import closed_form
 from bench.predict.question import Question, ask
 from bench.predict.trainers import read_trainer
@@ -111,10 +112,10 @@ def read_models() -> dict[str, ModelEntry]:
     """The architectures of the file, which are no entries: nothing runs them."""
     found = {}
     for name, numbers in read_toml(FILE).get("models", {}).items():
-        config = {"max_position_embeddings": 1 << 20, "sliding_window": None, **numbers}
+        config = {"max_position_embeddings": 1 << 20, **numbers}
         family = config.pop("family")
-        if family != "mistral":
-            del config["sliding_window"]
+        if "sliding_window" in FAMILIES[family].optional:
+            config.setdefault("sliding_window", None)
         found[name] = ModelEntry(name, f"by {FILE.name}", family, config, hub_id=name)
     return found
 
