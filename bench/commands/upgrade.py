@@ -77,18 +77,20 @@ def judge_upgrade(arguments: argparse.Namespace) -> int:
         code = exit_code(comparison.findings)
     write_report(comparison, arguments, code)
     if arguments.bisect and code == SOMETHING_WORSE:
-        show(find_cause(comparison, arguments, folder, wanted), sys.stderr if arguments.json else sys.stdout)
+        show(find_cause(comparison, arguments, folder), sys.stderr if arguments.json else sys.stdout)
     return code
 
 
-def find_cause(comparison: Comparison, arguments: argparse.Namespace, folder: Path, wanted: list[Wanted]) -> str:
+def find_cause(comparison: Comparison, arguments: argparse.Namespace, folder: Path) -> str:
     """A sentence that names the guilty package, or says why nothing can be tried."""
     target = choose_target(comparison)
     if target is None:
         return "no figure of a single case is worse, so there is no trial that decides; compare more seeds"
     trials = folder / "trials"
-    search = Search(arguments.current, comparison.before, target, trials, say, arguments.bisect_runs)
-    return f"to blame for {blame(search, wanted)} ({search.spent} trials)"
+    search = Search(
+        arguments.current, comparison.before, target, trials, say, arguments.bisect_runs, arguments.constraints
+    )
+    return f"to blame for {blame(search, arguments.requirements)} ({search.spent} trials)"
 
 
 def stages_of(arguments: argparse.Namespace) -> list[tuple[str, ...]]:

@@ -44,6 +44,6 @@ def parse_case(case_id: str) -> Case:
     """The case with this id. Raises ValueError if the text has not the shape of an id."""
     parts = case_id.split("-")
     if len(parts) != 5 or not SEED.fullmatch(parts[4]):
-        raise ValueError(f"{case_id!r} is no case id; it has the shape {ID_SHAPE}, as pos-minilm_l6-lora-cpu-s0")
+        raise ValueError(f"{case_id!r} is not a case id; expected {ID_SHAPE}, for example pos-minilm_l6-lora-cpu-s0")
     task, model, method, device, seed = parts
     return Case(task, model, method, device, int(seed[1:]))

@@ -16,7 +16,7 @@ class BadFile(ValueError):
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The file's tables. Raises BadFile with the line if it is no TOML or not UTF-8."""
+    """The file's tables. Raises BadFile with the line if it is not TOML or not UTF-8."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

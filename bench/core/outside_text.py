@@ -53,7 +53,7 @@ def lines_for_terminal(text: str) -> str:
 
 
 def for_markdown(text: str) -> str:
-    """The text as part of a line of Markdown, as of a table's cell: it reads as it is and is no markup."""
+    """The text as part of a line of Markdown, for example a table's cell, so that nothing in it is markup."""
     shown = for_terminal(text)
     for pattern, replacement in IN_MARKDOWN:
         shown = pattern.sub(replacement, shown)

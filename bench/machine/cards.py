@@ -144,7 +144,7 @@ def read_card(text: str) -> CardKind:
     if name in CARDS:
         raise ValueError(f"{name} is a card of {CARDS[name].total_gib} GiB; give one of another size another name")
     if not PART.fullmatch(name) or not SIZE.fullmatch(size):
-        raise ValueError(f"{text!r} is no card; expected NAME=GiB, as laptop=6 or laptop_card=7.5")
+        raise ValueError(f"{text!r} is not a card; expected NAME=GiB, for example laptop=6 or laptop_card=7.5")
     card = CardKind(name, f"a card of {size} GiB", float(size))
     if card.usable_bytes <= 0:
         raise ValueError(f"{text!r}: a CUDA context alone takes {CONTEXT_BYTES / GIB:.2f} GiB; expected more")

@@ -106,7 +106,7 @@ def version_words(environment: Mapping[str, Any]) -> str:
 
 def machine_words(environment: Mapping[str, Any]) -> str:
     """The versions and the machine in a line."""
-    cores = f"{environment.get('cores')} cores"
+    cores = f"{environment['cores']} cores" if environment.get("cores") else ""
     machine = [environment.get("accelerator"), environment.get("processor"), cores]
     return f"{version_words(environment)}; {', '.join(filter(None, machine))}"
 

@@ -6,7 +6,7 @@
     progress.py    progress lines while a case runs
     hooks.py       cases as parameters, fixtures, the queue
     selecting.py   tests that cannot run here are deselected and summed up
-    outcomes.py    what the tests of each case came to; a broken case fails once
+    broken_cases.py  a case that broke fails once
     interrupts.py  Ctrl-C and SIGTERM
     summary.py     the final table, the pages that hold it, the exit code
     benchmarks.py  what pytest-benchmark's files and tables leave out
@@ -24,8 +24,10 @@ Workers import torch; pytest's process does not.
 May import: every room.
 """
 
-PLUGINS = (  # what pytest loads
-    "bench.plugin.hooks", "bench.plugin.selecting", "bench.plugin.outcomes", "bench.plugin.interrupts",
+# What pytest loads: each after those that it imports, because pytest rewrites assertions before an import. What ends a
+# session runs in the opposite order: summary sets the exit code, then tested keeps it.
+PLUGINS = (
+    "bench.plugin.hooks", "bench.plugin.selecting", "bench.plugin.broken_cases", "bench.plugin.interrupts",
     "bench.plugin.summary", "bench.plugin.benchmarks", "bench.plugin.claiming", "bench.plugin.reports",
     "bench.plugin.tested", "bench.plugin.regression",
 )  # fmt: skip

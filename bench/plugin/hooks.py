@@ -30,6 +30,7 @@ RUN = pytest.StashKey[Run]()
 THRESHOLDS = pytest.StashKey[Thresholds]()
 PARAMETERS = pytest.StashKey[dict[Case, Any]]()
 IN_JUNIT = ("peak_bytes", "allocated_bytes", "seconds_per_step")  # figures in JUnit's file
+OUTCOMES = pytest.StashKey[dict[str, dict[str, str]]]()  # how this session's tests ended: case id -> test -> outcome
 RUNNING = pytest.StashKey[tuple[str, Any]]()  # the test that runs, as pytest names it on the terminal
 
 
@@ -58,8 +59,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         lines.append(options.header)
     if options.max_steps:
         lines.append(
-            f"--max-steps {options.max_steps}: thresholds were measured with whole recipes and do not apply; "
-            "quality is not judged"
+            f"--max-steps {options.max_steps}: quality is not judged, because thresholds were measured with whole "
+            "recipes; without --max-steps, the recipes of --data sample are quick and have thresholds"
         )
     return [for_terminal(line) for line in lines]
 

@@ -13,6 +13,7 @@ from bench.judge.compare.sides import Side, read_side
 from bench.plan.options import Options as SessionOptions
 from bench.plan.selection import Selection
 from bench.plugin.hooks import OPTIONS, case_of, needs_record, progress_on_terminal
+from bench.plugin.selecting import DESELECTED, SLOW
 from bench.records.record import BadRecord, Record
 
 SUITE = "test_regression.py"
@@ -83,18 +84,13 @@ def missing_cases(baseline: Side, request: pytest.FixtureRequest, pytestconfig: 
     """Cases of the baseline that the command line selects and the session does not run."""
     options: SessionOptions = pytestconfig.stash[OPTIONS]
     here = {one.id for item in request.session.items if needs_record(item) and (one := case_of(item))}
-    slow = {one.id for item in request.session.items if skipped_as_slow(item) and (one := case_of(item))}
+    slow = {one.id for one in pytestconfig.stash[DESELECTED].cases(SLOW)}
     everything = options.replay and options.selection == Selection()
     wanted = [record.parsed_case() for record in baseline.records.values()]
     return [
         one.id for one in wanted
         if one.id not in here and one.id not in slow and (everything or selects(options.selection, one))
     ]  # fmt: skip
-
-
-def skipped_as_slow(item: pytest.Item) -> bool:
-    """Whether the case runs only where it is asked for."""
-    return item.get_closest_marker("slow") is not None and "slow" not in item.config.option.markexpr
 
 
 def selects(selection: Selection, case: Case) -> bool:

@@ -46,6 +46,10 @@ class Deselected:
         group.tests += 1
         group.cases |= {case} if case else set()
 
+    def cases(self, need: str) -> set[Case]:
+        """The cases that were deselected for this need."""
+        return self.groups[need].cases if need in self.groups else set()
+
     def lines(self) -> list[str]:
         """One line for each need."""
         would = "would be " if self.listed else ""

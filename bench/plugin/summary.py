@@ -14,26 +14,28 @@ import pytest
 from bench.core.files import write_atomically
 from bench.core.outside_text import for_terminal
 from bench.judge.thresholds import Thresholds
-from bench.machine.environment import describe_machine, machine_words
 from bench.plugin.exit_codes import NOTHING_JUDGED, final_code
-from bench.plugin.hooks import RUN, THRESHOLDS, case_of
+from bench.plugin.hooks import OUTCOMES, RUN, THRESHOLDS, case_of
 from bench.plugin.interrupts import continue_line
-from bench.plugin.outcomes import TESTS
 from bench.plugin.selecting import DESELECTED, Deselected
 from bench.plugin.session import Run
+from bench.records.record import Record
 from bench.records.run_folder import command, shown, why_not_stored
+from bench.records.tested import tested_before
 from bench.report import probes
-from bench.report.case_tests import CaseTests
 from bench.report.cases import NAMES_WITH_TESTS, table_of
-from bench.report.summary import summary_page
+from bench.report.summary import made_with, summary_page
 from bench.report.tables import Table, lines_within
+from bench.report.verdicts import CaseVerdict, verdict_on
 
+Outcomes = Mapping[str, Mapping[str, str]]  # case id -> test -> outcome
 ENDLESS = 10_000  # columns of an output that is no terminal
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """What was deselected, the tables of the session's records, how to continue the run, and complaints."""
     run, deselected = config.stash[RUN], config.stash.get(DESELECTED, Deselected())
+    thresholds, outcomes = config.stash[THRESHOLDS], config.stash[OUTCOMES]
     for line in deselected.lines():
         terminalreporter.write_line(for_terminal(line))
     skipped = len(terminalreporter.stats.get("skipped", []))
@@ -41,7 +43,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         says = f"{skipped:,} tests were skipped: they do not apply to their case or claim; -rs lists the reasons"
         terminalreporter.write_line(says)
     if run.records:
-        show_records(terminalreporter, run, config.stash[THRESHOLDS], config.stash[TESTS])
+        show_records(terminalreporter, run, thresholds, outcomes)
     if says := continue_line(config):
         terminalreporter.write_line(for_terminal(says), yellow=True)
     if run.folder and run.unwritten:
@@ -50,33 +52,48 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(for_terminal(complaint), red=True)
 
 
-def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tests: dict[str, CaseTests]) -> None:
+def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, outcomes: Outcomes) -> None:
     """The tables on the terminal, and the pages; a page that cannot be written is a complaint.
 
-    A run's own page is of all its records; the terminal and CI's summary show the session's.
+    A run's own page is of all its records and sessions; the terminal and CI's summary show this session's.
     """
-    verdicts = {name: one.count() for name, one in tests.items()}
-    show_table(terminalreporter, "cases", table_of(run.records.values(), thresholds, verdicts), NAMES_WITH_TESTS)
-    terminalreporter.write_line(for_terminal(machine_words(describe_machine())))
+    counts = {name: one.count() for name, one in verdicts(outcomes, run.records).items()}
+    show_table(terminalreporter, "cases", table_of(run.records.values(), thresholds, counts), NAMES_WITH_TESTS)
+    terminalreporter.write_line(for_terminal(made_with(run.records.values())))
     if spent := run.seconds_spent():
         terminalreporter.write_line(spent)
     asked = probes.probes_table(run.records.values())
     if asked[1:]:
         show_table(terminalreporter, "probes", asked, probes.NAMES)
-    stored = run.folder.name if run.folder else ""
-    about = (thresholds, tests, describe_machine(), command(), stored)
     if run.folder and not run.options.replay:
-        try:
-            write_atomically(run.folder / "summary.md", summary_page(run.all_records(), *about))
-        except OSError as error:
-            run.unwritten["summary.md"] = error
+        write_page_of_run(run, run.folder, thresholds, outcomes)
         terminalreporter.write_line(for_terminal(f"records: {shown(run.folder)}"))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(summary_page(run.records.values(), *about))
+                file.write(page_of(run.records, run, thresholds, outcomes))
         except OSError as error:  # a page of CI's, not the run
             run.complaints.append(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}")
+
+
+def write_page_of_run(run: Run, folder: Path, thresholds: Thresholds, outcomes: Outcomes) -> None:
+    """Write summary.md, with the outcomes of earlier sessions too."""
+    before = tested_before(folder)
+    every = {**(before.by_case if before else {}), **outcomes}
+    try:
+        page = page_of({record.case: record for record in run.all_records()}, run, thresholds, every)
+        write_atomically(folder / "summary.md", page)
+    except OSError as error:
+        run.unwritten["summary.md"] = error
+
+
+def page_of(records: Mapping[str, Record], run: Run, thresholds: Thresholds, outcomes: Outcomes) -> str:
+    stored = run.folder.name if run.folder else ""
+    return summary_page(records.values(), thresholds, verdicts(outcomes, records), command(), stored)
+
+
+def verdicts(outcomes: Outcomes, records: Mapping[str, Record]) -> dict[str, CaseVerdict]:
+    return {name: verdict_on(tests, records.get(name)) for name, tests in outcomes.items()}
 
 
 def show_table(terminalreporter: Any, title: str, table: Table, names: int) -> None:

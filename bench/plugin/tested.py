@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from bench.core.outside_text import for_terminal
+from bench.plugin.broken_cases import UNREPORTED
 from bench.plugin.exit_codes import NOTHING_JUDGED
-from bench.plugin.hooks import RUN, case_of
-from bench.records.record import BadRecord
-from bench.records.tested import ERROR, PASSED, CaseTests, read_tested, short_name, write_tested
+from bench.plugin.hooks import OUTCOMES, RUN, case_of
+from bench.records.tested import ERROR, PASSED, CaseTests, short_name, tested_before, write_tested
 
-OUTCOMES = pytest.StashKey[dict[str, dict[str, str]]]()
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, NOTHING_JUDGED)
 
 
@@ -22,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Generator[None, Any, Any]:
     report = yield
-    if (case := case_of(item)) and (report.when == "call" or report.outcome != PASSED):
+    if UNREPORTED not in item.stash and (case := case_of(item)) and (report.when == "call" or report.outcome != PASSED):
         outcome = ERROR if report.when != "call" and report.failed else report.outcome
         item.config.stash[OUTCOMES].setdefault(case.id, {})[short_name(item.nodeid, case.id)] = outcome
     return report
@@ -37,17 +36,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, None]:
         return
     code = int(session.exitstatus)
     try:
-        tested = CaseTests(code in FINISHED, code, outcomes).with_earlier(earlier(run.folder))
+        tested = CaseTests(code in FINISHED, code, outcomes).with_earlier(tested_before(run.folder))
         write_tested(run.folder, tested)
     except OSError as error:
         if reporter := session.config.pluginmanager.getplugin("terminalreporter"):
             says = f"how the tests ended could not be written to {run.folder}: {error.strerror}"
             reporter.write_line(for_terminal(says), red=True)
-
-
-def earlier(folder: Any) -> CaseTests | None:
-    """What a session before kept; None also where its file is damaged, which this session writes anew."""
-    try:
-        return read_tested(folder)
-    except BadRecord:
-        return None

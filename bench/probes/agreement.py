@@ -1,7 +1,7 @@
 """Answers written by hand with the outcome a careful reader gives them, and how often the parsers agree.
 
-fixtures/probes/answers/ holds two halves. The parsers may be improved by the first; the second was written by
-someone who had not read them, and only measures how well they read. The outcomes are defined in docs/probes.md.
+They are in fixtures/probes/answers/, a file for each half. The parsers may be improved by the first; the second is
+written by someone who has not read them, and only measures how well they read. docs/probes.md defines the outcomes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +13,10 @@ from bench.core.files import BadFile, read_toml
 from bench.probes import HELD_OUT, OUTCOMES, PROBES, RIGHT, TEXT, Item, facts, guardrails
 from bench.probes.reading import FOLDER
 
-HALVES = ("first", "second")
 ANSWERS = FOLDER / "answers"
+HALVES = tuple(path.stem for path in sorted(ANSWERS.glob("*.toml")))
 ALL = "all"
+ROW = ("kind", "outcome", "text")
 ITEM_KEYS = {"language", "group", "choices", "answer"}  # of a comparison, which names no item
 BANKS = {"facts": facts.bank, "guardrails": guardrails.bank}  # more items than a run asks
 
@@ -44,12 +45,12 @@ def read_answers(half: str) -> list[Answer]:
     """The answers of a half. Raises BadFile naming the table and what is wrong with it."""
     path = ANSWERS / f"{half}.toml"
     found: list[Answer] = []
-    for number, table in enumerate(read_toml(path)["asked"], 1):
+    for number, table in enumerate(read_toml(path).get("asked", []), 1):
         where = f"{path}, table {number}"
         item = item_of(table, where)
-        for row in table["answers"]:
-            if len(row) != 3 or row[1] not in OUTCOMES:
-                raise BadFile(f"{where}: {row} must be [kind, outcome, text], outcome one of {', '.join(OUTCOMES)}")
+        for row in table.get("answers", []):
+            if len(row) != len(ROW) or row[1] not in OUTCOMES:
+                raise BadFile(f"{where}: {row} must be [{', '.join(ROW)}], outcome one of {', '.join(OUTCOMES)}")
             kind, label, text = row
             found.append(Answer(item, kind, label, text, cut=table.get("cut", False)))
     return found
@@ -57,7 +58,9 @@ def read_answers(half: str) -> list[Answer]:
 
 def item_of(table: dict[str, Any], where: str) -> Item:
     """The item that the table's answers are to: one of its family's, or a comparison of the table's own numbers."""
-    family, name = table["family"], table.get("item")
+    family, name = str(table.get("family")), table.get("item")
+    if family not in PROBES:
+        raise BadFile(f"{where}: family = {family!r} must be one of {', '.join(PROBES.names())}")
     if name is None:
         if missing := sorted(ITEM_KEYS - table.keys()):
             raise BadFile(f"{where}: missing {', '.join(missing)}, or item with the id of one of {family}")

@@ -26,23 +26,23 @@ NOT_KNOWN = re.compile(
     r"|weiss (?:ich )?(?:\w+ )?nicht|keine ahnung|nicht (?:ganz )?sicher|kann ich (?:\w+ )?nicht|kommt (?:\w+ )?an"
     r"|(?:sais|suis|peux) (?:vraiment )?(?:pas|plus)|pas (?:sûre?|certaine?)|aucune idée|dépend)\b"
 )
+ASKS = re.compile(r"[^.!?]*\?")
 SENTENCES = re.compile(r"(?<=[.!?])\s+|[;:]\s")
-ALTERNATIVES = {
-    "or",
-    "atau",
-    "o",
-    "u",
-    "oder",
-    "ou",
-    "perhaps",
-    "maybe",
-    "mungkin",
-    "quizás",
-    "vielleicht",
-    "peut-être",
-}
+ALTERNATIVES = {"or", "atau", "o", "u", "oder", "ou", "perhaps", "maybe", "mungkin", "quizás", "vielleicht"}
 JOINTS = {"and", "dan", "y", "e", "und", "et"}
+JOINED = re.compile(rf"\b(?:{'|'.join(sorted(JOINTS))})\b")
+FORMER = re.compile(
+    r"\b(?:former(?:ly)?|used to|once was|was once|previously|in the past|früher(?:e|er)?|ehemals|einst|antes era"
+    r"|antigua|ancienne|autrefois|jadis|dulu|dahulu|bekas)\b"
+)
+SIDES = (
+    re.compile(
+        r"\b(?:before|precedes?|preceding|previous|davor|vor|vorher|sebelum(?:nya)?|antes|anterior|avant|précède)\b"
+    ),
+    re.compile(r"\b(?:after|follows?|followed|following|danach|nach|folgt|setelah(?:nya)?|después|sigue|après|suit)\b"),
+)
 LONG_WORD = 4  # letters: shorter words are in every sentence
+FEW_WORDS = 3  # of an answer that needs no sentence; what follows it only adds to it
 
 ASKED = 2  # every second question of a language: all families, before and after, are to take 90 s on two cores
 
@@ -85,20 +85,36 @@ def final_names(said: str, item: Item, names: set[str]) -> set[str]:
         for clause in clauses(text, words):
             if takes_back(clause, words):
                 drafts.append([])
-            stated = affirmed(clause.rsplit("=", 1)[-1], names, item.language)
-            if stated:
-                drafts[-1].append(Clause(clause, sentence, stated, bool(words.seems.search(clause))))
+            for part in parts_of(clause, names):
+                if stated := affirmed(part.rsplit("=", 1)[-1], names, item.language):
+                    weak = bool(words.seems.search(part)) or text.endswith("?") or speaks_of_another(part, item.prompt)
+                    drafts[-1].append(Clause(part, sentence, stated, weak))
+    if NOT_KNOWN.search(plain(said)):
+        drafts = [[clause for clause in draft if not clause.weak] for draft in drafts]
     return next((stated for draft in reversed(drafts) if (stated := names_of(draft, item))), set())
+
+
+def parts_of(clause: str, names: set[str]) -> list[str]:
+    """The clause's parts between "and", where each is a clause of its own and names something."""
+    parts = JOINED.split(clause)
+    own = all(names & set(words_of(part)) and len(words_of(part)) >= FEW_WORDS for part in parts)
+    return parts if own else [clause]
+
+
+def speaks_of_another(text: str, asked: str) -> bool:
+    """Whether it is about what once was, or about what comes before where the question is what comes after."""
+    said, wanted = ([bool(side.search(plain(one))) for side in SIDES] for one in (text, asked))
+    return bool(FORMER.search(text)) or (any(wanted) and any(said) and not any(map(min, said, wanted)))
 
 
 @dataclass(frozen=True)
 class Clause:
-    """A clause that states some of the names. seems: it only says what one might think."""
+    """A clause that states some of the names. weak: it only says what one might think, or speaks of another thing."""
 
     text: str
     sentence: int
     stated: set[str]
-    seems: bool
+    weak: bool
 
     def on_topic(self, asked: set[str]) -> int:
         """How many of the question's long words it repeats."""
@@ -110,13 +126,14 @@ def names_of(draft: Sequence[Clause], item: Item) -> set[str]:
 
     Names in a list count alike, as do two sentences or alternatives that state different ones.
     """
-    draft = [clause for clause in draft if not clause.seems] or list(draft)
+    draft = [clause for clause in draft if not clause.weak] or list(draft)
     if not draft:
         return set()
     asked = {word for word in words_of(item.prompt) if len(word) >= LONG_WORD}
     most = max(clause.on_topic(asked) for clause in draft)
     first, *others = (clause for clause in draft if clause.on_topic(asked) == most)
-    alike = [one for one in others if one.sentence != first.sentence or stands_beside(one.text)]
+    answered = len(words_of(first.text)) <= FEW_WORDS  # a sentence behind it only adds to it
+    alike = [one for one in others if stands_beside(one.text) or (one.sentence != first.sentence and not answered)]
     return first.stated.union(*(one.stated for one in alike))
 
 
@@ -128,7 +145,7 @@ def stands_beside(text: str) -> bool:
 
 def leaves_open(said: str, names: set[str]) -> bool:
     """Whether it says that it does not know, or asks back, and names no choice even to deny it."""
-    if names & set(words_of(said)):
+    if names & set(words_of(ASKS.sub(" ", said))):
         return False
     return bool(NOT_KNOWN.search(plain(said))) or said.rstrip().endswith("?")
 

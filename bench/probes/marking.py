@@ -29,7 +29,9 @@ YEAR = 1000  # the least that is a year behind a day and a month
 RUN_ON = re.compile(rf"\n\s*#|{HEADING}|<\|")  # a model that writes the next question itself
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 MARKUP = re.compile(r"\\(?:boxed|text|mathbf|textbf|mathrm|left|right)|\*+|_{2,}|`+|[{}\[\]|$#\"“”«»„「」『』⟨⟩⟪⟫\\]")
-NUMBERED = re.compile(r"^\s*\d{1,2}[.)]\s+(?=\D)", re.MULTILINE)  # a list's own numbers
+NUMBERED = re.compile(
+    r"^\s*\d{1,2}[.)]\s+(?=\D)|\b(?:option|choice|step) \d\s*[:.)]", re.MULTILINE
+)  # a list's own numbers
 SIGNS = (
     (re.compile(r"[→⇒⟹]|[-=]+>|\\(?:implies|Rightarrow|rightarrow|to)(?![A-Za-z])"), " , "),
     (re.compile(r"[≥⩾≧≫]|>=|\\(?:gt|geq?|geqslant|geqq)(?![A-Za-z])"), " > "),

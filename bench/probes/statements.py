@@ -95,23 +95,32 @@ def turns_round(clause: str, words: Words) -> bool:
 
 @dataclass
 class Reader:
-    """Reads one clause after another. topic: the choice that was last spoken of alone; appearance: it only seems so."""
+    """Reads one clause after another.
+
+    topic: the choice that was last spoken of alone; suspected: what the last clause says it looks like; appearance:
+    whether the next clause says how it looks.
+    """
 
     words: Words
     by_text: bool
     topic: int | None = None
+    suspected: Stated | None = None
     appearance: bool = False
     found: int = 0
-    names_one: bool = False
+    naming: list[str] = field(default_factory=list)
 
     def begin(self, sentence: str) -> None:
-        """Begin a sentence. names_one: whether it has one number and little else, what it takes back aside."""
+        """Begin a sentence. naming: its clauses behind its last turn, where they hold one number and little else."""
         self.appearance, self.found = False, 0
         said = [one for one in clauses(sentence, self.words) if not self.words.reasons.match(one.strip(PUNCTUATION))]
-        since = max((at for at, one in enumerate(said) if turns_round(one, self.words)), default=0)
+        turned = [
+            at for at, one in enumerate(said) if turns_round(one, self.words) and MARK.search(" ".join(said[at:]))
+        ]
+        since = turned[-1] if turned else 0
         out = {NAMES[choice] for one in said for choice in left_out(one, self.words)}
         text = " ".join(said[since:])
-        self.names_one = len(set(MARK.findall(text)) - out) == 1 and letters_in(text) <= FEW_LETTERS
+        one_number = len(set(MARK.findall(text)) - out) == 1 and letters_in(text) <= FEW_LETTERS
+        self.naming = said[since:] if one_number else []
 
     def read(self, clause: str, draft: Draft) -> None:
         """Add what the clause says to the draft."""
@@ -122,19 +131,24 @@ class Reader:
         seems = self.appearance or bool(words.seems.search(clause))
         self.appearance = seems and not MARK.search(clause)
         stated = self.compared(clause)
-        if stated is None and contrasts and not MARK.search(clause) and words.no.search(clause) and draft.seeming:
-            stated = opposite(draft.seeming[-1])
+        if stated is None and contrasts and not MARK.search(clause) and words.no.search(clause):
+            stated = opposite(self.suspected)  # "…, but it is not"
         if stated is not None:
             draft.seeming.append(stated) if seems else draft.stages[-1].add(stated)
             self.found += 1
-        elif self.names_one and (choice := named(clause, words)) is not None:
+        elif clause in self.naming and (choice := named(clause, words)) is not None:
             (draft.seeming if seems else draft.named).append(choice)
         elif len(negated := set(left_out(clause, words))) == 1 and not open_marks(clause, words):
             draft.left_out += negated
-        if len(kinds := {mark for mark in MARK.findall(clause) if mark in NAMES}) == 1:
-            self.topic = NAMES.index(kinds.pop())
+        kinds = {mark for mark in MARK.findall(clause) if mark in NAMES}
+        alone = NAMES.index(kinds.pop()) if len(kinds) == 1 else None
+        self.topic = self.topic if alone is None else alone
+        if MARK.search(clause):
+            self.suspected = (alone if stated is None else stated) if seems else None
 
     def compared(self, clause: str) -> Stated | None:
+        if takes_back(clause, self.words):  # "that is wrong" denies nothing that follows
+            clause = self.words.corrects.sub(" ", clause, count=1)
         return statement(clause, self.words, self.by_text, self.topic)
 
     def read_whole(self, sentence: str, draft: Draft) -> None:
@@ -145,7 +159,7 @@ class Reader:
                 draft.stages[-1].add(stated)
 
 
-def opposite(stated: Stated) -> Stated:
+def opposite(stated: Stated | None) -> Stated | None:
     return 1 - stated if isinstance(stated, int) else stated
 
 

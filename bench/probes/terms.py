@@ -27,16 +27,22 @@ OPERATION = r"\d[\d,]*(?:\s*[-+*/x^]\s*\d[\d,]*)+"
 EXPLAINS = (
     re.compile(rf"{OPERATION}\s*="),  # 17 + 28 =
     re.compile(rf"\([^()\d]*{OPERATION}[^()]*\)"),  # (17 + 28)
+    re.compile(r"\([^()]*\b(?:squared|cubed|plus|times)\b[^()]*\)"),
+    re.compile(r"\b\d+ (?:squared|cubed) (?:is|=|equals)"),
     re.compile(r"\b\d+(?:st|nd|rd|th)\b"),
     re.compile(r"(?:\bterm|\bnumber|\bstep|\bposition|\bn\s*=|#)\s*\d+\s*(?:[:=]|\bis\b)"),
     re.compile(r"\b[a-z]_?\(?\d+\)?\s*="),  # a7 =, f(7) =
     re.compile(
         r"\b\d+ (?:more |next |further |other )?(?:numbers?|terms?|elements?|values?|items?|steps?|times|digits?)\b"
     ),
-    re.compile(r"\b(?:add\w*|plus|by|difference|ratio|increas\w+|multipl\w+|times|step)(?: is| of| by| each)* \d+"),
+    re.compile(r"(?<![\d\s])\s*\+\s*\d+"),
+    re.compile(
+        r"\b(?:add\w*|plus|(?<!followed )by|difference|ratio|increas\w+|multipl\w+|times|step)(?: (?:is|of|by))* \d+"
+    ),
     re.compile(r"\b(?:from|of) \d+ (?:to|through|and) \d+\b"),
 )
 LIST_NUMBER = re.compile(r"^\s*(\d{1,2})[.)]\s+(?=\D*\d)", re.MULTILINE)
+CONCLUDES = re.compile(r"\b(?:so|therefore|thus|hence|answer|next|continues?|corrects?)\b|:")
 POWER = re.compile(r"(?<![\w.])(\d+)\s*\^\s*(\d+)")
 PRODUCT = re.compile(r"(?<![\w.])(\d+)\s*[*x]\s*(\d+)(?!\s*\^)")
 COUNTED = r"\s+(?:before|terms?|numbers?|previous|preceding|prior|of|more|by|to|consecutive|last|values?)\b"
@@ -44,12 +50,12 @@ SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 
 
 def readings(text: str) -> Iterator[list[int]]:
-    """The terms with thousands joined, and those without, where that differs."""
+    """The terms with thousands joined, and without; then those alone that follow the last conclusion."""
     plain = without_explanations(text)
     joined = THOUSANDS.sub(lambda match: re.sub(r"\D", "", match[0]), plain)
-    yield corrected(joined)
-    if joined != plain:
-        yield corrected(plain)
+    for one in dict.fromkeys((joined, plain)):
+        yield corrected(one)
+        yield corrected(CONCLUDES.split(one)[-1])
 
 
 def without_explanations(text: str) -> str:
@@ -72,9 +78,10 @@ def power(base: int, exponent: int) -> int:
 
 
 def without_list_numbers(text: str) -> str:
-    """The text without 1., 2., 3. at the beginning of its lines."""
+    """The text without numbers that count its lines."""
     numbers = [int(number) for number in LIST_NUMBER.findall(text)]
-    return LIST_NUMBER.sub("", text) if numbers[:2] == [1, 2] else text
+    counted = list(range(numbers[0], numbers[0] + len(numbers))) if len(numbers) > 1 else []
+    return LIST_NUMBER.sub("", text) if numbers == counted else text
 
 
 def corrected(text: str) -> list[int]:

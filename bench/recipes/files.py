@@ -127,7 +127,7 @@ def read_task_file(path: Path) -> dict[str, Any]:
 
 
 def checked_groups(groups: Any, where: str) -> dict[str, dict[str, Any]]:
-    """The tables of models or methods by name, each checked. Raises BadFile for what is no table."""
+    """The tables of models or methods by name, each checked. Raises BadFile for anything that is not a table."""
     checked_table(groups, where)
     return {name: checked(checked_table(group, f"{where}.{name}"), f"{where}.{name}") for name, group in groups.items()}
 

@@ -23,7 +23,7 @@ class Probed:
         return self.record.tables.get("probe_losses", [])
 
     def counts(self, family: str, group: str = ALL, language: str = ALL) -> Paired:
-        """Raises KeyError where that was not asked."""
+        """Raises KeyError if the case was not asked that."""
         row = self.row(family, group, language)
         return Paired(row["cured"], row["kept"], row["broken"], row["still_wrong"])
 
@@ -41,7 +41,7 @@ class Probed:
         raise KeyError(f"{self.record.case} was not asked {family}, group {group}, language {language}")
 
     def asked(self) -> frozenset[tuple[Any, ...]]:
-        """Every group and family of texts that was asked, with its items."""
+        """Every group, and every family of texts, that the case was asked, with its number of items."""
         counts = {(*key.split("/", 1), found.items) for key, found in self.groups().items()}
         return frozenset(counts | {(row["family"], ALL, row["items"]) for row in self.losses})
 

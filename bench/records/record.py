@@ -41,7 +41,7 @@ class Record:
     quality, quality_before: metric -> value, after and before training (losses in nats a token);
     exact: parameters, FLOPs and bytes that repeat; noisy: seconds, reserved bytes, joules;
     evidence: proofs that training happened; epochs: the quality after each; data, weights: identities;
-    reasons: every silent decision, a sentence each; last_lines: the worker's last lines of output.
+    reasons: every silent decision, a sentence each; last_lines: the worker's last lines of output;
     warnings: category, module and text of each warning; repeat: which of several processes of one case, from 0.
     """
 

@@ -45,7 +45,7 @@ def make_folder(emulation: str | None, folder: Path | None, name: str = "") -> P
     except OSError as error:
         if made:
             with suppress(OSError):
-                made.rmdir()  # an empty folder is no run
+                made.rmdir()  # an empty folder is not a run
         raise NotStored(f"the run cannot be written to {folder or RUNS / name}: {error.strerror}") from None
     return folder
 
@@ -98,7 +98,7 @@ def why_not_stored(folder: Path, unwritten: Mapping[str, OSError]) -> str:
 
 
 def shown(path: Path) -> str:
-    """The path as short as it can be said from here."""
+    """The path, relative to the current folder if it is inside."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

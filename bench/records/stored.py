@@ -25,12 +25,12 @@ class Stored:
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
-        """What was predicted for each held-out example; [] where it was not kept. Raises ValueError if damaged."""
+        """The prediction for each held-out example; [] if none was kept. Raises ValueError if damaged."""
         return self.rows(self.folder / self.record.predictions) if self.record.predictions else []
 
     @cached_property
     def probed(self) -> list[dict[str, Any]]:
-        """What was said to each item of the probes; [] where none was asked. Raises ValueError if damaged."""
+        """The answer to each item of the probes; [] if none was asked. Raises ValueError if damaged."""
         return self.rows(self.probed_path)
 
     @property
@@ -39,7 +39,7 @@ class Stored:
 
     @cached_property
     def untrained(self) -> list[dict[str, Any]]:
-        """What was predicted for each held-out example before training; [] where it was not kept.
+        """The prediction for each held-out example before training; [] if none was kept.
 
         Raises ValueError if damaged.
         """

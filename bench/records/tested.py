@@ -56,3 +56,11 @@ def read_tested(folder: Path) -> CaseTests | None:
         return None
     except (ValueError, TypeError) as error:
         raise BadRecord(f"{folder / FILE}: damaged ({error}); run the cases again") from None
+
+
+def tested_before(folder: Path) -> CaseTests | None:
+    """What an earlier session kept; None also if its file is damaged, which the next session writes anew."""
+    try:
+        return read_tested(folder)
+    except BadRecord:
+        return None

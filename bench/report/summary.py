@@ -6,15 +6,14 @@ on which machine, and the commands that repeat it.
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from bench.core.outside_text import for_markdown, for_terminal
 from bench.judge.thresholds import Thresholds
 from bench.machine.environment import machine_words
 from bench.records.record import Record
-from bench.report.case_tests import CaseTests
 from bench.report.cases import NAMES_WITH_TESTS, table_of
 from bench.report.tables import markdown_lines
+from bench.report.verdicts import CaseVerdict
 
 MOST_NAMED = 5  # failed cases that a command names; more are repeated by the whole command
 
@@ -22,20 +21,19 @@ MOST_NAMED = 5  # failed cases that a command names; more are repeated by the wh
 def summary_page(
     records: Iterable[Record],
     thresholds: Thresholds,
-    tests: Mapping[str, CaseTests],
-    environment: Mapping[str, Any],
+    tests: Mapping[str, CaseVerdict],
     words: Sequence[str],
     run_name: str = "",
 ) -> str:
     """The page. tests: by case id, of this session; words: the command that began it; run_name: where it is stored."""
     records = sorted(records, key=lambda record: is_good(record, tests))  # stable: failures first
-    verdicts = {name: one.verdict() for name, one in tests.items()}
+    verdicts = {name: one.sentence() for name, one in tests.items()}
     table = markdown_lines(table_of(records, thresholds, verdicts), NAMES_WITH_TESTS)
     failed = [record.case for record in records if not is_good(record, tests)]
     lines = [
         f"## {headline(len(failed), len(records))}",
         "",
-        f"{counts(tests.values())}. {for_markdown(machine_words(environment))}.",
+        f"{counts(tests.values())}. {for_markdown(made_with(records))}.",
         "",
         *[f"- {says}: {code(shlex.join(command))}" for says, command in commands(words, failed, run_name)],
         "",
@@ -44,7 +42,12 @@ def summary_page(
     return "\n".join(lines) + "\n"
 
 
-def is_good(record: Record, tests: Mapping[str, CaseTests]) -> bool:
+def made_with(records: Iterable[Record]) -> str:
+    """The libraries and the machine of the records; several where they differ."""
+    return ", and ".join(dict.fromkeys(machine_words(record.environment) for record in records))
+
+
+def is_good(record: Record, tests: Mapping[str, CaseVerdict]) -> bool:
     """Whether the case ended well and no test of it failed; a case that this session did not judge may be good."""
     return record.ok and (record.case not in tests or not tests[record.case].failed)
 
@@ -54,7 +57,7 @@ def headline(failed: int, cases: int) -> str:
     return f"{failed} of {of} failed" if failed else f"{of} passed"
 
 
-def counts(tests: Iterable[CaseTests]) -> str:
+def counts(tests: Iterable[CaseVerdict]) -> str:
     """How many tests of cases passed, failed and were skipped."""
     every = list(tests)
     passed, failed = sum(one.passed for one in every), sum(len(one.failed) for one in every)
@@ -73,6 +76,5 @@ def commands(words: Sequence[str], failed: Sequence[str], run_name: str) -> list
 
 
 def code(text: str) -> str:
-    """Text as code in Markdown; a backtick inside needs a longer fence."""
-    shown = for_terminal(text)
-    return f"`` {shown} ``" if "`" in shown else f"`{shown}`"
+    """Text as code in Markdown. What would end a span of code or begin a tag is escaped, which a span does not allow."""
+    return f"<code>{for_markdown(text)}</code>" if set(text) & set("`<") else f"`{for_terminal(text)}`"

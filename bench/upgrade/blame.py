@@ -1,4 +1,4 @@
-"""Which package made it worse: delta debugging over the packages that differ, then a search over the releases of one.
+"""Which package made it worse: delta debugging over what was upgraded, then a search over the releases of one.
 
 One case decides, the quickest that is worse, by the same figure in the same state: another failure says nothing of
 this one, and counts as untestable, as git's bisect has it. Every trial is a stored run, so that an interrupted search
@@ -10,20 +10,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
-from bench.judge.compare.finding import RED, Finding
+from bench.judge.compare.finding import INCOMPARABLE, RED, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_case
 from bench.judge.compare.sides import Side, read_side
 from bench.records.record import BadRecord, read_repeats
-from bench.upgrade.overlays import CannotInstall, Wanted, import_path, install, releases_of, resolve, version_of
+from bench.upgrade.overlays import (
+    CannotInstall,
+    Wanted,
+    canonical,
+    import_path,
+    install,
+    releases_of,
+    resolve,
+    version_of,
+)
 from bench.upgrade.requirements import unmet
 from bench.upgrade.trial import Environment, Stopped, run_side, selection_of
 
 GOOD, BAD, UNTESTABLE = "good", "bad", "untestable"
 MOST_RUNS = 20
-
-Test = Callable[[Sequence[Wanted]], str]
 
 
 class TooManyRuns(RuntimeError):
@@ -32,7 +40,10 @@ class TooManyRuns(RuntimeError):
 
 @dataclass
 class Search:
-    """Trials of sets of packages against one figure of one case. before: the run without any."""
+    """Trials of sets of requirements against one figure of one case. before: the run without any.
+
+    pip resolves every set anew, so that a package is tried with what it needs and with nothing else.
+    """
 
     python: Path
     before: Side
@@ -40,24 +51,26 @@ class Search:
     folder: Path
     say: Callable[[str], None]
     most: int = MOST_RUNS
+    constraints: Path | None = None
     known: dict[frozenset[str], str] = field(default_factory=dict)
     spent: int = 0
 
-    def __call__(self, packages: Sequence[Wanted]) -> str:
-        """The outcome with these packages, tried once. Raises TooManyRuns."""
-        key = frozenset(map(str, packages))
-        if not packages:
+    def __call__(self, requirements: Sequence[str]) -> str:
+        """The outcome with these requirements, tried once. Raises TooManyRuns."""
+        key = frozenset(requirements)
+        if not key:
             return GOOD
         if key not in self.known:
-            if self.spent >= self.most:
-                raise TooManyRuns(f"{self.spent} trials did not decide; --bisect-runs allows more")
-            self.known[key] = self.try_out(packages)
-            self.say(f"{', '.join(sorted(key))}: {self.known[key]}")
+            self.known[key] = self.try_out(sorted(key))
+            self.say(f"{' '.join(sorted(key))}: {self.known[key]}")
         return self.known[key]
 
-    def try_out(self, packages: Sequence[Wanted]) -> str:
-        """Run the case with these packages, if they suit each other, and look for the same finding."""
+    def try_out(self, requirements: Sequence[str]) -> str:
+        """Run the case with what these change, if it suits each other, and look for the same finding."""
         try:
+            packages = resolve(self.python, requirements, self.constraints)
+            if not packages:
+                return GOOD  # nothing changes
             overlays = tuple(install(self.python, one) for one in packages)
             own = import_path(self.python)
             if unmet([*map(str, overlays), *own]) - unmet(own):
@@ -72,6 +85,8 @@ class Search:
         for path in (self.folder / side.name).glob("*/records.jsonl"):
             if (self.target.case, 0) in read_repeats(path)[0]:
                 return path.parent
+        if self.spent >= self.most:
+            raise TooManyRuns(f"{self.spent} trials did not decide; --bisect-runs allows more")
         self.spent += 1
         recipe = self.before.records[self.target.case].recipe
         options = [
@@ -82,10 +97,10 @@ class Search:
         return run_side(side, self.folder, [*selection_of([self.target.case]), *options], self.say)
 
     def outcome(self, after: Side) -> str:
-        found = [one for one in compare_case(self.target.case, self.before, after, Options()) if one.state in RED]
-        if any(is_same_fault(one, self.target) for one in found):
+        findings = list(compare_case(self.target.case, self.before, after, Options()))
+        if any(is_same_fault(one, self.target) for one in findings):
             return BAD
-        return UNTESTABLE if found else GOOD
+        return UNTESTABLE if any(one.state in (*RED, INCOMPARABLE) for one in findings) else GOOD
 
 
 def is_same_fault(one: Finding, other: Finding) -> bool:
@@ -112,9 +127,9 @@ def choose_target(comparison: Comparison) -> Finding | None:
     return min(found, key=lambda one: cases[one.case].noisy.get("case_seconds", 0.0), default=None)
 
 
-def smallest_guilty(packages: Sequence[Wanted], test: Test) -> list[Wanted]:
-    """The fewest of these packages that are bad together (Zeller's ddmin); all of them are known to be."""
-    guilty, parts = list(packages), 2
+def smallest_guilty(requirements: Sequence[str], test: Callable[[Sequence[str]], str]) -> list[str]:
+    """The fewest of these requirements that are bad together (Zeller's ddmin); all of them are known to be."""
+    guilty, parts = list(requirements), 2
     while len(guilty) > 1:
         size = -(-len(guilty) // parts)
         chunks = [guilty[start : start + size] for start in range(0, len(guilty), size)]
@@ -129,8 +144,8 @@ def smallest_guilty(packages: Sequence[Wanted], test: Test) -> list[Wanted]:
     return guilty
 
 
-def first_bad(releases: Sequence[Wanted], test: Callable[[Wanted], str]) -> tuple[Wanted | None, Wanted]:
-    """(the last good release, the first bad one) of releases in order, of which the last is bad; None: all are."""
+def first_bad(releases: Sequence[str], test: Callable[[str], str]) -> tuple[str, str]:
+    """(the last good release, the first bad one) of releases in order, of which the last is bad; "" where all are."""
     good, bad = -1, len(releases) - 1
     skipped: set[int] = set()
     while open_ones := [number for number in range(good + 1, bad) if number not in skipped]:
@@ -142,7 +157,7 @@ def first_bad(releases: Sequence[Wanted], test: Callable[[Wanted], str]) -> tupl
             good = middle
         else:
             skipped.add(middle)
-    return (releases[good] if good >= 0 else None), releases[bad]
+    return (releases[good] if good >= 0 else ""), releases[bad]
 
 
 def between(releases: Sequence[str], before: str, after: str) -> list[str]:
@@ -155,34 +170,25 @@ def between(releases: Sequence[str], before: str, after: str) -> list[str]:
     return [str(one) for one in found if low < one <= high and (not one.is_prerelease or one == high)]
 
 
-def blame(search: Search, wanted: Sequence[Wanted]) -> str:
+def blame(search: Search, requirements: Sequence[str]) -> str:
     """A sentence that names the packages, and of a single one its last good release."""
     target = f"{search.target.figure or search.target.kind} of {search.target.case}"
     try:
-        guilty = smallest_guilty(wanted, search)
+        guilty = smallest_guilty(requirements, search)
         if len(guilty) > 1:
-            return f"{target}: only together {' and '.join(map(str, guilty))}"
+            return f"{target}: only together {' and '.join(guilty)}"
         return f"{target}: {of_release(search, guilty[0])}"
     except TooManyRuns as error:
         return f"{target}: {error}"
 
 
-def of_release(search: Search, guilty: Wanted) -> str:
-    """Which release of the guilty package was the last good one."""
-    own = version_of(search.python, guilty.name)
-    if own is None:
-        return f"{guilty}, which was not installed before"
-    versions = between(releases_of(search.python, guilty.name), own, guilty.version)
-    releases = [
-        guilty if version == guilty.version else Wanted(guilty.name, version, "release") for version in versions
-    ]
-    good, bad = first_bad(releases, lambda release: search(with_closure(search, release)))
-    return f"{bad}; {good or f'{guilty.name} {own}'} is the last good release"
-
-
-def with_closure(search: Search, release: Wanted) -> list[Wanted]:
-    """The release with what pip says it needs; itself alone where pip refuses, which the trial then says."""
-    try:
-        return resolve(search.python, [f"{release.name}=={release.version}"]) or [release]
-    except CannotInstall:
-        return [release]
+def of_release(search: Search, guilty: str) -> str:
+    """Which release of the guilty package was the last good one, and what else it brought."""
+    name = canonical(Requirement(guilty).name)
+    packages = {one.name: one for one in resolve(search.python, [guilty], search.constraints)}
+    own = version_of(search.python, name)
+    if own is None or name not in packages:
+        return f"{guilty} (with {', '.join(map(str, packages.values()))})"
+    versions = between(releases_of(search.python, name), own, packages[name].version)
+    good, bad = first_bad(versions, lambda version: search([f"{name}=={version}"]) if version != versions[-1] else BAD)
+    return f"{name} {bad}; {name} {good or own} is the last good release"

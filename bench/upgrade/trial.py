@@ -19,6 +19,7 @@ from bench.judge.compare.finding import INCONCLUSIVE, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_runs
 from bench.judge.compare.sides import read_side, repeats_of
 from bench.judge.compare.timing import PROCESSES, compare_times
+from bench.machine.environment import describe_machine, distributions
 from bench.records.record import read_repeats
 from bench.upgrade.overlays import python_path
 
@@ -50,7 +51,8 @@ class Environment:
 def folder_of(before: Environment, after: Environment, selection: Sequence[str], versions: Mapping[str, str]) -> Path:
     """Where the runs of this upgrade lie: the same for the same two sides, selection and version of lorabench."""
     sides = [[str(one.python), *map(str, one.overlays)] for one in (before, after)]
-    key = json.dumps([sides, list(selection), dict(versions)])
+    code = describe_machine()["commit"] or distributions().get("lorabench")
+    key = json.dumps([sides, list(selection), dict(versions), code])
     return RUNS / "upgrades" / hashlib.sha256(key.encode()).hexdigest()[:12]
 
 

@@ -31,7 +31,7 @@ def test_an_example_is_a_command_that_parses(capsys):
     main([])
     said = capsys.readouterr().out
     examples = [line.split() for line in said.splitlines() if line.startswith("    python -m bench ")]
-    assert len(examples) == 2
+    assert len(examples) == 3
     for words in examples:
         assert parser().parse_args(words[3:]).work
 

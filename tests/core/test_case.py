@@ -34,7 +34,7 @@ def test_negative_seed_is_refused():
      "pos-gpt2-lora-cpu-s0-x", "pos-gpt2-lora-cpu-s1.5", "pos-gpt2-lora-cpu-s0\n"],
 )  # fmt: skip
 def test_text_of_another_shape_is_no_id(text):
-    with pytest.raises(ValueError, match="is no case id; it has the shape task-model-method-device-sSEED"):
+    with pytest.raises(ValueError, match="is not a case id; expected task-model-method-device-sSEED"):
         parse_case(text)
 
 
@@ -46,7 +46,7 @@ def test_wrong_part_of_an_id_is_named(text):
 
 @pytest.mark.parametrize("text", ["pos-gpt2-lora-cpu-s01", "pos-gpt2-lora-cpu-s٣"])
 def test_seed_has_one_spelling(text):
-    with pytest.raises(ValueError, match="is no case id"):
+    with pytest.raises(ValueError, match="is not a case id"):
         parse_case(text)
 
 

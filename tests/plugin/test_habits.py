@@ -137,6 +137,11 @@ def test_header_names_what_is_judged(verbose):
     )
 
 
+def test_header_says_what_max_steps_takes_away(stored):
+    done = again(stored, "--max-steps", "4", "--co")
+    assert "--max-steps 4: quality is not judged, because thresholds were measured with whole recipes; " in done.text
+
+
 def test_junit_has_figures_and_versions(verbose):
     _, xml, _ = verbose
     suite = ElementTree.parse(xml).getroot().find("testsuite")

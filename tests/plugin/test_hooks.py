@@ -605,7 +605,7 @@ def test_resume_with_a_part_of_the_cases_shows_all_in_the_runs_page(copied, no_w
     page = (copied / "summary.md").read_text(encoding="utf-8")
     assert [f"| {toy(method)} | " in page for method in METHODS.split(",")] == [True] * 6
     assert f"| {toy('lora')} | ok | 1 passed |" in page
-    assert f"| {toy('head')} | ok | – |" in page, "which this session did not judge"
+    assert f"| {toy('head')} | ok | 1 passed |" in page, "which the session before judged"
 
 
 # --- what cannot be written
@@ -714,7 +714,6 @@ def test_a_case_without_a_record_is_one_failure_and_no_skip(runs, status):
     assert done.code == 1
     assert re.search(r"=+ \d\d deselected, 1 error in", done.text)
     assert done.text.count("suites/test_") == 2, "the test and its line in the short summary, and none of the others"
-    assert "[100%]" in done.text
     assert "not judged" in done.text
 
 
@@ -768,7 +767,7 @@ def test_interrupted_session_ends_soon(interrupted):
     assert "KeyboardInterrupt" in done.text
     assert "INTERNALERROR" not in done.text
     assert f"1 of 2 cases is stored; continue with: pytest -p no:cacheprovider {ONE_TEST}" in done.text
-    assert done.text.rstrip().endswith(f"--resume {done.folder.name}")
+    assert f" --resume {done.folder.name}\n" in done.text
 
 
 def test_interrupted_session_leaves_no_process(interrupted):

@@ -126,7 +126,7 @@ WRONG_LINES = {
     "foreign list": ("[1, 2]", "no record, it lacks case and status"),
     "null": ("null", "no record, it lacks case and status"),
     "newer version": ('{"case": "pos-gpt2-lora-cpu-s0", "status": "ok", "carbon": 1}', "unknown fields carbon; written"),
-    "no case id": ('{"case": "pos", "status": "ok"}', "'pos' is no case id"),
+    "no case id": ('{"case": "pos", "status": "ok"}', "'pos' is not a case id"),
     "case of another type": ('{"case": 7, "status": "ok"}', "case must be str, not int"),
     "unknown status": ('{"case": "pos-gpt2-lora-cpu-s0", "status": "fine"}', "status='fine' must be one of"),
     "text for a table": ('{"case": "pos-gpt2-lora-cpu-s0", "status": "ok", "exact": "x"}', "exact must be dict, not str"),

@@ -7,23 +7,22 @@ import pytest
 from bench.core.paths import ROOT
 from bench.judge.thresholds import Thresholds
 from bench.records.record import read_records
-from bench.report.case_tests import CaseTests
 from bench.report.summary import commands, summary_page
+from bench.report.verdicts import CaseVerdict, verdict_on
 
 RECORDS = list(read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0].values())[:3]
 BROKEN = replace(RECORDS[2], status="out_of_memory", reason="no room")
-ABOUT = RECORDS[0].environment
 WORDS = ["pytest", "suites", "--devices", "cpu"]
 
 
 def page(records, tests):
-    return summary_page(records, Thresholds({}), tests, ABOUT, WORDS, "20261130T110000-before")
+    return summary_page(records, Thresholds({}), tests, WORDS, "20261130T110000-before")
 
 
 def test_failures_come_first_with_their_names():
-    names = ["off_gives_base", "reads_back", "base_is_frozen", "training_happened"]
-    tests = {RECORDS[0].case: CaseTests(passed=14), RECORDS[1].case: CaseTests(passed=10, failed=names),
-             BROKEN.case: CaseTests(failed=["reads_back"], broken="out of memory")}  # fmt: skip
+    names = ("off_gives_base", "reads_back", "base_is_frozen", "training_happened")
+    tests = {RECORDS[0].case: CaseVerdict(passed=14), RECORDS[1].case: CaseVerdict(passed=10, failed=names),
+             BROKEN.case: CaseVerdict(failed=("reads_back",), broken="out of memory")}  # fmt: skip
     lines = page([RECORDS[0], RECORDS[1], BROKEN], tests).splitlines()
     assert lines[0] == "## 2 of 3 cases failed"
     assert lines[2].startswith("24 tests passed, 5 failed, 0 skipped. torch ")
@@ -35,12 +34,21 @@ def test_failures_come_first_with_their_names():
     assert rows[2].startswith(f"| {RECORDS[0].case} | ok | 14 passed |")
 
 
+def test_page_names_the_libraries_of_its_records():
+    """Of a run that is judged again or was resumed, today's are not those."""
+    libraries = {**RECORDS[1].environment["libraries"], "torch": "2.99.0"}
+    other = replace(RECORDS[1], environment={**RECORDS[1].environment, "libraries": libraries})
+    text = page([RECORDS[0], other], {})
+    assert "torch 2.13.0" in text
+    assert ", and torch 2.99.0" in text
+
+
 def test_good_session_says_so():
-    assert page(RECORDS[:1], {RECORDS[0].case: CaseTests(passed=14)}).startswith("## 1 case passed\n")
+    assert page(RECORDS[:1], {RECORDS[0].case: CaseVerdict(passed=14)}).startswith("## 1 case passed\n")
 
 
 def test_case_of_an_earlier_session_has_a_dash():
-    assert f"| {RECORDS[1].case} | ok | – |" in page(RECORDS[:2], {RECORDS[0].case: CaseTests(passed=14)})
+    assert f"| {RECORDS[1].case} | ok | – |" in page(RECORDS[:2], {RECORDS[0].case: CaseVerdict(passed=14)})
 
 
 def test_commands_repeat_all_or_what_failed_or_judge_again():
@@ -59,3 +67,14 @@ def test_commands_repeat_all_or_what_failed_or_judge_again():
 @pytest.mark.parametrize(("words", "failed"), [([*WORDS, "-k", "x"], ["a"]), (WORDS, list("abcdef")), (WORDS, [])])
 def test_command_for_what_failed_only_where_it_is_right(words, failed):
     assert "repeat what failed" not in dict(commands(words, failed, ""))
+
+
+def test_verdict_counts_errors_as_failures_and_names_tests_without_their_file():
+    outcomes = {
+        "test_cost.py::test_a": "passed",
+        "test_cost.py::test_b[x]": "error",
+        "test_speed.py::test_c": "skipped",
+    }
+    assert verdict_on(outcomes, RECORDS[0]) == CaseVerdict(1, 1, ("b[x]",))
+    assert verdict_on(outcomes, BROKEN).sentence() == "not judged: out of memory"
+    assert verdict_on({"a": "skipped"}, RECORDS[0]).count() == "not judged"

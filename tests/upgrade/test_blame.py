@@ -21,31 +21,27 @@ from bench.upgrade.blame import (
     first_bad,
     smallest_guilty,
 )
-from bench.upgrade.overlays import Wanted
+from bench.upgrade.overlays import CannotInstall, Wanted
 
 SMOKE = committed()
-PACKAGES = [Wanted(name, "2", "x") for name in ("accelerate", "datasets", "peft", "transformers")]
+PACKAGES = ["accelerate", "datasets", "peft", "transformers"]
 TARGET = Finding(POS, EVIDENCE, WORSE, "reload_distance")
 BROKEN = replace(SMOKE[POS], evidence={**SMOKE[POS].evidence, "reload_distance": 0.1})
 OTHERWISE = replace(SMOKE[POS], evidence={**SMOKE[POS].evidence, "merge_distance": 0.1})
 
 
-def names(packages):
-    return {one.name for one in packages}
-
-
 @pytest.mark.parametrize(
     "guilty",
-    [{"transformers"}, {"accelerate"}, {"peft", "transformers"}, {"accelerate", "transformers"}, names(PACKAGES)],
+    [{"transformers"}, {"accelerate"}, {"peft", "transformers"}, {"accelerate", "transformers"}, set(PACKAGES)],
 )
 def test_the_smallest_guilty_set_is_found(guilty):
     asked = set()
 
     def test(packages):
-        asked.add(frozenset(names(packages)))  # a search keeps what it has tried
-        return BAD if guilty <= names(packages) else GOOD
+        asked.add(frozenset(packages))  # a search keeps what it has tried
+        return BAD if guilty <= set(packages) else GOOD
 
-    assert names(smallest_guilty(PACKAGES, test)) == guilty
+    assert set(smallest_guilty(PACKAGES, test)) == guilty
     assert len(asked) <= 14
 
 
@@ -53,17 +49,17 @@ def test_sets_that_cannot_be_tested_are_passed_over():
     """datasets without accelerate ends otherwise."""
 
     def test(packages):
-        if "datasets" in names(packages) and "accelerate" not in names(packages):
+        if "datasets" in packages and "accelerate" not in packages:
             return UNTESTABLE
-        return BAD if "transformers" in names(packages) else GOOD
+        return BAD if "transformers" in packages else GOOD
 
-    assert names(smallest_guilty(PACKAGES, test)) == {"transformers"}
+    assert set(smallest_guilty(PACKAGES, test)) == {"transformers"}
 
 
 @pytest.mark.parametrize("culprit", range(8))
 @pytest.mark.parametrize("untestable", [None, 3, 4])
 def test_the_first_bad_release_is_found_by_halving(culprit, untestable):
-    releases = [Wanted("transformers", f"5.{number}", "x") for number in range(8)]
+    releases = [f"5.{number}.0" for number in range(8)]
     asked = []
 
     def test(release):
@@ -73,7 +69,7 @@ def test_the_first_bad_release_is_found_by_halving(culprit, untestable):
 
     good, bad = first_bad(releases, test)
     assert bad == releases[culprit] or (untestable is not None and releases.index(bad) == culprit + 1)
-    assert good == (releases[releases.index(bad) - 1] if releases.index(bad) else None) or untestable is not None
+    assert good == (releases[releases.index(bad) - 1] if releases.index(bad) else "") or untestable is not None
     assert len(asked) <= 5
 
 
@@ -100,7 +96,9 @@ def search(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "unmet", lambda folders: set())
     monkeypatch.setattr(module, "version_of", lambda python, name: "5.20.0")
     monkeypatch.setattr(module, "releases_of", lambda python, name: [f"5.{minor}.0" for minor in range(18, 25)])
-    monkeypatch.setattr(module, "resolve", lambda python, words: [Wanted("transformers", words[0].split("==")[1], "x")])
+    monkeypatch.setattr(
+        module, "resolve", lambda python, words, constraints=None: [Wanted(*word.split("=="), "x") for word in words]
+    )
 
     def run_side(side, folder, selection, say):
         broken = any(path.name.startswith("transformers-5.24") for path in side.overlays)
@@ -112,12 +110,12 @@ def search(monkeypatch, tmp_path):
     return Search(Path("python"), side_of([SMOKE[POS]]), TARGET, tmp_path, lambda text: None)
 
 
-def upgraded(version="5.24.0", *more):
-    return [Wanted("transformers", version, "x"), *(Wanted(name, "1", "x") for name in more)]
+def upgraded(*more):
+    return ["transformers==5.24.0", *(f"{name}==1" for name in more)]
 
 
 def test_package_and_last_good_release_are_named(search):
-    assert blame(search, upgraded("5.24.0", "accelerate", "datasets", "peft")) == (
+    assert blame(search, upgraded("accelerate", "datasets", "peft")) == (
         f"reload_distance of {POS}: transformers 5.24.0; transformers 5.23.0 is the last good release"
     )
     assert search.spent <= 6
@@ -131,7 +129,31 @@ def test_an_interrupted_search_takes_its_trials_over(search):
 
 
 def test_another_failure_is_untestable(search):
-    assert search([Wanted("odd", "1", "x")]) == UNTESTABLE
+    assert search(["odd==1"]) == UNTESTABLE
+
+
+def test_a_trial_of_another_version_of_lorabench_is_no_good_one(search):
+    newer = replace(SMOKE[POS], environment={**SMOKE[POS].environment, "commit": "newer"})
+    assert search.outcome(side_of([newer])) == UNTESTABLE
+
+
+def test_what_pip_refuses_is_untestable_and_said(search, monkeypatch):
+    said = []
+    search.say = said.append
+
+    def refuses(*_):
+        raise CannotInstall("a==1 cannot be installed: no such version")
+
+    monkeypatch.setattr(module, "resolve", refuses)
+    assert search(["a==1"]) == UNTESTABLE
+    assert said == ["a==1 cannot be installed: no such version", "a==1: untestable"]
+
+
+def test_two_packages_that_are_bad_together_are_both_named(search, monkeypatch):
+    monkeypatch.setattr(
+        Search, "try_out", lambda self, words: BAD if {"b==1", "transformers==5.24.0"} <= set(words) else GOOD
+    )
+    assert blame(search, upgraded("a", "b", "c")).endswith("only together transformers==5.24.0 and b==1")
 
 
 def test_packages_that_do_not_suit_each_other_are_not_run(search, monkeypatch):
@@ -143,7 +165,7 @@ def test_packages_that_do_not_suit_each_other_are_not_run(search, monkeypatch):
 
 def test_a_search_ends_after_its_trials_and_says_so(search):
     search.most = 1
-    search([Wanted("a", "1", "x")])
+    search(["a==1"])
     with pytest.raises(TooManyRuns):
-        search([Wanted("b", "1", "x")])
+        search(["b==1"])
     assert "1 trials did not decide; --bisect-runs allows more" in blame(search, upgraded())

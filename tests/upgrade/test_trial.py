@@ -82,6 +82,12 @@ def test_the_same_upgrade_has_the_same_folder():
     assert len(folders) == 2
 
 
+def test_another_version_of_lorabench_measures_anew(monkeypatch):
+    before = folder_of(BEFORE, AFTER, [], {})
+    monkeypatch.setattr(trial, "describe_machine", lambda: {"commit": "newer"})
+    assert folder_of(BEFORE, AFTER, [], {}) != before
+
+
 def test_the_first_stage_that_is_worse_is_the_last(sessions, tmp_path, monkeypatch, capsys):
     planned, commands = sessions
     monkeypatch.setattr(trial, "RUNS", tmp_path)

@@ -89,7 +89,7 @@ def test_own_card_has_its_size_and_can_do_all():
     [
         ("t5", "no card named 't5'; did you mean t4"),
         ("rtx3091", "no card named 'rtx3091'; did you mean rtx3090"),
-        ("laptop=six", "'laptop=six' is no card; expected NAME=GiB, as laptop=6 or laptop_card=7.5"),
+        ("laptop=six", "'laptop=six' is not a card; expected NAME=GiB, for example laptop=6 or laptop_card=7.5"),
         ("laptop=8GB", "expected NAME=GiB"),
         ("laptop=-8", "expected NAME=GiB"),
         ("Lap Top=8", "expected NAME=GiB"),

@@ -19,11 +19,11 @@ from bench.worker.build.precision import autocast
 from bench.worker.train.trainee import Trainee
 
 BATCH_SIZE = 64  # rows decoded together
-# Of a small model on a processor, which is slow at few rows: SmolLM2's cache takes 1.6 GB then, GPT-2's 2.5 GB.
+# For small models on a processor, where few rows are slow: SmolLM2's cache takes 1.6 GB then, GPT-2's 2.5 GB.
 SMALL_BATCH_SIZE = 256
 SMALL_MODEL = 2 * 10**8  # parameters
-LEAVING_SHARE = 1 / 8  # of a batch, so many rows have ended before they leave it: the others are copied then
-NODES_ON_PROCESSOR = 256  # read together: products are no quicker of more, and attention looks at all of them
+LEAVING_SHARE = 1 / 8  # of a batch must have ended before those rows leave it, for the others are copied then
+NODES_ON_PROCESSOR = 256  # read together: more make products no faster, and attention covers all of them
 NODES_ON_CARD = 1024
 
 StoppingCriterion = Callable[[int, list[int]], bool]  # row and its new tokens -> whether that is all

@@ -51,7 +51,7 @@ def continuations(trainee: Trainee, prompts: Sequence[list[int]], new_tokens: in
     pad = trainee.batching.pad % trainee.batching.vocabulary
     ids = torch.full((len(prompts), length), pad)
     mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):  # padded on the left: generation goes on at the right
+    for row, prompt in enumerate(prompts):  # padded on the left: generation continues at the right
         ids[row, length - len(prompt) :] = torch.tensor(prompt) % trainee.batching.vocabulary
         mask[row, length - len(prompt) :] = 1
     answered = greedy(trainee, ids, mask, new_tokens, pad_token_id=pad, eos_token_id=end)

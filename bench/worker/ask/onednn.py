@@ -17,10 +17,10 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-MIN_WEIGHTS = 2**18  # of a plain nn.Linear; of fewer, a call of oneDNN's takes as long or longer
-MOST_WEIGHTS = 2**30  # of all layers together: their copies take 4 GiB; making one takes up to seven of it for a moment
+MIN_WEIGHTS = 2**18  # of a plain nn.Linear; with fewer, a call of oneDNN takes as long or longer
+MOST_WEIGHTS = 2**30  # of all layers together: copies take 4 GiB, and making one needs up to seven times its size
 CHECKED_ROWS = 4
-SUM_ERROR = 1e-5  # of what a layer gives, relative to the largest of it: float32 sums in another order stay below
+SUM_ERROR = 1e-5  # relative to a layer's largest output: float32 sums in another order stay below
 
 Product = Callable[[Tensor], Tensor]
 AffineMap = tuple[Tensor, Tensor | None]  # weight (outputs, inputs) and bias (outputs,)
@@ -89,7 +89,7 @@ def shape_of(layer: nn.Module) -> tuple[int, int]:
 
 @torch.no_grad()
 def product(layer: Any) -> Product | None:
-    """A function that computes what the layer does with its present weight; None if that is no matrix product.
+    """A function that computes what the layer does with its present weight; None if that is not a matrix product.
 
     Nothing inside such a layer is replaced either.
     """

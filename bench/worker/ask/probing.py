@@ -1,7 +1,7 @@
 """A case's probes, in the worker: the base is asked before, the tuned model after, and the replies are paired.
 
-What the base replies does not depend on the adapter, so it is kept in the cache folder, keyed by weights and
-prompts both (and by what else could change a reply), and asked once for all adapters.
+The base's replies do not depend on the adapter. They are kept in the cache folder, keyed by weights, prompts and
+whatever else could change a reply, and the base is asked once for all adapters.
 """
 
 import hashlib
@@ -25,19 +25,17 @@ from bench.worker.ask.questions import Reply, ask, prompt_ids, reading_only, tex
 from bench.worker.build.precision import storage_dtype
 from bench.worker.train.trainee import Say, Trainee
 
-ASKING = (
-    8  # raise it where bench.worker.ask.questions asks otherwise: replies that were kept before are then asked anew
-)
+ASKING = 8  # raise it when bench.worker.ask.questions changes how it asks, so that kept replies are asked again
 
 LOSS_KEYS = {"loss", "tokens"}
 REPLY_KEYS = {field.name for field in fields(Reply)}
 
-Replies = list[dict[str, Any]]  # of a family: an asked item's Reply as plain data, or a text's loss and tokens
+Replies = list[dict[str, Any]]  # of a family: each item's Reply as plain data, or each text's loss and tokens
 
 
 @dataclass
 class Probing:
-    """The families that a case is asked, and what the base replied. weights: the identity of the base's."""
+    """The families that a case is asked, and the base's replies. weights: the identity of the base's weights."""
 
     families: list[Family]
     tokenizer: Any
@@ -50,7 +48,7 @@ class Probing:
     reasons: list[str] = field(default_factory=list)
 
     def ask_base(self, base: Trainee) -> None:
-        """Ask the base whatever the cache does not know of it."""
+        """Ask the base the families whose replies are not in the cache."""
         paths = {family.name: self.path(family, base) for family in self.families if self.shared}
         known = {family.name: read_replies(paths[family.name], family) for family in self.families if self.shared}
         self.before = {name: replies for name, replies in known.items() if replies is not None}
@@ -63,7 +61,7 @@ class Probing:
             self.lm_eval_before = self.harness(base, "the base")
 
     def keep(self, path: Path, replies: Replies) -> None:
-        """Write the replies to the cache; where that cannot be done, other cases ask the base again."""
+        """Write the replies to the cache; if that fails, other cases ask the base again."""
         try:
             write_atomically(path, json.dumps(replies, ensure_ascii=False))
         except OSError as error:
@@ -73,10 +71,8 @@ class Probing:
                 self.say({"line": reason})
 
     def harness(self, trainee: Trainee, name: str) -> dict[str, dict[str, float]]:
-        """lm-eval's metrics by task; a task that cannot be run is a reason. Never kept: see
-        bench.worker.ask.lm_harness.
-        """
-        from bench.worker.ask import lm_harness  # a second or two to import, for whoever asks for it alone
+        """lm-eval's metrics by task, and a reason for each task that cannot be run. They are never kept."""
+        from bench.worker.ask import lm_harness  # takes a second or two to import
 
         self.say({"line": f"lm-eval on {name}: {', '.join(self.lm_eval)}"})
         found, reasons = lm_harness.evaluate(trainee, self.tokenizer, self.lm_eval)
@@ -84,7 +80,7 @@ class Probing:
         return found
 
     def key(self, family: Family, base: Trainee) -> str:
-        """What a reply of the base depends on, digested: weights, prompts, and how they are computed."""
+        """A digest of what a reply of the base depends on: weights, prompts, and how they are computed."""
         about = {
             "asking": ASKING,
             "weights": self.weights,
@@ -93,7 +89,7 @@ class Probing:
             "new_tokens": family.new_tokens,
             "storage": base.method.storage,
             "unquantised": str(storage_dtype(base.method, base.recipe)),
-            "packs": base.method.packs,  # else it is asked without batches
+            "packs": base.method.packs,  # if not, it is asked without batches
             "quantise_head": base.recipe.quantise_head,
             "precision": base.recipe.precision,
             "vocabulary": base.batching.vocabulary,
@@ -107,7 +103,7 @@ class Probing:
         return cache_folder() / "probes" / f"{self.key(family, base)}.json"
 
     def replies(self, families: Sequence[Family], trainee: Trainee, name: str) -> dict[str, Replies]:
-        """By family. All are asked together, so that few long answers go on beside many."""
+        """Replies by family. All families are asked together, so that long answers share a batch."""
         if not families:
             return {}
         self.say({"line": f"asking {name}: {', '.join(family.name for family in families)}"})
@@ -125,7 +121,7 @@ class Probing:
         return found
 
     def ask_tuned(self, tuned: Trainee) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The record's tables, and a row for each item: what was said before and after, and what it was worth."""
+        """The record's tables, and a row for each item: the answers before and after, and their outcomes."""
         asked, losses = [], []
         after = self.replies(self.families, tuned, "the tuned model")
         for family in self.families:
@@ -151,7 +147,7 @@ class Probing:
 
 
 def own_accuracy(task: str, asked: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """What lm-eval's accuracy must be: the share of the task's items whose right choice is the likelier one."""
+    """The accuracy that lm-eval must give: the share of the task's items whose right choice is the likeliest."""
     compared = [row for row in asked if f"{OWN}{row['family']}" == task and row["before_margin"] is not None]
     if not compared:
         return {}
@@ -161,7 +157,7 @@ def own_accuracy(task: str, asked: Sequence[dict[str, Any]]) -> dict[str, float]
 
 
 def quantiser(base: Trainee) -> str:
-    """Of a quantised base the library that computes it, with its version."""
+    """The library that computes a quantised base, with its version; empty for a plain one."""
     return "" if base.method.storage == PLAIN else f"bitsandbytes {version('bitsandbytes')}"
 
 
@@ -170,7 +166,7 @@ def make_probing(names: Sequence[str], **facts: Any) -> Probing:
 
 
 def read_replies(path: Path, family: Family) -> Replies | None:
-    """The file's replies, one for each of the family's items; None where there are none that can be used."""
+    """The file's replies, one for each of the family's items; None if they are missing or damaged."""
     try:
         replies = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or cut by a full disk

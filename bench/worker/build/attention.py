@@ -14,7 +14,7 @@ def attention_of(model: Any) -> str:
 
 @contextlib.contextmanager
 def attention_by(model: Any, implementation: str) -> Iterator[None]:
-    """Within, the model computes attention by this implementation, as transformers calls it."""
+    """Inside, the model computes attention by this implementation, as transformers calls it."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     before = attention_of(model)
     base.set_attn_implementation(implementation)

@@ -25,7 +25,7 @@ DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_d
 
 
 def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
-    """transformers' configuration: the folder's where there is one, otherwise the entry's numbers.
+    """transformers' configuration: the folder's if there is one, else from the entry's numbers.
 
     Raises BadEntry for numbers that transformers refuses.
     """
@@ -43,7 +43,7 @@ def config_for(entry: ModelEntry, weights: Weights, labels: int) -> Any:
 
 
 def own_dropout(config: Any) -> dict[str, float]:
-    """The base's own dropout by the config's names. A None is no rate of its own: it follows another."""
+    """The base's own dropout by the config's names. None is not a rate: it follows another one."""
     return {name: getattr(config, name) for name in DROPOUTS if getattr(config, name, None) is not None}
 
 

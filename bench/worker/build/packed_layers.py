@@ -47,7 +47,7 @@ def packed_linear(weight: Tensor, bias: Tensor | None, storage: str, compute: to
             weight, requires_grad=False, quant_type="nf4", compress_statistics=True, module=packed
         )
         # An evaluation on a processor would repack the weights for inference, and bitsandbytes 0.50
-        # then trains on through a kernel without a gradient: whoever evaluates first trains nothing.
+        # then trains through a kernel without a gradient: after an evaluation nothing would train.
         packed.support_avx512bf16_for_cpu = False
     else:
         packed.weight = bitsandbytes.nn.Int8Params(

@@ -53,7 +53,7 @@ def dequantise(model: Any) -> Any:
 
     modules: dict[str, Any] = dict(model.named_modules())
     for name, layer in modules.items():
-        packed: Any = layer  # its weight's quantisation state is no attribute that torch declares
+        packed: Any = layer  # torch does not declare the quantisation state of its weight
         if isinstance(layer, bitsandbytes.nn.Linear4bit):
             weight = dequantize_4bit(packed.weight.data, packed.weight.quant_state).to(layer.compute_dtype)
         elif isinstance(layer, bitsandbytes.nn.Linear8bitLt):

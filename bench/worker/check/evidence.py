@@ -25,7 +25,7 @@ GENERATED = 8  # tokens of a held-out example's continuation, which ends at LENG
 
 
 class Probe:
-    """Logits on the same few examples, whenever asked; (positions, classes), in float32, in host memory.
+    """Logits of the same few examples at any time: (positions, classes), in float32, in host memory.
 
     They are kept while the model trains, and on the card would count as its memory: 131 MB of 128,256 words.
     """
@@ -69,9 +69,9 @@ def dropout_evidence(model: Any, probe: Probe) -> dict[str, float]:
 
 
 def gradient_evidence(model: Any) -> dict[str, int]:
-    """How many of the tensors that train got no gradient in a step, or one that is zero throughout; ought to be 0.
+    """How many of the tensors that train got no gradient in a step, or one that is all zeros; should be 0.
 
-    Weight decay alone would change a tensor too, so that it changed proves nothing without this.
+    Weight decay alone changes a tensor too, so a change proves nothing without this.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return {"trained_without_gradient": sum(p.grad is None or not p.grad.any() for p in trained)}

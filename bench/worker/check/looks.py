@@ -13,29 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.core.paths import RECIPES
-from bench.core.recipe import Recipe
 from bench.core.work import LooksWork
 from bench.methods import METHODS, Attach, Method
 from bench.methods.adaptive import ranks_left
 from bench.models import MODELS
-from bench.recipes.files import read_defaults
-from bench.sources import Weights
 from bench.worker.build.adapter import attach
 from bench.worker.build.base import build_base, prepare_base
+from bench.worker.check import starts  # noqa: F401  (registers its looks)
 from bench.worker.check.fingerprint import fingerprint
+from bench.worker.check.looking import LOOKS, NOTHING, SEED, STEPS, TINY, adapted_layer, look, recipe_of
 from bench.worker.measure.parameters import count_parameters
-
-NOTHING = Weights(None, "synthetic", "", "synthetic")
-TINY = "tiny_llama"
-STEPS = 12  # of training a tiny model: enough for AdaLoRA to prune
-SEED = 0
-LOOKS: dict[str, Callable[..., Any]] = {}
-
-
-def look(function: Callable[..., Any]) -> Callable[..., Any]:
-    LOOKS[function.__name__] = function
-    return function
 
 
 def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -58,10 +45,6 @@ def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> di
             answers.append(None)
             failures.append(f"{name} of {arguments}: {type(error).__name__}: {error}")
     return {"answers": answers, "failures": failures}
-
-
-def recipe_of(rank: int) -> Recipe:
-    return replace(read_defaults(RECIPES)[0], rank=rank, initial_rank=2 * rank, precision="float32", max_length=32)
 
 
 @look
@@ -118,14 +101,6 @@ def is_packed(parameter: Any) -> bool:
 
 def adapter_parts(model: Any) -> list[nn.Parameter]:
     return [parameter for name, parameter in model.named_parameters() if "lora_" in name]
-
-
-def adapted_layer(model: Any) -> Any:
-    """The first layer that carries an adapter."""
-    for module in model.modules():
-        if hasattr(module, "lora_A") and len(module.lora_A):
-            return module
-    raise ValueError("no layer with a LoRA adapter; the look is of LoRA and what is built like it")
 
 
 @look
@@ -260,6 +235,3 @@ def gradients(model: Any, batches: list[Tensor]) -> list[Tensor]:
     for ids in batches:
         (model(input_ids=ids, labels=ids).loss / len(batches)).backward()
     return [part.grad.clone() for part in model.parameters() if part.grad is not None]
-
-
-from bench.worker.check import starts  # noqa: E402, F401  (registers its looks)

@@ -14,7 +14,7 @@ from bench.methods import METHODS
 from bench.models import MODELS
 from bench.worker.build.adapter import attach
 from bench.worker.build.base import prepare_base
-from bench.worker.check.looks import NOTHING, SEED, STEPS, TINY, adapted_layer, look, recipe_of
+from bench.worker.check.looking import NOTHING, SEED, STEPS, TINY, adapted_layer, look, recipe_of
 
 RANK = 4
 CLOSE = 1e-4  # of logits and weights of order 1 in float32

@@ -59,7 +59,7 @@ def shapes(entry: ModelEntry, recipe: Recipe) -> list[Shape]:
 def forward_formula(entry: ModelEntry, labels: int, shape: Shape) -> int:
     """FLOPs of the base's forward pass over rows x length tokens."""
     weights = sum(one.inputs * one.outputs for one in linear_layers(entry))
-    bias = labels  # the classifier's bias is no product
+    bias = labels  # the classifier's bias is not a product
     head = head_parameters(entry, labels) - bias
     return 2 * (weights + head) * shape[0] * shape[1] + 2 * layer_count(entry) * attention_product(entry, shape)
 

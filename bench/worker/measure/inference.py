@@ -1,4 +1,4 @@
-"""Seconds per generated token of the base, of the tuned model with its adapter beside it, and merged into it.
+"""Seconds per generated token of the base, and of the tuned model with its adapter unmerged and merged.
 
 The three take turns, so that whatever else the machine does meets them alike.
 """

@@ -236,7 +236,7 @@ class LiveStorages(TorchDispatchMode):
             self.peaks[phase] = dict(self.terms)
 
     def relabel(self, tensor: torch.Tensor, term: str) -> None:
-        """Say anew what the tensor's storage is of; one that is not followed is counted now."""
+        """Change the term of the tensor's storage; one that is not followed is counted from now on."""
         followed = self._seen.get(tensor.untyped_storage()._cdata)
         if followed is None:
             self.add(tensor, term)

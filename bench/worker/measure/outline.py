@@ -90,7 +90,7 @@ def outline(model: Any, layers: nn.ModuleList, kept: int, packed: type[nn.Linear
 
 
 def without_recomputation(model: Any) -> Any:
-    """The outline with gradient checkpointing off, and no gradient asked of its embeddings that it asks for."""
+    """The outline with gradient checkpointing off, and without the gradient that it makes embeddings require."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     # transformers 5.2x has renamed it
     disable = getattr(base, "activation_checkpointing_disable", None) or base.gradient_checkpointing_disable

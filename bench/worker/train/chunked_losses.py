@@ -51,7 +51,7 @@ def chunked_loss(head: Any, hidden: Tensor, labels: Tensor, shifted: bool, chunk
     rows, targets = hidden.reshape(-1, hidden.shape[-1]), labels.reshape(-1)
     if by == CHUNKS:
         parts = zip(rows.split(chunk), targets.split(chunk), strict=True)
-        # The head has no dropout, so there is no state of chance to keep.
+        # The head has no dropout, so there is no random state to keep.
         sums = [checkpoint(loss_of, head, *part, use_reentrant=False, preserve_rng_state=False) for part in parts]
         return torch.stack(sums).sum()
     rows = rows.to(head.weight.dtype)

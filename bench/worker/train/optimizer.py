@@ -61,7 +61,7 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) 
     warm = math.ceil(recipe.warmup_fraction * steps)
     if recipe.warmup_from_zero and warm < steps:
         return get_scheduler(name, optimizer, warm, steps)
-    unused = torch.optim.SGD([torch.zeros(1)], lr=1.0)  # whoever makes a schedule sets its optimizer's rate
+    unused = torch.optim.SGD([torch.zeros(1)], lr=1.0)  # making a schedule sets its optimizer's rate
     (course,) = get_scheduler(name, unused, warm, steps).lr_lambdas
 
     def share(step: int) -> float:

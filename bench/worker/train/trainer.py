@@ -88,7 +88,7 @@ class StepLoss:
 
 
 def make_trainer(trainee: Trainee, loss: StepLoss, **more: Any) -> Any:
-    """transformers.Trainer; what backward needs is kept, and the head taken off, as our loop does it."""
+    """transformers.Trainer, which keeps tensors for the backward pass and takes off the head as our loop does."""
     from transformers import Trainer
 
     class OurTrainer(Trainer):

@@ -85,7 +85,7 @@ def test_mistake_in_a_claim_is_refused_with_file_id_and_key(changes, says):
         ({"figure": "f2"}, "paper.toml [x900-one]: by.figure: 'f2' is unknown; did you mean"),
         ({"figure": "peak_bytes"}, "paper.toml [x900-one]: by.figure: peak_bytes does not fit f1"),
         ({"case": "pos-minilm-lora-cpu"}, "paper.toml [x900-one]: by.case: no model named 'minilm'"),
-        ({"case": "pos-minilm_l6-lora"}, "paper.toml [x900-one]: by.case: 'pos-minilm_l6-lora' is no case id"),
+        ({"case": "pos-minilm_l6-lora"}, "paper.toml [x900-one]: by.case: 'pos-minilm_l6-lora' is not a case id"),
         ({"case": "pos-bert_base-lora-cuda"}, "paper.toml [x900-one]: by.case: runs bert_base, but the protocol's"),
         ({"data": "all"}, "paper.toml [x900-one]: by.data: 'all' is unknown; did you mean full?"),
         ({"seeds": 1}, "paper.toml [x900-one]: by.seeds: must be at least 2, for quality differs between seeds"),

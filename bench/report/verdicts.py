@@ -1,0 +1,46 @@
+"""What the tests of one case came to, in words: all passed, or how many failed and which."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.records.record import Record
+from bench.records.tested import ERROR, FAILED, PASSED, SKIPPED
+
+MOST_NAMES = 3  # of failed tests in a line
+
+
+@dataclass(frozen=True)
+class CaseVerdict:
+    """Counts of one case's tests; failed has their names. broken: why the case has no record to judge."""
+
+    passed: int = 0
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
+    broken: str = ""
+
+    def count(self) -> str:
+        """In few words: 14 passed, 1 of 14 failed, not judged."""
+        ran = self.passed + len(self.failed)
+        if self.broken or not ran:
+            return "not judged"
+        return f"{len(self.failed)} of {ran} failed" if self.failed else f"{self.passed} passed"
+
+    def sentence(self) -> str:
+        """With the names of what failed: 1 of 14 failed: generates_what_it_reads."""
+        if self.broken:
+            return f"not judged: {self.broken}"
+        more = f" and {len(self.failed) - MOST_NAMES} more" if len(self.failed) > MOST_NAMES else ""
+        return self.count() + (f": {', '.join(self.failed[:MOST_NAMES])}{more}" if self.failed else "")
+
+
+def verdict_on(outcomes: Mapping[str, str], record: Record | None) -> CaseVerdict:
+    """The verdict of a case's tests, by the names and outcomes that records.tested keeps."""
+    counts = {state: [name for name, one in outcomes.items() if one == state] for state in (PASSED, SKIPPED)}
+    failed = tuple(plain_name(name) for name, one in outcomes.items() if one in (FAILED, ERROR))
+    broken = "" if record is None or record.ok else record.status.replace("_", " ")
+    return CaseVerdict(len(counts[PASSED]), len(counts[SKIPPED]), failed, broken)
+
+
+def plain_name(name: str) -> str:
+    """generates_what_it_reads of test_methods.py::test_generates_what_it_reads."""
+    return name.rpartition("::")[2].removeprefix("test_")

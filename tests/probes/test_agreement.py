@@ -1,0 +1,118 @@
+"""The parsers agree with people who have read the answers, and what they get wrong is known."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from bench.__main__ import main
+from bench.core.files import BadFile
+from bench.probes import EVASIVE, RIGHT, WRONG, agreement
+from bench.probes.agreement import HALVES, agreement_table, disagreements, read_answers, read_as_right
+from bench.probes.words import LANGUAGES
+
+GOAL = 0.97  # of a family's answers
+FIRST = read_answers("first")
+KNOWN = {"Edinburgh is the capital of Scotland. The capital of the UK is London."}  # UK is not in the question
+KINDS = {
+    "plain", "correction", "contrast", "thousands", "minus", "signs", "words", "verb", "version", "date", "same",
+    "place", "denial", "undecided", "reasoning", "money",
+}  # fmt: skip
+
+
+def of_family(answers, family):
+    return [answer for answer in answers if answer.item.family == family]
+
+
+@pytest.mark.parametrize("answer", FIRST, ids=lambda answer: f"{answer.item.id}-{answer.kind}-{answer.text[:24]}")
+def test_parser_reads_the_first_half_as_people_do(answer):
+    assert answer.agrees != (answer.text in KNOWN), f"{answer.text!r} is {answer.label}, read as {answer.reading}"
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("family", ["decimals", "facts", "guardrails", "sequences"])
+def test_parsers_agree_with_people(half, family):
+    own = of_family(read_answers(half), family)
+    agreed = sum(answer.agrees for answer in own)
+    assert agreed / len(own) >= GOAL, f"{half} half, {family}: {agreed} of {len(own)} are read as by people"
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_nothing_that_is_not_right_is_read_as_right(half):
+    assert [answer.text for answer in read_as_right(read_answers(half))] == []
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_a_half_has_150_comparisons_and_50_of_each_other_family(half):
+    count = Counter(answer.item.family for answer in read_answers(half))
+    assert count.keys() == {"decimals", "facts", "guardrails", "sequences"}
+    assert count["decimals"] >= 150
+    assert min(count.values()) >= 50
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_comparisons_have_every_kind_in_every_language(language):
+    own = [answer for answer in of_family(FIRST, "decimals") if answer.item.language == language]
+    assert len(own) >= 16
+    assert {answer.kind for answer in own} >= KINDS
+
+
+def test_a_parser_that_looks_for_the_answer_would_be_found_out():
+    assert sum((answer.item.answer in answer.text) != (answer.label == RIGHT) for answer in FIRST) > len(FIRST) / 4
+
+
+def written(tmp_path, monkeypatch, text):
+    (tmp_path / "toy.toml").write_text(text)
+    monkeypatch.setattr(agreement, "ANSWERS", tmp_path)
+    return read_answers("toy")
+
+
+COMPARED = 'family = "decimals"\nlanguage = "en"\ngroup = "trap"\nchoices = ["9.11", "9.9"]\nanswer = "9.9"\n'
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ('family = "facts"\nitem = "en-capital-mars"\nanswers = []', "facts has no item 'en-capital-mars'; python -m"),
+        ('family = "fact"\nanswers = []', "family = 'fact' must be one of decimals, "),
+        ('family = "decimals"\nlanguage = "en"', "missing answer, choices, group, or item with the id of one of"),
+        (COMPARED.replace('"9.9"\n', '"9.8"\n'), "answer = '9.8' must be one of"),
+        (COMPARED + 'answers = [["plain", "good", "9.9"]]', "must be .kind, outcome, text., outcome one of right"),
+        (COMPARED + 'answers = [["plain", "9.9"]]', "must be .kind, outcome, text."),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_one_sentence(table, says, tmp_path, monkeypatch):
+    with pytest.raises(BadFile, match=says):
+        written(tmp_path, monkeypatch, f"[[asked]]\n{table}\n")
+
+
+def test_table_counts_by_kind_and_language_and_names_what_is_read_as_right(tmp_path, monkeypatch):
+    rows = '[["plain", "right", "9.9"], ["plain", "wrong", "9.9"], ["same", "wrong", "They are equal."]]'
+    found = written(tmp_path, monkeypatch, f"[[asked]]\n{COMPARED}answers = {rows}\n")
+    assert agreement_table(found, "decimals") == [
+        ["decimals", "en", "all", "read as right"],
+        ["plain", "1/2", "1/2", "1"],
+        ["same", "1/1", "1/1", "0"],
+        ["all", "2/3", "2/3", "1"],
+    ]
+    assert list(disagreements(found)) == ["en-trap: '9.9' is wrong, read as right"]
+
+
+def test_answer_that_was_cut_is_read_as_one(tmp_path, monkeypatch):
+    table = 'family = "source003"\nitem = "en-fibonacci"\nanswers = [["plain", "right", "13, 21, 34, 5"]]\n'
+    (whole,) = written(tmp_path, monkeypatch, f"[[asked]]\n{table}")
+    (cut,) = written(tmp_path, monkeypatch, f"[[asked]]\n{table}cut = true\n")
+    assert (whole.reading, cut.reading) == (WRONG, RIGHT)
+    assert replace(cut, text="I do not know.").reading == EVASIVE
+
+
+def test_command_prints_a_table_for_each_family(capsys):
+    assert main(["probes", "--agreement", "first", "sequences"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["sequences", "en", "all", "read", "as", "right"]
+    assert lines[-1].split()[0] == "all"
+
+
+def test_family_without_answers_is_one_sentence(capsys):
+    assert main(["probes", "--agreement", "first", "forgetting"]) == 2
+    assert "forgetting: no answers are written for it; they are for decimals, facts" in capsys.readouterr().err
