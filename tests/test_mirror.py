@@ -14,7 +14,7 @@ ELSEWHERE = {
     ),
     "judge/claims/kinds/test_measured.py": ("judge.claims.admission", "judge.claims.verdicts", "judge.verdict"),
     "judge/claims/test_claim.py": ("judge.claims.book",),
-    "judge/predictions/test_published.py": ("judge.predictions.growth", "report.published"),
+    "judge/predictions/test_published.py": ("judge.predictions.growth",),
     "judge/predictions/test_on_cards.py": ("report.on_cards",),
     "judge/score/test_compare.py": ("judge.score.pareto", "judge.score.standing"),
     "judge/test_statistics.py": ("records.example_counts",),
@@ -60,6 +60,7 @@ ELSEWHERE = {
     "judge/test_thresholds.py": ("commands.thresholds",),
     "report/test_picture.py": ("commands.picture",),
     "judge/test_rescore.py": ("commands.rescore",),
+    "report/test_coverage.py": ("commands.coverage",),
     "report/test_epochs.py": ("commands.table",),
     "judge/compare/test_runs.py": ("judge.compare.finding", "judge.compare.sides"),
     "judge/compare/test_quality.py": ("judge.compare.margins", "judge.compare.seeds"),
@@ -71,6 +72,8 @@ COMMANDS = {"commands.score": "judge/score/test_compare.py", "commands.refusals"
             "commands.probes": "probes/test_probes.py"}  # fmt: skip
 THROUGH_THE_POOL = "half of it runs in another process; executor/test_pool.py drives all of it through Executor"
 ENTRIES = "entries and nothing else; the tests of their room run over every entry"
+PAPER_CALCULATIONS = "judge/claims/kinds/test_paper_calculations.py calls each through the arithmetic judge"
+ANSWERS = "probes/test_parsers.py compares the parsers, which use it, with answers that people have read"
 # The module is in no test by its name. Why none is needed.
 INDIRECTLY = {
     "commands.census": "prints and writes what judge.claims.kinds.counted counts in the full data, which CI has not",
@@ -87,6 +90,8 @@ INDIRECTLY = {
     "executor.local.memory_limit": THROUGH_THE_POOL,
     "executor.local.output": THROUGH_THE_POOL,
     "executor.local.process": THROUGH_THE_POOL,
+    "judge.claims.adapter_calculations": PAPER_CALCULATIONS,
+    "judge.claims.row_calculations": PAPER_CALCULATIONS,
     "judge.claims.calculations": "judge/claims/kinds/test_arithmetic.py calls each calculation through its judge",
     "judge.claims.vocabulary": "judge/claims/test_claim.py reads claims with each of its words",
     "judge.claims.wording": "judge/claims/kinds/test_measured.py compares its sentences",
@@ -120,13 +125,23 @@ INDIRECTLY = {
     "predict.trace.count_again": "worker/measure/test_flops.py runs it through the table of utilisation",
     "predict.trace.quiet": "silences libraries around every trace of predict/trace/test_steps.py",
     "predict.trace.storages": "predict/trace/test_steps.py compares what it follows with real storages",
+    "predict.card.overview": "commands/test_fit.py compares what the command fit prints of it",
+    "probes.dates": ANSWERS,
+    "probes.folding": ANSWERS,
+    "probes.marking": ANSWERS,
+    "probes.numerals": ANSWERS,
+    "probes.statements": ANSWERS,
+    "probes.terms": ANSWERS,
     "probes.source003": "probes/test_probes.py reads the items of every family",
     "records.stored": "judge/claims and judge/test_rescore.py read every stored prediction through it",
     "report.comparison": "commands/test_compare.py compares what it prints in each form",
+    "report.overview": "commands/test_fit.py compares what the command fit prints",
+    "report.published": "its page is results/PREDICTIONS.md, whose figures judge/predictions/test_published.py compares",
     "report.scores": "judge/score/test_compare.py compares the tables that it prints",
     "sources.digests": "sources/test_wheels.py and sources/test_hub.py compare the identities that it computes",
     "sources.errors": "sources/test_hub.py compares its sentences",
     "tasks.numbers": "tasks/test_golden.py and probes/test_probes.py prepare it",
+    "worker.check.looking": "the registry of looks and the tiny models that worker/check/test_looks.py looks into",
     "worker.device": "one function that waits for a card",
     "worker.late_imports": "imports and nothing else",
     "worker.quiet": "silences libraries",
@@ -181,7 +196,7 @@ def is_named(module, text):
 def test_test_files_are_of_modules_or_of_whole_rooms():
     """A file of another name is about more than one module, and says so here."""
     several = {
-        "commands/test_help.py", "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
+        "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
         "probes/test_probes.py", "tasks/test_golden.py", "tasks/test_tasks.py",
     }  # fmt: skip
     rooms = ROOT / "tests"

@@ -142,6 +142,7 @@ def test_a_renamed_case_gives_the_same_figures(all_renamed, tmp_path, monkeypatc
 # Text that is compared with an entry's name and is none of it, or must be: (module, the name) -> why.
 ALLOWED = {
     ("bench.models.of_config", "llama"): "transformers' model_type",
+    ("bench.models.of_config", "gemma3"): "transformers' model_type",
     ("bench.sources.tokenizer", "roberta"): "transformers' model_type",
     ("bench.worker.ask.decoding", "mistral"): "transformers' model_type",
     ("bench.records.record", "pos"): "records of that task have kept metrics under names that mean another thing today",

@@ -10,7 +10,7 @@ from bench.commands import Commands, Mistake, add_command, show, show_json
 from bench.core.registry import names_in
 from bench.machine.cards import CARDS, CardKind
 from bench.methods import METHODS, Unsupported
-from bench.models import MODELS
+from bench.models import DECODER, MODELS
 from bench.models import add as add_model
 from bench.models.of_config import entry_of, read_config
 from bench.predict import both
@@ -18,6 +18,7 @@ from bench.predict.card.budget import read_budget
 from bench.predict.card.overview import Fitting, fittings
 from bench.predict.question import Question, ask
 from bench.predict.terms import Peaks
+from bench.predict.trainers import read_trainer, trainer_names
 from bench.report.overview import LEGEND, NAMES, as_json, notes, overview_table, ways
 from bench.report.tables import markdown_lines, text_lines
 
@@ -51,6 +52,8 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
                         help="what matrix products are computed in (default: the recipe's)")  # fmt: skip
     parser.add_argument("--checkpointing", choices=("on", "off"),
                         help="gradient checkpointing (default: on for a decoder, off for an encoder)")  # fmt: skip
+    parser.add_argument("--trainer", metavar="NAME", help="predict another program's step by its facts, with its "
+                        f"defaults: {', '.join(trainer_names(today=True))}, or one of an earlier year")  # fmt: skip
 
 
 def answer(arguments: argparse.Namespace) -> int:
@@ -85,12 +88,23 @@ def questions(models: Sequence[str], methods: Sequence[str], arguments: argparse
     for model in models:
         for method in methods:
             try:
-                found.append(ask(model, method, **changes_of(arguments)))
+                found.append(by_trainer(ask(model, method, **changes_of(arguments)), arguments))
             except Unsupported as error:
                 refusals.append(str(error))
     if not found:
         raise Mistake("; ".join(refusals) or "name at least one model and one method")
     return Asked(found, refusals)
+
+
+def by_trainer(question: Question, arguments: argparse.Namespace) -> Question:
+    """The question about the trainer that was named, with its defaults for what was left out."""
+    if not arguments.trainer:
+        return question
+    trainer = read_trainer(arguments.trainer)
+    if arguments.checkpointing is None and question.entry.kind == DECODER:
+        on = trainer.packed_checkpointing if question.method.quantised else trainer.checkpointing
+        question = question.at(gradient_checkpointing=on and question.method.checkpoints)
+    return question.by(trainer)
 
 
 def changes_of(arguments: argparse.Namespace) -> dict[str, object]:
@@ -110,14 +124,18 @@ def left_out(arguments: argparse.Namespace, asked: Sequence[Question], searched:
     if arguments.length is None and searched != "length":
         lengths = " or ".join(f"{length:,}" for length in sorted({one.recipe.max_length for one in asked}))
         said.append(f"--length was left out: rows of {lengths} tokens, the recipe's; memory grows with them")
-    if arguments.checkpointing is None and any(one.recipe.gradient_checkpointing for one in asked):
+    if arguments.checkpointing is None and arguments.trainer:
+        on = "on" if asked[0].recipe.gradient_checkpointing else "off"
+        said.append(f"--checkpointing was left out: {on}, the default of {arguments.trainer}")
+    elif arguments.checkpointing is None and any(one.recipe.gradient_checkpointing for one in asked):
         said.append("--checkpointing was left out: on, as for every decoder; off keeps all activations and needs more")
     return said
 
 
 def show_overview(asked: Asked, cards: Sequence[CardKind], arguments: argparse.Namespace) -> int:
     """Print the table, tracing what has no closed form unless it is to be quick."""
-    found = list(fittings(asked.questions, cards, None if arguments.quick else trace_with_progress))
+    traces = None if arguments.quick or arguments.trainer else trace_with_progress
+    found = list(fittings(asked.questions, cards, traces))
     said = [*notes(found), *left_out(arguments, asked.questions), *asked.refusals]
     if arguments.json:
         show_json(as_json(found, said))

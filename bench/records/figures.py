@@ -174,12 +174,6 @@ def quality(name: str, dimension: str = "fraction", better: str = MORE, **more: 
     return Figure(name, f"{name} after training", f"quality.{name}", dimension, QUALITY, better, **more)
 
 
-def metric_figure(name: str, greater_is_better: bool) -> Figure:
-    """The figure of a task's metric, which this table has or a person's own task has made."""
-    better = MORE if greater_is_better else LESS
-    return FIGURES[name] if name in FIGURES else quality(name, better=better)
-
-
 def calculated(name: str, says: str, calculate: Callable[[Record], float | None], dimension: str, kind: str,
                better: str) -> Figure:  # fmt: skip
     return Figure(name, says, "", dimension, kind, better, calculate)

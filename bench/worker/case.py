@@ -18,6 +18,7 @@ from bench.core.work import CaseWork
 from bench.machine.environment import describe_worker
 from bench.methods.tolerances import rounding_tolerance, start_tolerance
 from bench.models import DECODER
+from bench.sources.weights import SYNTHETIC
 from bench.tasks import Score
 from bench.worker.ask.generate import generate
 from bench.worker.ask.probing import Probing, make_probing
@@ -76,28 +77,29 @@ def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
     probing = start_probing(setting, work.probes, work.lm_eval, base.model, say)
     trainee, attached = attach_adapter(setting, base, len(steps))
     untrained = Score(setting.before, []) if setting.before else evaluate_untrained(setting, trainee, say)
-    result = train_and_evaluate(setting, trainee, steps, say)
-    finish_probing(setting, probing, trainee, result)
+    trained = train_and_evaluate(setting, trainee, steps, say)
+    probe_tables, probed = finish_probing(setting, probing, trainee)
     say({"line": "checking and counting"})
     tuned, checked = check_trained(setting, trainee, base, attached)
     with timeline("count"):
         exact, gradients = exact_figures(setting, trainee, steps, base.exact)
-    result["noisy"] |= rates_of_steps(setting, steps, exact, result["noisy"])
-    result["noisy"] |= time_inference(setting, trainee, base)
-    read = read_back(setting, trainee, base, tuned, attached.evidence | checked)
-    exact["adapter_bytes"] = read.pop("adapter_bytes")
-    result["noisy"]["seconds"] = timeline.seconds()
+    rates = rates_of_steps(setting, steps, exact, trained["noisy"])
+    inference = time_inference(setting, trainee, base)
+    adapter_bytes, read = read_back(setting, trainee, base, tuned, attached.evidence | checked)
     return {
+        **trained,
+        **probed,
         "quality_before": untrained.quality,
         "untrained": untrained.examples,
-        "quality_judged": setting.weights.origin != "synthetic",
-        "exact": exact,
+        "quality_judged": setting.weights.origin != SYNTHETIC,
+        "exact": {**exact, "adapter_bytes": adapter_bytes},
+        "noisy": {**trained["noisy"], **rates, **inference, "seconds": timeline.seconds()},
+        "tables": {**trained["tables"], **probe_tables},
         "evidence": {**attached.evidence, **checked, **gradients, **read},
         "data": setting.data,
         "weights": setting.weights.identities(),
         "environment": {**describe_worker(setting.device), **setting.emulation, **base.loss_by},
         "reasons": [*setting.reasons, *setting.phases.reasons],
-        **result,
     }
 
 
@@ -140,14 +142,16 @@ def start_probing(
     return probing
 
 
-def finish_probing(setting: Setting, probing: Probing | None, trainee: Trainee, result: dict[str, Any]) -> None:
-    """Ask the tuned model. Adds the summary to the result's tables, and the items' rows as `probed`."""
+def finish_probing(
+    setting: Setting, probing: Probing | None, trainee: Trainee
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Ask the tuned model: the record's tables of probes, and `probed`, a row for each item; {} without probes."""
     if probing is None:
-        return
+        return {}, {}
     with setting.timeline("probe_after"):
-        tables, result["probed"] = probing.ask_tuned(trainee)
-    result["tables"] |= tables
+        tables, rows = probing.ask_tuned(trainee)
     setting.reasons += probing.reasons
+    return tables, {"probed": rows}
 
 
 @dataclass
@@ -271,8 +275,13 @@ def time_inference(setting: Setting, trainee: Trainee, base: Base) -> dict[str, 
         return inference_figures(setting, trainee.model, base.make)
 
 
-def read_back(setting: Setting, trainee: Trainee, base: Base, tuned: Tensor, seen: dict[str, Any]) -> dict[str, Any]:
-    """Evidence: saved, read back and merged, the weights give the tuned model's logits. Releases the model."""
+def read_back(
+    setting: Setting, trainee: Trainee, base: Base, tuned: Tensor, seen: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    """The adapter's bytes, and evidence that saved, read back and merged it gives the tuned model's logits.
+
+    Releases the model.
+    """
 
     def release() -> None:
         trainee.model = base.model = None  # the last that hold it
@@ -291,4 +300,4 @@ def read_back(setting: Setting, trainee: Trainee, base: Base, tuned: Tensor, see
         read = read_back_module.read_back(trainee, base.probe, tuned, base.make, release, needs_rounding)
     if "merge_not_checked" in read:
         setting.reasons.append(read["merge_not_checked"])
-    return read
+    return read.pop("adapter_bytes"), read

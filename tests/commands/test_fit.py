@@ -203,3 +203,23 @@ def test_largest_searches_for_one(capsys):
 def test_a_card_of_ones_own_is_a_budget_too():
     assert read_budget("laptop=7.5").total_gib == 7.5
     assert read_budget("laptop=7.5").context_bytes > 0
+
+
+def test_a_trainers_own_defaults_decide_and_are_said(capsys):
+    words = ("--model", "llama31_8b", "--method", "lora", "--batch", "2", "--length", "2048", "--trainer", "trl")
+    code, out, err = told(capsys, "predict", *words)
+    assert (code, err) == (0, "")
+    assert out.startswith("llama31_8b × lora by trl: batch 2 × 2048 tokens")
+    assert "note: --checkpointing was left out: on, the default of trl" in out
+    assert 'note: to save memory by trl: model_init_kwargs={"dtype": "bfloat16"} saves ' in out
+    of = ("--models", "llama31_8b", "--methods", "qlora", "--cards", "rtx3090", "--length", "1024")
+    needs = {name: fits_of(capsys, *of, *by)[0]["needed_bytes"]
+             for name, by in (("own", ()), ("trl", ("--trainer", "trl")), ("axolotl", ("--trainer", "axolotl")))}  # fmt: skip
+    assert (
+        needs["trl"] < needs["own"] < needs["axolotl"]
+    )  # chunks of logits; all activations, unless one says otherwise
+    code, _, err = told(capsys, "fit", *of, "--trainer", "unslot")
+    assert (code, err) == (
+        2,
+        "bench: no trainer named 'unslot'; did you mean unsloth, unsloth_2024, unsloth_2024_12?\n",
+    )

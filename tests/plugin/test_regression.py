@@ -50,6 +50,15 @@ def test_narrowing_the_selection_narrows_what_can_be_missing(two_runs, tmp_path)
     assert "8 passed" in done.text
 
 
+def test_a_case_that_needs_m_slow_is_not_missing_without_it(tmp_path):
+    slow = replace(SMOKE[SUPPORT], case="support-smollm2_135m-dora-cpu-s0")
+    before = run_of(tmp_path / "a", [SMOKE[SUPPORT], slow])
+    words = ("-p", "stored_benchmarks", SUITE, "--tasks", "support", "--devices", "cpu", "--baseline", before)
+    done = start(tmp_path / "runs", *words)
+    assert done.code == 0, done.text
+    assert "-m slow selects them" in done.text
+
+
 def test_a_failed_run_is_no_baseline(two_runs, tmp_path):
     before, after = two_runs
     append_record(before / "records.jsonl", replace(SMOKE[SUPPORT], status=FAILED))
