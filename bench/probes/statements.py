@@ -11,7 +11,7 @@ from functools import cache
 
 from bench.probes.comparing import CONFLICT, EQUAL, Stated, comparisons, opposite, statement
 from bench.probes.marking import MARK, NAMES
-from bench.probes.roles import PUNCTUATION, left_out, open_marks
+from bench.probes.roles import PUNCTUATION, left_out, open_marks, without_pairs
 from bench.probes.words import Words
 
 FEW_LETTERS = 24  # around a number that is an answer by itself: "The correct answer is 9.9."
@@ -104,7 +104,7 @@ class Reader:
         ]
         since = turned[-1] if turned else 0
         out = {NAMES[choice] for one in said for choice in left_out(one, self.words)}
-        text = " ".join(said[since:])
+        text = without_pairs(" ".join(said[since:]), self.words)
         one_number = len(set(MARK.findall(text)) - out) == 1 and letters_in(text) <= FEW_LETTERS
         self.naming = said[since:] if one_number else []
 
