@@ -15,7 +15,7 @@ from bench.records.record import read_records
 
 FOLDER = ROOT / "docs" / "workflows"
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yml"))}
-TINY = "--devices cpu --tasks pos --models tiny_bert --methods lora -k test_methods"
+TINY = "--devices cpu --tasks pos --models tiny_bert --methods lora -k test_re"  # all of test_regression.py, and test_reads_back
 EXPRESSION = re.compile(r"\$\{\{ *(.+?) *\}\}")
 KNOWN = {"inputs.device": "cpu", "inputs.upgrade": "nothing"}
 
@@ -38,7 +38,7 @@ def run_step(workflow, step, folder, **more):
         if not name.startswith(("LORABENCH_", "GITHUB_", "OMP_", "PYTEST_"))
     } | environment_of(workflow, folder) | more  # fmt: skip
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-    environment["PYTHONPATH"] = str(folder)  # in the workflow lorabench is installed
+    environment["PYTHONPATH"] = os.pathsep.join([str(folder), str(ROOT / "tests")])  # lorabench is installed there
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
         cwd=folder, env=environment, capture_output=True, text=True,
@@ -86,10 +86,10 @@ def test_upgrade_is_judged(checkout):
 
 
 def test_machines_are_compared(checkout):
-    workflow = WORKFLOWS["compare-machines"]
+    """Of stored records, for the steps of an upgrade train already."""
     said = ""
-    for step in steps_of(workflow).values():
-        done = run_step(workflow, step, checkout, SELECTION="--devices cpu --models tiny_bert --tasks pos --methods lora",
+    for step in steps_of(WORKFLOWS["compare-machines"]).values():
+        done = run_step(WORKFLOWS["compare-machines"], step, checkout, PYTEST_ADDOPTS="-p stored_benchmarks",
                         LORABENCH_RUNS=str(checkout / "runs"))  # fmt: skip
         said = done.stdout + done.stderr
         assert done.returncode == 0, said

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show, show_json
-from bench.commands.fit import add_shape, changes_of, left_out, named_model, questions, show_overview
+from bench.commands.fit import add_shape, by_trainer, changes_of, left_out, named_model, questions, show_overview
 from bench.core.case import Case, parse_case
 from bench.core.recipe import SIZES
 from bench.core.registry import names_in
-from bench.judge.predictions import growth, on_cards, published
+from bench.judge.predictions import estimators, growth, on_cards, published
 from bench.machine.cards import CARDS
 from bench.machine.devices import DEVICES
 from bench.models import MODELS
@@ -22,6 +22,7 @@ from bench.predict.card.budget import read_budget
 from bench.predict.card.search import ENDS, FIELDS, STEPS, largest_that_fits, size_of
 from bench.predict.prediction import Prediction
 from bench.predict.question import Question, ask, of_case
+from bench.predict.switches import saving_words
 from bench.predict.terms import Peaks
 from bench.report.on_cards import markdown
 from bench.report.prediction import as_text
@@ -67,8 +68,8 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--markdown", action="store_true", help="with --published: print the page results/PREDICTIONS.md"
     )
-    parser.add_argument("--measure", action="store_true",
-                        help="with --measured: run the traces that are missing")  # fmt: skip
+    parser.add_argument("--measure", action="store_true", help="with --measured: run the traces that are missing; with "
+                        "--published: ask the estimators that are installed")  # fmt: skip
     parser.add_argument(
         "--baseline", action="store_true", help="write the peaks that suites/test_predicted.py compares with"
     )
@@ -76,11 +77,13 @@ def add(commands: Commands) -> None:
 
 
 SHAPE = "model"  # what is asked about where nothing else is
-OF_SHAPE = ("method", "batch", "length", "rank", "precision", "checkpointing", "quick", "json", "largest", "budget")
+OF_SHAPE = (
+    "method", "batch", "length", "rank", "precision", "checkpointing", "trainer", "quick", "json", "largest", "budget",
+)  # fmt: skip
 GO_WITH = {  # what is asked about, and what may be said beside it; a mirror may be the environment's, always
     "baseline": (),
     "measured": ("measure",),
-    "published": ("markdown",),
+    "published": ("measure", "markdown"),
     "case": ("steps", "data", "json"),
     "config": OF_SHAPE,
     SHAPE: OF_SHAPE,
@@ -112,7 +115,9 @@ def answer(arguments: argparse.Namespace) -> int:
         show("\n".join(markdown()))
         return 0
     if subject == "published":
-        cases = published.read_cases()
+        if arguments.measure:
+            show(estimators.measure(), sys.stderr)
+        cases = published.read_cases(estimators.read_estimates()["bytes"])
         show("\n".join(page(cases) if arguments.markdown else text_lines(table(cases), NAMES)))
         return 0
     if subject != "case" and wants_table(arguments):
@@ -149,13 +154,15 @@ def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
     question = question_of(model, arguments)
     prediction = prediction_of(question, arguments)
     said = left_out(arguments, [question], searched=arguments.largest)
+    if arguments.trainer:
+        said += [question.trainer.says, *saving_words(question)]
     return replace(prediction, reasons=[*said, *prediction.reasons, *other_than_predicted(config)])
 
 
 def prediction_of(question: Question, arguments: argparse.Namespace) -> Prediction:
     if arguments.largest:
         return searched(question, arguments)
-    return both.predict(question, traced=not arguments.quick)
+    return both.predict(question, traced=not arguments.quick and not arguments.trainer)
 
 
 def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
@@ -198,7 +205,7 @@ def question_of(model: str, arguments: argparse.Namespace) -> Question:
     sought = arguments.largest
     if sought and getattr(arguments, sought) is not None:
         raise Mistake(f"--largest {sought} searches the {sought}; ask without --{sought}")
-    return ask(model, arguments.method, **changes_of(arguments))
+    return by_trainer(ask(model, arguments.method, **changes_of(arguments)), arguments)
 
 
 def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
@@ -211,6 +218,7 @@ def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
         show(f"tracing a {what} of {size_of(asked, what):,}", sys.stderr)
         return both.trace_of(asked)
 
+    quick = quick or bool(arguments.trainer)
     found = largest_that_fits(question, what, card, None if quick else traced)
     beyond = ENDS[what] if found.is_last else f"{found.size + STEPS[what]:,} does not"
     said = f"largest {what} that fits {card.name}: {found.size:,}; {beyond}"

@@ -24,7 +24,7 @@ def predict(question: Question, traced: bool = True, peaks: Peaks | None = None)
     reasons = reasons_of(question)
     closed = None
     try:
-        closed = closed_form(question)
+        closed = closed_form(question, double=question.trainer.double)
     except NoClosedForm as error:
         if not traced:
             raise

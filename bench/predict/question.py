@@ -5,9 +5,10 @@ from typing import Any
 
 from bench.core.case import Case
 from bench.core.recipe import Recipe
-from bench.methods import ADAPTER, METHODS, Method
+from bench.methods import ADAPTER, ALL, METHODS, Method
 from bench.methods.parameters import formula
 from bench.models import DECODER, ENCODER, MODELS, ModelEntry
+from bench.predict.trainers import OWN, Trainer
 from bench.recipes.of_case import recipe_for
 
 TASK = {"encoder": "pos", "decoder": "alpaca"}  # whose recipe is asked about
@@ -26,6 +27,12 @@ class Question:
     method: Method
     recipe: Recipe
     labels: int
+    trainer: Trainer = OWN
+
+    def by(self, trainer: Trainer) -> "Question":
+        """The same question about another program's step."""
+        trains_all, quantised = self.method.trains == ALL, self.method.quantised
+        return replace(self, recipe=trainer.trained(self.recipe, trains_all, quantised), trainer=trainer)
 
     def at(self, **changes: Any) -> "Question":
         """The same question with other hyperparameters."""
@@ -43,8 +50,9 @@ class Question:
     def words(self) -> str:
         recipe = self.recipe
         rank = f"rank {recipe.rank}, " if self.has_rank else ""
+        by = f" by {self.trainer.name}" if self.trainer.name else ""
         return (
-            f"{self.entry.name} × {self.method.name}: batch {recipe.batch_size} × {recipe.max_length} tokens, "
+            f"{self.entry.name} × {self.method.name}{by}: batch {recipe.batch_size} × {recipe.max_length} tokens, "
             f"{rank}{recipe.precision}, gradient checkpointing {'on' if recipe.gradient_checkpointing else 'off'}"
         )
 

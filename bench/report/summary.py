@@ -76,6 +76,5 @@ def commands(words: Sequence[str], failed: Sequence[str], run_name: str) -> list
 
 
 def code(text: str) -> str:
-    """Text as code in Markdown; a backtick inside needs a longer fence."""
-    shown = for_terminal(text)
-    return f"`` {shown} ``" if "`" in shown else f"`{shown}`"
+    """Text as code in Markdown. What would end a span of code or begin a tag is escaped, which a span does not allow."""
+    return f"<code>{for_markdown(text)}</code>" if set(text) & set("`<") else f"`{for_terminal(text)}`"

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bench.__main__ import main
+from bench.commands import fit as fit_command
 from bench.machine.cards import CARDS, GIB
 from bench.models import MODELS
 from bench.predict import both
@@ -91,6 +92,14 @@ def test_checkpoints_are_on_for_every_decoder_and_it_says_so(capsys, tmp_path):
     assert out.startswith("bfloat16, gradient checkpointing off\n")
 
 
+def test_a_model_of_the_hub_is_a_known_one_or_its_config_json(capsys, tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text(json.dumps({**MODELS["llama2_7b"].config, "model_type": "llama"}), "utf-8")
+    monkeypatch.setattr(fit_command, "config_file", lambda hub_id, revision: tmp_path / "config.json")
+    words = ("--models", f"{MODELS['qwen3_4b'].hub_id},somebody/Their-Llama", "--methods", "qlora", "--cards", "l4")
+    assert [one["model"] for one in fits_of(capsys, *words)] == ["qwen3_4b", "their_llama"]
+    assert [one["model"] for one in fits_of(capsys, *words)] == ["qwen3_4b", "their_llama"]  # asked twice, added once
+
+
 def test_what_has_no_closed_form_is_traced_with_progress(capsys, monkeypatch):
     monkeypatch.setattr(both, "trace_of", lambda question: Peaks({"forward": {"what trains": 9 * GIB}}))
     words = ("fit", "--models", "llama31_8b", "--methods", "dora", "--cards", "rtx3060_12gb,rtx4060_8gb")
@@ -162,7 +171,7 @@ def test_a_family_that_is_missing_says_why(capsys, tmp_path, kind, why):
     code, _, err = told(capsys, "fit", "--models", str(tmp_path))
     assert code == 2
     assert why in err
-    assert "predictions are for bert, roberta, gpt2, llama" in err
+    assert "the families here are of bert, roberta, gpt2, llama" in err
 
 
 def test_of_a_multimodal_gemma_the_text_part_is_predicted(capsys, tmp_path):
@@ -203,3 +212,23 @@ def test_largest_searches_for_one(capsys):
 def test_a_card_of_ones_own_is_a_budget_too():
     assert read_budget("laptop=7.5").total_gib == 7.5
     assert read_budget("laptop=7.5").context_bytes > 0
+
+
+def test_a_trainers_own_defaults_decide_and_are_said(capsys):
+    words = ("--model", "llama31_8b", "--method", "lora", "--batch", "2", "--length", "2048", "--trainer", "trl")
+    code, out, err = told(capsys, "predict", *words)
+    assert (code, err) == (0, "")
+    assert out.startswith("llama31_8b × lora by trl: batch 2 × 2048 tokens")
+    assert "note: --checkpointing was left out: on, the default of trl" in out
+    assert 'note: to save memory by trl: model_init_kwargs={"dtype": "bfloat16"} saves ' in out
+    of = ("--models", "llama31_8b", "--methods", "qlora", "--cards", "rtx3090", "--length", "1024")
+    needs = {name: fits_of(capsys, *of, *by)[0]["needed_bytes"]
+             for name, by in (("own", ()), ("trl", ("--trainer", "trl")), ("axolotl", ("--trainer", "axolotl")))}  # fmt: skip
+    assert (
+        needs["trl"] < needs["own"] < needs["axolotl"]
+    )  # chunks of logits; all activations, unless one says otherwise
+    code, _, err = told(capsys, "fit", *of, "--trainer", "unslot")
+    assert (code, err) == (
+        2,
+        "bench: no trainer named 'unslot'; did you mean unsloth, unsloth_2024, unsloth_2024_12?\n",
+    )

@@ -1,41 +1,14 @@
 """pytest-benchmark compares runs of different machines, and what it leaves out stands below its table.
 
-Steps and records are stored ones, so that nothing trains.
+Nothing trains: see stored_benchmarks.py.
 """
 
 import json
-import os
 import re
 
 import pytest
-from suite_sessions import TESTS, start
+from suite_sessions import start
 
-STORED = """
-import bench.plugin.session as session
-from bench.core.paths import RESULTS
-from bench.records.record import read_records
-
-STORED = read_records(RESULTS / "runs" / "smoke" / "records.jsonl")[0]
-
-class Steps:
-    loss = 2.0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def call(self, method):
-        if method == "describe":
-            return {"torch": "a version"}
-        self.loss /= 2
-        return {"loss": self.loss, "seconds": 0.5, "tokens": 100}
-
-session.Run.submit = lambda self, cases: None
-session.Run.record = lambda self, case: STORED[case.id]
-session.Run.open_steps = lambda self, case: Steps()
-"""
 OTHER = {"accelerator": "another card", "driver": "999", "libraries": {"transformers": "0.0.0"}, "cpu": {}}
 LORA = ("pos-minilm_l6-lora-cpu-s0", "support-smollm2_135m-lora-cpu-s0")
 
@@ -44,17 +17,15 @@ LORA = ("pos-minilm_l6-lora-cpu-s0", "support-smollm2_135m-lora-cpu-s0")
 def saved(tmp_path_factory):
     """A folder with a saved run of this machine."""
     folder = tmp_path_factory.mktemp("benchmarks")
-    (folder / "stored.py").write_text(STORED, encoding="utf-8")
     done = session(folder, "--benchmark-save", "first")
     assert done.code == 0, done.text
     return folder
 
 
 def session(folder, *words):
-    path = os.pathsep.join([str(folder), str(TESTS)])
     storage = f"--benchmark-storage=file://{folder / 'saved'}"
-    always = ("-p", "stored", "suites/test_speed.py", "--devices", "cpu", storage)
-    return start(folder / "runs", *always, *words, PYTHONPATH=path)
+    always = ("-p", "stored_benchmarks", "suites/test_speed.py", "--devices", "cpu", storage)
+    return start(folder / "runs", *always, *words)
 
 
 def saved_file(folder):
@@ -104,7 +75,6 @@ def test_a_run_without_benchmarks_can_be_compared_with(tmp_path):
     other = {"machine_info": OTHER, "commit_info": {}, "benchmarks": [], "datetime": "2026-01-01T00:00:00",
              "version": "5.3.1"}  # fmt: skip
     (place / "0001_other.json").write_text(json.dumps(other), encoding="utf-8")
-    (tmp_path / "stored.py").touch()
     done = session(tmp_path, "--collect-only", "-q", "--benchmark-compare=Other-CPython-3.11-64bit/0001")
     assert done.code == 0, done.text
     assert "Comparing against benchmarks from: Other-CPython-3.11-64bit/0001_other.json" in done.text

@@ -24,8 +24,9 @@ def item_of(answer):
     )  # fmt: skip
 
 
-def disagreements(parse):
-    return [answer for answer in ANSWERS if parse(answer["says"], item_of(answer)) != answer["outcome"]]
+def disagreements(parse, languages=LANGUAGES):
+    own = [answer for answer in ANSWERS if answer["language"] in languages]
+    return [answer for answer in own if parse(answer["says"], item_of(answer)) != answer["outcome"]]
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: f"{answer['language']}-{answer['says'][:40]}")
@@ -58,7 +59,7 @@ def test_a_parser_without_a_word_list_would_be_found_out(language, blind, monkey
     """Without what compares, denies or points, some answer in the language is read wrongly."""
     changed = replace(words_in(language), **{blind: NEVER})
     monkeypatch.setattr(parsers, "words_in", lambda name: changed if name == language else words_in(name))
-    assert {answer["language"] for answer in disagreements(larger_number)} == {language}
+    assert disagreements(larger_number, [language])
 
 
 @pytest.mark.parametrize("turned", ["greater", "smaller"])

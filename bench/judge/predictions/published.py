@@ -18,13 +18,16 @@ from bench.models import MODELS, ModelEntry
 from bench.models.families import FAMILIES
 from bench.predict.formula.closed_form import closed_form
 from bench.predict.question import Question, ask
+from bench.predict.trainers import read_trainer
 
 FILE = FIXTURES / "published.toml"
 AGREES = 0.10  # what reserving and printing in whole gigabytes may differ by
+GOAL_ALLOCATED, GOAL_ALL = 0.05, 0.08  # of the medians of absolute errors on the sealed half
 UNITS = {"GB": 10**9, "GiB": GIB, "MiB": MIB}
 ALLOCATED, UNSTATED, RESERVED, DRIVER, CARD = "allocated", "unstated", "reserved", "driver", "card"
 KINDS = (ALLOCATED, UNSTATED, RESERVED, DRIVER, CARD)
 OPEN, SEALED = "open", "sealed"
+BY_TRAINER = "by trainer"  # a predictor: the profile of the program that was measured
 OWN = "own step"  # a predictor: this project's training step, whatever program was measured
 SEALED_FROM = 5  # the first hexadecimal digit of the SHA-256 of a sealed row's id is at least this: 11 of 16
 ANY_MODEL = "llama31_8b"  # whose recipe a question starts from; every number of it that matters is the row's
@@ -99,6 +102,11 @@ class Compared:
     def error(self, predicted: float) -> float:
         return predicted / self.published.published_bytes - 1
 
+    @property
+    def agrees(self) -> bool:
+        """Whether the prediction by the trainer's profile is near enough."""
+        return abs(self.error(self.predictions[BY_TRAINER] or 0)) <= AGREES
+
 
 def read_models() -> dict[str, ModelEntry]:
     """The architectures of the file, which are no entries: nothing runs them."""
@@ -134,12 +142,20 @@ def rows_of(sources: list[dict[str, Any]]) -> Iterator[Published]:
             yield Published(**{**found, "targets": tuple(found.get("targets", ()))})
 
 
-def read_cases() -> list[Compared]:
-    """Every figure with today's prediction."""
+def read_cases(others: Mapping[str, Mapping[str, int | None]]) -> list[Compared]:
+    """Every figure with today's predictions, and with what other estimators said: estimator -> row -> bytes."""
     models = read_models()
-    return [Compared(one, {OWN: one.of_kind(own_bytes(one, models))}) for one in read_published()]
+    return [
+        Compared(one, {**predictions(one, models), **{name: said.get(one.id) for name, said in others.items()}})
+        for one in read_published()
+    ]
 
 
-def own_bytes(one: Published, models: Mapping[str, ModelEntry]) -> int:
-    """What tensors hold at the peak of this project's own step with these settings."""
-    return closed_form(one.question(models), double=one.double).peak_bytes
+def predictions(one: Published, models: Mapping[str, ModelEntry]) -> dict[str, int | None]:
+    """What each predictor says of a figure of its kind."""
+    asked = one.question(models)
+    by_trainer = asked.by(read_trainer(one.trainer))
+    return {
+        name: one.of_kind(closed_form(question, double=one.double).peak_bytes)
+        for name, question in ((BY_TRAINER, by_trainer), (OWN, asked))
+    }

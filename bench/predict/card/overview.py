@@ -43,7 +43,7 @@ def fittings(questions: Sequence[Question], cards: Sequence[CardKind], trace: Tr
     """What each card makes of each question, in this order; trace: of what has no closed form, None for no trace."""
     for question in questions:
         try:
-            peaks = closed_form(question)
+            peaks = closed_form(question, double=question.trainer.double)
         except NoClosedForm as error:
             yield from traced(question, cards, trace, str(error))
             continue
@@ -65,7 +65,7 @@ def computed(question: Question, peaks: Peaks, cards: Sequence[CardKind]) -> Ite
 
     @cache
     def peaks_at(batch: int, length: int) -> Peaks:
-        return closed_form(question.at(batch_size=batch, max_length=length))
+        return closed_form(question.at(batch_size=batch, max_length=length), double=question.trainer.double)
 
     least = peaks_at(1, MULTIPLE)
     for card in cards:

@@ -39,14 +39,16 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
     resting[terms.ADAPTER] = trains
     resting[terms.STATES] = savings.state_bytes(question.recipe, count)
     single, half = logits_bytes(question, chunk)
+    trainer = question.trainer
     kept, at_work = layers.kept_for_backward(question), working.working_set(question)
     in_forward = kept + layers.cached_in_forward(question)
-    logits = half + 2 * single
+    logits = trainer.half_forward * half + trainer.single_forward * single
+    in_backward = trainer.half_backward * half + trainer.single_backward * single
     below = kept - layers.kept_by_head(question)  # for the layers, when the head is through
     of_one = below // layers.layer_count(question.entry)
     first, second, third, last = gradients(question, trains)
     moments = (
-        {terms.KEPT: kept, terms.LOGITS: 3 * single, terms.GRADIENTS: first},
+        {terms.KEPT: kept, terms.LOGITS: in_backward, terms.GRADIENTS: first},
         {terms.KEPT: kept, terms.LOGITS: half, terms.WORKING: working.head_gradient(question), terms.GRADIENTS: first},
         {terms.KEPT: below, terms.WORKING: at_work, terms.GRADIENTS: second},
         {terms.KEPT: of_one, terms.WORKING: at_work, terms.GRADIENTS: third},
@@ -82,9 +84,10 @@ def gradients(question: Question, trains: int) -> tuple[int, int, int, int]:
     """
     method, count = question.method, layers.layer_count(question.entry)
     tied = layers.is_tied(question)
-    table = int(question.entry.config["vocab_size"]) * layers.hidden_size(question.entry) * SINGLE
+    each = savings.trained_width(question.recipe)
+    table = int(question.entry.config["vocab_size"]) * layers.hidden_size(question.entry) * each
     embeddings = table * (method.trains == ALL or (method.trains == HEAD and tied))
-    head = head_parameters(question.entry, question.labels) * SINGLE * (method.trains != ADAPTER)
+    head = head_parameters(question.entry, question.labels) * each * (method.trains != ADAPTER)
     of_layers = trains - embeddings - (0 if tied else head)
     waiting = embeddings * tied
     end = (3 if tied else 1) * embeddings
@@ -112,7 +115,8 @@ def weights(question: Question, double: bool = True) -> dict[str, int]:
     other = stack_parameters(entry) - linear - embeddings
     head = 0 if tied or method.trains != ADAPTER or entry.kind == ENCODER else head_parameters(entry, labels)
     table = 0 if not tied and not savings.embeddings_on_card(question.recipe) else embeddings
-    found = {terms.EMBEDDINGS: (table + head) * own, terms.OTHER: other * own}
+    found = {terms.EMBEDDINGS: (table + head) * layers.embedding_width(question)}
+    found[terms.OTHER] = other * layers.norm_width(question)
     if method.trains != ADAPTER and tied:
         found[terms.EMBEDDINGS] = 0  # a tied head that trains is the embedding
     if method.storage == NF4:
@@ -141,5 +145,7 @@ def logits_bytes(question: Question, chunk: int = 0) -> tuple[int, int]:
     """
     recipe = question.recipe
     classes = question.labels or question.entry.config["vocab_size"]
-    rows = min(layers.tokens(question), chunk or savings.chunk_tokens(recipe) or layers.tokens(question))
-    return rows * classes * SINGLE, rows * classes * layers.computed(question)
+    tokens = layers.tokens(question)
+    chunk = min(tokens, chunk or savings.chunk_tokens(recipe) or tokens)
+    single, half = (min(chunk, positions) for positions in question.trainer.positions(tokens, classes))
+    return single * classes * SINGLE, half * classes * layers.computed(question)

@@ -30,6 +30,7 @@ from bench.predict.formula import savings
 from bench.predict.question import Question
 
 SINGLE = 4
+FLOAT32 = "float32"
 MASK = 1  # byte of an element that dropout kept or dropped
 LARGEST_FLASH_HEAD = 256
 
@@ -44,13 +45,37 @@ def computed(question: Question) -> int:
 
 
 def width(question: Question) -> int:
-    """Bytes of a stored weight that is neither quantised nor trained, and of the hidden states between layers."""
-    return computed(question) if question.method.trains == ADAPTER else SINGLE
+    """Bytes of a stored weight that is neither quantised nor trained, or of one where all train."""
+    if question.method.trains == ADAPTER:
+        return computed(question) if question.method.quantised else kept_in(question, question.trainer.base)
+    return kept_in(question, question.trainer.all_weights)
+
+
+def kept_in(question: Question, precision: str) -> int:
+    """Bytes of a number that the trainer keeps in float32, or in the recipe's own half precision."""
+    return SINGLE if precision == FLOAT32 else computed(question)
+
+
+def norm_width(question: Question) -> int:
+    """Bytes of a weight of a frozen norm."""
+    prepared = question.method.quantised and question.trainer.float32_norms
+    return SINGLE if prepared else width(question)
+
+
+def embedding_width(question: Question) -> int:
+    """Bytes of a weight of frozen embeddings and their head."""
+    prepared = question.method.quantised and question.trainer.float32_embeddings
+    return SINGLE if prepared else width(question)
+
+
+def hidden_width(question: Question) -> int:
+    """Bytes of an element of the hidden states between layers: float32 norms and embeddings make them float32."""
+    return max(width(question), norm_width(question), embedding_width(question))
 
 
 def normed(question: Question) -> int:
     """Bytes of an element of a norm's output: LayerNorm's is in float32 under autocast, Llama's own norm rounds it."""
-    return width(question) if question.entry.family.llama_like else SINGLE
+    return hidden_width(question) if question.entry.family.llama_like else SINGLE
 
 
 def given(question: Question) -> int:
@@ -62,7 +87,7 @@ def residual(question: Question) -> int:
     """Bytes of an element of the hidden states between layers, which a checkpoint keeps."""
     if ends_in_norm(question):
         return normed(question)
-    return max(width(question), given(question))  # a sum is in the wider format of what is added
+    return max(hidden_width(question), given(question))  # a sum is in the wider format of what is added
 
 
 def feedforward_size(entry: ModelEntry) -> int:
@@ -88,14 +113,20 @@ def inputs(question: Question) -> Iterator[Input]:
     method = question.method
     targets = method.targets(question.entry) if method.trains == ADAPTER else ()
     wide = {ATTENTION: computed(question), INNER: inner_width(question)}
+    dropped_once = False
     for linear in layer(question.entry):
         read = linear.reads
         held = wide.get(read, normed(question))
         trains = method.trains == ALL or any(selects(target, linear.name) for target in targets)
         copy = copied(question, held) if trains else 0
         copy += MASK * bool(copy) * adapter_drops(question)
+        if question.trainer.whole_qkv and read == FIRST_NORM and copy:
+            copy, dropped_once = (0 if dropped_once else copy), True
         if method.storage == INT8 or (trains and not copy):
             yield Input(read, linear.inputs * held, 0)
+        elif method.storage == NF4 and question.trainer.keeps_packed_inputs:
+            half = computed(question)
+            yield Input(read, linear.inputs * held, linear.inputs * half if held != half else 0)
         if copy:
             yield Input(read, linear.inputs * held, linear.inputs * copy)
 
@@ -127,6 +158,10 @@ def copied(question: Question, held: int) -> int:
     of a quantised one it leaves to autocast. Where the adapter drops, each layer keeps what is left of its input.
     """
     half, own = computed(question), savings.trained_width(question.recipe)
+    if question.trainer.fused:
+        return 0 if held == half else half
+    if not question.trainer.autocast and question.method.trains == ADAPTER:
+        return own if held != own or adapter_drops(question) else 0
     if adapter_drops(question):
         return own if half == SINGLE else half
     if question.method.trains != ADAPTER:
@@ -165,6 +200,7 @@ def kept_by_attention(question: Question, masked: bool) -> int:
     if half == SINGLE or head > LARGEST_FLASH_HEAD or (masked and keys > head):
         keys = queries
     added = half * question.recipe.max_length if masked else 0
+    added += half * (queries + keys) * question.trainer.whole_qkv
     return 2 * half * (queries + keys) + SINGLE * head_count(entry) + added
 
 
@@ -172,7 +208,7 @@ def kept_by_activation(question: Question) -> int:
     """Llama: gate, its SiLU, and up. BERT: GELU's input. GPT-2's is written out: a cube, a tangent and two factors."""
     inner, out = feedforward_size(question.entry), given(question)
     if question.entry.family.llama_like:
-        return 3 * out * inner
+        return (2 if question.trainer.fused else 3) * out * inner
     return (3 * SINGLE + out) * inner if question.entry.family.activation_written_out else out * inner
 
 
@@ -180,7 +216,8 @@ def kept_by_norms(question: Question) -> int:
     """All norms' inputs in float32; a gain that trains needs what it multiplies, which Llama's norm keeps for it."""
     entry = question.entry
     normed_heads = (query_size(entry) + key_value_size(entry)) * entry.family.head_norms
-    return (1 + gains_train(question)) * SINGLE * (entry.family.norms * hidden_size(entry) + normed_heads)
+    each = computed(question) if question.trainer.fused else SINGLE
+    return (1 + gains_train(question)) * each * (entry.family.norms * hidden_size(entry) + normed_heads)
 
 
 def kept_by_layer(question: Question, masked: bool) -> int:
@@ -258,11 +295,13 @@ def casts(question: Question) -> tuple[int, int]:
     """Bytes of the copies in half precision that autocast makes of float32 matrices: of the layers' or the adapter's,
     and of the head's."""
     entry, half = question.entry, computed(question)
-    if half == SINGLE:
+    if half == SINGLE or not question.trainer.autocast:
         return 0, 0
     if question.method.trains == ADAPTER:
         narrow = savings.trained_width(question.recipe) == half
         return 0 if narrow else half * formula(entry, question.method, question.recipe, question.labels), 0
+    if width(question) == half:  # what trains is in half precision itself
+        return 0, 0
     matrices = sum(linear.inputs * linear.outputs for linear in linear_layers(entry))
     return half * matrices, half * head_parameters(entry, question.labels)
 

@@ -33,7 +33,7 @@ def head_gradient(question: Question) -> int:
     if question.method.trains == ADAPTER:
         return 0
     in_half = casts(question)[1] * (not reaches_layers(question))
-    return in_half + SINGLE * head_parameters(question.entry, question.labels)
+    return in_half + savings.trained_width(question.recipe) * head_parameters(question.entry, question.labels)
 
 
 def working_set(question: Question) -> int:
@@ -115,6 +115,7 @@ def at_hand(question: Question) -> int:
     end = product + hidden * (given(question) + norms * normed(question) + SINGLE * (not reaches_layers(question)))
     adapting = product + hidden * (3 * normed(question) + 3 * computed(question) - SINGLE)
     through_single = question.method.storage == PLAIN and computed(question) != savings.trained_width(question.recipe)
+    through_single &= not question.trainer.fused
     cast = savings.trained_width(question.recipe) * inner * through_single
     adapting += cast
     if adapter_drops(question) and dropped_width(question) != computed(question):

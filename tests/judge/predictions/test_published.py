@@ -11,13 +11,16 @@ from bench.__main__ import main
 from bench.core.case import parse_case
 from bench.core.files import BadFile
 from bench.core.paths import RESULTS
-from bench.judge.predictions import growth, published
+from bench.judge.predictions import estimators, growth, published
+from bench.judge.predictions.estimators import read_estimates
 from bench.judge.predictions.growth import WATCHED, grown, judge, read_baseline
-from bench.judge.predictions.published import read_published
+from bench.judge.predictions.published import Compared, read_published
 from bench.machine.devices import Card
 from bench.plan.room_on_card import needed_bytes, too_small
+from bench.predict.trainers import trainer_names
 from bench.recipes.of_case import recipe_for
 from bench.records.record import BadRecord
+from bench.report.published import summary, verdict
 
 MIB = 2**20
 FIGURES = read_published()
@@ -65,6 +68,46 @@ def test_a_row_can_adapt_other_modules_than_its_method():
     asked = one.question({})
     assert asked.method.targets(asked.entry) == ("q_proj", "k_proj")
     assert asked.recipe.max_length == one.length
+
+
+def compared(row, error):
+    """A row of which every predictor says so much more than was published."""
+    said = round(row.published_bytes * (1 + error))
+    return Compared(row, {"by trainer": said, "own step": said, "other": None})
+
+
+def test_goals_are_judged_by_the_median_of_the_sealed_half():
+    row = replace(FIGURES[0], kind="allocated")
+    sealed, opened = replace(row, id="litgpt_13b_lora_1", known=False), replace(row, known=True)
+    assert (sealed.half, opened.half) == ("sealed", "open")
+    near = [compared(sealed, error) for error in (0.01, -0.04, 0.3)]
+    lines = verdict([*near, compared(opened, 0.9)])
+    assert lines[0] == "Goal for allocated figures of the sealed half: a median of at most 5%. It is 4.0%: met."
+    far = verdict([compared(sealed, error) for error in (0.06, -0.09, 0.3)])
+    assert far[1] == "Goal for all figures of the sealed half: a median of at most 8%. It is 9.0%: not met."
+    assert lines[-1] == f"Unexplained, with an error of more than 10%: `{sealed.id}`, `{opened.id}`."
+
+
+def test_a_median_counts_only_what_was_predicted():
+    row = replace(FIGURES[0], id="litgpt_13b_lora_1", known=False, kind="allocated")
+    lines = summary([compared(row, 0.05), compared(row, 0.25)])
+    assert lines[1] == ["by trainer", "15.0% of 2", "15.0% of 2", "–", "–", "1 of 2"]
+    assert lines[3] == ["other", "–", "–", "–", "–", "0 of 0"]
+
+
+def test_every_row_names_a_profile_and_every_estimator_was_asked_for_it():
+    assert {one.trainer for one in FIGURES} <= set(trainer_names())
+    for name, said in read_estimates()["bytes"].items():
+        assert said.keys() == {one.id for one in FIGURES}, f"{name} was not asked for every row"
+
+
+def test_an_estimator_that_is_not_installed_keeps_what_it_said(monkeypatch, tmp_path):
+    path = tmp_path / "estimators.json"
+    path.write_text('{"versions": {"gone": "1"}, "bytes": {"gone": {"a": 1}}}', encoding="utf-8")
+    monkeypatch.setattr(estimators, "FILE", path)
+    monkeypatch.setattr(estimators, "ESTIMATORS", {"gone": None, "no-such-package-here": None})
+    assert estimators.measure() == "estimators.json: gone 1"
+    assert read_estimates()["bytes"] == {"gone": {"a": 1}}
 
 
 def test_page_is_what_the_command_prints(capsys):
