@@ -8,11 +8,12 @@ pytest suites --methods dora                  only claims about dora, beside its
 import pytest
 
 from bench.judge.claims.claim import Claim
-from bench.judge.verdict import INCONCLUSIVE, NOT_RUN, Verdict
+from bench.judge.verdict import ERROR, INCONCLUSIVE, NOT_RUN, Verdict
 
 
 def test_claim(claim: Claim, verdicts: dict[str, Verdict], replayed: bool) -> None:
     verdict = verdicts[claim.id]
+    assert verdict.state != ERROR, verdict.says
     if verdict.state == NOT_RUN and (replayed or claim.expected == NOT_RUN):
         pytest.skip(verdict.says)
     if claim.expected == NOT_RUN:

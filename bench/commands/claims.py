@@ -2,14 +2,17 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.commands import Commands, add_command, show, show_json
 from bench.core.registry import unknown
+from bench.judge.claims import simulation
 from bench.judge.claims.book import read_claims
+from bench.judge.claims.claim import Claim
 from bench.judge.claims.gathering import gather
-from bench.judge.claims.verdicts import KINDS, judge_all
-from bench.judge.verdict import STATES
+from bench.judge.claims.verdicts import KINDS, judge_all, needed_for
+from bench.judge.verdict import ERROR, STATES, Verdict
 from bench.records.stored_runs import committed_runs, find_run
 from bench.report import claims as scorecard
 
@@ -31,33 +34,57 @@ def add(commands: Commands) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_true", help="print Markdown, as in results/CLAIMS.md")
     form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument(
+        "--simulate",
+        action="store_true",
+        help="print how often the statistics err on made-up data, as in results/STATISTICS.md",
+    )
     parser.set_defaults(work=print_scorecard, next="pytest suites/test_claims.py asserts these verdicts")
 
 
 def print_scorecard(arguments: argparse.Namespace) -> int:
-    """Every claim is judged, for they are corrected together; the options choose what is shown."""
+    """Show what the options choose. Their families are judged whole, for their tests are corrected together."""
+    if arguments.simulate:
+        tables = (table() for table in simulation.TABLES)
+        show(scorecard.as_statistics(tables, simulation.RUNS, simulation.RUNS // 2).rstrip("\n"))
+        return 0
     claims = read_claims()
-    sources = sorted({claim.source for claim in claims.values()})
-    if arguments.source and arguments.source not in sources:
-        raise unknown("source", arguments.source, sources)
-    runs: list[Path] = [find_run(run) for run in arguments.runs] or committed_runs()
-    evidence, complaints = gather(claims, runs, arguments.entries)
-    for complaint in complaints:
-        show(complaint, sys.stderr)
-    verdicts = {
-        name: verdict
-        for name, verdict in judge_all(claims.values(), evidence).items()
-        if arguments.source in ("", claims[name].source)
-        and arguments.kind in ("", claims[name].kind)
-        and arguments.verdict in ("", verdict.state)
-        and arguments.claim in name
-    }
+    chosen = chosen_claims(claims, arguments)
+    verdicts = {}
+    if chosen:
+        needed = needed_for(chosen, claims)
+        runs: list[Path] = [find_run(run) for run in arguments.runs] or committed_runs()
+        evidence, complaints = gather(needed, runs, arguments.entries)
+        for complaint in complaints:
+            show(complaint, sys.stderr)
+        judged = judge_all(needed.values(), evidence)
+        verdicts = {name: judged[name] for name in chosen if arguments.verdict in ("", judged[name].state)}
     if not verdicts:
         print("bench: no claim is left by these options", file=sys.stderr)
         return 2
+    return print_verdicts(claims, verdicts, arguments)
+
+
+def chosen_claims(claims: Mapping[str, Claim], arguments: argparse.Namespace) -> list[str]:
+    """The ids that --source, --kind and --claim leave. Raises UnknownName for a source that is none."""
+    sources = sorted({claim.source for claim in claims.values()})
+    if arguments.source and arguments.source not in sources:
+        raise unknown("source", arguments.source, sources)
+    return [
+        name
+        for name, claim in claims.items()
+        if arguments.source in ("", claim.source) and arguments.kind in ("", claim.kind) and arguments.claim in name
+    ]
+
+
+def print_verdicts(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict], arguments: argparse.Namespace) -> int:
+    """1 where the project contradicts itself, else 0."""
+    broken = [verdict for verdict in verdicts.values() if verdict.state == ERROR]
+    for verdict in broken:
+        show(f"bench: {verdict.claim}: {verdict.says}", sys.stderr)
     if arguments.json:
         show_json(scorecard.as_json(claims, verdicts))
-        return 0
-    form = scorecard.as_markdown if arguments.markdown else scorecard.as_text
-    show(form(claims, verdicts).rstrip("\n"))
-    return 0
+    else:
+        form = scorecard.as_markdown if arguments.markdown else scorecard.as_text
+        show(form(claims, verdicts).rstrip("\n"))
+    return int(bool(broken))

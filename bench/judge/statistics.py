@@ -1,4 +1,4 @@
-"""Intervals and tests, each a few lines on scipy and numpy.
+"""Intervals and tests, each a few lines on scipy and numpy. results/STATISTICS.md shows that they hold their levels.
 
 Counts of examples are arrays (examples, columns); a metric is a function of the columns' sums.
 """
@@ -6,10 +6,14 @@ Counts of examples are arrays (examples, columns); a metric is a function of the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from bench.judge.verdict import PROCESSES, ROUNDS, SEEDS
 
 if TYPE_CHECKING:  # pytest collects without numpy, a tenth of a second to import, and scipy.stats, half a second
     import numpy as np
@@ -18,7 +22,7 @@ if TYPE_CHECKING:  # pytest collects without numpy, a tenth of a second to impor
 
 ALPHA = 0.05
 RESAMPLES = 4000
-MOST_SEEDS = 1000  # that seeds_needed looks for
+MOST_UNITS = 1000  # that units_needed looks for
 RESAMPLING_SEED = 20260101
 CHUNK = 250  # resamples at a time: their weights are an array (CHUNK, examples)
 NORMAL = NormalDist()
@@ -26,23 +30,50 @@ NORMAL_IQR = 2 * NORMAL.inv_cdf(0.75)  # of a standard deviation of 1
 TWO_SIDED = NORMAL.inv_cdf(1 - ALPHA / 2)  # standard errors to each end of the interval
 MEDIAN_WIDENING = math.sqrt(math.pi / 2)  # the standard error of a median over that of a mean
 LEAST_SEEDS = 2  # one value tells nothing of its noise
+LEAST_ROUNDS = 3  # fewer have no quartiles
+MANY_ROUNDS = 200  # from here on a median is normal
+DRAWS = 20_000  # of a sample's median over its interquartile range: p-values go down to 1 / DRAWS
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """A median over so many rounds; of neighbours that resemble each other only one in as_one tells something new."""
+
+    median: float
+    iqr: float | None  # interquartile range; None of too few
+    count: int
+    as_one: int = 1
+
+    @property
+    def known(self) -> bool:
+        return self.iqr is not None and self.count >= LEAST_ROUNDS
+
+    def noise(self, stream: int) -> Any:
+        """Draws of what the median is off by, as a share of it; other streams are other draws."""
+        return (self.iqr or 0.0) / self.median * math.sqrt(self.as_one) * pivots(self.count, stream)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval; samples are the bootstrap's, empty where it made none.
+    """A figure and its 95 % interval, over so many units: seeds, processes or rounds.
 
     error: the standard error, 0 of a figure that is exact, infinite of one that was seen once.
+    values: of a figure that is exact, of each record. samples: the bootstrap's, or of a median; empty where there are
+    none. on_logarithm: error is of the figure's logarithm. again(n): the same mean and spread over n units.
     """
 
     value: float
     low: float
     high: float
     error: float
-    seeds: int
-    examples: int
-    samples: tuple[float, ...] = ()
+    sample: int = 1
+    unit: str = SEEDS
+    examples: int = 0
+    values: tuple[float, ...] = ()
+    samples: Any = field(default=(), compare=False, repr=False)  # an array
     degrees: int = 0  # of freedom of Student's t; 0: a normal's
+    on_logarithm: bool = False
+    again: Callable[[int], Estimate] | None = field(default=None, compare=False, repr=False)
 
     def p_above(self, bound: float) -> float:
         """One-sided p-value against "the figure is at most bound"."""
@@ -54,79 +85,157 @@ class Estimate:
 
     def smallest_seen(self) -> float:
         """The smallest difference that a test at 5 % sees in 8 of 10 runs of this size."""
-        return (self.quantile(1 - ALPHA / 2) + self.quantile(0.8)) * self.error
-
-    def with_seeds(self, seeds: int) -> Estimate:
-        """What so many seeds of the same mean and spread would give, for its tests; the interval stays as it was."""
-        error = self.error * math.sqrt(self.seeds / seeds)
-        return replace(self, error=error, seeds=seeds, degrees=seeds - 1)
+        distance = (self.quantile(1 - ALPHA / 2) + self.quantile(0.8)) * self.error
+        return self.value * math.expm1(distance) if self.on_logarithm else distance
 
     def quantile(self, share: float) -> float:
         """Standard errors below which this share lies."""
         if not self.degrees:
             return NORMAL.inv_cdf(share)
-        from scipy import stats
-
-        return float(stats.t.ppf(share, self.degrees))
+        return students_quantile(share, self.degrees)
 
 
 def tail(estimate: Estimate, bound: float, above: bool) -> float:
-    """The share of bootstrap samples on the wrong side of bound, or a normal's; never 0 of a finite number."""
-    if estimate.samples:
-        import numpy as np
-
-        samples = np.asarray(estimate.samples)
-        wrong = np.count_nonzero(samples <= bound if above else samples >= bound)
-        return float((wrong + 1) / (len(samples) + 1))
+    """The share of samples on the wrong side of bound, or a normal's or Student's; never 0 of a finite number."""
     if math.isinf(estimate.error):
         return 1.0
-    distance = estimate.value - bound if above else bound - estimate.value
+    if len(estimate.samples):
+        import numpy as np
+
+        samples = estimate.samples
+        wrong = np.count_nonzero(samples <= bound if above else samples >= bound)
+        return float((wrong + 1) / (len(samples) + 1))
+    distance = distance_of(estimate, bound) * (1 if above else -1)
     if estimate.error == 0:
         return 0.0 if distance > 0 else 1.0
-    if not estimate.degrees:
+    if not estimate.degrees or math.isinf(distance):
         return NORMAL.cdf(-distance / estimate.error)
-    from scipy import stats
+    from scipy.special import stdtr
 
-    return float(stats.t.sf(distance / estimate.error, estimate.degrees))
-
-
-def exact(value: float, seeds: int = 1) -> Estimate:
-    """A figure without spread."""
-    return Estimate(value, value, value, 0.0, seeds, 0)
+    return float(stdtr(estimate.degrees, -distance / estimate.error))
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    """The mean over seeds with Student's interval; from one seed the interval is endless."""
+def distance_of(estimate: Estimate, bound: float) -> float:
+    """From bound up to the figure, on the scale of its error."""
+    if not estimate.on_logarithm:
+        return estimate.value - bound
+    return math.log(estimate.value / bound) if 0 < bound < math.inf else math.copysign(math.inf, 1 - bound)
+
+
+def exact(values: Sequence[float]) -> Estimate:
+    """A figure that repeats, as each record has it; no test is made of it."""
+    return Estimate(statistics.fmean(values), min(values), max(values), 0.0, len(values), values=tuple(values))
+
+
+def unknown(value: float, unit: str = SEEDS) -> Estimate:
+    """A figure that was seen once: its interval is endless."""
+    return Estimate(value, -math.inf, math.inf, math.inf, 1, unit)
+
+
+def over_seeds(values: Sequence[float], unit: str = SEEDS) -> Estimate:
+    """The mean over seeds or processes with Student's interval; from one the interval is endless."""
+    if len(values) < LEAST_SEEDS:
+        return unknown(float(values[0]), unit)
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    return students(statistics.fmean(values), error, len(values), unit)
+
+
+def students(mean: float, error: float, count: int, unit: str) -> Estimate:
+    """Student's interval of a mean over so many units."""
+    half = error * students_quantile(1 - ALPHA / 2, count - 1)
+
+    def again(other: int) -> Estimate:
+        return students(mean, error * math.sqrt(count / other), other, unit)
+
+    return Estimate(mean, mean - half, mean + half, error, count, unit, degrees=count - 1, again=again)
+
+
+@cache
+def students_quantile(share: float, degrees: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, share))
+
+
+def ratio_over_processes(above: Sequence[float], below: Sequence[float]) -> Estimate:
+    """The geometric mean of quotients in pairs, with Student's interval on the logarithm."""
+    logarithms = [math.log(a / b) for a, b in zip(above, below, strict=True)]
+    return on_logarithm(over_seeds(logarithms, PROCESSES))
+
+
+def on_logarithm(estimate: Estimate) -> Estimate:
+    """The figure of an estimate of its logarithm."""
+    again = estimate.again
+    return replace(
+        estimate, value=math.exp(estimate.value), low=math.exp(estimate.low), high=math.exp(estimate.high),
+        on_logarithm=True, again=(lambda count: on_logarithm(again(count))) if again else None,
+    )  # fmt: skip
+
+
+def median_over_rounds(spread: Rounds, times: float = 1, between: float = 0.0) -> Estimate:
+    """A median times a number, over the rounds of one process.
+
+    between: the standard deviation of a median's logarithm from process to process.
+    """
+    value = times * spread.median
+    if not spread.known:
+        return unknown(value, ROUNDS)
+
+    def again(count: int) -> Estimate:
+        return median_over_rounds(replace(spread, count=count), times, between)
+
+    return from_samples(value, value * (1 - spread.noise(0) - between * normals()), spread.count, again)
+
+
+def ratio_over_rounds(above: Rounds, below: Rounds, between: float = 0.0) -> Estimate:
+    """The quotient of two medians, each over rounds of one process; between: as for a median, 0 of the same process."""
+    value = above.median / below.median
+    if not (above.known and below.known):
+        return unknown(value, ROUNDS)
     import numpy as np
-    from scipy import stats
 
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Estimate(mean, -math.inf, math.inf, math.inf, 1, 0)
-    error, degrees = float(stats.sem(values)), len(values) - 1
-    half = error * float(stats.t.ppf(1 - ALPHA / 2, degrees))
-    return Estimate(mean, mean - half, mean + half, error, len(values), 0, degrees=degrees)
+    def again(count: int) -> Estimate:
+        return ratio_over_rounds(replace(above, count=count), replace(below, count=count), between)
+
+    noise = below.noise(1) - above.noise(0) + math.sqrt(2) * between * normals()
+    return from_samples(value, value * np.exp(noise), min(above.count, below.count), again)
 
 
-def median_of_steps(spread: tuple[float, float, int], times: int = 1) -> Estimate:
-    """A median (median, interquartile range, count) times a number, with a normal interval."""
-    error = times * spread[0] * relative_error(*spread)
-    value = times * spread[0]
-    return Estimate(value, value - TWO_SIDED * error, value + TWO_SIDED * error, error, 1, spread[2])
+@cache
+def normals() -> np.ndarray:
+    import numpy as np
+
+    return np.random.default_rng([RESAMPLING_SEED, 2]).normal(size=DRAWS)
 
 
-def median_ratio(above: tuple[float, float, int], below: tuple[float, float, int]) -> Estimate:
-    """The quotient of two medians, each (median, interquartile range, count): normal on the logarithm."""
-    error = math.hypot(relative_error(*above), relative_error(*below))
-    value = above[0] / below[0]
+def from_samples(value: float, samples: np.ndarray, count: int, again: Callable[[int], Estimate]) -> Estimate:
+    import numpy as np
+
+    low, high = (float(end) for end in np.quantile(samples, [ALPHA / 2, 1 - ALPHA / 2]))
+    error = (high - low) / 2 / TWO_SIDED  # their tails are too heavy for a standard deviation
+    return Estimate(value, low, high, error, count, ROUNDS, samples=samples, again=again)
+
+
+@cache
+def pivots(count: int, stream: int) -> np.ndarray:
+    """Draws of a normal sample's median over its interquartile range: what tells a median's noise from so few values.
+
+    Where the spread is itself estimated from a few values, their quotient has far heavier tails than a normal.
+    """
+    import numpy as np
+
+    random = np.random.default_rng([RESAMPLING_SEED, stream])
+    if count > MANY_ROUNDS:
+        return random.normal(0, MEDIAN_WIDENING / NORMAL_IQR / math.sqrt(count), DRAWS)
+    low, middle, high = np.quantile(random.normal(size=(count, DRAWS)), [0.25, 0.5, 0.75], axis=0)
+    return middle / (high - low)
+
+
+def with_seed_spread(estimate: Estimate, spread: float) -> Estimate:
+    """One seed's figure, whose examples and seed both make noise; spread: the standard deviation between seeds."""
+    error = math.hypot(estimate.error, spread)
     half = TWO_SIDED * error
-    low, high = value * math.exp(-half), value * math.exp(half)
-    return Estimate(value, low, high, value * error, 1, min(above[2], below[2]))
-
-
-def relative_error(median: float, iqr: float, count: int) -> float:
-    """The standard error of a median, as a share of it."""
-    return MEDIAN_WIDENING * iqr / NORMAL_IQR / math.sqrt(count) / median
+    return replace(estimate, low=estimate.value - half, high=estimate.value + half, error=error, samples=(), degrees=0)
 
 
 def bootstrap(counts: np.ndarray, metric: Metric, paired_with: np.ndarray | None = None) -> Estimate:
@@ -152,7 +261,7 @@ def bootstrap(counts: np.ndarray, metric: Metric, paired_with: np.ndarray | None
     value = seen[0] if len(seen) == 1 else seen[0] - seen[1]
     low, high = np.quantile(samples, [ALPHA / 2, 1 - ALPHA / 2])
     error = float(np.std(samples, ddof=1))
-    return Estimate(value, float(low), float(high), error, 1, examples, tuple(samples))
+    return Estimate(value, float(low), float(high), error, examples=examples, samples=np.array(samples))
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
@@ -182,20 +291,25 @@ def falls(values: Sequence[float]) -> tuple[float, float]:
     return float(found.statistic), float(found.pvalue)
 
 
-def examples_needed(estimate: Estimate, distance: float) -> int:
-    """How many examples would narrow the interval to this distance, errors falling with their square root."""
-    if distance <= 0 or not math.isfinite(estimate.error) or not estimate.examples:
-        return 0
-    return math.ceil(estimate.examples * (TWO_SIDED * estimate.error / distance) ** 2)
+def rises(values: Sequence[float]) -> float:
+    """The p-value against "they do not rise": the order that was seen counts for it as for the other."""
+    return falls([-value for value in values])[1]
 
 
-def seeds_needed(p_with: Callable[[int], float], seeds: int, others: Sequence[float] = ()) -> int:
-    """The fewest seeds at which Holm's correction leaves the p-value below 5 %, the others staying as they are.
+def units_needed(p_with: Callable[[int], float], counts: Iterable[int], others: Sequence[float] = ()) -> int:
+    """The first of counts at which Holm's correction leaves the p-value below 5 %, the others staying as they are.
 
-    p_with: the p-value that so many seeds of the same mean and spread would have. 0 where not even MOST_SEEDS would do.
+    p_with: the p-value that so many units of the same mean and spread would have. 0 where none of the counts would do.
     """
-    counts = range(seeds + 1, MOST_SEEDS + 1)
     return next((count for count in counts if holm([p_with(count), *others])[0] < ALPHA), 0)
+
+
+def counts_above(sample: int, unit: str) -> Iterable[int]:
+    """Larger samples to try: each number of seeds or processes, and of rounds each a fifth more."""
+    if unit != ROUNDS:
+        return range(sample + 1, MOST_UNITS + 1)
+    steps = range(1, math.ceil(math.log(MOST_UNITS / sample, 1.2)))
+    return dict.fromkeys(math.ceil(sample * 1.2**step) for step in steps)
 
 
 @dataclass(frozen=True)

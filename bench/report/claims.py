@@ -2,35 +2,38 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bench.judge.claims.claim import Claim
-from bench.judge.verdict import STATES, Verdict
+from bench.judge.claims.simulation import Table as Simulated
+from bench.judge.verdict import ERROR, OUTCOMES, Verdict
 from bench.report.tables import markdown_lines, text_lines
 
-SUMMARY = ("source", "claims", *STATES)
+SUMMARY = ("source", "claims")
 HEADINGS = ("claim", "kind", "verdict", "what was seen")
 INTRODUCTION = """# Claims and verdicts
 
-Written by `python -m bench claims --markdown`; a test holds this page to what the command says. A verdict on a
-stand-in is one on the stand-in alone, and its sentence begins with it. `not_run` says what is missing.
+Written by `python -m bench claims --markdown`; a test compares this page with what the command prints. A verdict on a
+stand-in is one on the stand-in alone, and its sentence begins with it. `possible` confirms nothing: a bound is kept, or
+a figure is inferred. `not_run` says what is missing.
 """
 
 
 def summary(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> list[list[str]]:
-    """The headings, and a line for each source, and for its stand-ins where it has any."""
+    """The headings, and a line for each source, and for its stand-ins where it has any; errors only if there are."""
     groups: dict[str, Counter[str]] = {}
     for name, verdict in verdicts.items():
         claim = claims[name]
         label = f"{claim.source}, stand-ins" if claim.stand_in_for else claim.source
         groups.setdefault(label, Counter())[verdict.state] += 1
-    lines = [[label, str(states.total()), *counted(states)] for label, states in sorted(groups.items())]
     everything: Counter[str] = sum(groups.values(), Counter())
-    return [list(SUMMARY), *lines, ["all", str(everything.total()), *counted(everything)]]
+    columns = (*OUTCOMES, ERROR) if everything[ERROR] else OUTCOMES
+    lines = [*sorted(groups.items()), ("all", everything)]
+    return [[*SUMMARY, *columns], *([label, str(states.total()), *counted(states, columns)] for label, states in lines)]
 
 
-def counted(states: Counter[str]) -> list[str]:
-    return [str(states[state]) if states[state] else "" for state in STATES]
+def counted(states: Counter[str], columns: tuple[str, ...]) -> list[str]:
+    return [str(states[state]) if states[state] else "" for state in columns]
 
 
 def rows(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> list[list[str]]:
@@ -80,3 +83,19 @@ def as_json(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> str
         indent=1,
         ensure_ascii=False,
     )
+
+
+STATISTICS = """# What the statistics hold
+
+Written by `python -m bench claims --simulate`, from made-up data whose truth is known, by the functions that judge
+claims. A share is of {runs} runs, of quotients of {ratios}, of families of 500 and of falling losses of 300, so it is
+good to about one percentage point.
+"""
+
+
+def as_statistics(tables: Iterable[Simulated], runs: int, ratios: int) -> str:
+    """The page results/STATISTICS.md: a section for each table."""
+    lines = [STATISTICS.format(runs=runs, ratios=ratios)]
+    for table in tables:
+        lines += [f"## {table.title}", "", table.says, "", *markdown_lines([table.headings, *table.rows], 1), ""]
+    return "\n".join(lines)

@@ -53,6 +53,14 @@ def test_verdict_that_is_lost_fails(suite):
         suite.test_claim(CLAIM, {CLAIM.id: Verdict(CLAIM.id, "not_run", "no record")}, replayed=False)
 
 
+@pytest.mark.parametrize("expected", ["refuted", "not_run"])
+@pytest.mark.parametrize("replayed", [False, True])
+def test_error_of_the_project_fails_whatever_is_expected(suite, expected, replayed):
+    claim = replace(CLAIM, expected=expected)
+    with pytest.raises(AssertionError, match="formula and model differ"):
+        suite.test_claim(claim, {CLAIM.id: Verdict(CLAIM.id, "error", "formula and model differ")}, replayed=replayed)
+
+
 def test_run_with_too_few_seeds_fails_nothing_when_it_is_replayed(suite):
     verdicts = {CLAIM.id: Verdict(CLAIM.id, "inconclusive", "1 of 3 seeds are there")}
     with pytest.raises(pytest.skip.Exception, match="this run decides nothing: 1 of 3"):
@@ -102,6 +110,12 @@ ANY = {**PROTOCOL, "task": "none", "model": "none", "method": "unstated"}
         (ANY, {}, {}, True),
         ({**ANY, "method": "qlora"}, {}, {"methods": ("qlora",)}, True),  # of a method on any model
         ({**ANY, "method": "qlora"}, {"method": "qlora", "as_method": "full"}, {"methods": ("full",)}, True),
+        (
+            {**ANY, "method": "lora"},
+            {"config": "llama_7b"},
+            {"models": ("minilm_l6",)},
+            False,
+        ),  # calculated for another
         ({**ANY, "task": "pos"}, {}, {"methods": ("lora",), "models": ("minilm_l6",)}, True),  # of its data
     ],
 )

@@ -8,10 +8,12 @@
     calculations.py   what an arithmetic claim may name
     row_calculations.py      more of them, on a source's own figures
     adapter_calculations.py  and on the shapes of a model that an adapter sits on
+    parameters.py     what a rank means for each method, and counts as sums to do again
     wording.py        the sentences of measured verdicts
     kinds/            a judge for each kind of claim
     coverage.py       the sources part by part: which claims speak of a part, and why none does
-    verdicts.py       all claims judged, corrected for their number
+    verdicts.py       all claims judged, those of a source corrected for their number
+    simulation.py     levels, coverage and power of the statistics, on made-up data
     gathering.py      the committed runs, and a worker that is asked about models
 
 What needs torch (the real model on the meta device, a look into a tiny one) is in bench/worker/check/looks.py and is

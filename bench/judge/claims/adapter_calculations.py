@@ -24,12 +24,14 @@ from bench.core.files import BadFile
 from bench.judge.claims.calculations import (
     CALCULATIONS,
     FORWARD_AND_BACK,
+    LEAST,
     RECOMPUTED,
     Calculation,
     Operand,
     Result,
     product_weights,
 )
+from bench.judge.claims.parameters import base_sum
 from bench.judge.verdict import IMPLAUSIBLE, REFUTED
 from bench.models import ENCODER, MODELS, BadEntry, ModelEntry
 from bench.models.of_config import entry_of
@@ -94,7 +96,7 @@ def counted(form: str, rank: int, shapes: Mapping[tuple[int, int], int]) -> Resu
     return Result(value, " + ".join(terms))
 
 
-@CALCULATIONS.add("adapter_parameters", Calculation, fails_as=REFUTED)
+@CALCULATIONS.add("adapter_parameters", Calculation, fails_as=REFUTED, gives="parameters")
 def adapter_parameters(
     form: str, rank: int = 0, matrices: Matrices = (), config: Config | None = None, targets: Sequence[str] = ()
 ) -> Result:
@@ -102,7 +104,7 @@ def adapter_parameters(
     return counted(form, rank, matrices_of(matrices, config or {}, targets))
 
 
-@CALCULATIONS.add("adapter_share", Calculation, fails_as=REFUTED)
+@CALCULATIONS.add("adapter_share", Calculation, fails_as=REFUTED, gives="fraction")
 def adapter_share(form: str, config: Config, rank: int = 0, targets: Sequence[str] = ()) -> Result:
     """Parameters of the adapter over those of the model with it, as peft prints the share."""
     own = counted(form, rank, matrices_of((), config, targets))
@@ -111,7 +113,7 @@ def adapter_share(form: str, config: Config, rank: int = 0, targets: Sequence[st
     return Result(own.value / (base + own.value), how)
 
 
-@CALCULATIONS.add("adapted_total", Calculation, fails_as=REFUTED)
+@CALCULATIONS.add("adapted_total", Calculation, fails_as=REFUTED, gives="parameters")
 def adapted_total(form: str, config: Config, rank: int = 0, targets: Sequence[str] = ()) -> Result:
     """Parameters of the model and its adapter."""
     own = counted(form, rank, matrices_of((), config, targets))
@@ -119,14 +121,14 @@ def adapted_total(form: str, config: Config, rank: int = 0, targets: Sequence[st
     return Result(base + own.value, f"{base:,} + {own.how}")
 
 
-@CALCULATIONS.add("config_parameters", Calculation, fails_as=REFUTED)
+@CALCULATIONS.add("config_parameters", Calculation, fails_as=REFUTED, gives="parameters")
 def config_parameters(config: Config) -> Result:
     """All parameters of a model that is given by its config.json."""
     entry = model_of(config)
-    return Result(total_parameters(entry), f"all parameters of {config[NAME]}, by its config.json")
+    return Result(total_parameters(entry), f"all parameters of {config[NAME]} by its config.json: {base_sum(entry, 0)}")
 
 
-@CALCULATIONS.add("config_weight_bytes", Calculation, fails_as=IMPLAUSIBLE)
+@CALCULATIONS.add("config_weight_bytes", Calculation, fails_as=IMPLAUSIBLE, bound=LEAST, gives="bytes")
 def config_weight_bytes(config: Config, bits: int, embedding_bits: int = 16, cards: int = 1) -> Result:
     """Bytes of the weights alone on each card: linear layers in `bits`, embeddings, norms, head in embedding_bits."""
     entry = model_of(config)
@@ -137,14 +139,16 @@ def config_weight_bytes(config: Config, bits: int, embedding_bits: int = 16, car
     return Result((linear * bits + rest * embedding_bits) / 8 / cards, how)
 
 
-@CALCULATIONS.add("least_bytes", Calculation, fails_as=IMPLAUSIBLE)
+@CALCULATIONS.add("least_bytes", Calculation, fails_as=IMPLAUSIBLE, bound=LEAST, gives="bytes",
+                  takes={"parameters": "parameters"})  # fmt: skip
 def least_bytes(parameters: Operand, bytes_each: Operand) -> Result:
     """Bytes below which no run can stay that keeps so many bytes for each of these parameters."""
-    how = f"{parameters.shown} × {bytes_each.shown} bytes"
+    how = f"{parameters.shown} × {bytes_each.shown} bytes each"
     return Result(parameters.value * bytes_each.value, how)
 
 
-@CALCULATIONS.add("least_seconds", Calculation, fails_as=REFUTED)
+@CALCULATIONS.add("least_seconds", Calculation, fails_as=IMPLAUSIBLE, bound=LEAST, gives="time",
+                  takes={"rows": "rows", "tokens_per_row": "tokens"})  # fmt: skip
 def least_seconds(
     model: str, rows: Operand, tokens_per_row: Operand, peak_tflops: Operand, checkpointing: bool = False
 ) -> Result:
@@ -153,12 +157,12 @@ def least_seconds(
     each = FORWARD_AND_BACK + RECOMPUTED * checkpointing
     how = (
         f"{each} × {weights:,} weights in products × {rows.shown} rows × {tokens_per_row.shown} tokens / "
-        f"({peak_tflops.shown} × 10¹² FLOP/s)"
+        f"({peak_tflops.shown} × 1e12 FLOP a second)"
     )
     return Result(each * weights * rows.value * tokens_per_row.value / (peak_tflops.value * TERA), how)
 
 
-@CALCULATIONS.add("has_encoder", Calculation, fails_as=REFUTED)
+@CALCULATIONS.add("has_encoder", Calculation, fails_as=REFUTED, gives="truth")
 def has_encoder(model: str) -> Result:
     """Whether the model has an encoder: layers in which a token sees those after it."""
     entry = MODELS[model]
@@ -166,7 +170,7 @@ def has_encoder(model: str) -> Result:
     return Result(float(entry.kind == ENCODER), how)
 
 
-@CALCULATIONS.add("adapter_bytes", Calculation, fails_as=REFUTED)
+@CALCULATIONS.add("adapter_bytes", Calculation, fails_as=REFUTED, gives="bytes")
 def adapter_bytes(
     form: str,
     bytes_each: int,

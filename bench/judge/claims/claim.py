@@ -19,14 +19,18 @@ from bench.core.registry import Registry, UnknownName, nearest
 from bench.judge.claims.vocabulary import (
     BETWEEN,
     COMPARATORS,
+    LARGEST_TOLERANCE,
     NUMERIC,
     QUANTITIES,
+    SHARES,
     UNITS,
+    WITHIN,
     dimension_of,
+    printed,
     shown,
     units_of,
 )
-from bench.judge.verdict import STATES
+from bench.judge.verdict import OUTCOMES
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.tasks import TASKS
@@ -49,8 +53,9 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "expected": (str,),
     "evidence": (str,),
     "stand_in_for": (str,),
+    "family": (str,),
 }
-OPTIONAL = ("stand_in_for",)
+OPTIONAL = ("stand_in_for", "family")
 REGISTRIES: dict[str, Registry] = {"task": TASKS, "model": MODELS, "method": METHODS}
 
 
@@ -75,6 +80,7 @@ class Claim:
     """value and tolerance are in base units (bytes, seconds, fractions); unit is how they are shown.
 
     text is the value of a claim about an answer. stand_in_for: the source's model that protocol.model replaces.
+    family: claims whose tests are corrected for together; empty for those of one source.
     """
 
     id: str
@@ -94,6 +100,7 @@ class Claim:
     expected: str
     evidence: str
     stand_in_for: str = ""
+    family: str = ""
     text: str = ""
     file: str = field(default="", compare=False)
 
@@ -104,7 +111,11 @@ class Claim:
     def shown_value(self) -> str:
         if self.text:
             return repr(self.text)
-        return " to ".join(shown(number, self.unit) for number in self.value)
+        return " to ".join(printed(number, self.unit) for number in self.value)
+
+    def shown_tolerance(self) -> str:
+        """Beside the value; empty where there is none."""
+        return f" ± {printed(self.tolerance, self.unit)}" if self.tolerance else ""
 
     def shown(self, number: float) -> str:
         return shown(number, self.unit)
@@ -153,7 +164,9 @@ def parse_value(table: Mapping[str, Any], where: str) -> tuple[tuple[float, ...]
     """(numbers in base units, text). Raises BadFile where value, unit, quantity and comparator do not fit."""
     quantity = known(where, "quantity", table["quantity"], QUANTITIES)
     dimension = dimension_of(quantity)
-    unit = known(where, "unit", table["unit"], UNITS)
+    unit = table["unit"]
+    if unit not in UNITS:
+        raise refuse(where, "unit", f"{unit!r} is unknown; {quantity} is in {' or '.join(units_of(dimension))}")
     if UNITS[unit][0] != dimension:
         raise refuse(where, "unit", f"{unit!r} does not fit {quantity}, which is in {' or '.join(units_of(dimension))}")
     allowed = COMPARATORS.get(dimension, NUMERIC)
@@ -173,11 +186,35 @@ def parse_value(table: Mapping[str, Any], where: str) -> tuple[tuple[float, ...]
     if not isinstance(numbers, list) or len(numbers) != wanted or not all(map(is_number, numbers)):
         says = "two finite numbers" if wanted == 2 else "one finite number"
         raise refuse(where, "value", f"{value!r} must be {says} for {table['comparator']}")
+    check_order(numbers, quantity, table, where)
     return tuple(number * UNITS[unit][1] for number in numbers), ""
 
 
 def is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
+
+
+def check_order(numbers: list[float], quantity: str, table: Mapping[str, Any], where: str) -> None:
+    """Raises BadFile for a range from high to low, a negative distance, or a share beyond 0 to 1."""
+    comparator, value = table["comparator"], table["value"]
+    if comparator == BETWEEN and numbers[0] >= numbers[1]:
+        raise refuse(where, "value", f"{value!r} must be the lower end and then the higher one")
+    if comparator == WITHIN and numbers[0] < 0:
+        raise refuse(where, "value", f"{value!r} is a distance and must be at least 0")
+    factor = UNITS[table["unit"]][1]
+    if quantity in SHARES and not all(0 <= number * factor <= 1 for number in numbers):
+        raise refuse(where, "value", f"{value!r} {table['unit']} lies outside 0 to 1, in which {quantity} must be")
+
+
+def check_tolerance(table: Mapping[str, Any], where: str) -> None:
+    """Raises BadFile for one that is negative, or so wide that it confirms anything."""
+    tolerance, value = table["tolerance"], table["value"]
+    if not is_number(tolerance) or tolerance < 0:
+        raise refuse(where, "tolerance", f"{tolerance!r} must be a finite number of at least 0")
+    numbers = [abs(number) for number in (value if isinstance(value, list) else [value]) if is_number(number)]
+    most = LARGEST_TOLERANCE * (max(numbers, default=0.0) or 1)  # of a 0, half of its unit: it is printed to a digit
+    if tolerance > most:
+        raise refuse(where, "tolerance", f"{tolerance!r} must be at most {most:g}, half of the value")
 
 
 def parse_claim(claim_id: str, table: Any, book: Mapping[str, Any], file: str) -> Claim:
@@ -200,12 +237,11 @@ def parse_claim(claim_id: str, table: Any, book: Mapping[str, Any], file: str) -
     if lacking := [key for key in FIELDS if key not in table and key not in OPTIONAL]:
         raise BadFile(f"{where}: lacks {', '.join(lacking)}")
     numbers, text = parse_value(table, where)
-    if not is_number(table["tolerance"]) or table["tolerance"] < 0:
-        raise refuse(where, "tolerance", f"{table['tolerance']!r} must be a finite number of at least 0")
+    check_tolerance(table, where)
     protocol = table["protocol"]
     if isinstance(protocol, str):
         protocol = book["protocols"][known(where, "protocol", protocol, book["protocols"])]
-    known(where, "expected", table["expected"], STATES)
+    known(where, "expected", table["expected"], OUTCOMES)
     if stands_for := table.get("stand_in_for"):
         registered(where, "stand_in_for", "model", stands_for)
     simple = {key: table[key] for key in FIELDS if key in table and key not in ("value", "tolerance", "protocol")}

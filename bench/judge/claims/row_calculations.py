@@ -6,11 +6,23 @@ They are an addition to calculations.py, which explains what a calculation is.
 import itertools
 import math
 
-from bench.judge.claims.calculations import CALCULATIONS, Calculation, Operand, Operands, Result, listed
+from bench.judge.claims.calculations import (
+    CALCULATIONS,
+    QUOTIENT,
+    BadArgument,
+    Calculation,
+    Operand,
+    Operands,
+    Result,
+    listed,
+    nonzero,
+    paired,
+    several,
+)
 from bench.judge.verdict import INCONSISTENT, REFUTED
 
 
-@CALCULATIONS.add("product", Calculation, fails_as=INCONSISTENT)
+@CALCULATIONS.add("product", Calculation, fails_as=INCONSISTENT, gives=QUOTIENT)
 def product(of: Operands) -> Result:
     """The figures multiplied."""
     return Result(math.prod(operand.value for operand in of), listed(of, "×"))
@@ -22,22 +34,24 @@ def difference(of: Operand, less: Operand) -> Result:
     return Result(of.value - less.value, f"{of.shown} - {less.shown}")
 
 
-@CALCULATIONS.add("increase", Calculation, fails_as=INCONSISTENT)
+@CALCULATIONS.add("increase", Calculation, fails_as=INCONSISTENT, gives="ratio")
 def increase(of: Operand, over: Operand) -> Result:
     """By what share the first figure is above the second."""
+    nonzero([over], "over")
     return Result(of.value / over.value - 1, f"{of.shown} / {over.shown} - 1")
 
 
-@CALCULATIONS.add("decrease", Calculation, fails_as=INCONSISTENT)
+@CALCULATIONS.add("decrease", Calculation, fails_as=INCONSISTENT, gives="ratio")
 def decrease(of: Operand, over: Operand) -> Result:
     """By what share the first figure is below the second."""
+    nonzero([over], "over")
     return Result(1 - of.value / over.value, f"1 - {of.shown} / {over.shown}")
 
 
-@CALCULATIONS.add("sum_of_quotients", Calculation, fails_as=INCONSISTENT)
+@CALCULATIONS.add("sum_of_quotients", Calculation, fails_as=INCONSISTENT, gives=QUOTIENT)
 def sum_of_quotients(of: Operands, over: Operands) -> Result:
     """Figures in pairs, each divided by its own, and added up: bits of constants that blocks of weights share."""
-    pairs = list(zip(of, over, strict=True))
+    pairs = paired(of, over)
     how = " + ".join(f"{above.shown} / {below.shown}" for above, below in pairs)
     return Result(sum(above.value / below.value for above, below in pairs), how)
 
@@ -49,27 +63,29 @@ def enumerated(of: Operands) -> str:
 @CALCULATIONS.add("smallest", Calculation, fails_as=INCONSISTENT)
 def smallest(of: Operands) -> Result:
     """The least figure of a row."""
-    return Result(min(operand.value for operand in of), f"min({enumerated(of)})")
+    return Result(min(operand.value for operand in of), f"the least of {enumerated(of)}")
 
 
 @CALCULATIONS.add("largest", Calculation, fails_as=INCONSISTENT)
 def largest(of: Operands) -> Result:
     """The greatest figure of a row."""
-    return Result(max(operand.value for operand in of), f"max({enumerated(of)})")
+    return Result(max(operand.value for operand in of), f"the largest of {enumerated(of)}")
 
 
-@CALCULATIONS.add("smallest_growth", Calculation, fails_as=INCONSISTENT)
+@CALCULATIONS.add("smallest_growth", Calculation, fails_as=INCONSISTENT, gives="ratio")
 def smallest_growth(of: Operands, over: Operands) -> Result:
     """Of quotients in pairs, the least factor from one to the next: above 1 where a gap grows all along."""
-    gaps = list(zip(of, over, strict=True))
+    gaps = paired(of, over)
+    several(of, "of")
     steps = list(itertools.pairwise(gaps))
     values = [(after[0].value / after[1].value) / (before[0].value / before[1].value) for before, after in steps]
-    before, after = steps[values.index(min(values))]
-    how = f"({after[0].shown} / {after[1].shown}) / ({before[0].shown} / {before[1].shown})"
-    return Result(min(values), f"{how}, the least of {len(values)}")
+    ratios = ", ".join(
+        f"({after[0].shown} / {after[1].shown}) / ({before[0].shown} / {before[1].shown})" for before, after in steps
+    )
+    return Result(min(values), f"the least of {ratios}")
 
 
-@CALCULATIONS.add("spread_ratio", Calculation, fails_as=INCONSISTENT)
+@CALCULATIONS.add("spread_ratio", Calculation, fails_as=INCONSISTENT, gives="ratio")
 def spread_ratio(of: Operands, over: Operands) -> Result:
     """The largest less the smallest figure of a row, over that of another: below 1 where the first is steadier."""
     ends = [
@@ -77,10 +93,12 @@ def spread_ratio(of: Operands, over: Operands) -> Result:
     ]
     (high, low), (other_high, other_low) = ends
     how = f"({high.shown} - {low.shown}) / ({other_high.shown} - {other_low.shown})"
+    if other_high.value == other_low.value:
+        raise BadArgument("over", "holds one figure alone, whose spread is 0")
     return Result((high.value - low.value) / (other_high.value - other_low.value), how)
 
 
-@CALCULATIONS.add("steps_ratio", Calculation, fails_as=INCONSISTENT)
+@CALCULATIONS.add("steps_ratio", Calculation, fails_as=INCONSISTENT, gives="ratio", takes={"rows": "rows"})
 def steps_ratio(
     rows: Operand, batch: Operand, accumulation: Operand, other_batch: Operand, other_accumulation: Operand
 ) -> Result:
@@ -94,7 +112,7 @@ def steps_ratio(
     return Result(own / other, how)
 
 
-@CALCULATIONS.add("fibonacci_terms", Calculation, fails_as=REFUTED)
+@CALCULATIONS.add("fibonacci_terms", Calculation, fails_as=REFUTED, gives="things")
 def fibonacci_terms(given: str, answer: str) -> Result:
     """How many terms of an answer, from its first, are each the sum of the two before; given are the terms asked of."""
     terms = [int(term) for term in given.split(",")]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from bench.judge.claims.claim import Claim
 from bench.judge.claims.grounds import Evidence, Question
 from bench.judge.claims.kinds import arithmetic, counted, measured, probed, structural
-from bench.judge.claims.wording import enough_seeds, shown_p
+from bench.judge.claims.wording import enough, shown_p
 from bench.judge.statistics import ALPHA, holm
 from bench.judge.verdict import INCONCLUSIVE, Verdict
 
@@ -51,19 +51,45 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
 
 
 def judge_all(claims: Iterable[Claim], evidence: Evidence) -> dict[str, Verdict]:
-    """Every claim's verdict by its id. Those that rest on a test must hold after Holm's correction too."""
-    return corrected({claim.id: judge(claim, evidence) for claim in claims})
+    """Every claim's verdict by its id. Those that rest on a test must hold after Holm's correction in their family."""
+    claims = list(claims)
+    families = {claim.id: family_of(claim) for claim in claims}
+    return corrected({claim.id: judge(claim, evidence) for claim in claims}, families)
 
 
-def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    tested = {name: verdict.p_value for name, verdict in verdicts.items() if verdict.p_value is not None}
-    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+def family_of(claim: Claim) -> str:
+    return claim.family or f"source {claim.source}"
+
+
+def needed_for(names: Iterable[str], claims: Mapping[str, Claim]) -> dict[str, Claim]:
+    """The claims of these, all of their families, and those whose figures they cite."""
+    families = {family_of(claims[name]) for name in names}
+    own = [name for name, claim in claims.items() if family_of(claim) in families]
+    wanted = {name for one in own for name in arithmetic.cited(one, claims)}
+    return {name: claim for name, claim in claims.items() if name in wanted}
+
+
+def corrected(verdicts: Mapping[str, Verdict], families: Mapping[str, str]) -> dict[str, Verdict]:
+    """Each test's verdict after Holm's correction within its family, a source's claims where a claim names none.
+
+    So a claim of another paper changes no verdict on this one.
+    """
     result = dict(verdicts)
-    for name, p_value in adjusted.items():
-        verdict = verdicts[name]
-        says = f"{verdict.says}; {shown_p(p_value)} after Holm's correction for {len(tested)} tests"
-        state = verdict.state if p_value < ALPHA else INCONCLUSIVE
-        if state == INCONCLUSIVE and verdict.seeds:
-            says += enough_seeds(verdict, [other for key, other in tested.items() if key != name])
-        result[name] = replace(verdict, state=state, says=says)
+    for family in dict.fromkeys(families.values()):
+        tested = {
+            name: verdict.p_value
+            for name, verdict in verdicts.items()
+            if families[name] == family and verdict.p_value is not None
+        }
+        for name, p_value in zip(tested, holm(list(tested.values())), strict=True):
+            others = [other for key, other in tested.items() if key != name]
+            result[name] = after_correction(verdicts[name], p_value, others, family)
     return result
+
+
+def after_correction(verdict: Verdict, p_value: float, others: list[float], family: str) -> Verdict:
+    """p_value: the corrected one; others: those of the family's other tests, as they were."""
+    tests = f"{len(others) + 1} test{'s' * bool(others)} of {family}"
+    says = f"{verdict.says}; {shown_p(p_value)} after Holm's correction for {tests}"
+    state = verdict.state if p_value < ALPHA else INCONCLUSIVE
+    return replace(verdict, state=state, says=says + (enough(verdict, others) if state == INCONCLUSIVE else ""))

@@ -77,28 +77,46 @@ NUMERIC = (EQUAL, AT_LEAST, AT_MOST, ABOVE, BELOW, BETWEEN, WITHIN)
 COMPARATORS = {"truth": (EQUAL,), "text": (CONTAINS, LACKS)}  # of every other dimension: NUMERIC
 SIGNS = {EQUAL: "", AT_LEAST: "at least ", AT_MOST: "at most ", ABOVE: "above ", BELOW: "below ",
          BETWEEN: "", WITHIN: "within ± "}  # fmt: skip
+SHARES = ("trainable_share", "precision", "recall", "f1", "accuracy", "token_accuracy", "memory_share")  # 0 to 1
+LARGEST_TOLERANCE = 0.5  # of the value: a wider one confirms anything
+PARTS: dict[str, dict[str, int]] = {  # of dimensions that are quotients, or numbers alone
+    "fraction": {},
+    "ratio": {},
+    "samples per second": {"rows": 1, "time": -1},
+    "steps per second": {"steps": 1, "time": -1},
+}
 
 
 def dimension_of(quantity: str) -> str:
     return QUANTITIES[quantity]
 
 
+def parts_of(dimension: str) -> dict[str, int]:
+    """The dimension as powers of dimensions that are no quotients; {} of a number alone."""
+    return PARTS.get(dimension, {dimension: 1})
+
+
 def units_of(dimension: str) -> list[str]:
     return [unit for unit, (own, _) in UNITS.items() if own == dimension]
 
 
-def shown(number: float, unit: str) -> str:
-    """A figure in base units, as text in this unit; "yes" or "no" for a truth."""
+def shown(number: float, unit: str, digits: int = 6) -> str:
+    """A figure in base units, as text in this unit with so many digits; "yes" or "no" for a truth."""
     if unit == "yes/no":
         return "yes" if number else "no"
     scaled = number / UNITS[unit][1]
     if abs(scaled - round(scaled)) < 1e-9 * max(1.0, abs(scaled)) and abs(scaled) < 1e15:
         text = f"{round(scaled):,}"
-    elif 1e-3 <= abs(scaled) < 1e6:
-        text = f"{scaled:,.6g}"
+    elif 1e-3 <= abs(scaled) < 1e6 or digits > 6:
+        text = f"{scaled:,.{digits}g}"
     else:
-        text = f"{scaled:.4g}"
+        text = f"{scaled:.{digits}g}"
     return f"{text}×" if unit == "x" else f"{text}%" if unit == "%" else f"{text} {unit}".removesuffix(" fraction")
+
+
+def printed(number: float, unit: str) -> str:
+    """A figure as a source prints it: every digit of it."""
+    return shown(number, unit, digits=12)
 
 
 def satisfied(observed: float, value: tuple[float, ...], comparator: str, tolerance: float) -> bool:

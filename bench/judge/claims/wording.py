@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from bench.core.case import parse_case
 from bench.judge.claims.claim import Claim
 from bench.judge.claims.vocabulary import ABOVE, AT_LEAST, AT_MOST, BELOW, BETWEEN, EQUAL, SIGNS, WITHIN
-from bench.judge.statistics import Estimate, examples_needed, seeds_needed
-from bench.judge.verdict import INCONCLUSIVE, Verdict
+from bench.judge.statistics import Estimate, counts_above, units_needed
+from bench.judge.verdict import PROCESSES, ROUNDS, SEEDS, STEPS, Verdict
 from bench.models import MODELS
 
 LEAST_P = 1e-12
+SHOWN_UNITS = {ROUNDS: "rounds or steps"}  # steps are rounds, several as one
+SINGULAR = {SEEDS: "seed", PROCESSES: "process", STEPS: "step"}
 
 
 def bounds(claim: Claim) -> tuple[float, float]:
@@ -40,25 +42,39 @@ def subject(claim: Claim) -> str:
     return text
 
 
-def sentence(claim: Claim, estimate: Estimate, state: str, p_value: float | None) -> str:
-    """Observed with interval, expected with tolerance and place, seeds, and the smallest difference it could see."""
+def sentence(claim: Claim, estimate: Estimate, p_value: float | None) -> str:
+    """Observed with interval and sample, expected with tolerance and place, the smallest difference that shows."""
     tolerance = f" (tolerance {claim.shown(claim.tolerance)})" if claim.tolerance else ""
-    says = f"{subject(claim)} is {claim.shown(estimate.value)}"
-    if estimate.error and math.isfinite(estimate.error):
-        seeds = f"{estimate.seeds} seed{'s' * (estimate.seeds != 1)}"
-        size = f"{seeds}, {estimate.examples:,} examples or steps" if estimate.examples else seeds
-        says += (
-            f" (95 % {claim.shown(estimate.low)} to {claim.shown(estimate.high)}; {size}; "
-            f"could have seen {claim.shown(estimate.smallest_seen())})"
-        )
-    elif estimate.error:
-        says += " (one seed, no interval)"
+    says = f"{subject(claim)} is {claim.shown(estimate.value)}{interval_words(claim, estimate)}"
     says += f"; {claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}{tolerance}"
-    if p_value is not None:
-        says += f"; {shown_p(p_value)}"
-    if state != INCONCLUSIVE:
-        return says
-    return says + (enough_examples(claim, estimate) if estimate.seeds == 1 else "")
+    return says if p_value is None else f"{says}; {shown_p(p_value)}"
+
+
+def interval_words(claim: Claim, estimate: Estimate) -> str:
+    if len(set(estimate.values)) > 1:
+        low, high = claim.shown(estimate.low), claim.shown(estimate.high)
+        return f" ({low} to {high} in {len(estimate.values)} records; exact, so no test)"
+    if estimate.error == 0:
+        return ""
+    if math.isinf(estimate.error) and estimate.examples:
+        low, high = claim.shown(estimate.low), claim.shown(estimate.high)
+        return f" (95 % {low} to {high} over {estimate.examples:,} examples of one seed, whose own noise is not stated)"
+    if math.isinf(estimate.error):
+        return f" (one of {SHOWN_UNITS.get(estimate.unit, estimate.unit)}, no interval)"
+    size = sample_words(estimate.sample, estimate.unit) + (
+        f", {estimate.examples:,} examples" * bool(estimate.examples)
+    )
+    return (
+        f" (95 % {claim.shown(estimate.low)} to {claim.shown(estimate.high)}; {size}; "
+        f"could have seen {claim.shown(estimate.smallest_seen())})"
+    )
+
+
+def sample_words(count: int, unit: str) -> str:
+    """3 seeds, 1 seed, 7 rounds or steps of one process each"""
+    if unit == ROUNDS:
+        return f"{count} {SHOWN_UNITS[unit]} of one process each"
+    return f"{count} {unit if count != 1 else SINGULAR[unit]}"
 
 
 def shown_p(p_value: float) -> str:
@@ -66,17 +82,16 @@ def shown_p(p_value: float) -> str:
     return f"p < {LEAST_P:g}" if p_value < LEAST_P else f"p = {p_value:.2g}"
 
 
-def enough_seeds(verdict: Verdict, others: Sequence[float]) -> str:
-    """How few seeds would decide if they spread as these did, beside the other tests that are corrected for."""
-    needed = seeds_needed(verdict.p_with, verdict.seeds, others) if verdict.p_with else 0
-    return f"; at least {needed} seeds like these would decide" if needed else "; more seeds are needed"
-
-
-def enough_examples(claim: Claim, estimate: Estimate) -> str:
-    """How many examples of a single seed would decide at the least."""
-    distance = min(abs(estimate.value - bound) for bound in bounds(claim))
-    needed = examples_needed(estimate, distance)
-    return f"; at least {needed:,} examples or steps would decide" if needed else "; more seeds are needed"
+def enough(verdict: Verdict, others: Sequence[float]) -> str:
+    """How many would decide by the same test, if they spread as these did, beside the others that are corrected for."""
+    words = SHOWN_UNITS.get(verdict.unit, verdict.unit)
+    if verdict.p_with is None:
+        return f"; more {words} are needed"
+    needed = units_needed(verdict.p_with, counts_above(verdict.sample, verdict.unit), others)
+    if needed:
+        return f"; at least {needed} {words} like these would decide"
+    more = ", several processes on each side may" if verdict.unit == ROUNDS else ""
+    return f"; no number of {words} would decide{more}"
 
 
 def missing(claim: Claim, suite: str = "suites/test_quality.py") -> str:

@@ -24,6 +24,8 @@ from bench.worker.check.fingerprint import fingerprint
 from bench.worker.check.looking import LOOKS, NOTHING, SEED, STEPS, TINY, adapted_layer, look, recipe_of
 from bench.worker.measure.parameters import count_parameters
 
+RANK = 4  # of what a claim gives no rank for
+
 
 def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Answer the questions of a LooksWork.
@@ -48,8 +50,11 @@ def answer(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> di
 
 
 @look
-def parameters(model: str, method: str, rank: int, labels: int = 0, targets: tuple[str, ...] = ()) -> dict[str, int]:
-    """trainable and total parameters of peft's model on the meta device."""
+def parameters(model: str, method: str, labels: int = 0, targets: tuple[str, ...] = (), **sizes: Any) -> dict[str, int]:
+    """trainable and total parameters of peft's model on the meta device, and those of the adapter alone.
+
+    sizes: fields of the recipe that the method's count depends on.
+    """
     entry, chosen = MODELS[model], METHODS[method]
     if targets:
         own = chosen.run
@@ -61,9 +66,15 @@ def parameters(model: str, method: str, rank: int, labels: int = 0, targets: tup
 
         chosen = replace(chosen, run=narrowed, targets=lambda _: tuple(targets))
     base = build_base(entry, NOTHING, labels, SEED, torch.float32, "meta").requires_grad_(False)
-    built = attach(base, entry, chosen, recipe_of(rank), STEPS, SEED)
+    recipe = replace(recipe_of(sizes.get("rank", RANK)), **sizes)
+    built = attach(base, entry, chosen, recipe, STEPS, SEED)
     counts = count_parameters(built)
-    return {"trainable": counts["trainable_parameters"], "total": counts["total_parameters"]}
+    head = sum(p.numel() for name, p in built.named_parameters() if p.requires_grad and "modules_to_save" in name)
+    return {
+        "trainable": counts["trainable_parameters"],
+        "total": counts["total_parameters"],
+        "adapter": counts["trainable_parameters"] - head,
+    }
 
 
 @cache

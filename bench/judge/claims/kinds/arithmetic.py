@@ -1,37 +1,48 @@
 """Arithmetic claims: what a source prints against what follows from its own figures or from a model's shape.
 
     by = { calculation = "average", of = ["s002-3080-1x8", 638] }
-    by = { calculation = "parameters", what = "trainable", model = "bert_base", method = "lora", rank = 8, labels = 48 }
+    by = { calculation = "same", of = { value = 14.748, unit = "GiB", where = "Fig. 3" } }
+    by = { calculation = "parameters", what = "total", model = "gpt2", method = "lora", rank = 8, targets = "default" }
 
-`calculation` names a function of calculations.py, whose arguments are the other keys, or is "parameters", which
-is settled twice: by formula and by building the real model on the meta device with peft. An operand is a number
-in base units, or the id of a claim, whose value it then is; so what contradicts what can be said by place.
-A disagreement with a source's own figures is `inconsistent`, with a physical bound `implausible`, with a
-model's architecture `refuted`.
+`calculation` names a function of calculations.py, whose arguments are the other keys, or is "parameters"
+(parameters.py), which is settled twice: by formula and by building the real model on the meta device with peft. An
+operand is the id of a claim, whose value it then is, a table with value, unit and where it is printed, or a bare
+number in base units. A table may say inferred = true for what no source prints.
+
+A disagreement with a source's own figures is `inconsistent`, with a physical bound `implausible`, with a model's
+architecture `refuted`. What keeps within a bound, or agrees with an inferred figure, is `possible`. Where formula and
+model disagree the project is wrong, and the verdict is an `error`.
 """
 
 import inspect
-from collections.abc import Mapping
-from dataclasses import replace
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.core.paths import RECIPES
-from bench.judge.claims import adapter_calculations, row_calculations  # noqa: F401  (they register themselves)
-from bench.judge.claims.calculations import CALCULATIONS, Operand, Operands, Result
-from bench.judge.claims.claim import Claim, is_number, known, refuse, registered
-from bench.judge.claims.grounds import Evidence, Question, check_keys
-from bench.judge.claims.vocabulary import AT_LEAST, EQUAL, SIGNS, satisfied
-from bench.judge.verdict import CONFIRMED, IMPLAUSIBLE, INCONCLUSIVE, REFUTED, Verdict
-from bench.methods import METHODS
-from bench.methods.parameters import formula
-from bench.models import MODELS
-from bench.models.shapes import targeted, total_parameters
-from bench.recipes.files import read_defaults
+from bench.judge.claims import adapter_calculations, parameters, row_calculations  # noqa: F401  (they register themselves)
+from bench.judge.claims.calculations import (
+    CALCULATIONS,
+    LEAST,
+    LIKE,
+    MOST,
+    QUOTIENT,
+    BadArgument,
+    Calculation,
+    Operand,
+    Operands,
+    Result,
+)
+from bench.judge.claims.claim import NONE, UNSTATED, Claim, is_number, known, refuse, registered
+from bench.judge.claims.grounds import Evidence, Question
+from bench.judge.claims.parameters import PARAMETERS
+from bench.judge.claims.vocabulary import ABOVE, BELOW, SIGNS, UNITS, dimension_of, parts_of, printed, satisfied
+from bench.judge.claims.wording import bounds
+from bench.judge.verdict import CONFIRMED, ERROR, INCONCLUSIVE, POSSIBLE, REFUTED, Verdict
 
-PARAMETERS = "parameters"
-WHATS = ("trainable", "total", "share")
-NEEDED = {"calculation": (str,), "what": (str,), "model": (str,), "method": (str,), "rank": (int,)}
-OPTIONAL = {"labels": (int,), "targets": (list,)}
+INLINE = {"value": (int, float), "unit": (str,), "where": (str,), "inferred": (bool,)}  # of an operand that is a table
+NEEDED_INLINE = ("value", "unit", "where")
+ROUNDING = 1e-12  # of floating point, at a bound
 
 
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
@@ -39,25 +50,28 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     where = f"{claim.file} [{claim.id}]"
     name = claim.by.get("calculation")
     known(where, "by.calculation", name, [*CALCULATIONS.names(), PARAMETERS])
+    for key in ("model", "method"):
+        if key in claim.by:
+            check_protocol(claim, key, where)
     if name == PARAMETERS:
-        check_keys(claim, NEEDED, OPTIONAL)
-        known(where, "by.what", claim.by["what"], WHATS)
-        registered(where, "by.method", "method", claim.by["method"])
+        parameters.check(claim, where)
+        check_dimension(claim, parameters.UNITS_OF[claim.by["what"]], where)
     else:
         check_arguments(claim, claims, where)
-    if "model" in claim.by:
-        registered(where, "by.model", "model", claim.by["model"])
-    if name == PARAMETERS:
-        check_targets(claim, where)
 
 
-def check_targets(claim: Claim, where: str) -> None:
-    if claim.by["rank"] < 1 or claim.by.get("labels", 0) < 0:
-        raise refuse(where, "by", "rank must be at least 1 and labels at least 0")
-    try:
-        targeted(MODELS[claim.by["model"]], tuple(claim.by.get("targets", ())))
-    except (ValueError, AttributeError) as error:
-        raise refuse(where, "by.targets", str(error)) from None
+def check_protocol(claim: Claim, key: str, where: str) -> None:
+    """The protocol's model and method are those that the claim is judged on."""
+    registered(where, f"by.{key}", key, claim.by[key])
+    stated = getattr(claim.protocol, key)
+    if stated not in (claim.by[key], UNSTATED, NONE):
+        raise refuse(where, f"by.{key}", f"{claim.by[key]!r} is not the protocol's, which is {stated!r}")
+
+
+def check_dimension(claim: Claim, given: str, where: str) -> None:
+    wanted = dimension_of(claim.quantity)
+    if parts_of(wanted) != parts_of(given):
+        raise refuse(where, "by.calculation", f"gives {given}, and {claim.quantity} is in {wanted}")
 
 
 def arguments_of(name: str) -> Mapping[str, inspect.Parameter]:
@@ -65,120 +79,202 @@ def arguments_of(name: str) -> Mapping[str, inspect.Parameter]:
 
 
 def check_arguments(claim: Claim, claims: Mapping[str, Claim], where: str) -> None:
-    """The calculation's arguments, each of its kind; operands that are ids must be claims with a number."""
+    """The calculation's arguments, each of its kind and dimension; with them it must give a figure."""
     wanted = arguments_of(claim.by["calculation"])
     for key, value in claim.by.items():
         if key == "calculation":
             continue
         known(where, "by", key, wanted)
         kind = wanted[key].annotation
-        operands = value if kind == Operands else [value] if kind is Operand else []
         if kind == Operands and (not isinstance(value, list) or not value):
             raise refuse(where, f"by.{key}", f"{value!r} must be a list of numbers or of ids of claims")
-        for operand in operands:
-            check_operand(operand, claims, where, key)
         if kind in (str, int, bool) and type(value) is not kind:
             raise refuse(where, f"by.{key}", f"{value!r} must be {kind.__name__}")
+        if kind is int and value < 1:
+            raise refuse(where, f"by.{key}", f"{value} must be at least 1")
+        for one in operands_in(value, kind):
+            check_operand(claim, one, claims, where, key)
     lacking = [key for key, one in wanted.items() if one.default is one.empty and key not in claim.by]
     if lacking:
         raise refuse(where, "by", f"{claim.by['calculation']} lacks {', '.join(lacking)}")
+    check_outcome(claim, claims, where)
 
 
-def check_operand(operand: Any, claims: Mapping[str, Claim], where: str, key: str) -> None:
-    if isinstance(operand, str):
-        known(where, f"by.{key}", operand, claims)
-        if len(claims[operand].value) != 1:
-            raise refuse(where, f"by.{key}", f"{operand} has no single number")
-    elif not is_number(operand):
-        raise refuse(where, f"by.{key}", f"{operand!r} must be a number or the id of a claim")
+def operands_in(value: Any, kind: Any) -> list[Any]:
+    return value if kind == Operands else [value] if kind is Operand else []
+
+
+def check_operand(claim: Claim, one: Any, claims: Mapping[str, Claim], where: str, key: str) -> None:
+    if isinstance(one, str):
+        known(where, f"by.{key}", one, claims)
+        if len(claims[one].value) != 1:
+            raise refuse(where, f"by.{key}", f"{one} has no single number")
+        if claim.id in cited(one, claims):
+            through = "itself" if one == claim.id else f"{one}, which cites it again"
+            raise refuse(where, f"by.{key}", f"the claim cites {through}; one contradiction would count twice")
+    elif isinstance(one, dict):
+        check_inline(one, where, key)
+    elif not is_number(one):
+        raise refuse(where, f"by.{key}", f"{one!r} must be a number or the id of a claim")
+
+
+def check_inline(table: Mapping[str, Any], where: str, key: str) -> None:
+    for name, value in table.items():
+        known(where, f"by.{key}", name, INLINE)
+        if type(value) not in INLINE[name] or (name == "value" and not is_number(value)):
+            kinds = " or ".join(kind.__name__ for kind in INLINE[name])
+            raise refuse(where, f"by.{key}.{name}", f"{value!r} must be {kinds}")
+    if lacking := [name for name in NEEDED_INLINE if name not in table]:
+        raise refuse(where, f"by.{key}", f"lacks {', '.join(lacking)}")
+    known(where, f"by.{key}.unit", table["unit"], UNITS)
+
+
+def cited(name: str, claims: Mapping[str, Claim], seen: frozenset[str] = frozenset()) -> set[str]:
+    """The claim and all whose figures it rests on."""
+    found = {name}
+    for value in claims[name].by.values():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str) and one in claims and one not in seen | found:
+                found |= cited(one, claims, seen | found)
+    return found
+
+
+def check_outcome(claim: Claim, claims: Mapping[str, Claim], where: str) -> None:
+    """The dimensions fit, and the calculation does not fail on these arguments."""
+    calculation = CALCULATIONS[claim.by["calculation"]]
+    given = arguments(claim, claims)
+    for key, dimension in calculation.takes.items():
+        seen = given[key].dimension
+        if seen and parts_of(seen) != parts_of(dimension):
+            raise refuse(where, f"by.{key}", f"is in {seen}, and must be in {dimension}")
+    result_dimension(claim, calculation, given, where)
+    try:
+        (calculation.check or calculation.run)(**given)
+    except BadArgument as error:
+        raise refuse(where, f"by.{error.key}", str(error)) from None
+    except (ValueError, KeyError, ArithmeticError) as error:
+        raise refuse(where, "by", f"{claim.by['calculation']}: {error}") from None
+
+
+def result_dimension(claim: Claim, calculation: Calculation, given: Mapping[str, Any], where: str) -> None:
+    """Raises BadFile where the result is in another dimension than the claim; a bare number has any."""
+    if calculation.gives == QUOTIENT:
+        operands = {key: given.get(key, []) for key in ("of", "over")}
+        if any(not one.dimension for found in operands.values() for one in found):
+            return
+        powers: Counter[str] = Counter()
+        for key, sign in (("of", 1), ("over", -1)):
+            for one in operands[key]:
+                for part, power in parts_of(one.dimension).items():
+                    powers[part] += sign * power
+        seen = {part: power for part, power in powers.items() if power}
+        if seen != parts_of(dimension_of(claim.quantity)):
+            shown = " × ".join(f"{part}^{power}" for part, power in seen.items()) or "a number"
+            raise refuse(
+                where, "by.of", f"over by.over is {shown}, and {claim.quantity} is in {dimension_of(claim.quantity)}"
+            )
+        return
+    dimensions = dict.fromkeys(one.dimension for one in every_operand(given) if one.dimension)
+    if calculation.takes or calculation.gives not in (LIKE, "ratio"):
+        check_dimension(claim, calculation.gives, where)
+    elif len({tuple(parts_of(dimension).items()) for dimension in dimensions}) > 1:
+        raise refuse(where, "by.of", f"mixes {' and '.join(dimensions)}")
+    elif dimensions or calculation.gives != LIKE:
+        check_dimension(claim, next(iter(dimensions)) if calculation.gives == LIKE else calculation.gives, where)
+
+
+def every_operand(given: Mapping[str, Any]) -> Iterator[Operand]:
+    for value in given.values():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, Operand):
+                yield one
 
 
 def questions(claim: Claim) -> list[Question]:
     """What must be asked of a built model."""
-    if claim.by["calculation"] != PARAMETERS:
-        return []
-    asked = {key: value for key, value in claim.by.items() if key not in ("calculation", "what")}
-    return [{"look": PARAMETERS, "labels": 0, "targets": [], **asked}]
+    return [parameters.question(claim.by)] if claim.by["calculation"] == PARAMETERS else []
+
+
+def arguments(claim: Claim, claims: Mapping[str, Claim]) -> dict[str, Any]:
+    """What the calculation is called with."""
+    kinds = {key: one.annotation for key, one in arguments_of(claim.by["calculation"]).items()}
+    given: dict[str, Any] = {}
+    for key, value in claim.by.items():
+        if key != "calculation":
+            found = [operand(one, claim.source, claims) for one in operands_in(value, kinds[key])]
+            given[key] = found if kinds[key] == Operands else found[0] if found else value
+    return given
+
+
+def operand(value: Any, source: str, claims: Mapping[str, Claim]) -> Operand:
+    """A bare number as it is, a table by its unit, a claim as its value; each with its place."""
+    if isinstance(value, dict):
+        unit = value["unit"]
+        number = value["value"] * UNITS[unit][1]
+        inferred = value.get("inferred", False)
+        place = f"{value['where']}{', inferred' if inferred else ''}"
+        return Operand(number, printed(number, unit), place, UNITS[unit][0], inferred)
+    if isinstance(value, str):
+        claim = claims[value]
+        place = claim.where if claim.source == source else claim.place
+        return Operand(claim.value[0], claim.shown_value(), place, dimension_of(claim.quantity))
+    return Operand(value, f"{value:,}")
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:
     if claim.by["calculation"] == PARAMETERS:
         return judge_parameters(claim, evidence)
-    places: list[str] = []
-    given: dict[str, Any] = {}
-    for key, value in claim.by.items():
-        if key == "calculation":
-            continue
-        kind = arguments_of(claim.by["calculation"])[key].annotation
-        if kind == Operands:
-            given[key] = [operand(one, evidence, places) for one in value]
-        else:
-            given[key] = operand(value, evidence, places) if kind is Operand else value
+    given = arguments(claim, evidence.claims)
     calculation = CALCULATIONS[claim.by["calculation"]]
-    state, says = compared(claim, calculation.run(**given), calculation.fails_as)
-    against = f"; its figures: {', '.join(dict.fromkeys(places))}" if places else ""
-    return Verdict(claim.id, state, says + against)
+    state, says = compared(claim, calculation.run(**given), calculation.fails_as, calculation.bound)
+    operands = list(every_operand(given))
+    if any(one.inferred for one in operands):
+        state = POSSIBLE if state in (CONFIRMED, POSSIBLE) else INCONCLUSIVE
+    places = dict.fromkeys(f"{one.shown} ({one.place})" for one in operands if one.place)
+    return Verdict(claim.id, state, says + (f"; its figures: {', '.join(places)}" if places else ""))
 
 
-def operand(value: Any, evidence: Evidence, places: list[str]) -> Operand:
-    """A number as it is, a claim as its value; its place is noted."""
-    if not isinstance(value, str):
-        return Operand(value, f"{value:,}")
-    claim = evidence.claims[value]
-    places.append(claim.place)
-    return Operand(claim.value[0], claim.shown_value(), claim.place)
-
-
-def compared(claim: Claim, result: Result, fails_as: str) -> tuple[str, str]:
-    """The state, and the sentence: printed, computed, tolerance, place.
-
-    Where a figure is printed and a bound computed, the figure must reach it.
-    """
-    bound = fails_as == IMPLAUSIBLE and claim.comparator == EQUAL
+def compared(claim: Claim, result: Result, fails_as: str, bound: str = "") -> tuple[str, str]:
+    """The state, and the sentence: printed, computed, tolerance, place."""
+    says = f"{claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}{claim.shown_tolerance()}; "
+    value = claim.shown(result.value)
+    computed = result.how if result.how.removeprefix("elsewhere ") == value else f"{result.how} = {value}"
     if bound:
-        holds = satisfied(claim.value[0], (result.value,), AT_LEAST, claim.tolerance)
+        return bounded(claim, result.value, bound, fails_as), f"{says}it cannot be {WORDS[bound]} {computed}"
+    holds = satisfied(result.value, claim.value, claim.comparator, claim.tolerance)
+    return (CONFIRMED if holds else fails_as), says + computed
+
+
+WORDS = {LEAST: "below", MOST: "above"}
+
+
+def bounded(claim: Claim, value: float, bound: str, fails_as: str) -> str:
+    """The state, where the true figure is no less (or no more) than value: possible unless the bound proves more."""
+    low, high = bounds(claim)
+    slack = ROUNDING * abs(value)
+    if bound == LEAST:
+        breaks = value > high + slack or (claim.comparator == BELOW and value >= high)
+        proves = math.isinf(high) and satisfied(value, claim.value, claim.comparator, claim.tolerance)
     else:
-        holds = satisfied(result.value, claim.value, claim.comparator, claim.tolerance)
-    tolerance = f" ± {claim.shown(claim.tolerance)}" if claim.tolerance else ""
-    says = f"{claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}{tolerance}; "
-    computed = f"{result.how} = {claim.shown(result.value)}" if result.how else f"elsewhere {claim.shown(result.value)}"
-    says += f"it cannot be below {computed}" if bound else computed
-    return (CONFIRMED if holds else fails_as), says
+        breaks = value < low - slack or (claim.comparator == ABOVE and value <= low)
+        proves = math.isinf(low) and satisfied(value, claim.value, claim.comparator, claim.tolerance)
+    return fails_as if breaks else CONFIRMED if proves else POSSIBLE
 
 
 def judge_parameters(claim: Claim, evidence: Evidence) -> Verdict:
-    """By formula and by the real model; where the two disagree, the adapter is broken and nothing is confirmed."""
-    expected = by_formula(claim.by)
-    what = claim.by["what"]
-    state, says = compared(claim, Result(figure(expected, what), described(claim.by, expected)), REFUTED)
+    """By formula and by the real model; where the two disagree, the project is wrong and nothing is known."""
+    by = claim.by
+    expected = parameters.by_formula(by)
+    state, says = compared(claim, Result(parameters.figure(by, expected), parameters.how(by)), REFUTED)
     built = evidence.answer(questions(claim)[0])
     if built is None:
         return Verdict(claim.id, INCONCLUSIVE, f"{says}; the model could not be built: {evidence.unanswered}")
-    if built != expected:
-        return Verdict(claim.id, REFUTED, f"{says}; but peft's model has {built['trainable']:,} of {built['total']:,}")
+    if other := [
+        f"{name} {built[name]:,}, by formula {count:,}" for name, count in expected.items() if built[name] != count
+    ]:
+        says += f"; an error of this project, which says nothing of the source: peft's model has {' and '.join(other)}"
+        return Verdict(claim.id, ERROR, says)
+    if inferred := by.get("inferred"):
+        state = POSSIBLE if state == CONFIRMED else INCONCLUSIVE
+        says += f"; {' and '.join(inferred)} inferred, for the source does not state it"
     return Verdict(claim.id, state, f"{says}; by formula and in peft's model alike")
-
-
-def by_formula(by: Mapping[str, Any]) -> dict[str, int]:
-    """trainable and total parameters from the architecture's numbers."""
-    entry, method, labels = MODELS[by["model"]], METHODS[by["method"]], by.get("labels", 0)
-    recipe = replace(read_defaults(RECIPES)[0], rank=by["rank"])
-    if by.get("targets"):
-        method = replace(method, targets=lambda model: tuple(by["targets"]))
-    trainable = formula(entry, method, recipe, labels)
-    # peft keeps an encoder's head as it was beside the copy that trains, so it counts twice
-    total = total_parameters(entry, labels) + (trainable if method.is_adapter else 0)
-    return {"trainable": trainable, "total": total}
-
-
-def figure(counts: Mapping[str, int], what: str) -> float:
-    return counts["trainable"] / counts["total"] if what == "share" else counts[what]
-
-
-def described(by: Mapping[str, Any], counts: Mapping[str, int]) -> str:
-    name = f"{by['method']} at rank {by['rank']} on {by['model']}"
-    if by.get("targets"):
-        name += f"'s {' and '.join(by['targets'])}"
-    if by["what"] == "share":
-        return f"{name}: {counts['trainable']:,} / {counts['total']:,}"
-    return f"{by['what']} parameters of {name}"

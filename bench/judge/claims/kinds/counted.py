@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.core.files import BadFile
 from bench.core.paths import RESULTS
-from bench.judge.claims.claim import Claim, known, refuse, registered
+from bench.judge.claims.claim import NONE, UNSTATED, Claim, known, refuse, registered
 from bench.judge.claims.grounds import Evidence, check_keys
 from bench.judge.claims.vocabulary import SIGNS, satisfied
 from bench.judge.verdict import CONFIRMED, NOT_RUN, REFUTED, Verdict
@@ -61,6 +61,8 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     more = {"label": (str,)} if claim.by["count"] == "label" else {}
     check_keys(claim, {"count": (str,), "task": (str,), "split": (str,), **more}, {})
     registered(where, "by.task", "task", claim.by["task"])
+    if claim.protocol.task not in (claim.by["task"], UNSTATED, NONE):
+        raise refuse(where, "by.task", f"{claim.by['task']!r} is not the protocol's, which is {claim.protocol.task!r}")
     known(where, "by.split", claim.by["split"], TASKS[claim.by["task"]].data.splits)
     if (claim.unit == "tokens") != (claim.by["count"] == "label"):
         raise refuse(where, "unit", f"{claim.unit!r} must be tokens for labels and rows for rows")

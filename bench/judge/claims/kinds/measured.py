@@ -8,11 +8,15 @@ the claim's unit is ×, else as a difference. against_figure names another figur
 multiplies the figure: an epoch's seconds are those of a step times its steps. on names the device that the
 source used, a card's name or "8 cores"; records of others are refused. A trend may say course = true: the
 losses of every step are tested for falling. one_seed = true: a quality of a single run is meant, not that of the
-method, which takes two seeds or more.
+method, which takes two seeds or more; seed_spread is then the standard deviation between seeds, in the claim's unit,
+without which one seed decides nothing.
+
+Quality is judged over seeds, seconds over processes or, in one process, over rounds. Bytes, parameters and FLOPs
+repeat: no test is made of them, and every record must agree.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bench.core.case import Case, parse_case
@@ -21,10 +25,10 @@ from bench.judge import statistics
 from bench.judge.claims.admission import Admitted, admit, of_one_run, on_device
 from bench.judge.claims.claim import NONE, UNSTATED, Claim, known, refuse
 from bench.judge.claims.grounds import Evidence, check_keys
-from bench.judge.claims.vocabulary import dimension_of, satisfied
+from bench.judge.claims.vocabulary import UNITS, dimension_of, satisfied
 from bench.judge.claims.wording import bounds, missing, prefix, sentence, shown_p
-from bench.judge.statistics import ALPHA, Estimate
-from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
+from bench.judge.statistics import ALPHA, Estimate, Rounds
+from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, PROCESSES, REFUTED, SEEDS, STEPS, Verdict
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.records.figures import FIGURES, Figure
@@ -33,9 +37,15 @@ from bench.tasks import TASKS
 
 REQUIRED = {"case": (str,), "figure": (str,), "data": (str,), "seeds": (int,)}
 OPTIONAL = {"against": (str,), "against_figure": (str,), "course": (bool,), "times": (int,), "on": (str,),
-            "one_seed": (bool,)}  # fmt: skip
+            "one_seed": (bool,), "seed_spread": (int, float)}  # fmt: skip
 SEEDS_DIFFER = ", for quality differs between seeds; a claim of a single run says one_seed = true"
+SECONDS_DIFFER = ", for seconds of one process have no interval"
 NEEDS_AGAINST = ("equivalence", "direction")
+COURSE = "loss_change"
+STEPS_AS_ONE = (
+    4  # neighbouring steps resemble each other: at an autocorrelation of 0.6 every fourth tells something new
+)
+PROCESS_SPREAD = 0.12  # standard deviation of a median's logarithm from process to process, pooled over committed runs
 
 
 @dataclass(frozen=True)
@@ -70,26 +80,63 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
         if key in claim.by:
             known(where, f"by.{key}", claim.by[key], FIGURES)
     known(where, "by.data", claim.by["data"], ("sample", "full"))
-    least = 2 if FIGURES[claim.by["figure"]].quality and not claim.by.get("one_seed") else 1
-    if claim.by["seeds"] < least:
-        raise refuse(where, "by.seeds", f"must be at least {least}" + SEEDS_DIFFER * (least - 1))
-    if claim.kind in NEEDS_AGAINST and not {"against", "against_figure"} & claim.by.keys():
+    check_seeds(claim, FIGURES[claim.by["figure"]], where)
+    compared = bool({"against", "against_figure"} & claim.by.keys())
+    if claim.kind in NEEDS_AGAINST and not compared:
         raise refuse(where, "by", f"lacks against or against_figure, which a claim of {claim.kind} needs")
+    if claim.unit == "x" and not compared:
+        raise refuse(where, "by", "lacks against or against_figure, of which the claim's × is the quotient")
+    if claim.by.get("course") and (claim.kind != "trend" or claim.by["figure"] != COURSE):
+        raise refuse(where, "by.course", f"is for a trend by the figure {COURSE}")
+    if "times" in claim.by and (claim.by["times"] < 1 or claim.unit == "x"):
+        raise refuse(where, "by.times", f"{claim.by['times']} must be at least 1, and multiplies no quotient")
     cases = [case_of(claim.by[key], where, f"by.{key}") for key in ("case", "against") if key in claim.by]
     check_models(claim, cases, where)
+    check_figures(claim, where)
+
+
+def check_seeds(claim: Claim, figure: Figure, where: str) -> None:
+    """Raises BadFile for fewer seeds than give an interval, and for a spread that is none."""
+    one_seed, spread = claim.by.get("one_seed", False), claim.by.get("seed_spread")
+    least, why = (2, SEEDS_DIFFER) if figure.quality and not one_seed else (1, "")
+    if figure.dimension == "time" and not any(figure.spread_path):
+        least, why = 2, SECONDS_DIFFER
+    if claim.by["seeds"] < least:
+        raise refuse(where, "by.seeds", f"must be at least {least}{why}")
+    if one_seed and not figure.quality:
+        raise refuse(where, "by.one_seed", f"is for quality, and {figure.name} is none")
+    if spread is not None and not (one_seed and math.isfinite(spread) and spread > 0):
+        raise refuse(where, "by.seed_spread", f"{spread!r} must be above 0, beside one_seed = true")
+
+
+def check_figures(claim: Claim, where: str) -> None:
+    """The claim's quantity is what its figure measures, and both sides are in one dimension."""
+    figure = FIGURES[claim.by["figure"]]
+    other = FIGURES[claim.by.get("against_figure", figure.name)]
+    if other.dimension != figure.dimension:
+        raise refuse(
+            where, "by.against_figure", f"{other.name} is in {other.dimension}, {figure.name} in {figure.dimension}"
+        )
     dimension = dimension_of(claim.quantity)
-    if dimension not in ("ratio", FIGURES[claim.by["figure"]].dimension):
-        raise refuse(where, "by.figure", f"{claim.by['figure']} does not fit {claim.quantity}")
+    if dimension not in ("ratio", figure.dimension):
+        raise refuse(where, "by.figure", f"{figure.name} does not fit {claim.quantity}")
+    if dimension == "fraction" and claim.quantity.removesuffix("_difference") not in figure.name:
+        raise refuse(where, "by.figure", f"{figure.name} does not fit {claim.quantity}")
 
 
 def check_models(claim: Claim, cases: list[Case], where: str) -> None:
-    """A verdict on a stand-in must say whose: its protocol names the stand-in, and stand_in_for the source's model."""
+    """The case is the protocol's; a stand-in says whose: the protocol names it, and stand_in_for the source's model."""
     for case in cases:
         if claim.protocol.model not in (case.model, UNSTATED, NONE):
             raise refuse(where, "by.case", f"runs {case.model}, but the protocol's model is {claim.protocol.model}")
         stand_in = MODELS[case.model].embedded or MODELS[case.model].tiny
         if stand_in and not claim.stand_in_for:
             raise refuse(where, "stand_in_for", f"{case.model} is no source's model; say which it stands in for")
+    own = cases[0]
+    allowed = {"task": (own.task, TASKS[own.task].variant_of), "method": (own.method,)}
+    for key, names in allowed.items():
+        if (stated := getattr(claim.protocol, key)) not in (*names, UNSTATED, NONE):
+            raise refuse(where, "by.case", f"runs {names[0]}, but the protocol's {key} is {stated}")
     if claim.stand_in_for and claim.stand_in_for in {case.model for case in cases}:
         raise refuse(where, "stand_in_for", f"{claim.stand_in_for} cannot stand in for itself")
 
@@ -115,13 +162,14 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
         return judge_course(claim, sides, names, refused)
     estimate = estimated(claim, sides, seeds)
     state, p_value = decided(claim, estimate)
-    says = f"{prefix(claim)}{sentence(claim, estimate, state, p_value)}; records {', '.join(names)}{refused}"
-    if not estimate.degrees or p_value is None:
-        return Verdict(claim.id, state, says, names, p_value)
-    return Verdict(
-        claim.id, state, says, names, p_value, estimate.seeds,
-        lambda count: decided(claim, estimate.with_seeds(count))[1] or 1.0,
-    )  # fmt: skip
+    says = f"{prefix(claim)}{sentence(claim, estimate, p_value)}; records {', '.join(names)}{refused}"
+    return Verdict(claim.id, state, says, names, p_value, estimate.sample, estimate.unit, asked_again(claim, estimate))
+
+
+def asked_again(claim: Claim, estimate: Estimate) -> Callable[[int], float] | None:
+    """The p-value of the same test over so many units that spread as these do; None where more would not help."""
+    again = estimate.again
+    return (lambda count: decided(claim, again(count))[1] or 0.0) if again else None
 
 
 def gather(claim: Claim, evidence: Evidence) -> Sides:
@@ -158,26 +206,31 @@ def paired_seeds(sides: Sides) -> list[int]:
 
 
 def estimated(claim: Claim, sides: Sides, seeds: list[int]) -> Estimate:
-    """The figure, or its quotient or difference, with its interval: by the spread over steps for seconds, over seeds
-    where there are several, by resampling the examples of one."""
+    """The figure, or its quotient or difference, with its interval: over seeds or processes where there are several, of
+    one over the examples or the rounds; what repeats is taken as it is."""
     figure = FIGURES[claim.by["figure"]]
     other_figure = FIGURES[claim.by.get("against_figure", figure.name)]
     own = [sides.own.by_seed[seed] for seed in seeds]
     compared = sides.other is not None or "against_figure" in claim.by
     others = [(sides.other or sides.own).by_seed[seed] for seed in seeds] if compared else []
+    values, times = [number(figure, stored) for stored in own], claim.by.get("times", 1)
     if claim.unit == "x":
-        return quotient(figure, other_figure, own, others)
-    if len(seeds) == 1 and figure.counts and all(stored.examples for stored in (*own, *others)):
-        return resampled(figure, own, others)
-    values = [number(figure, stored) for stored in own]
-    if compared:
+        below = [number(other_figure, stored) for stored in others]
+        if figure.dimension == "time":
+            return seconds_quotient(figure, other_figure, own, others)
+        values = [a / b for a, b in zip(values, below, strict=True)]
+    elif compared:
         values = [a - number(other_figure, b) for a, b in zip(values, others, strict=True)]
-    values = [value * claim.by.get("times", 1) for value in values]
-    if not compared and (spread := figure.spread(own[0].record)):
-        return statistics.median_of_steps(spread, claim.by.get("times", 1))
-    if figure.repeats and len(values) == 1:
-        return statistics.exact(values[0])
-    return statistics.over_seeds(values)
+    values = [value * times for value in values]
+    if figure.repeats and figure.dimension != "time":
+        return statistics.exact(values)
+    if len(seeds) > 1 or claim.unit == "x":
+        return statistics.over_seeds(values, SEEDS if figure.quality else PROCESSES)
+    if figure.counts and all(stored.examples for stored in (*own, *others)):
+        return resampled(claim, figure, own, others)
+    if not compared and (seen := rounds(figure, own[0])):
+        return statistics.median_over_rounds(seen, times, PROCESS_SPREAD)
+    return statistics.unknown(values[0], SEEDS if figure.quality else PROCESSES)
 
 
 def number(figure: Figure, stored: Stored) -> float:
@@ -186,28 +239,41 @@ def number(figure: Figure, stored: Stored) -> float:
     return value
 
 
-def quotient(figure: Figure, other_figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
-    """The ratio of the first seed's medians with the spread over steps, or of what repeats."""
-    above, below = figure.spread(own[0].record), other_figure.spread(others[0].record)
-    if above and below:
-        return statistics.median_ratio(above, below)
-    ratios = [number(figure, a) / number(other_figure, b) for a, b in zip(own, others, strict=True)]
-    return statistics.exact(ratios[0]) if figure.repeats and len(ratios) == 1 else statistics.over_seeds(ratios)
+def seconds_quotient(figure: Figure, other_figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
+    """The ratio of seconds: over processes where there are several, else over the rounds of one on each side."""
+    above, below = [number(figure, one) for one in own], [number(other_figure, one) for one in others]
+    if len(own) > 1:
+        return statistics.ratio_over_processes(above, below)
+    first, second = rounds(figure, own[0]), rounds(other_figure, others[0])
+    if not (first and second):
+        return statistics.unknown(above[0] / below[0], PROCESSES)
+    return statistics.ratio_over_rounds(first, second, 0.0 if own[0] is others[0] else PROCESS_SPREAD)
 
 
-def resampled(figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
-    """Of one seed on each side."""
+def rounds(figure: Figure, stored: Stored) -> Rounds | None:
+    """What one process measured several times; of neighbouring steps one in STEPS_AS_ONE tells something new."""
+    spread = figure.spread(stored.record)
+    return Rounds(*spread, STEPS_AS_ONE if figure.name == "seconds_per_step" else 1) if spread else None
+
+
+def resampled(claim: Claim, figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
+    """Of one seed on each side: its examples' noise, and that of the seed where the claim states it."""
     assert figure.counts is not None
     assert figure.metric is not None
     paired = figure.counts(others[0]) if others else None
-    return statistics.bootstrap(figure.counts(own[0]), figure.metric, paired)
+    found = statistics.bootstrap(figure.counts(own[0]), figure.metric, paired)
+    if "seed_spread" not in claim.by:
+        return replace(found, error=math.inf)
+    spread = claim.by["seed_spread"] * UNITS[claim.unit][1]
+    return statistics.with_seed_spread(found, spread * math.sqrt(2) if others else spread)
 
 
 def decided(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
-    """The state and the p-value of the test it rests on; a figure without spread is compared as it is."""
+    """The state and the p-value of the test it rests on; figures without spread are compared as they are."""
     if estimate.error == 0:
-        holds = satisfied(estimate.value, claim.value, claim.comparator, claim.tolerance)
-        return (CONFIRMED if holds else REFUTED), None
+        values = estimate.values or (estimate.value,)
+        holds = {satisfied(value, claim.value, claim.comparator, claim.tolerance) for value in values}
+        return (INCONCLUSIVE if len(holds) > 1 else CONFIRMED if holds.pop() else REFUTED), None
     if math.isinf(estimate.error):
         return INCONCLUSIVE, None  # seen once: no test can be made
     low, high = bounds(claim)
@@ -222,15 +288,22 @@ def decided(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
     return INCONCLUSIVE, min(inside, outside)
 
 
+def trend(losses: list[list[float]]) -> tuple[str, float, float]:
+    """State, p-value and the weakest seed's Kendall's tau: confirmed if the losses of every seed fall, refuted if all
+    rise."""
+    tau, falling = max((statistics.falls(course) for course in losses), key=lambda pair: pair[1])
+    rising = max(statistics.rises(course) for course in losses)
+    state = CONFIRMED if falling < ALPHA else REFUTED if rising < ALPHA else INCONCLUSIVE
+    return state, min(falling, rising), tau
+
+
 def judge_course(claim: Claim, sides: Sides, names: tuple[str, ...], refused: str) -> Verdict:
-    """Whether the losses of the steps fall, by Kendall's tau: confirmed by the weakest seed, refuted if all rise."""
-    found = [statistics.falls(stored.record.losses) for stored in sides.own.by_seed.values()]
-    tau, p_value = max(found, key=lambda pair: pair[1])
-    rises = 1 - min(p for _, p in found)  # against "some seed does not rise", by the one that rises least
-    state = CONFIRMED if p_value < ALPHA else REFUTED if rises < ALPHA else INCONCLUSIVE
-    steps = [len(stored.record.losses) for stored in sides.own.by_seed.values()]
+    """Whether the losses of the steps fall, by Kendall's tau."""
+    losses = [stored.record.losses for stored in sides.own.by_seed.values()]
+    state, p_value, tau = trend(losses)
+    fewest = min(map(len, losses))
     says = (
-        f"{prefix(claim)}{claim.place} says the loss falls; over {min(steps)} steps and {len(found)} seeds the weakest "
+        f"{prefix(claim)}{claim.place} says the loss falls; over {fewest} steps and {len(losses)} seeds the weakest "
         f"Kendall's tau is {tau:.2f}, {shown_p(p_value)}; records {', '.join(names)}{refused}"
     )
-    return Verdict(claim.id, state, says, names, min(p_value, rises))
+    return Verdict(claim.id, state, says, names, p_value, fewest, STEPS)

@@ -8,7 +8,7 @@ false. A method the project has not is `method = "irqlora"` with `look = "absent
 
 from collections.abc import Mapping
 
-from bench.judge.claims.claim import Claim, known, refuse, registered
+from bench.judge.claims.claim import NONE, UNSTATED, Claim, known, refuse, registered
 from bench.judge.claims.grounds import Evidence, Question, check_keys
 from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
 from bench.methods import METHODS
@@ -58,6 +58,8 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     for key in ("method", "as_method"):
         if key in claim.by:
             registered(where, f"by.{key}", "method", claim.by[key])
+    if claim.protocol.method not in (claim.by["method"], claim.by.get("as_method"), UNSTATED, NONE):
+        raise refuse(where, "by.method", f"{claim.by['method']!r} is not the protocol's, {claim.protocol.method!r}")
     if not claim.value or claim.unit != "yes/no":
         raise refuse(where, "unit", f"{claim.unit!r} must be yes/no for a structural claim")
 

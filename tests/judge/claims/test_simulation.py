@@ -1,0 +1,61 @@
+"""The statistics hold their levels on made-up data, and results/STATISTICS.md is what the command makes of it."""
+
+import pytest
+
+from bench.core.paths import RESULTS
+from bench.judge.claims import simulation
+from bench.report.claims import as_statistics
+from bench.report.tables import markdown_lines
+
+PAGE = RESULTS / "STATISTICS.md"
+AT_MOST = {"confirmed": 5.0, "refuted": 5.0, "confirmed, stated": 5.0, "refuted, stated": 5.0, "any confirmed": 5.0}
+HOLDS = 95.0
+
+
+def columns(table):
+    """Each heading's percentages."""
+    rows = [dict(zip(table.headings, row, strict=True)) for row in table.rows]
+    return {head: [float(row[head].removesuffix(" %")) for row in rows if row[head].endswith(" %")] for head in rows[0]}
+
+
+@pytest.mark.parametrize(
+    ("make", "runs", "slack"),  # four standard errors of 5 % in so many runs
+    [
+        (simulation.over_seeds, 200, 6.2),
+        (simulation.equivalence, 100, 8.8),
+        (simulation.seconds, 40, 13.8),
+        (simulation.one_seed, 500, 3.9),
+        (simulation.families, 50, 12.4),
+    ],
+)
+def test_levels_and_coverage_hold(make, runs, slack):
+    found = columns(make(runs))
+    for head, most in AT_MOST.items():
+        assert max(found.get(head, [0.0])) <= most + slack, head
+    assert min(found.get("interval holds", [100.0])) >= HOLDS - slack
+
+
+def test_page_shows_that_levels_hold():
+    """The committed tables, of many runs: within four standard errors, of 2,000 runs 1.9, and of 300 5.0."""
+    tables = PAGE.read_text(encoding="utf-8").split("## ")[1:]
+    assert len(tables) == len(simulation.TABLES)
+    for text in tables:
+        lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+        table = simulation.Table("", "", tuple(lines[0]), lines[1:])
+        found = columns(table)
+        slack = 5.1 if text.startswith("Losses") else 4.0 if text.startswith("A family") else 2.8
+        for head, most in AT_MOST.items():
+            assert max(found.get(head, [0.0])) <= most + slack, (text, head)
+        assert min(found.get("interval holds", [100.0])) >= HOLDS - slack, text
+
+
+def test_a_table_of_the_page_is_made_again_alike():
+    """One of few draws, for all would take minutes."""
+    table = simulation.one_seed()
+    assert "\n".join(markdown_lines([table.headings, *table.rows], 1)) in PAGE.read_text(encoding="utf-8")
+
+
+def test_page_has_a_section_for_each_table():
+    made = as_statistics([simulation.Table("A", "says", ("n", "share"), [("1", "2 %")])], 10, 5)
+    assert made.startswith("# What the statistics hold\n")
+    assert made.endswith("## A\n\nsays\n\n| n | share |\n|---|---:|\n| 1 | 2 % |\n")
