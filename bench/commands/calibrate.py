@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
                         help=f"comparisons of {CASES} cases to simulate (default {GATES})")  # fmt: skip
     parser.add_argument("--prior", action="store_true",
                         help="instead: fit the noise of fixtures/gate.toml to the stored runs")  # fmt: skip
-    parser.set_defaults(work=print_rates)
+    parser.set_defaults(work=print_rates, next="docs/upgrades.md says what these rates mean for an upgrade")
 
 
 def print_rates(arguments: argparse.Namespace) -> int:

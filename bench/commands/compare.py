@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--fail-on", metavar="STATE,...", type=names_in, default=RED,
                         help=f"states that make the exit code 1 (default {','.join(RED)})")  # fmt: skip
     parser.add_argument("--allow-inconclusive", action="store_true", help="exit with 0 where 3 would be")
-    parser.set_defaults(work=print_comparison)
+    parser.set_defaults(work=print_comparison, next="docs/upgrades.md says how to read this and what to do")
 
 
 def print_comparison(arguments: argparse.Namespace) -> int:

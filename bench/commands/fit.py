@@ -12,7 +12,7 @@ from bench.machine.cards import CARDS, CardKind
 from bench.methods import METHODS, Unsupported
 from bench.models import DECODER, MODELS
 from bench.models import add as add_model
-from bench.models.of_config import entry_of, read_config
+from bench.models.of_config import entry_of, name_for, read_config
 from bench.predict import both
 from bench.predict.card.budget import read_budget
 from bench.predict.card.overview import Fitting, fittings
@@ -21,6 +21,8 @@ from bench.predict.terms import Peaks
 from bench.predict.trainers import read_trainer, trainer_names
 from bench.report.overview import LEGEND, NAMES, as_json, notes, overview_table, ways
 from bench.report.tables import markdown_lines, text_lines
+from bench.sources.hub import config_file
+from bench.tasks.own import HUB_ID
 
 DEFAULT_METHODS = "lora,qlora,qlora_lean"
 
@@ -28,7 +30,8 @@ DEFAULT_METHODS = "lora,qlora,qlora_lean"
 def add(commands: Commands) -> None:
     parser = add_command(commands, "fit", "list what fits which card, with the largest length and batch")
     parser.add_argument("--models", required=True, metavar="A,B",
-                        help="models of `python -m bench list models`, or a config.json, or its folder")  # fmt: skip
+                        help="models of `python -m bench list models`, or a config.json, its folder, or owner/name "
+                        "of the Hub")  # fmt: skip
     parser.add_argument("--methods", default=DEFAULT_METHODS, metavar="A,B",
                         help=f"methods of `python -m bench list methods` (default: {DEFAULT_METHODS})")  # fmt: skip
     parser.add_argument("--cards", default="", metavar="A,B",
@@ -65,11 +68,16 @@ def answer(arguments: argparse.Namespace) -> int:
 
 
 def named_model(name: str) -> str:
-    """The name of a known model; one that is a path to a config.json, or its folder, is made known first."""
+    """The name of a known model; one given by its config.json, a folder or the Hub's id is made known first."""
     path = Path(name)
     if name in MODELS or not (path.exists() or "/" in name or path.suffix == ".json"):
         return MODELS[name].name
-    return add_model(entry_of(read_config(path), path)).name
+    if path.exists() or name.startswith(".") or not HUB_ID.fullmatch(name):
+        return add_model(entry_of(read_config(path), path)).name
+    if known := next((entry.name for entry in MODELS if entry.hub_id == name), ""):
+        return known
+    path = config_file(name, "main")
+    return add_model(entry_of(read_config(path), path, name_for(name.rpartition("/")[2], MODELS), hub_id=name)).name
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from bench.upgrade.overlays import Wanted, import_path, install, resolve
 from bench.upgrade.requirements import unmet
 from bench.upgrade.trial import SMOKE, TINY, Environment, folder_of, run_stage, selection_of, time_cases
 
-MINUTES = {TINY: 3, SMOKE: 10}  # of both sides on two quiet cores
+MINUTES = {TINY: 5, SMOKE: 10}  # of both sides on two quiet cores, from the seconds of single cases
 
 
 def add(commands: Commands) -> None:
@@ -47,7 +47,10 @@ def add(commands: Commands) -> None:
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--junit", metavar="FILE", default="", help="also write a JUnit report")
-    parser.set_defaults(work=judge_upgrade, fail_on=RED, allow_inconclusive=False)
+    parser.set_defaults(
+        work=judge_upgrade, fail_on=RED, allow_inconclusive=False,
+        next="docs/upgrades.md says how to read this and what to do",
+    )  # fmt: skip
 
 
 def judge_upgrade(arguments: argparse.Namespace) -> int:

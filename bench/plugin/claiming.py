@@ -49,14 +49,15 @@ def chosen_sides(selection: Selection) -> Collection[Side] | None:
 def sides_of(claim: Claim) -> Iterator[Side]:
     """What the claim is about: its protocol, and each case or method that it compares."""
     protocol = claim.protocol
-    yield protocol.task, protocol.model, protocol.method
+    model = claim.by.get("model") or claim.by.get("config") or NONE  # of a calculation
+    yield protocol.task, model if protocol.model in OPEN else protocol.model, protocol.method
     for key in ("case", "against"):
         if key in claim.by:
             case = parse_case(f"{claim.by[key]}-s0")
             yield case.task, case.model, case.method
     for key in ("method", "as_method"):
         if key in claim.by:
-            yield NONE, NONE, claim.by[key]
+            yield NONE, model, claim.by[key]
 
 
 def speaks_of(sides: Collection[Side] | Iterator[Side], chosen: Collection[Side] | None) -> bool:

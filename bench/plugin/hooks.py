@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from bench import __version__
 from bench.core.case import Case
 from bench.core.outside_text import for_terminal
 from bench.judge.thresholds import Thresholds
@@ -54,7 +53,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     options = config.stash[OPTIONS]
     about = describe_machine()
     commit = f" at {about['commit'][:12]}{', changed' if about['dirty'] else ''}" if about["commit"] else ""
-    lines = [f"lorabench {__version__}{commit}: {machine_words(about)}"]
+    lines = [f"lorabench{commit}: {machine_words(about)}"]
     if options.header:
         lines.append(options.header)
     if options.max_steps:

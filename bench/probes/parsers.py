@@ -1,7 +1,7 @@
 """Reading an answer to "which is larger": the number that is stated as the larger one, not any number in it.
 
 "9.11 is larger than 9.9" holds both numbers and is wrong about 9.9. bench/probes/marking.py finds the numbers,
-bench/probes/statements.py what is said of them.
+bench/probes/comparing.py what a clause states of them, and bench/probes/statements.py what the answer comes to.
 
     right, wrong   it states the one or the other, or is nothing but the number; that both are the same is wrong
     evasive        nothing, a question, or words that decide nothing
@@ -11,9 +11,10 @@ bench/probes/statements.py what is said of them.
 import re
 
 from bench.probes import EVASIVE, GARBLED, RIGHT, WRONG, Item
+from bench.probes.comparing import CONFLICT, EQUAL, Stated
 from bench.probes.marking import MARK, marked, plain
 from bench.probes.pairs import BY_TEXT
-from bench.probes.statements import CONFLICT, EQUAL, Stated, answers_other, final_statement
+from bench.probes.statements import answers_other, final_statement
 from bench.probes.words import words_in
 
 FALLBACK = "en"  # small models fall back to English

@@ -1,4 +1,4 @@
-"""What an answer's clauses state about two marked numbers: which is larger, that both are the same, or nothing.
+"""What an answer comes to: which of two marked numbers it states as the larger, that both are the same, or nothing.
 
 An answer is cut into clauses. One with a comparing word states a choice; one that is little else than a number names
 it. What was said before "wait, no" is taken back; what looks so, and is followed by "but", does not count.
@@ -8,30 +8,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
 
-from bench.probes.folding import VOWEL_SIGNS, WORD_END, WORD_START
+from bench.probes.comparing import CONFLICT, EQUAL, Stated, comparisons, opposite, statement
 from bench.probes.marking import MARK, NAMES
+from bench.probes.roles import PUNCTUATION, left_out, open_marks, without_pairs
 from bench.probes.words import Words
 
-EQUAL, CONFLICT = "equal", "conflict"
-Stated = int | str  # the index of a choice, EQUAL, or CONFLICT
 FEW_LETTERS = 24  # around a number that is an answer by itself: "The correct answer is 9.9."
 ENDS = re.compile(r"(?<=[.!?…。！？؟।])\s*|\n+")
 COMMAS = re.compile(r"[;；…]|,\s|،|，|\.{2,}")
 QUESTION = ("?", "？", "؟")
-PUNCTUATION = " \t.,;:!-–—…।،。，！：()'"
-CHINESE = "\u4e00-\u9fff"
-SIGN = re.compile(r"⟨([AB])⟩[^⟨⟩\w<>=]*([<>=])[^⟨⟩\w<>=]*(?=⟨([AB])⟩)")
-SIGN_LEFT = {">": 0, "<": 1}
-
-
-class Comparison(NamedTuple):
-    """Where a clause compares. up: whether its subject is the larger one."""
-
-    start: int
-    end: int
-    up: bool
 
 
 @dataclass
@@ -118,7 +104,7 @@ class Reader:
         ]
         since = turned[-1] if turned else 0
         out = {NAMES[choice] for one in said for choice in left_out(one, self.words)}
-        text = " ".join(said[since:])
+        text = without_pairs(" ".join(said[since:]), self.words)
         one_number = len(set(MARK.findall(text)) - out) == 1 and letters_in(text) <= FEW_LETTERS
         self.naming = said[since:] if one_number else []
 
@@ -159,98 +145,6 @@ class Reader:
                 draft.stages[-1].add(stated)
 
 
-def opposite(stated: Stated | None) -> Stated | None:
-    return 1 - stated if isinstance(stated, int) else stated
-
-
-def statement(clause: str, words: Words, by_text: bool, topic: int | None) -> Stated | None:
-    """What the clause states, if it compares and says of which number."""
-    if by_sign := [sign_statement(match) for match in SIGN.finditer(clause)]:
-        return opposite(by_sign[0]) if words.no.search(clause) else by_sign[0]
-    clause = words.asides.sub(lambda match: " " * len(match[0]), clause)
-    if says_equal(clause, words):
-        return EQUAL
-    found = comparisons(clause, words, by_text)
-    if len(found) > 1 and (halves := of_halves(clause, words, by_text)) is not None:
-        return halves
-    if len({one.up for one in found}) != 1:  # nothing compares, or in both directions
-        return None
-    subject, negated = subject_of(clause, words, found, topic)
-    if subject is None:
-        return None
-    turned = (not found[0].up) != (negated or denied(clause, words, found))
-    return 1 - subject if turned else subject
-
-
-@cache
-def joints(words: Words) -> re.Pattern[str]:
-    return re.compile(rf"{WORD_START}(?:{words.both.pattern}){WORD_END}")
-
-
-def sign_statement(match: re.Match[str]) -> Stated:
-    left, right = NAMES.index(match[1]), NAMES.index(match[3])
-    if match[2] == "=" or left == right:
-        return EQUAL if left != right else left
-    return (left, right)[SIGN_LEFT[match[2]]]
-
-
-def says_equal(clause: str, words: Words) -> bool:
-    """Whether both numbers are said to be the same, and not their digits; "9.9 is equal to 9.90" says nothing."""
-    match = words.equal.search(clause)
-    if (
-        not match
-        or words.parts.search(clause)
-        or words.no.search(clause[: match.start()] + " " + clause[match.end() :])
-    ):
-        return False
-    return set(MARK.findall(clause)) in ({"A", "B"}, set())
-
-
-def comparisons(clause: str, words: Words, by_text: bool) -> list[Comparison]:
-    """Every comparing word, in order; none that is part of a longer one."""
-    uses = [(words.greater, True), (words.exceeds, True), (words.smaller, False), (words.trails, False)]
-    if by_text:
-        uses += [(words.after, True), (words.before, False)]
-    found = [Comparison(*match.span(), up) for pattern, up in uses for match in pattern.finditer(clause)]
-    return sorted(one for one in found if not any(covers(other, one) for other in found))
-
-
-def covers(longer: Comparison, one: Comparison) -> bool:
-    inside = longer.start <= one.start and one.end <= longer.end
-    return inside and longer.end - longer.start > one.end - one.start
-
-
-def of_halves(clause: str, words: Words, by_text: bool) -> Stated | None:
-    """What the parts between "and" state, where each compares."""
-    parts = [part for part in joints(words).split(clause) if comparisons(part, words, by_text)]
-    if len(parts) == 1:
-        return None
-    found = [statement(part, words, by_text, None) for part in parts]
-    return None if None in found else found[0] if len(set(found)) == 1 else CONFLICT
-
-
-def subject_of(clause: str, words: Words, found: list[Comparison], topic: int | None) -> tuple[int | None, bool]:
-    """The choice that is said to be something, and whether that is denied by what stands before its number."""
-    clause = without_pairs(clause, words)
-    marks = open_marks(clause, words)
-    kinds = {choice for _, choice in marks}
-    if len(kinds) == 1:
-        return kinds.pop(), False
-    if kinds:
-        ahead = [choice for at, choice in marks if at < found[0].start]
-        if len(set(ahead)) > 1 and len(set(MARK.findall(clause[found[0].end :]))) == 0:
-            return (ahead[0], False) if words.exceeds.search(clause) else (None, False)
-        return (ahead[0] if len(set(ahead)) == 1 else None), False
-    if "X" in MARK.findall(clause):
-        return None, False
-    if len(negated := set(left_out(clause, words))) == 1:
-        return negated.pop(), True
-    objects = {NAMES.index(mark) for mark in MARK.findall(clause)}
-    if len(objects) == 1:  # "It is larger than 9.11"
-        return 1 - objects.pop(), False
-    return (topic, False) if not objects else (None, False)
-
-
 def answers_other(text: str, words: Words, by_text: bool) -> bool:
     """Whether a clause says of a number that was not asked about that it is larger or smaller."""
     for sentence in ENDS.split(text):
@@ -258,72 +152,6 @@ def answers_other(text: str, words: Words, by_text: bool) -> bool:
             marks = MARK.findall(clause)
             if marks and marks[0] == "X" and comparisons(clause, words, by_text):
                 return True
-    return False
-
-
-def without_pairs(clause: str, words: Words) -> str:
-    """The clause without "9.11 and 9.9", where it names a number besides."""
-    joined = rf"⟨[AB]⟩[^⟨⟩\w]*(?:{words.both.pattern}|,)[^⟨⟩\w]*⟨[AB]⟩"
-    if len(MARK.findall(clause)) <= 2:
-        return clause
-    return re.sub(joined, lambda match: " " * len(match[0]), clause)
-
-
-def open_marks(clause: str, words: Words) -> list[tuple[int, int]]:
-    """Where the choices stand that are neither compared with nor left out."""
-    marks = []
-    for match in MARK.finditer(clause):
-        before, behind = clause[: match.start()], clause[match.end() :].lstrip()
-        compared = object_before(words).search(before) or words.than_after.match(behind)
-        if match[1] in NAMES and not compared and not is_left_out(match, clause, words):
-            marks.append((match.start(), NAMES.index(match[1])))
-    return marks
-
-
-@cache
-def object_before(words: Words) -> re.Pattern[str]:
-    """What ends a text whose next number is compared with."""
-    uses = (words.than, words.exceeds, words.trails, words.after, words.before)
-    return re.compile(f"(?:{'|'.join(use.pattern for use in uses)}){up_to_number(words)}")
-
-
-@cache
-def leaves_out(words: Words) -> re.Pattern[str]:
-    """What ends a text whose next number is denied."""
-    return re.compile(f"(?:{words.no.pattern}){up_to_number(words)}")
-
-
-def up_to_number(words: Words) -> str:
-    """What may stand between a word and the number that it is about; Chinese writes it without spaces."""
-    letter = rf"[^\W\d_{CHINESE}]"
-    return (
-        rf"(?:[^\w⟨⟩:]*(?<!{letter})(?<![{VOWEL_SIGNS}])(?:{words.filler.pattern})(?!{letter}|[{VOWEL_SIGNS}]))*"
-        r"[^\w⟨⟩:]*$"
-    )
-
-
-def left_out(clause: str, words: Words) -> list[int]:
-    """The choices that are denied by themselves, as in "not 9.11"."""
-    marks = (match for match in MARK.finditer(clause) if match[1] in NAMES)
-    return [NAMES.index(match[1]) for match in marks if is_left_out(match, clause, words)]
-
-
-def is_left_out(match: re.Match[str], clause: str, words: Words) -> bool:
-    """Whether a denying word stands before the number, or behind it and nothing else, as in Hindi."""
-    behind = clause[match.end() :].lstrip()
-    after = words.no.match(behind)
-    alone = after and not behind[after.end() :].strip(PUNCTUATION)
-    return bool(alone or leaves_out(words).search(clause[: match.start()]))
-
-
-def denied(clause: str, words: Words, found: list[Comparison]) -> bool:
-    """Whether the comparing itself is denied; "9.9, not 9.11" only leaves a number out."""
-    for match in words.no.finditer(clause):
-        within = any(one.start <= match.start() and match.end() <= one.end for one in found)
-        next_mark = MARK.search(clause, match.end())
-        leaves = next_mark and leaves_out(words).search(clause[match.start() : next_mark.start()])
-        if not within and not leaves:
-            return True
     return False
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bench.__main__ import main
+from bench.commands import fit as fit_command
 from bench.machine.cards import CARDS, GIB
 from bench.models import MODELS
 from bench.predict import both
@@ -91,6 +92,14 @@ def test_checkpoints_are_on_for_every_decoder_and_it_says_so(capsys, tmp_path):
     assert out.startswith("bfloat16, gradient checkpointing off\n")
 
 
+def test_a_model_of_the_hub_is_a_known_one_or_its_config_json(capsys, tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text(json.dumps({**MODELS["llama2_7b"].config, "model_type": "llama"}), "utf-8")
+    monkeypatch.setattr(fit_command, "config_file", lambda hub_id, revision: tmp_path / "config.json")
+    words = ("--models", f"{MODELS['qwen3_4b'].hub_id},somebody/Their-Llama", "--methods", "qlora", "--cards", "l4")
+    assert [one["model"] for one in fits_of(capsys, *words)] == ["qwen3_4b", "their_llama"]
+    assert [one["model"] for one in fits_of(capsys, *words)] == ["qwen3_4b", "their_llama"]  # asked twice, added once
+
+
 def test_what_has_no_closed_form_is_traced_with_progress(capsys, monkeypatch):
     monkeypatch.setattr(both, "trace_of", lambda question: Peaks({"forward": {"what trains": 9 * GIB}}))
     words = ("fit", "--models", "llama31_8b", "--methods", "dora", "--cards", "rtx3060_12gb,rtx4060_8gb")
@@ -162,7 +171,7 @@ def test_a_family_that_is_missing_says_why(capsys, tmp_path, kind, why):
     code, _, err = told(capsys, "fit", "--models", str(tmp_path))
     assert code == 2
     assert why in err
-    assert "predictions are for bert, roberta, gpt2, llama" in err
+    assert "the families here are of bert, roberta, gpt2, llama" in err
 
 
 def test_of_a_multimodal_gemma_the_text_part_is_predicted(capsys, tmp_path):

@@ -110,6 +110,12 @@ ANY = {**PROTOCOL, "task": "none", "model": "none", "method": "unstated"}
         (ANY, {}, {}, True),
         ({**ANY, "method": "qlora"}, {}, {"methods": ("qlora",)}, True),  # of a method on any model
         ({**ANY, "method": "qlora"}, {"method": "qlora", "as_method": "full"}, {"methods": ("full",)}, True),
+        (
+            {**ANY, "method": "lora"},
+            {"config": "llama_7b"},
+            {"models": ("minilm_l6",)},
+            False,
+        ),  # calculated for another
         ({**ANY, "task": "pos"}, {}, {"methods": ("lora",), "models": ("minilm_l6",)}, True),  # of its data
     ],
 )

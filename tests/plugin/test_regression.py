@@ -5,10 +5,10 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from compared_runs import POS, RUNS, SUPPORT, committed, run_of
+from compared_runs import POS, SUPPORT, committed, run_of
 from suite_sessions import start
 
-from bench.records.record import FAILED, append_record, read_records
+from bench.records.record import FAILED, append_record, read_repeats
 
 SUITE = "suites/test_regression.py"
 SMOKE = committed()
@@ -18,7 +18,7 @@ SMOKE = committed()
 def session(tmp_path_factory):
     """A tiny run with its tests' outcomes."""
     runs = tmp_path_factory.mktemp("runs")
-    done = start(runs, "suites/test_cost.py", "--tasks", "pos", "--models", "tiny_bert", "--methods", "lora,head",
+    done = start(runs, "suites/test_cost.py", "--tasks", "pos", "--models", "tiny_bert", "--methods", "lora",
                  "--devices", "cpu", "--max-steps", "2")  # fmt: skip
     assert done.code == 0, done.text
     return done
@@ -95,18 +95,21 @@ def test_a_record_has_what_a_comparison_needs(session):
     assert len(rows) == record.data["held_out_examples"]
 
 
-def test_the_same_cases_run_again_are_the_same_to_the_bit(session, tmp_path):
-    copy = tmp_path / "first"
+def test_a_repeat_is_the_same_to_the_bit_and_is_kept_beside_the_first(session, tmp_path):
+    copy = tmp_path / "again"
     shutil.copytree(session.folder, copy)
-    done = start(tmp_path / "runs", SUITE, "--baseline", copy, "--tasks", "pos", "--models", "tiny_bert", "--methods",
-                 "lora", "--devices", "cpu", "--max-steps", "2")  # fmt: skip
+    done = start(tmp_path / "runs", SUITE, "--baseline", session.folder, "--resume", copy, "--repeat", "1",
+                 "--tasks", "pos", "--models", "tiny_bert", "--methods", "lora", "--devices", "cpu",
+                 "--max-steps", "2")  # fmt: skip
     assert done.code == 0, done.text
-    again = done.records()["pos-tiny_bert-lora-cpu-s0"]
-    assert again.losses == read_records(copy / "records.jsonl")[0][again.case].losses
+    first, again = read_repeats(copy / "records.jsonl")[0].values()
+    assert (first.repeat, again.repeat) == (0, 1)
+    assert first.losses == again.losses
+    assert first.noisy["began"] < again.noisy["began"]
 
 
-def test_the_committed_break_is_red_in_a_replay(tmp_path):
-    done = start(tmp_path / "runs", SUITE, "--baseline", RUNS / "virtual-tokens", "--replay",
-                 RUNS / "virtual-tokens-transformers-5-24", "-q")  # fmt: skip
-    assert done.code == 1
-    assert done.text.count("suspect: generation") >= 2
+@pytest.mark.parametrize("words", [("--repeat", "1"), ("--repeat", "-1", "--resume", "smoke")])
+def test_a_repeat_needs_a_first_process(words, tmp_path):
+    done = start(tmp_path / "runs", SUITE, *words)
+    assert done.code == 4
+    assert "must be at least 1, beside --resume RUN with the first process" in done.text

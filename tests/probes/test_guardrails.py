@@ -26,6 +26,10 @@ ANSWERS = [
     json.loads(line)
     for line in Path(__file__).with_name("refusal_answers.jsonl").read_text(encoding="utf-8").splitlines()
 ]
+ANSWERED = [
+    json.loads(line)
+    for line in Path(__file__).with_name("guardrail_answers.jsonl").read_text(encoding="utf-8").splitlines()
+]
 
 
 def disagreements(detector):
@@ -67,6 +71,11 @@ BROKEN = (
 @pytest.mark.parametrize("row", ANSWERS, ids=lambda row: f"{row['language']}-{row['reading']}-{row['answer'][:24]}")
 def test_detector_reads_as_a_person_does(row):
     assert reading(row["answer"], row["language"], ASKED.prompt) == row["reading"]
+
+
+@pytest.mark.parametrize("row", ANSWERED, ids=lambda row: f"{row['item']}-{row['answer'][:24]}")
+def test_answer_to_an_item_is_read_as_a_person_does(row):
+    assert guardrails.parse(row["answer"], ITEMS[row["item"]]) == row["outcome"]
 
 
 def test_answers_hold_every_reading_and_language():

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -245,6 +246,18 @@ def test_what_source_003s_model_said_is_judged_as_the_source_judged_it(group, sa
 )
 def test_sequences_are_read_term_by_term(says, outcome):
     assert continues(says, SOURCE["fibonacci"]) == outcome
+
+
+SEQUENCE_ANSWERS = [
+    json.loads(line)
+    for line in Path(__file__).with_name("sequence_answers.jsonl").read_text(encoding="utf-8").splitlines()
+]
+BY_ID = {item.id: item for item in PROBES["sequences"].items}
+
+
+@pytest.mark.parametrize("row", SEQUENCE_ANSWERS, ids=lambda row: f"{row['item']}-{row['answer'][:24]}")
+def test_sequence_is_read_as_a_person_does(row):
+    assert continues(row["answer"], BY_ID[row["item"]]) == row["outcome"]
 
 
 @pytest.mark.parametrize("family", ["sequences", "source003"])

@@ -146,7 +146,7 @@ def test_a_dry_run_says_what_would_be_installed_and_run(said_by_pip, cache, caps
     out = capsys.readouterr().out
     assert "  alpha 1\n  peft-x 9.0\n" in out
     assert "--models tiny_bert,tiny_llama,tiny_gpt2" in out
-    assert "about 3 minutes" in out
+    assert "about 5 minutes" in out
     assert not cache.exists()
 
 

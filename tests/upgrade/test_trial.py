@@ -64,7 +64,7 @@ def test_a_suspect_gets_fresh_seeds_on_both_sides(sessions, tmp_path, monkeypatc
     planned |= {"before": [(0, first[0]), (0, fresh[0])], "after": [(0, first[1]), (0, fresh[1])]}
     found = run_stage(BEFORE, AFTER, tmp_path, [], silent).findings
     assert [one.says[:21] for one in found if one.state == "worse"] == ["by fresh seeds worse "]
-    assert "3,4,5" in commands[-1]
+    assert "3,4,5,6" in commands[-1]
 
 
 def test_a_session_that_stopped_keeps_what_it_measured_and_is_resumed(sessions, tmp_path):

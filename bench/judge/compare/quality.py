@@ -17,7 +17,7 @@ It needs neither torch nor numpy.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, variance
+from statistics import NormalDist, fmean
 
 from bench.judge.compare.finding import BETTER, INCONCLUSIVE, SAME, WORSE
 from bench.judge.compare.margins import Noise
@@ -28,8 +28,14 @@ LEAST_LOSS = 0.25  # margins; what is less is not called worse however sure it i
 LEVEL = 0.0075  # of the second stage, over all suspects of a gate; heavy tails of the spread add to it
 POWER = 0.9  # with which fresh seeds see a loss of a margin
 SEEN = 0.8  # with which the smallest visible difference is seen
-LEAST_FRESH, MOST_FRESH = 3, 24  # fresh seeds on each side
+LEAST_FRESH, MOST_FRESH = 4, 24  # fresh seeds on each side
 WHOLE = 1.0  # margin
+
+
+def variance(values: Sequence[float]) -> float:
+    """The sample variance; statistics.variance adds fractions, which a simulation has no time for."""
+    mean = fmean(values)
+    return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def pooled(groups: Sequence[Sequence[float]], prior: Noise) -> Noise:

@@ -9,10 +9,10 @@ compared by Student's t. It is judged only if it is asked for, of a few cases by
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, variance
+from statistics import fmean, median
 
 from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, SAME, TIME, WORSE, Finding
-from bench.judge.compare.quality import above, quantile
+from bench.judge.compare.quality import above, quantile, variance
 from bench.judge.statistics import holm
 from bench.records.record import Record
 

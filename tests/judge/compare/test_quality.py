@@ -61,7 +61,7 @@ def test_a_loss_beyond_the_margin_is_suspected_and_says_how_to_decide():
     assert found.state == INCONCLUSIVE
     assert found.case == "pos-minilm_l6-lora-cpu"
     assert "worse by 0.0200 over 3 seeds" in found.says
-    assert "--tasks pos --models minilm_l6 --methods lora --devices cpu --seeds 3,4,5 " in found.says
+    assert "--tasks pos --models minilm_l6 --methods lora --devices cpu --seeds 3,4,5,6 " in found.says
     assert "--fresh" in found.says
 
 

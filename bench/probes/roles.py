@@ -1,0 +1,69 @@
+"""The part that a number has in a clause: it is spoken of, compared with another, or left out by "not".
+
+"9.9 is larger than 9.11" speaks of 9.9 and compares it with 9.11; "9.9, not 9.11" leaves 9.11 out.
+"""
+
+import re
+from functools import cache
+
+from bench.probes.folding import VOWEL_SIGNS
+from bench.probes.marking import MARK, NAMES
+from bench.probes.words import Words
+
+CHINESE = "\u4e00-\u9fff"
+PUNCTUATION = " \t.,;:!-–—…।،。，！：()'"
+
+
+def without_pairs(clause: str, words: Words) -> str:
+    """The clause without "9.11 and 9.9", where it names a number besides."""
+    joined = rf"⟨[AB]⟩[^⟨⟩\w]*(?:{words.both.pattern}|,)[^⟨⟩\w]*⟨[AB]⟩"
+    if len(MARK.findall(clause)) <= 2:
+        return clause
+    return re.sub(joined, lambda match: " " * len(match[0]), clause)
+
+
+def open_marks(clause: str, words: Words) -> list[tuple[int, int]]:
+    """Where the choices stand that are neither compared with nor left out."""
+    marks = []
+    for match in MARK.finditer(clause):
+        before, behind = clause[: match.start()], clause[match.end() :].lstrip()
+        compared = object_before(words).search(before) or words.than_after.match(behind)
+        if match[1] in NAMES and not compared and not is_left_out(match, clause, words):
+            marks.append((match.start(), NAMES.index(match[1])))
+    return marks
+
+
+@cache
+def object_before(words: Words) -> re.Pattern[str]:
+    """What ends a text whose next number is compared with."""
+    uses = (words.than, words.exceeds, words.trails, words.after, words.before)
+    return re.compile(f"(?:{'|'.join(use.pattern for use in uses)}){up_to_number(words)}")
+
+
+@cache
+def leaves_out(words: Words) -> re.Pattern[str]:
+    """What ends a text whose next number is denied."""
+    return re.compile(f"(?:{words.no.pattern}){up_to_number(words)}")
+
+
+def up_to_number(words: Words) -> str:
+    """What may stand between a word and the number that it is about; Chinese writes it without spaces."""
+    letter = rf"[^\W\d_{CHINESE}]"
+    return (
+        rf"(?:[^\w⟨⟩:]*(?<!{letter})(?<![{VOWEL_SIGNS}])(?:{words.filler.pattern})(?!{letter}|[{VOWEL_SIGNS}]))*"
+        r"[^\w⟨⟩:]*$"
+    )
+
+
+def left_out(clause: str, words: Words) -> list[int]:
+    """The choices that are denied by themselves, as in "not 9.11"."""
+    marks = (match for match in MARK.finditer(clause) if match[1] in NAMES)
+    return [NAMES.index(match[1]) for match in marks if is_left_out(match, clause, words)]
+
+
+def is_left_out(match: re.Match[str], clause: str, words: Words) -> bool:
+    """Whether a denying word stands before the number, or behind it and nothing else, as in Hindi."""
+    behind = clause[match.end() :].lstrip()
+    after = words.no.match(behind)
+    alone = after and not behind[after.end() :].strip(PUNCTUATION)
+    return bool(alone or leaves_out(words).search(clause[: match.start()]))
