@@ -14,6 +14,7 @@ ELSEWHERE = {
     ),
     "judge/claims/kinds/test_measured.py": ("judge.claims.admission", "judge.claims.verdicts", "judge.verdict"),
     "judge/claims/test_claim.py": ("judge.claims.book",),
+    "judge/claims/test_sentences.py": ("judge.claims.parameters",),
     "judge/predictions/test_published.py": ("judge.predictions.estimators", "judge.predictions.growth"),
     "judge/predictions/test_on_cards.py": ("report.on_cards",),
     "judge/score/test_compare.py": ("judge.score.pareto", "judge.score.standing"),
@@ -197,7 +198,8 @@ def is_named(module, text):
 def test_test_files_are_of_modules_or_of_whole_rooms():
     """A file of another name is about more than one module, and says so here."""
     several = {
-        "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
+        "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_sentences.py",
+        "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
         "probes/test_probes.py", "tasks/test_golden.py", "tasks/test_tasks.py",
     }  # fmt: skip
     rooms = ROOT / "tests"
