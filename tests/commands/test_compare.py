@@ -91,6 +91,10 @@ def test_what_changed_is_told_and_passes_unless_asked_for(tmp_path, capsys):
     assert main(["compare", str(before), str(after), "--fail-on", "worse,changed"]) == 1
 
 
+def test_what_is_worse_fails_whatever_else_is_asked_for(capsys):
+    assert main([*BROKEN, "--fail-on", "changed"]) == 1
+
+
 def test_text_from_a_record_is_made_safe(tmp_path, capsys):
     before = run_of(tmp_path / "a", [SMOKE[POS]])
     after = run_of(tmp_path / "b", [replace(SMOKE[POS], status="failed", reason="\x1b[31mred")])
@@ -106,6 +110,7 @@ def test_text_from_a_record_is_made_safe(tmp_path, capsys):
         (["smoke", "nowhere"], "nowhere: no run with a records.jsonl there"),
         (["smoke", "smoke"], "smoke and smoke are the same run; give two"),
         (["smoke", "virtual-tokens", "--fail-on", "worst"], "--fail-on worst: did you mean worse?"),
+        (["smoke", "virtual-tokens", "--fail-on", ""], "--fail-on is empty; worse and missing always fail"),
         (["smoke", "virtual-tokens", "--time", "a,b,c,d,e,f"], "--time names 6 cases"),
     ],
 )

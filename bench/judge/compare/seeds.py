@@ -7,7 +7,7 @@ from functools import cache
 from operator import eq
 from pathlib import Path
 
-from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, QUALITY, SAME, WORSE, Finding
+from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, QUALITY, SAME, STATES, WORSE, Finding
 from bench.judge.compare.margins import Gate, read_gate
 from bench.judge.compare.probed import mcnemar
 from bench.judge.compare.quality import (
@@ -100,18 +100,24 @@ def compare_quality(groups: Sequence[Group]) -> list[Finding]:
 
 def judge_group(group: Group, gate: Gate) -> tuple[Finding, bool]:
     """The finding by the first stage, and whether fresh seeds must decide."""
-    metric = group.metric
-    values = values_of(group.pairs, metric)
     exact = [pair for pair in group.pairs if pair[0].record.losses == pair[1].record.losses]
-    if ended := worst_ending(exact, metric, gate):
-        return Finding(group.name, QUALITY, *ended, *values, ENDING), False
-    noisy = [pair for pair in group.pairs if pair not in exact and not same_answers(pair, metric)]
+    noisy = [pair for pair in group.pairs if pair not in exact and not same_answers(pair, group.metric)]
+    found = [*of_endings(exact, group, gate), *of_parted(noisy, group, gate)]
+    if found:
+        worst = min(found, key=lambda one: STATES.index(one.state))
+        return worst, worst.state == INCONCLUSIVE
+    why = "" if len(exact) == len(group.pairs) else "the losses differ and the answers do not"
+    return Finding(group.name, QUALITY, SAME, group.metric, why), False
+
+
+def of_parted(noisy: Sequence[Pair], group: Group, gate: Gate) -> Iterator[Finding]:
+    """The finding of the seeds whose losses parted, by the first stage; none where no seed parted."""
     if not noisy:
-        why = "" if len(exact) == len(group.pairs) else "the losses differ and the answers do not"
-        return Finding(group.name, QUALITY, SAME, metric, why), False
+        return
+    metric, values = group.metric, values_of(noisy, group.metric)
     if not group.first.quality_judged:
-        why = "random weights: quality is not judged"
-        return Finding(group.name, QUALITY, CHANGED, metric, why, *values), False
+        yield Finding(group.name, QUALITY, CHANGED, metric, "random weights: quality is not judged", *values)
+        return
     loss = loss_of(noisy, group, gate)
     state = first_stage(loss)
     says = [described(loss, metric, group.first, gate), *answers_changed(noisy)]
@@ -119,17 +125,19 @@ def judge_group(group: Group, gate: Gate) -> tuple[Finding, bool]:
     if state == INCONCLUSIVE:
         options = fresh_options(group, loss)
         says.append(how_to_decide(options, loss))
-    return Finding(group.name, QUALITY, state, metric, "; ".join(says), *values, fresh=options), state == INCONCLUSIVE
+    yield Finding(group.name, QUALITY, state, metric, "; ".join(says), *values, fresh=options)
 
 
-def worst_ending(pairs: Sequence[Pair], metric: str, gate: Gate) -> tuple[str, str, str] | None:
-    """(state, figure, sentence) where the losses of all steps are equal and the quality after them is not."""
-    lost = [lost_by(pair, metric, gate) for pair in pairs if metric in pair[0].record.quality]
+def of_endings(exact: Sequence[Pair], group: Group, gate: Gate) -> Iterator[Finding]:
+    """The finding of the seeds whose losses are equal at every step; none where their quality is equal too."""
+    lost = [lost_by(pair, group.metric, gate) for pair in exact]
     if not any(lost):
-        return None
-    worst = max(lost, key=abs)
-    state = WORSE if worst > LEAST_LOSS else BETTER if worst < -LEAST_LOSS else CHANGED
-    return state, metric, "the losses of all steps are equal, so no noise of training is in it"
+        return
+    worst, best = max(lost), min(lost)
+    state = WORSE if worst > LEAST_LOSS else BETTER if best < -LEAST_LOSS and worst <= 0 else CHANGED
+    of_seeds = f" of {len(exact)} of {len(group.pairs)} seeds" if len(exact) < len(group.pairs) else ""
+    says = f"the losses of all steps{of_seeds} are equal, so no noise of training is in it"
+    yield Finding(group.name, QUALITY, state, group.metric, says, *values_of(exact, group.metric), ENDING)
 
 
 def lost_by(pair: Pair, metric: str, gate: Gate) -> float:

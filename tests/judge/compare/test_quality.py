@@ -7,7 +7,7 @@ from compared_runs import POS, RUNS, committed, findings, seeds_of, side_of
 
 from bench.core.files import BadFile
 from bench.judge.compare import seeds
-from bench.judge.compare.finding import BETTER, INCONCLUSIVE, QUALITY, SAME, WORSE
+from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, QUALITY, SAME, WORSE
 from bench.judge.compare.margins import Noise, read_gate
 from bench.judge.compare.quality import (
     LEAST_FRESH,
@@ -92,6 +92,52 @@ def test_equal_losses_and_another_quality_are_judged_without_noise():
     after = replace(RECORD, quality={**RECORD.quality, "f1": RECORD.quality["f1"] - 0.006})
     (found,) = [one for one in findings([RECORD], [after]) if one.kind == QUALITY]
     assert (found.state, found.suspect) == (WORSE, "what follows training: evaluation, saving or merging")
+
+
+def test_the_worst_seed_decides_where_no_loss_parted_and_not_the_largest_move():
+    """One seed lost 0.4 margins and another gained 0.6."""
+    before = seeds_of(RECORD, (0.9, 0.9), "f1")
+    after = [
+        replace(record, quality={**record.quality, "f1": 0.9 + by})
+        for record, by in zip(before, (-0.008, 0.012), strict=True)
+    ]
+    (found,) = [one for one in findings(before, after) if one.kind == QUALITY]
+    assert found.state == WORSE
+
+
+def test_a_gain_of_one_seed_beside_a_small_loss_of_another_is_no_gain():
+    before = seeds_of(RECORD, (0.9, 0.9), "f1")
+    after = [
+        replace(record, quality={**record.quality, "f1": 0.9 + by})
+        for record, by in zip(before, (-0.001, 0.012), strict=True)
+    ]
+    (found,) = [one for one in findings(before, after) if one.kind == QUALITY]
+    assert found.state == CHANGED
+
+
+def test_a_seed_whose_losses_are_equal_does_not_hide_those_that_parted():
+    before = seeds_of(RECORD, (0.9, *QUIET), "f1")
+    same, *parted = before
+    after = [
+        replace(same, quality={**same.quality, "f1": 0.901}),
+        *(replace(one, quality={**one.quality, "f1": one.quality["f1"] - 0.018}, losses=moved(one.losses, 0.1))
+          for one in parted),
+    ]  # fmt: skip
+    (found,) = [one for one in findings(before, after) if one.kind == QUALITY]
+    assert found.state == INCONCLUSIVE
+    assert "over 3 seeds" in found.says
+
+
+def test_an_equal_seed_whose_quality_fell_is_worse_and_says_of_how_many_seeds():
+    before = seeds_of(RECORD, (0.9, *QUIET), "f1")
+    same, *parted = before
+    after = [
+        replace(same, quality={**same.quality, "f1": 0.89}),
+        *(replace(one, losses=moved(one.losses, 0.1)) for one in parted),
+    ]
+    (found,) = [one for one in findings(before, after) if one.kind == QUALITY]
+    assert found.state == WORSE
+    assert found.says.startswith("the losses of all steps of 1 of 4 seeds are equal")
 
 
 def test_parted_losses_with_the_same_answers_are_the_same_quality():
