@@ -44,9 +44,9 @@ def test_json_holds_every_finding_and_the_exit_code(capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["exit_code"] == 1
     assert said["versions"] == {"transformers": ["5.23.0", "5.24.0"]}
-    assert {"case", "kind", "state", "figure", "says", "before", "after", "suspect", "fresh"} == said["findings"][
-        0
-    ].keys()
+    assert {"case", "kind", "state", "figure", "says", "before", "after", "suspect", "fresh", "points_to_loss"} == said[
+        "findings"
+    ][0].keys()
 
 
 def test_junit_has_a_failure_for_each_red_kind_of_a_case(tmp_path, capsys):

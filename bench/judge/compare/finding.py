@@ -26,7 +26,8 @@ class Finding:
     """What a comparison says of one figure. case: a case id, or of quality over several seeds an id without its seed.
 
     before, after: the values as text; suspect: what is likely to have caused the difference; fresh: options of pytest
-    suites that run the fresh seeds which decide.
+    suites that run the fresh seeds which decide; points_to_loss: of what is inconclusive, whether a loss was seen, and
+    not noise alone.
     """
 
     case: str
@@ -38,6 +39,7 @@ class Finding:
     after: str = ""
     suspect: str = ""
     fresh: tuple[str, ...] = ()
+    points_to_loss: bool = False
 
     def __post_init__(self) -> None:
         for name, value, choices in (("state", self.state, STATES), ("kind", self.kind, KINDS)):

@@ -89,9 +89,14 @@ class Loss:
         return (quantile(1 - SUSPECT_LEVEL, degrees) + quantile(SEEN, degrees)) * self.error
 
 
+def points_to_loss(loss: Loss) -> bool:
+    """Whether the seeds speak for a loss; they do not decide about it."""
+    return loss.mean > LEAST_LOSS and loss.p < SUSPECT_LEVEL
+
+
 def first_stage(loss: Loss) -> str:
     """same, better, or inconclusive of a suspect."""
-    if (loss.mean > LEAST_LOSS and loss.p < SUSPECT_LEVEL) or loss.highest > WHOLE:
+    if points_to_loss(loss) or loss.highest > WHOLE:
         return INCONCLUSIVE
     return BETTER if loss.highest < -LEAST_LOSS else SAME
 

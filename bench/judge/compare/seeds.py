@@ -17,6 +17,7 @@ from bench.judge.compare.quality import (
     fresh_seeds,
     mean_loss,
     needed_seeds,
+    points_to_loss,
     second_stage,
 )
 from bench.judge.compare.traces import ENDING
@@ -125,7 +126,8 @@ def of_parted(noisy: Sequence[Pair], group: Group, gate: Gate) -> Iterator[Findi
     if state == INCONCLUSIVE:
         options = fresh_options(group, loss)
         says.append(how_to_decide(options, loss))
-    yield Finding(group.name, QUALITY, state, metric, "; ".join(says), *values, fresh=options)
+    told = state == INCONCLUSIVE and points_to_loss(loss)
+    yield Finding(group.name, QUALITY, state, metric, "; ".join(says), *values, fresh=options, points_to_loss=told)
 
 
 def of_endings(exact: Sequence[Pair], group: Group, gate: Gate) -> Iterator[Finding]:
@@ -265,7 +267,9 @@ def final(finding: Finding, state: str, group: Group, loss: Loss, gate: Gate) ->
     more = ""
     if state == INCONCLUSIVE:
         more = f"; {needed_seeds(loss.noise)} fresh seeds a side would see a loss of the margin"
-    return Finding(finding.case, QUALITY, state, group.metric, f"by fresh seeds {said}{more}", *values)
+    told = state == INCONCLUSIVE and points_to_loss(loss)
+    says = f"by fresh seeds {said}{more}"
+    return Finding(finding.case, QUALITY, state, group.metric, says, *values, points_to_loss=told)
 
 
 def values_of(pairs: Sequence[Pair], metric: str) -> tuple[str, str]:
