@@ -1,5 +1,6 @@
 """Quality of two runs compared: seeds without noise first, then those that parted, by the stages of quality.py."""
 
+import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,12 +84,16 @@ def name_of(pairs: Sequence[Pair]) -> str:
     return case if len(pairs) == 1 else case.rsplit("-", 1)[0]
 
 
-def compare_quality(groups: Sequence[Group]) -> list[Finding]:
-    """A finding for each group. Suspects with fresh seeds are decided together."""
+def compare_quality(groups: Sequence[Group], cases: int = 0) -> list[Finding]:
+    """A finding for each group. Suspects with fresh seeds are decided together.
+
+    cases: of the whole comparison, seeds of one case counted once, where the groups are not all of them.
+    """
     gate = read_gate()
+    cases = max(cases, len(groups))
     found, suspects = [], []
     for group in groups:
-        finding, suspect = judge_group(group, gate)
+        finding, suspect = judge_group(group, gate, cases)
         found.append(finding)
         if suspect:
             suspects.append(group)
@@ -99,11 +104,11 @@ def compare_quality(groups: Sequence[Group]) -> list[Finding]:
     return [final(one, by_name[one.case], *fresh[one.case], gate) if one.case in by_name else one for one in found]
 
 
-def judge_group(group: Group, gate: Gate) -> tuple[Finding, bool]:
+def judge_group(group: Group, gate: Gate, cases: int) -> tuple[Finding, bool]:
     """The finding by the first stage, and whether fresh seeds must decide."""
     exact = [pair for pair in group.pairs if pair[0].record.losses == pair[1].record.losses]
     noisy = [pair for pair in group.pairs if pair not in exact and not same_answers(pair, group.metric)]
-    found = [*of_endings(exact, group, gate), *of_parted(noisy, group, gate)]
+    found = [*of_endings(exact, group, gate), *of_parted(noisy, group, gate, cases)]
     if found:
         worst = min(found, key=lambda one: STATES.index(one.state))
         return worst, worst.state == INCONCLUSIVE
@@ -111,7 +116,7 @@ def judge_group(group: Group, gate: Gate) -> tuple[Finding, bool]:
     return Finding(group.name, QUALITY, SAME, group.metric, why), False
 
 
-def of_parted(noisy: Sequence[Pair], group: Group, gate: Gate) -> Iterator[Finding]:
+def of_parted(noisy: Sequence[Pair], group: Group, gate: Gate, cases: int) -> Iterator[Finding]:
     """The finding of the seeds whose losses parted, by the first stage; none where no seed parted."""
     if not noisy:
         return
@@ -120,7 +125,7 @@ def of_parted(noisy: Sequence[Pair], group: Group, gate: Gate) -> Iterator[Findi
         yield Finding(group.name, QUALITY, CHANGED, metric, "random weights: quality is not judged", *values)
         return
     loss = loss_of(noisy, group, gate)
-    state = first_stage(loss)
+    state = first_stage(loss, cases)
     says = [described(loss, metric, group.first, gate), *answers_changed(noisy)]
     options: tuple[str, ...] = ()
     if state == INCONCLUSIVE:
@@ -174,14 +179,35 @@ def fresh_loss(group: Group, gate: Gate) -> Loss:
 
 
 def spreads(group: Group, gate: Gate) -> list[list[float]]:
-    """Values in margins of the seeds of either side, and of stored runs of the same case and recipe."""
+    """Values in margins of the seeds of either side, and of stored runs of the same case and recipe.
+
+    A seed that repeats a value is left out: the same bits in two runs tell the noise once.
+    """
     both = [*group.pairs, *group.fresh]
     own = {pair[number].folder.resolve() for pair in both for number in (0, 1)}
     key = (group_of(group.first), group.first.recipe_digest)
     stored = [records for folder, records in stored_seeds(key).items() if folder not in own]
     paired = [[pair[number].record for pair in both] for number in (0, 1)]
     sides = [list({one.case: one for one in (*more, *side)}.values()) for side, more in zip_sides(paired, group.seeds)]
-    return [[in_margins(record, group, gate) for record in records] for records in (*sides, *stored)]
+    return [
+        [in_margins(record, group, gate) for record in records]
+        for records in without_repeats([*sides, *stored], group.metric)
+    ]
+
+
+def without_repeats(groups: Iterable[Sequence[Record]], metric: str) -> list[list[Record]]:
+    """The groups of records without those that have the seed and the value of an earlier one."""
+    seen: dict[str, list[float]] = {}
+    found = []
+    for records in groups:
+        values = [(record, record.quality[metric]) for record in records]
+        fresh = [(one, value) for one, value in values if not any(
+            math.isclose(value, other, rel_tol=CLOSE) for other in seen.get(one.case, [])
+        )]  # fmt: skip
+        for one, value in values:
+            seen.setdefault(one.case, []).append(value)
+        found.append([one for one, _ in fresh])
+    return found
 
 
 def zip_sides(
