@@ -5,7 +5,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from compared_runs import POS, SUPPORT, committed, run_of
+from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 
 from bench.__main__ import main
 
@@ -93,6 +93,16 @@ def test_what_changed_is_told_and_passes_unless_asked_for(tmp_path, capsys):
 
 def test_what_is_worse_fails_whatever_else_is_asked_for(capsys):
     assert main([*BROKEN, "--fail-on", "changed"]) == 1
+
+
+def test_the_first_line_counts_quality_over_several_seeds(tmp_path, capsys):
+    before = seeds_of(SMOKE[POS], (0.900, 0.901, 0.899), "f1")
+    after = [
+        replace(one, quality={**one.quality, "f1": one.quality["f1"] - 0.3}, losses=[loss + 1 for loss in one.losses])
+        for one in before
+    ]
+    assert main(["compare", str(run_of(tmp_path / "a", before)), str(run_of(tmp_path / "b", after))]) == 1
+    assert capsys.readouterr().out.splitlines()[1] == "3 cases: 3 worse"
 
 
 def test_text_from_a_record_is_made_safe(tmp_path, capsys):

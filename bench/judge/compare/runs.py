@@ -27,6 +27,7 @@ from bench.judge.compare.finding import (
     WORSE,
     Finding,
 )
+from bench.judge.compare.fresh import check_fresh
 from bench.judge.compare.margins import read_gate
 from bench.judge.compare.probed import compare_probes
 from bench.judge.compare.quality import LEAST_LOSS
@@ -65,7 +66,12 @@ class Comparison:
 def compare_runs(
     before: Side, after: Side, options: Options = Options(), fresh: tuple[Side, Side] | None = None
 ) -> Comparison:
-    """Compare every case of either run. fresh: a run of fresh seeds of each side, for the suspects."""
+    """Compare every case of either run. fresh: a run of fresh seeds of each side, for the suspects.
+
+    Raises NotFresh for runs that cannot decide about a suspect.
+    """
+    if fresh:
+        check_fresh((before, after), fresh)
     findings: list[Finding] = []
     for case in [*before.records, *(after.records.keys() - before.records.keys())]:
         findings += compare_case(case, before, after, options)

@@ -9,6 +9,7 @@ from operator import eq
 from pathlib import Path
 
 from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, QUALITY, SAME, STATES, WORSE, Finding
+from bench.judge.compare.fresh import OWN_ENGINE
 from bench.judge.compare.margins import Gate, read_gate
 from bench.judge.compare.probed import mcnemar
 from bench.judge.compare.quality import (
@@ -271,10 +272,12 @@ def fresh_options(group: Group, loss: Loss) -> tuple[str, ...]:
     if not count:
         return ()
     case, recipe = group.first.parsed_case(), group.first.recipe
-    last = max(stored.record.parsed_case().seed for pair in group.pairs for stored in pair)
+    paired = [stored.record for pair in group.pairs for stored in pair]
+    last = max(record.parsed_case().seed for records in (paired, *group.seeds) for record in records)
     seeds = ",".join(str(last + 1 + number) for number in range(count))
     names = {"tasks": case.task, "models": case.model, "methods": case.method, "devices": case.device, "seeds": seeds,
-             "data": recipe["data"], "max-steps": recipe.get("max_steps")}  # fmt: skip
+             "data": recipe["data"], "max-steps": recipe.get("max_steps"),
+             "engine": recipe["engine"] if recipe.get("engine", OWN_ENGINE) != OWN_ENGINE else ""}  # fmt: skip
     words = [word for name, value in names.items() if value for word in (f"--{name}", str(value))]
     return (*words, "-m", "slow or not slow")
 

@@ -8,6 +8,7 @@ from compared_runs import POS, RUNS, committed, findings, seeds_of, side_of
 from bench.core.files import BadFile
 from bench.judge.compare import seeds
 from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, QUALITY, SAME, WORSE
+from bench.judge.compare.fresh import NotFresh
 from bench.judge.compare.margins import Noise, read_gate
 from bench.judge.compare.quality import (
     LEAST_FRESH,
@@ -41,7 +42,8 @@ def judged(before, after, fresh=None):
             [replace(record, case=record.case.replace("-s", "-s1")) for record in seeds_of(RECORD, values, "f1")]
             for values in fresh
         ]
-        found = compare_runs(*sides, fresh=tuple(side_of(records) for records in more)).findings
+        old, new = side_of(more[0]), side_of(more[1], folder=RUNS / "virtual-tokens")
+        found = compare_runs(*sides, fresh=(old, new)).findings
     else:
         found = compare_runs(*sides).findings
     (one,) = [one for one in found if one.kind == QUALITY]
@@ -85,6 +87,57 @@ def test_fresh_seeds_decide_that_it_is_worse():
 
 def test_fresh_seeds_decide_that_it_was_chance():
     assert judged(QUIET, moved(QUIET, -0.015), fresh=(QUIET, QUIET)).state == SAME
+
+
+def fresh_of(values, **changes):
+    records = [replace(one, case=one.case.replace("-s", "-s1"), **changes) for one in seeds_of(RECORD, values, "f1")]
+    return side_of(records, "fresh", RUNS / "virtual-tokens")
+
+
+OTHER_LIBRARIES = {**RECORD.environment, "libraries": {**RECORD.environment["libraries"], "transformers": "0.1"}}
+NOT_FRESH = {
+    "seeds of before": (
+        side_of(seeds_of(RECORD, QUIET, "f1"), "again", RUNS / "virtual-tokens"),
+        "was compared before",
+    ),
+    "another recipe": (fresh_of(QUIET, recipe_digest="other"), "recipe differs"),
+    "other libraries": (fresh_of(QUIET, environment=OTHER_LIBRARIES), "libraries differ (transformers"),
+    "the same run twice": (side_of(fresh_of(QUIET).records.values(), "one"), "--fresh names one twice"),
+}
+
+
+@pytest.mark.parametrize("what", NOT_FRESH)
+def test_runs_that_are_not_fresh_seeds_of_both_sides_decide_nothing(what):
+    given, says = NOT_FRESH[what]
+    sides = [
+        side_of(seeds_of(RECORD, values, "f1"), name) for name, values in (("a", QUIET), ("b", moved(QUIET, -0.015)))
+    ]
+    with pytest.raises(NotFresh) as caught:
+        compare_runs(*sides, fresh=(side_of(fresh_of(QUIET).records.values(), "one"), given))
+    assert says in str(caught.value)
+
+
+def test_runs_of_fresh_seeds_that_are_swapped_decide_nothing():
+    after = [replace(one, environment=OTHER_LIBRARIES) for one in seeds_of(RECORD, moved(QUIET, -0.015), "f1")]
+    sides = side_of(seeds_of(RECORD, QUIET, "f1"), "a"), side_of(after, "b")
+    old, new = side_of(fresh_of(QUIET).records.values(), "old"), fresh_of(QUIET, environment=OTHER_LIBRARIES)
+    assert [one.state for one in compare_runs(*sides, fresh=(old, new)).findings if one.kind == QUALITY] == [SAME]
+    with pytest.raises(NotFresh, match="--fresh fresh was not run as a"):
+        compare_runs(*sides, fresh=(new, old))
+
+
+def test_fresh_seeds_are_run_by_the_engine_of_the_case_and_are_seeds_that_neither_run_has():
+    recipe = {**RECORD.recipe, "engine": "trainer"}
+    before, after = (
+        [replace(one, recipe=recipe) for one in seeds_of(RECORD, values, "f1")]
+        for values in (QUIET, moved(QUIET, -0.015))
+    )
+    found = compare_runs(
+        side_of([*before, replace(before[0], case=POS.replace("-s0", "-s7"))]), side_of(after)
+    ).findings
+    (options,) = [one.fresh for one in found if one.kind == QUALITY]
+    assert options[options.index("--engine") + 1] == "trainer"
+    assert options[options.index("--seeds") + 1].startswith("8,9")
 
 
 def test_equal_losses_and_another_quality_are_judged_without_noise():
