@@ -191,6 +191,19 @@ def test_memory_may_move_by_half_a_percent(share, state):
     assert only(findings([record], [after]), MEMORY).state == state
 
 
+@pytest.mark.parametrize(("key", "value"), [("accelerator", "B"), ("driver", "2"), ("emulation", "T4")])
+def test_the_peak_of_another_card_is_incomparable(key, value):
+    about = {**SMOKE[POS].environment, "accelerator": "A", "driver": "1"}
+    before, after = (
+        replace(SMOKE[POS], environment=environment,
+                noisy={**SMOKE[POS].noisy, "memory": {"train": {"allocated_bytes": size}}})
+        for size, environment in ((1_000_000, about), (2_000_000, {**about, key: value}))
+    )  # fmt: skip
+    found = only(findings([before], [after]), MEMORY)
+    assert (found.state, found.figure) == (INCOMPARABLE, "train.allocated_bytes")
+    assert only(findings([before], [replace(after, environment=about)]), MEMORY).state == WORSE
+
+
 def test_flops_may_move_by_a_thousandth():
     """transformers 5.17 and 5.23 differ by 512 of 12.6 million."""
     counts = SMOKE[POS].exact["flops_counts"]
