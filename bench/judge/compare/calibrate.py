@@ -25,7 +25,7 @@ from bench.records.record import OK, Record
 from bench.tasks import TASKS
 
 CASES = 100
-GATES = 1000
+GATES = 5000
 SEEDS = 20261130  # of the random numbers
 STORED_SEEDS = 3  # that the project's runs have of a case; those that the first side has too are the same bits
 PARTED = (CASES // 10, CASES)  # cases of a gate that parted
