@@ -14,7 +14,7 @@ ELSEWHERE = {
     ),
     "judge/claims/kinds/test_measured.py": ("judge.claims.admission", "judge.claims.verdicts", "judge.verdict"),
     "judge/claims/test_claim.py": ("judge.claims.book",),
-    "judge/predictions/test_published.py": ("judge.predictions.growth",),
+    "judge/predictions/test_published.py": ("judge.predictions.estimators", "judge.predictions.growth"),
     "judge/predictions/test_on_cards.py": ("report.on_cards",),
     "judge/score/test_compare.py": ("judge.score.pareto", "judge.score.standing"),
     "judge/test_statistics.py": ("records.example_counts",),
@@ -61,6 +61,8 @@ ELSEWHERE = {
     "report/test_picture.py": ("commands.picture",),
     "judge/test_rescore.py": ("commands.rescore",),
     "report/test_coverage.py": ("commands.coverage",),
+    "judge/claims/test_sentences.py": ("judge.claims.parameters",),
+    "predict/test_trainers.py": ("predict.switches",),
     "report/test_epochs.py": ("commands.table",),
     "judge/compare/test_runs.py": ("judge.compare.finding", "judge.compare.sides"),
     "judge/compare/test_quality.py": ("judge.compare.margins", "judge.compare.seeds"),
@@ -126,10 +128,12 @@ INDIRECTLY = {
     "predict.trace.quiet": "silences libraries around every trace of predict/trace/test_steps.py",
     "predict.trace.storages": "predict/trace/test_steps.py compares what it follows with real storages",
     "predict.card.overview": "commands/test_fit.py compares what the command fit prints of it",
+    "probes.comparing": ANSWERS,
     "probes.dates": ANSWERS,
     "probes.folding": ANSWERS,
     "probes.marking": ANSWERS,
     "probes.numerals": ANSWERS,
+    "probes.roles": ANSWERS,
     "probes.statements": ANSWERS,
     "probes.terms": ANSWERS,
     "probes.source003": "probes/test_probes.py reads the items of every family",
@@ -196,7 +200,8 @@ def is_named(module, text):
 def test_test_files_are_of_modules_or_of_whole_rooms():
     """A file of another name is about more than one module, and says so here."""
     several = {
-        "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
+        "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_sentences.py",
+        "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
         "probes/test_probes.py", "tasks/test_golden.py", "tasks/test_tasks.py",
     }  # fmt: skip
     rooms = ROOT / "tests"
