@@ -13,7 +13,10 @@ from bench.judge.verdict import ERROR, INCONCLUSIVE, NOT_RUN, Verdict
 
 def test_claim(claim: Claim, verdicts: dict[str, Verdict], replayed: bool) -> None:
     verdict = verdicts[claim.id]
-    assert verdict.state != ERROR, verdict.says
+    assert verdict.state != ERROR, (
+        f"{claim.id} could not be judged: {verdict.says}; expected {claim.expected}; can its model be built "
+        "here, and can its runs be read?"
+    )
     if verdict.state == NOT_RUN and (replayed or claim.expected == NOT_RUN):
         pytest.skip(verdict.says)
     if claim.expected == NOT_RUN:

@@ -76,5 +76,5 @@ def commands(words: Sequence[str], failed: Sequence[str], run_name: str) -> list
 
 
 def code(text: str) -> str:
-    """Text as code in Markdown. What ends a span or begins a tag is escaped, which a span does not allow."""
+    """Text as code in Markdown; escaped as HTML where it would end a span of code or begin a tag."""
     return f"<code>{for_markdown(text)}</code>" if set(text) & set("`<") else f"`{for_terminal(text)}`"

@@ -482,7 +482,7 @@ QUALITY_SUITE = "suites/test_quality.py"
 def judge_again(runs, record, *words):
     """What `--replay` says of a run of this record alone."""
     append_record(runs / "run" / "records.jsonl", record)
-    return start(runs, *words, "--replay", runs / "run")
+    return start(runs, *words, "-rs", "--replay", runs / "run")
 
 
 @pytest.mark.parametrize(

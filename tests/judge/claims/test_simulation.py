@@ -1,9 +1,18 @@
 """The statistics hold their levels on made-up data, and results/STATISTICS.md is what the command makes of it."""
 
+import math
+import statistics
+
 import pytest
 
 from bench.core.paths import RESULTS
 from bench.judge.claims import simulation
+from bench.judge.claims.kinds.measured import PROCESS_SPREAD
+from bench.judge.thresholds import LEAST_SEEDS, read_thresholds
+from bench.records.basis import group_of
+from bench.records.figures import FIGURES
+from bench.records.stored import stored_records
+from bench.records.stored_runs import committed_runs
 from bench.report.claims import as_statistics
 from bench.report.tables import markdown_lines
 
@@ -59,3 +68,24 @@ def test_page_has_a_section_for_each_table():
     made = as_statistics([simulation.Table("A", "says", ("n", "share"), [("1", "2 %")])], 10, 5)
     assert made.startswith("# What the statistics hold\n")
     assert made.endswith("## A\n\nsays\n\n| n | share |\n|---|---:|\n| 1 | 2 % |\n")
+
+
+def test_committed_thresholds_are_of_three_seeds_or_more():
+    """Of two seeds, one new seed in five would lie outside."""
+    entries = read_thresholds().entries
+    assert [name for name, entry in entries.items() if entry["seeds"] < LEAST_SEEDS] == []
+
+
+def test_processes_differ_about_as_much_as_is_stated():
+    """Medians of seconds of one case's seeds in one run, each a process: their logarithms' pooled deviation."""
+    medians = {}
+    for stored in stored_records(committed_runs())[0]:
+        value = FIGURES["seconds_per_step"].value(stored.record)
+        if stored.record.ok and value and stored.record.noisy["steps_timed"] >= 4:
+            key = stored.run, group_of(stored.record), stored.record.recipe_digest
+            medians.setdefault(key, []).append(math.log(value))
+    several = [values for values in medians.values() if len(values) > 1]
+    assert len(several) >= 5
+    freedom = sum(len(values) - 1 for values in several)
+    pooled = math.sqrt(sum(statistics.variance(values) * (len(values) - 1) for values in several) / freedom)
+    assert PROCESS_SPREAD / 2 < pooled < PROCESS_SPREAD * 2

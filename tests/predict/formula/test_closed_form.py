@@ -78,14 +78,29 @@ NARROW = {  # two layers of a true width, with an own head or a tied one: what d
     "gpt2": {"n_layer": 2},
     "bert_base": {"num_hidden_layers": 2},
 }
-SUITED = [(model, method) for model in NARROW for method in METHODS.names()
-          if has_closed_form(METHODS[method]) and method not in ALIKE and METHODS[method].suits(MODELS[model])]  # fmt: skip
+METHODS_TRACED = [name for name in METHODS.names() if has_closed_form(METHODS[name]) and name not in ALIKE]
+
+
+def grid(*settings, every):
+    """Parameters (model, method, checkpointing, precision) of each pair that suits, with each of the settings.
+
+    A pair takes every `every`-th setting by default and the others with -m slow; its neighbours take others, so that
+    each method meets each setting on some model, and each model with some method.
+    """
+    return [
+        pytest.param(model, method, *setting, marks=[pytest.mark.slow] * bool((one + other + number) % every))
+        for one, model in enumerate(NARROW)
+        for other, method in enumerate(METHODS_TRACED)
+        if METHODS[method].suits(MODELS[model])
+        for number, setting in enumerate(settings)
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize(("model", "method"), SUITED)
+@pytest.mark.parametrize(
+    ("model", "method", "checkpointing", "precision"),
+    grid((False, "float32"), (False, "bfloat16"), (True, "float32"), (True, "bfloat16"), every=3),
+)
 def test_agrees_with_the_trace(model, method, checkpointing, precision):
     changes = {"batch_size": 4, "max_length": 256, "gradient_checkpointing": checkpointing, "precision": precision}
     asked = ask(model, method, **changes)
@@ -105,8 +120,9 @@ def test_agrees_with_the_trace_of_layers_without_positions(method, checkpointing
 
 
 @pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
-@pytest.mark.parametrize(("checkpointing", "precision"), [(False, "bfloat16"), (True, "float32")])
-@pytest.mark.parametrize(("model", "method"), SUITED)
+@pytest.mark.parametrize(
+    ("model", "method", "checkpointing", "precision"), grid((False, "bfloat16"), (True, "float32"), every=2)
+)
 def test_agrees_with_the_trace_where_the_recipe_drops(model, method, checkpointing, precision):
     """In the adapter, or in the base's own layers."""
     changes = {"batch_size": 4, "max_length": 256, "gradient_checkpointing": checkpointing, "precision": precision}
