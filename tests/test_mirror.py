@@ -16,7 +16,7 @@ ELSEWHERE = {
     "judge/claims/test_claim.py": ("judge.claims.book",),
     "judge/claims/test_sentences.py": ("judge.claims.parameters",),
     "judge/predictions/test_published.py": ("judge.predictions.estimators", "judge.predictions.growth"),
-    "judge/predictions/test_on_cards.py": ("report.on_cards",),
+    "judge/predictions/test_on_cards.py": ("judge.predictions.card_traces", "report.on_cards"),
     "judge/score/test_compare.py": ("judge.score.pareto", "judge.score.standing"),
     "judge/test_statistics.py": ("records.example_counts",),
     "probes/test_scoring.py": ("judge.probe_thresholds", "records.probed", "report.probes"),
