@@ -114,6 +114,7 @@ INDIRECTLY = {
     "models.tiny": ENTRIES,
     "plugin.ini": "plugin/test_hooks.py runs pytest, which reads it",
     "plugin.interrupts": "plugin/test_habits.py sends signals to sessions",
+    "plugin.outcomes": "plugin/test_regression.py and plugin/test_hooks.py read what it notes of sessions",
     "plugin.broken_cases": "plugin/test_hooks.py counts what sessions report of a broken case",
     "plugin.selecting": "plugin/test_hooks.py reads what sessions deselect",
     "plugin.summary": "plugin/test_hooks.py and plugin/test_habits.py read the end of sessions and their pages",

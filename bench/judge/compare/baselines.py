@@ -24,9 +24,10 @@ from bench.judge.compare.sides import Side, code_difference, machine_difference,
 from bench.records.record import Record
 from bench.records.run_folder import EMULATION
 from bench.records.stored_runs import NEWEST, RELEASE
-from bench.records.tested import PASSED, SKIPPED
+from bench.records.tested import NOT_RUN, PASSED, SKIPPED
 
 ACCEPTED = "accepted"  # the key of run.json
+ALLOWED = (PASSED, SKIPPED, NOT_RUN)  # outcomes of tests that did not fail
 
 
 class Refused(ValueError):
@@ -86,16 +87,19 @@ def reasons_against(side: Side) -> Iterator[str]:
 def reasons_of_tests(side: Side) -> Iterator[str]:
     tested = side.tested
     assert tested is not None
-    bad = [
+    bad = [f"{test} ({outcome})" for test, outcome in tested.others.items() if outcome not in ALLOWED]
+    bad += [
         f"{test} of {case} ({outcome})"
         for case, tests in tested.by_case.items()
         for test, outcome in tests.items()
-        if outcome not in (PASSED, SKIPPED)
+        if outcome not in ALLOWED
     ]
     if bad:
         yield f"it is red: {first_few(bad)}"
     if not tested.finished:
-        yield "its session was interrupted; finish it with pytest suites --resume"
+        unrun = [case for case, tests in tested.by_case.items() if NOT_RUN in tests.values()]
+        of = f" before all tests of {some(unrun)}" if unrun else ""
+        yield f"its session was interrupted{of}; finish it with pytest suites --resume and the same selection"
     elif tested.exit_code != 0:
         yield f"its session ended with exit code {tested.exit_code}; only a run that passed can be one"
     if untested := [case for case in side.records if not tested.outcomes(case)]:

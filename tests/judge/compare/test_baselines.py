@@ -66,6 +66,14 @@ REFUSED = {
         {"tested": CaseTests(True, 1, {**PASSED.by_case, POS: {"test_a": "failed"}})}, f"it is red: test_a of {POS} \\(failed\\)",
     ),
     "interrupted": ({"tested": replace(PASSED, finished=False, exit_code=2)}, "its session was interrupted"),
+    "narrowed": (
+        {"tested": PASSED.with_earlier(CaseTests(False, 2, {"other": {"test_a": "not run"}}))},
+        "interrupted before all tests of other; finish it with .*--resume and the same selection",
+    ),
+    "red before": (
+        {"tested": PASSED.with_earlier(CaseTests(True, 1, {POS: {"test_a": "failed"}}))}, f"it is red: test_a of {POS}",
+    ),
+    "red outside cases": ({"tested": replace(PASSED, others={"test_claim[x]": "failed"})}, r"it is red: test_claim\[x\]"),
     "another exit code": ({"tested": replace(PASSED, exit_code=1)}, "ended with exit code 1"),
     "untested": ({"tested": CaseTests(True, 0, {POS: PASSED.by_case[POS]})}, f"no test judged {SUPPORT}"),
     "older": ({"tested": None}, "does not say how its tests ended"),
