@@ -98,7 +98,7 @@ def reasons_of_tests(side: Side) -> Iterator[str]:
         yield f"it is red: {first_few(bad)}"
     if not tested.finished:
         unrun = [case for case, tests in tested.by_case.items() if NOT_RUN in tests.values()]
-        of = f" before all tests of {some(unrun)}" if unrun else ""
+        of = f" before all tests of {first_few(unrun)}" if unrun else ""
         yield f"its session was interrupted{of}; finish it with pytest suites --resume and the same selection"
     elif tested.exit_code != 0:
         yield f"its session ended with exit code {tested.exit_code}; only a run that passed can be one"
