@@ -98,8 +98,11 @@ def write_report(comparison: Comparison, arguments: argparse.Namespace, code: in
     if arguments.junit:
         write_atomically(Path(arguments.junit), as_junit(comparison, arguments.fail_on))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(markdown(comparison))
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(markdown(comparison))
+        except OSError as error:  # a page of CI's, not the verdict
+            show(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}", sys.stderr)
     if code == NOTHING_COMPARABLE:
         show("nothing could be compared: no case of the first run ended well in both on one basis", sys.stderr)
 

@@ -66,6 +66,14 @@ def test_the_summary_of_ci_gets_the_markdown(tmp_path, monkeypatch, capsys):
     assert "| worse |" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
+def test_a_summary_of_ci_that_cannot_be_written_leaves_the_verdict(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    assert main([*BROKEN]) == 1
+    out, err = capsys.readouterr()
+    assert "worse" in out
+    assert err.startswith(f"GITHUB_STEP_SUMMARY {tmp_path} cannot be written: Is a directory\n")
+
+
 def test_nothing_comparable_is_exit_code_2_and_says_why(capsys):
     assert main(["compare", "smoke", "seeds-smoke"]) == 2
     out, err = capsys.readouterr()
