@@ -26,6 +26,13 @@ NOT_KNOWN = re.compile(
     r"|weiss (?:ich )?(?:\w+ )?nicht|keine ahnung|nicht (?:ganz )?sicher|kann ich (?:\w+ )?nicht|kommt (?:\w+ )?an"
     r"|(?:sais|suis|peux) (?:vraiment )?(?:pas|plus)|pas (?:sûre?|certaine?)|aucune idée|dépend)\b"
 )
+UNCERTAIN = re.compile(
+    r"\W*(?:(?:it|that|this) )?(?:could|might|may|can) (?:also |well |just )?be\b|\W*(?:bisa|podría|kann|könnte|pourrait)\b"
+    r"|\W*(?:peut-être|tal vez|vielleicht|possibly)\b"
+)
+SPELLED = re.compile(r"\b[^\W\d_](?:([-. ·]|, )[^\W\d_])(?:\1[^\W\d_])+\b")  # S-M-A-L-L
+TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+AFFIRMS = re.compile(r"\b(?:right|correct|true|indeed|fine|yes)\b")
 ASKS = re.compile(r"[^.!?]*\?")
 SENTENCES = re.compile(r"(?<=[.!?])\s+|[;:]\s")
 ALTERNATIVES = {"or", "atau", "o", "u", "oder", "ou", "perhaps", "maybe", "mungkin", "quizás", "vielleicht"}
@@ -63,18 +70,39 @@ def spellings() -> dict[str, dict[str, str]]:
 
 def parse(answer: str, item: Item) -> str:
     """RIGHT if the right choice alone is stated; EVASIVE if several are, or the question is left open."""
-    said = first_line(answer)
+    said = SPELLED.sub(lambda match: "".join(match[0].split(match[1])), first_line(answer))
     if says_nothing(said) or repeats(said):
         return GARBLED
     words = {plain(choice).strip(): plain(choice).strip() for choice in item.choices}
     words |= {other: word for other, word in spellings().get(item.language, {}).items() if word in words}
+    words |= {name.translate(TWO_LETTERS): word for name, word in words.items() if item.language == "de"}
+    if contradicts(said, item, set(words)):
+        return GARBLED
     stated = {words[name] for name in final_names(said, item, set(words))}
     right = plain(item.answer).strip()
     if right in stated:
         return RIGHT if len(stated) == 1 else EVASIVE
     if stated:
         return WRONG
-    return EVASIVE if leaves_open(said, set(words)) else WRONG
+    return EVASIVE if leaves_open(said, set(words), item.prompt) else WRONG
+
+
+def contradicts(said: str, item: Item, names: set[str]) -> bool:
+    """Whether one sentence states a name and a later one, no less on the question, denies it without a turn."""
+    asked, words = words_asked(item), words_in(item.language)
+    stated: dict[str, int] = {}
+    for text in SENTENCES.split(plain(said)):
+        if words.seems.search(text) or words.contrasts.search(text) or words.corrects.search(text):
+            stated = {}
+            continue
+        if text.endswith("?") or NOT_KNOWN.search(text) or speaks_of_another(text, item.prompt):
+            continue
+        on_topic = len(asked & set(words_of(text)))
+        affirms = affirmed(text, names, item.language)
+        if any(stated.get(name, on_topic + 1) <= on_topic for name in (names & set(words_of(text))) - affirms):
+            return True
+        stated |= dict.fromkeys(affirms, on_topic)
+    return False
 
 
 def final_names(said: str, item: Item, names: set[str]) -> set[str]:
@@ -86,6 +114,9 @@ def final_names(said: str, item: Item, names: set[str]) -> set[str]:
             if takes_back(clause, words):
                 drafts.append([])
             for part in parts_of(clause, names):
+                turned = bool(words.contrasts.match(part.strip())) and not AFFIRMS.search(part)
+                if turned and not names & set(words_of(part)) and len(words_of(part)) >= FEW_WORDS:
+                    drafts[-1] = [one for one in drafts[-1] if not words.seems.search(one.text)]
                 if stated := affirmed(part.rsplit("=", 1)[-1], names, item.language):
                     weak = bool(words.seems.search(part)) or text.endswith("?") or speaks_of_another(part, item.prompt)
                     drafts[-1].append(Clause(part, sentence, stated, weak))
@@ -129,7 +160,7 @@ def names_of(draft: Sequence[Clause], item: Item) -> set[str]:
     draft = [clause for clause in draft if not clause.weak] or list(draft)
     if not draft:
         return set()
-    asked = {word for word in words_of(item.prompt) if len(word) >= LONG_WORD}
+    asked = words_asked(item)
     most = max(clause.on_topic(asked) for clause in draft)
     first, *others = (clause for clause in draft if clause.on_topic(asked) == most)
     answered = len(words_of(first.text)) <= FEW_WORDS  # a sentence behind it only adds to it
@@ -137,17 +168,29 @@ def names_of(draft: Sequence[Clause], item: Item) -> set[str]:
     return first.stated.union(*(one.stated for one in alike))
 
 
+def words_asked(item: Item) -> set[str]:
+    """The question's long words."""
+    return {word for word in words_of(item.prompt) if len(word) >= LONG_WORD}
+
+
 def stands_beside(text: str) -> bool:
     """Whether a clause is one more of a list, or an alternative."""
     words = words_of(text)
-    return len(words) <= 1 or words[0] in ALTERNATIVES or (words[0] in JOINTS and len(words) == 2)
+    return (
+        len(words) <= 1
+        or bool(UNCERTAIN.match(text))
+        or words[0] in ALTERNATIVES
+        or (words[0] in JOINTS and len(words) == 2)
+    )
 
 
-def leaves_open(said: str, names: set[str]) -> bool:
-    """Whether it says that it does not know, or asks back, and names no choice even to deny it."""
+def leaves_open(said: str, names: set[str], asked: str) -> bool:
+    """Whether it does not know, asks back or says the question again, and names no choice even to deny it."""
     if names & set(words_of(ASKS.sub(" ", said))):
         return False
-    return bool(NOT_KNOWN.search(plain(said))) or said.rstrip().endswith("?")
+    words = words_of(said)
+    again = len(words) >= FEW_WORDS and set(words) <= set(words_of(asked))
+    return again or bool(NOT_KNOWN.search(plain(said))) or said.rstrip().endswith("?")
 
 
 def bank() -> list[Item]:
