@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from bench.core.paths import RESULTS, ROOT
 from bench.judge.compare import calibrate
 from bench.judge.compare.margins import Noise, read_gate
 
@@ -70,3 +71,18 @@ def test_the_stated_prior_is_near_that_of_the_stored_runs():
     assert isinstance(stated, Noise)
     assert stated.variance == pytest.approx(fitted.variance, rel=0.6)
     assert stated.degrees == pytest.approx(fitted.degrees, rel=0.6)
+
+
+@pytest.mark.parametrize(
+    ("rate", "quoted"),
+    [
+        ("a red gate, 100 of 100 cases parted, 3 seeds", "falsely red in {}"),
+        ("a case worse by 2 points of F1 is seen among 10 parted, 3 seeds", "2 points of F1 is seen in {}"),
+        ("a case worse by 1 % of a loss is seen among 10 parted, 3 seeds", "grows by 1 % in {}"),
+    ],
+)
+def test_the_page_of_upgrades_quotes_the_rates_of_results(rate, quoted):
+    rows = [line.split(" | ") for line in (RESULTS / "GATE.md").read_text(encoding="utf-8").splitlines()]
+    (seen,) = [row[1] for row in rows if row[0] == f"| {rate}"]
+    page = " ".join((ROOT / "docs" / "upgrades.md").read_text(encoding="utf-8").split())
+    assert quoted.format(seen.replace("%", " %")) in page
