@@ -3,11 +3,11 @@
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import sysconfig
-import time
 import venv
 import zipfile
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ from bench.core.paths import COMMITTED, ROOT
 from bench.records.record import read_records
 
 JOURNEY = "journeys/own-model-and-data.md"
-MINUTES = 5  # that the journey may take, of which the test waits a part
+MINUTES = 5  # of computing that the journey may take; what a busy machine adds is not counted
 SOURCES = ("bench", "suites", "fixtures", "results", "pyproject.toml", "setup.py", "README.md")
 FIRST_ROWS = re.compile(r"\$ head -n 2 tickets\.jsonl\n(.*?)(?=\$|```)", re.DOTALL)
 TINY = ("--tasks", "support", "--models", "tiny_llama", "--methods", "lora", "--devices", "cpu")
@@ -172,6 +172,12 @@ def test_what_writes_the_projects_files_is_refused(lorabench):
     assert "run it in a checkout, not in an installation" in done.text
 
 
+def seconds_of_programs():
+    """Seconds of processor time that programs started here have used, and those that they started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_own_model_and_data_come_to_a_judged_case(installed, tmp_path):
     """The page of the journey, its commands run in a folder that holds a model, rows and the page's file."""
     folder = tmp_path / "own"
@@ -180,9 +186,9 @@ def test_own_model_and_data_come_to_a_judged_case(installed, tmp_path):
     write_model(folder / "my-model", LLAMA)
     write_tickets(folder)
     assert (folder / "tickets.jsonl").read_text(encoding="utf-8").startswith(FIRST_ROWS.search(text)[1])
-    began = time.perf_counter()
+    began = seconds_of_programs()
     assert len(replay(text, folder, [installed], surroundings(tmp_path))) >= 4
-    assert time.perf_counter() - began < MINUTES * 60
+    assert seconds_of_programs() - began < MINUTES * 60
 
 
 def test_a_checkout_has_no_copy_of_what_is_shipped():

@@ -16,6 +16,8 @@ THOUSANDS = re.compile(r"(?<![\d,])\d{1,3}(?:(?:,\d{3})+|(?:[ \u00a0\u202f]\d{3}
 LARGEST_POWER = 40  # above it a number is no term of these sequences
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 SIGNS = (
+    (re.compile(r"^\s*[*+•‣◦-]\s+(?=\S)", re.MULTILINE), ""),  # a list's bullets
+    (re.compile(r"\\(?:boxed|text|mathbf|textbf|mathrm|left|right)(?![a-z])"), " "),
     (re.compile(r"\\(?:times|cdot)(?![a-z])|[×·∙]"), "*"),
     (re.compile(r"\\[,;:! ]"), " "),
     (re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+"), lambda match: "^" + match[0].translate(SUPERSCRIPTS)),
@@ -26,6 +28,7 @@ SIGNS = (
 OPERATION = r"\d[\d,]*(?:\s*[-+*/x^]\s*\d[\d,]*)+"
 EXPLAINS = (
     re.compile(rf"{OPERATION}\s*="),  # 17 + 28 =
+    re.compile(rf"(?<=\d)\s*=\s*{OPERATION}"),  # 25 = 5^2
     re.compile(rf"\([^()\d]*{OPERATION}[^()]*\)"),  # (17 + 28)
     re.compile(r"\([^()]*\b(?:squared|cubed|plus|times)\b[^()]*\)"),
     re.compile(r"\b\d+ (?:squared|cubed) (?:is|=|equals)"),

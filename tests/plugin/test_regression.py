@@ -47,6 +47,24 @@ def test_a_replay_is_compared_case_by_case_and_kind_by_kind(two_runs, tmp_path):
     assert f"the baseline has {SUPPORT}, which this session was to run and did not" in done.text
 
 
+def test_a_case_that_cannot_be_compared_is_red_in_every_kind_and_a_new_one_skipped(tmp_path):
+    """Another commit with the same measuring code is compared; another recipe is not."""
+    hashed = [
+        replace(SMOKE[POS], environment={**SMOKE[POS].environment, "code": "sha256:1", "commit": commit})
+        for commit in ("1" * 40, "2" * 40)
+    ]
+    other = replace(SMOKE[SUPPORT], recipe_digest="other")
+    new = replace(SMOKE[POS], case=POS.replace("-s0", "-s1"))
+    before = run_of(tmp_path / "a", [hashed[0], SMOKE[SUPPORT]])
+    after = run_of(tmp_path / "b", [hashed[1], other, new])
+    done = start(tmp_path / "runs", SUITE, "--baseline", before, "--replay", after, "-rA")
+    assert done.code == 1
+    assert "7 failed, 8 passed, 7 skipped" in done.text
+    assert done.text.count(f"FAILED {SUITE}::test_no_worse_than_baseline[{SUPPORT}-") == 7
+    assert "nothing of the case was compared" in done.text
+    assert "recipe differs" in done.text
+
+
 def test_narrowing_the_selection_narrows_what_can_be_missing(two_runs, tmp_path):
     before, _ = two_runs
     done = start(tmp_path / "runs", SUITE, "--baseline", before, "--replay", before, "--tasks", "pos", "-q")

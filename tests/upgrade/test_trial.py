@@ -60,7 +60,7 @@ def test_a_stage_compares_both_sides(sessions, tmp_path):
 def test_a_suspect_gets_fresh_seeds_on_both_sides(sessions, tmp_path, monkeypatch):
     monkeypatch.setattr(seeds, "stored_seeds", lambda key: {})
     planned, commands = sessions
-    first = [seeds_of(RECORD, [value - lost for value in QUIET], "f1") for lost in (0, 0.02)]
+    first = [seeds_of(RECORD, [value - lost for value in QUIET], "f1") for lost in (0, 0.015)]
     fresh = [[replace(one, case=one.case.replace("-s", "-s1")) for one in side] for side in first]
     planned |= {"before": [(0, first[0]), (0, fresh[0])], "after": [(0, first[1]), (0, fresh[1])]}
     found = run_stage(BEFORE, AFTER, tmp_path, [], silent).findings
