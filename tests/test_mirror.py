@@ -98,6 +98,7 @@ INDIRECTLY = {
     "judge.claims.vocabulary": "judge/claims/test_claim.py reads claims with each of its words",
     "judge.claims.wording": "judge/claims/kinds/test_measured.py compares its sentences",
     "judge.compare.evidence": "judge/compare/test_runs.py plants a difference for each of its rules",
+    "judge.compare.fresh": "judge/compare/test_quality.py gives it runs that are no fresh seeds",
     "judge.compare.exact": "judge/compare/test_runs.py plants a difference for each of its rules",
     "judge.compare.traces": "judge/compare/test_runs.py plants a difference for each of its rules",
     "judge.score.dimensions": "judge/score/test_compare.py reads each dimension through bench.judge.score",

@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
                         help="figures that are worse than in the baseline before or cannot be compared with it, "
                         "and are meant to be")  # fmt: skip
     parser.add_argument("--release", action="store_true",
-                        help="keep it as the last release's baseline too, for `compare accepted`")  # fmt: skip
+                        help="keep it as the last release's baseline too; `compare accepted` looks at it")  # fmt: skip
     parser.set_defaults(work=accept_run, next="python -m bench compare accepted RUN compares a run with it")
 
 

@@ -44,7 +44,7 @@ def place_of(
 def tests_of_session(config: pytest.Config, code: int) -> CaseTests:
     """How every selected test ended, also those that the session did not come to."""
     by_case = {case: dict(tests) for case, tests in config.stash[OUTCOMES].items()}
-    others = dict(config.stash[OTHERS])
+    others: dict[str, str] = config.stash[OTHERS].copy()
     for item in config.stash[ITEMS]:
         if UNREPORTED not in item.stash:
             outcomes, name = place_of(item, by_case, others)

@@ -16,7 +16,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, None]:
     """Write them once the exit code is known; a replay changes nothing of its run."""
     yield
     config, run = session.config, session.config.stash[RUN]
-    began = run.submitted or config.stash[OUTCOMES] or config.stash[OTHERS]
+    began = any((run.submitted, config.stash[OUTCOMES], config.stash[OTHERS]))
     if not began or run.folder is None or run.options.replay:
         return
     tested = tests_of_session(config, int(session.exitstatus))
