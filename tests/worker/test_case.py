@@ -2,6 +2,7 @@
 
 import json
 import time as clock
+from collections import Counter
 from dataclasses import asdict, replace
 from functools import cache
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from bench.worker.build import base
 from bench.worker.case import run_case
 from bench.worker.check import read_back
 from bench.worker.figures import inference_figures
-from bench.worker.first_method import first_recipe, score
+from bench.worker.first_method import first_recipe
 from bench.worker.stepper import Stepper
 from bench.worker.train import loop
 from bench.worker.train.optimizer import make_optimizer
@@ -117,18 +118,25 @@ def test_every_second_is_in_a_stage(case_id):
 
 
 def test_what_surrounds_a_first_methods_steps_is_in_their_stages_as_in_the_main_training(monkeypatch):
-    """Two trainings and two collated epochs, two evaluations before and the building of two bases."""
-    slow = {"make_optimizer": 0.2, "build_base": 0.3}
-    for module, name in ((loop, "make_optimizer"), (base, "build_base")):
-        real = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *args, real=real, name=name: (clock.sleep(slow[name]), real(*args))[1])
-    scored = score
-    monkeypatch.setattr(first_method, "score", lambda *args: (clock.sleep(0.4), scored(*args))[1])
+    """Two trainings and two collated epochs, two evaluations before and the building of two bases.
+
+    The clock is put forward instead of waiting, by more than a loaded machine can lose.
+    """
+    real, ahead = clock.perf_counter, Counter()
+    monkeypatch.setattr(clock, "perf_counter", lambda: real() + ahead.total())
+
+    def put_forward(module, name, seconds):
+        function = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args: (ahead.update([name] * seconds), function(*args))[1])
+
+    put_forward(loop, "make_optimizer", 2_000)
+    put_forward(base, "build_base", 3_000)
+    put_forward(first_method, "score", 4_000)
     seconds = run(AFTER_FULL)["noisy"]["seconds"]
-    assert seconds["prepare_training"] >= 2 * 0.2
-    assert seconds["load"] >= 2 * 0.3
-    assert seconds["evaluate_before"] >= 2 * 0.4
-    assert seconds["first_method"] < 0.2
+    assert 2 * 2_000 <= seconds["prepare_training"] < 3 * 2_000
+    assert 2 * 3_000 <= seconds["load"] < 3 * 3_000
+    assert 2 * 4_000 <= seconds["evaluate_before"] < 3 * 4_000
+    assert seconds["first_method"] < 1_000
 
 
 DROPPED_AFTER_FULL = (
