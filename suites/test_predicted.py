@@ -13,10 +13,10 @@ import pytest
 from bench.core.case import Case
 from bench.core.work import PRELOAD
 from bench.executor import Executor, Job, Outcome
+from bench.judge.predictions.card_traces import payload_of
 from bench.judge.predictions.growth import Watched, judge
-from bench.judge.predictions.on_cards import AGREES, compared, not_traced, payload_of
+from bench.judge.predictions.on_cards import AGREES, compared, not_traced
 from bench.machine.cards import MIB
-from bench.plugin.hooks import OPTIONS
 from bench.records.record import OK, Record
 
 PRELOAD_FOR_TRACES = (*PRELOAD, "bench.predict.trace.steps")
@@ -57,9 +57,9 @@ def on_card(case: Case) -> bool:
 
 
 @pytest.fixture(scope="module")
-def tracer(pytestconfig: pytest.Config) -> Iterator[Executor]:
+def tracer(entries: tuple[str, ...]) -> Iterator[Executor]:
     """A worker for traces of records, also of those that --replay judges."""
-    with Executor((*PRELOAD_FOR_TRACES, *pytestconfig.stash[OPTIONS].entries), SECONDS) as executor:
+    with Executor((*PRELOAD_FOR_TRACES, *entries), SECONDS) as executor:
         yield executor
 
 
@@ -68,7 +68,7 @@ def test_card_held_what_is_predicted(case: Case, record: Record, tracer: Executo
     """The allocated peak of training is the trace's of the heaviest batch, within two percent."""
     if reason := not_traced(record):
         pytest.skip(reason)
-    tracer.submit(Job(case.id, "bench.judge.predictions.on_cards:traced", payload_of(record)))
+    tracer.submit(Job(case.id, "bench.judge.predictions.card_traces:traced", payload_of(record)))
     outcome = tracer.outcome(case.id)
     assert outcome.status == OK, could_not_trace(case.id, outcome)
     seen = compared(record, (outcome.result or {})["bytes"])

@@ -4,7 +4,7 @@
     pytest suites --baseline RUN --replay OTHER  compare two stored runs
 
 What differs and is not worse passes; what the noise leaves open is skipped, with the smallest difference that could
-have been seen.
+have been seen. A case that cannot be compared fails: a green session that compared nothing would hide a regression.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from bench.judge.compare.finding import (
 )
 
 GATED = (STATUS, EXACT, MEMORY, EVIDENCE, TRACE, QUALITY, PROBES)
-OPEN = (INCONCLUSIVE, INCOMPARABLE, NEW)  # states that decide nothing
+OPEN = (INCONCLUSIVE, INCOMPARABLE, NEW)  # states that decide nothing; of a whole case, incomparable fails
 
 
 @pytest.mark.parametrize("kind", GATED)
@@ -36,8 +36,11 @@ def test_no_worse_than_baseline(case: Case, kind: str, findings: Callable[[str],
     found = findings(kind)
     red = [one.sentence() for one in found if one.state in RED]
     assert not red, "\n".join(red)
-    if undecided := [one.sentence() for one in found if one.kind in (STATUS, QUALITY) and one.state in OPEN]:
-        pytest.skip("; ".join(undecided))
+    whole = [one for one in findings(STATUS) if one.state in (INCOMPARABLE, NEW)]  # the case has no other finding
+    refused = [one.sentence() for one in whole if one.state == INCOMPARABLE]
+    assert not refused, f"nothing of the case was compared: {'; '.join(refused)}"
+    if undecided := [one.sentence() for one in (*whole, *found) if one.state in OPEN]:
+        pytest.skip("; ".join(dict.fromkeys(undecided)))
 
 
 def test_no_case_of_the_baseline_is_missing(missing_cases: list[str]) -> None:

@@ -127,7 +127,8 @@ def test_help_of_test_is_pytests(lorabench):
 def test_all_suites_are_collected_from_an_empty_folder(lorabench):
     done = lorabench("test", "--collect-only", "-q", "--devices", "cpu", "--methods", "lora", "--probes", "all")
     assert done.code == 0, done.text
-    assert {path.name for path in (ROOT / "suites").glob("test_*.py")} == {
+    named = {path.name for path in (ROOT / "suites").glob("test_*.py")} - {"test_regression.py"}  # needs --baseline
+    assert named == {
         line.split("::")[0].removeprefix("suites/") for line in done.out.splitlines() if "::" in line
     }
 

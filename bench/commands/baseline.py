@@ -15,9 +15,10 @@ def add(commands: Commands) -> None:
     parser.add_argument("run", metavar="RUN", help=RUN_HELP)
     parser.add_argument("--why", required=True, metavar="TEXT", help="the reason, kept with the baseline")
     parser.add_argument("--despite", metavar="FIGURE,...", type=names_in, default=(),
-                        help="figures that are worse than in the baseline before, and are meant to be")  # fmt: skip
+                        help="figures that are worse than in the baseline before or cannot be compared with it, "
+                        "and are meant to be")  # fmt: skip
     parser.add_argument("--release", action="store_true",
-                        help="keep it as the last release's baseline too, which every comparison looks at")  # fmt: skip
+                        help="keep it as the last release's baseline too; `compare accepted` looks at it")  # fmt: skip
     parser.set_defaults(work=accept_run, next="python -m bench compare accepted RUN compares a run with it")
 
 

@@ -38,13 +38,14 @@ def add(commands: Commands) -> None:
     parser.add_argument("--allow-commit", action="store_true",
                         help="compare runs of two versions of lorabench: only what both hold")  # fmt: skip
     parser.add_argument("--fail-on", metavar="STATE,...", type=names_in, default=RED,
-                        help=f"states that make the exit code 1 (default {','.join(RED)})")  # fmt: skip
+                        help=f"further states that make the exit code 1; {' and '.join(RED)} always do")  # fmt: skip
     parser.add_argument("--allow-inconclusive", action="store_true", help="exit with 0 where 3 would be")
     parser.set_defaults(work=print_comparison, next="docs/upgrades.md says how to read this and what to do")
 
 
 def print_comparison(arguments: argparse.Namespace) -> int:
     check(arguments)
+    arguments.fail_on = tuple(dict.fromkeys((*RED, *arguments.fail_on)))
     before, after = (read_side(find_run(name)) for name in (arguments.before, arguments.after))
     if before.folder.resolve() == after.folder.resolve():
         raise Mistake(f"{arguments.before} and {arguments.after} are the same run; give two")
@@ -62,6 +63,8 @@ SERIOUS = (0, 3, 2, 1)  # exit codes, the most serious last
 
 def check(arguments: argparse.Namespace) -> None:
     """Raises Mistake for a state that there is not, and for too many cases to time."""
+    if not arguments.fail_on:
+        raise Mistake(f"--fail-on is empty; {' and '.join(RED)} always fail, give further states or leave it out")
     for state in arguments.fail_on:
         if state not in STATES:
             near = nearest(state, list(STATES))
@@ -95,8 +98,11 @@ def write_report(comparison: Comparison, arguments: argparse.Namespace, code: in
     if arguments.junit:
         write_atomically(Path(arguments.junit), as_junit(comparison, arguments.fail_on))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(markdown(comparison))
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(markdown(comparison))
+        except OSError as error:  # a page of CI's, not the verdict
+            show(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}", sys.stderr)
     if code == NOTHING_COMPARABLE:
         show("nothing could be compared: no case of the first run ended well in both on one basis", sys.stderr)
 

@@ -11,7 +11,7 @@ from bench.commands.fit import add_shape, by_trainer, changes_of, left_out, name
 from bench.core.case import Case, parse_case
 from bench.core.recipe import SIZES
 from bench.core.registry import names_in
-from bench.judge.predictions import estimators, growth, on_cards, published
+from bench.judge.predictions import card_traces, estimators, growth, published
 from bench.machine.cards import CARDS
 from bench.machine.devices import DEVICES
 from bench.models import MODELS
@@ -111,7 +111,7 @@ def answer(arguments: argparse.Namespace) -> int:
         return 0
     if subject == "measured":
         if arguments.measure:
-            on_cards.measure(mirror_of(arguments))
+            card_traces.measure(mirror_of(arguments))
         show("\n".join(markdown()))
         return 0
     if subject == "published":

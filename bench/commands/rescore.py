@@ -55,7 +55,7 @@ def rescore_runs(arguments: argparse.Namespace) -> int:
 def rescored_run(folder: Path) -> Rescored:
     """The run with what changes; the other lines are as they were, byte for byte.
 
-    Only a case's newest record changes: the stored predictions and answers are its own.
+    Only the newest record of a case's first process changes: the stored predictions and answers are its own.
     """
     path = folder / "records.jsonl"
     found, newest = Rescored(), {}
@@ -64,7 +64,8 @@ def rescored_run(folder: Path) -> Rescored:
             where = f"{path}:{number}"
             found.lines.append(decode_line(raw, where))
             record = parse_record(found.lines[-1], where)
-            newest[record.case] = (len(found.lines) - 1, record)
+            if record.repeat == 0:
+                newest[record.case] = (len(found.lines) - 1, record)
     for at, record in newest.values():
         stored = Stored(folder.name, folder, record)
         new = reread(rescored(record, stored.examples), stored.probed)

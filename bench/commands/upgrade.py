@@ -4,12 +4,14 @@ Exit codes are those of `python -m bench compare`.
 """
 
 import argparse
+import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, show
-from bench.commands.compare import check_timed, write_report
+from bench.commands.compare import SERIOUS, check_timed, write_report
 from bench.core.registry import names_in
 from bench.judge.compare.finding import RED, SOMETHING_WORSE, exit_code
 from bench.judge.compare.runs import Comparison
@@ -54,7 +56,7 @@ def add(commands: Commands) -> None:
 
 
 def judge_upgrade(arguments: argparse.Namespace) -> int:
-    """Resolve, check, run stage after stage until something is worse, and print the last comparison."""
+    """Resolve, check, run stage after stage until something is worse, and print what all of them found."""
     check_timed(arguments.time)
     say(f"asking pip what {' '.join(arguments.requirements)} changes")
     wanted = resolve(arguments.current, arguments.requirements, arguments.constraints)
@@ -67,21 +69,33 @@ def judge_upgrade(arguments: argparse.Namespace) -> int:
     before = Environment("before", arguments.current)
     after = Environment("after", arguments.current, tuple(installed(arguments.current, one) for one in wanted))
     check_requirements(after, arguments.allow_unmet)
+    found: list[Comparison] = []
     for number, selection in enumerate(stages, 1):
         say(f"stage {number} of {len(stages)}")
         folder = folder_of(before, after, selection, {one.name: one.version for one in wanted})
-        comparison = run_stage(before, after, folder, selection, say)
-        code = exit_code(comparison.findings)
-        if code == SOMETHING_WORSE:
+        found.append(run_stage(before, after, folder, selection, say))
+        if is_worse(found[-1]):
             break
-    if arguments.time and code != SOMETHING_WORSE:
+    if arguments.time and not is_worse(found[-1]):
         times = time_cases(before, after, folder, arguments.time, selection_of(arguments.time), say)
-        comparison = replace(comparison, findings=(*comparison.findings, *times))
-        code = exit_code(comparison.findings)
-    write_report(comparison, arguments, code)
-    if arguments.bisect and code == SOMETHING_WORSE:
-        show(find_cause(comparison, arguments, folder), sys.stderr if arguments.json else sys.stdout)
+        found[-1] = replace(found[-1], findings=(*found[-1].findings, *times))
+    code = max((exit_code(one.findings) for one in found), key=SERIOUS.index)
+    write_report(join_stages(found), arguments, code)
+    if arguments.bisect and is_worse(found[-1]):
+        show(find_cause(found[-1], arguments, folder), sys.stderr if arguments.json else sys.stdout)
     return code
+
+
+def is_worse(comparison: Comparison) -> bool:
+    return exit_code(comparison.findings) == SOMETHING_WORSE
+
+
+def join_stages(stages: Sequence[Comparison]) -> Comparison:
+    """All stages as one comparison, named after the runs of the last; no case is in two of them."""
+    last = stages[-1]
+    before = replace(last.before, records={case: one for stage in stages for case, one in stage.before.records.items()})
+    after = replace(last.after, records={case: one for stage in stages for case, one in stage.after.records.items()})
+    return Comparison(before, after, tuple(one for stage in stages for one in stage.findings))
 
 
 def find_cause(comparison: Comparison, arguments: argparse.Namespace, folder: Path) -> str:
@@ -97,9 +111,15 @@ def find_cause(comparison: Comparison, arguments: argparse.Namespace, folder: Pa
 
 
 def stages_of(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
-    """The selections that are run in turn; the first in which something is worse is the last."""
+    """The selections that are run in turn; the first in which something is worse is the last.
+
+    Raises Mistake for a selection with a quote that is not closed.
+    """
     if arguments.select:
-        return [tuple(arguments.select.split())]
+        try:
+            return [tuple(shlex.split(arguments.select))]
+        except ValueError as error:
+            raise Mistake(f"--select {arguments.select}: {error}; quote it as in a shell") from None
     return [TINY] if arguments.quick else [TINY, SMOKE]
 
 

@@ -8,11 +8,12 @@ import difflib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Entry = TypeVar("Entry")
+NAMED = 3  # names that a sentence lists
 
 
 class UnknownName(KeyError):
@@ -47,6 +48,13 @@ def unknown(kind: str, name: str, names: list[str]) -> UnknownName:
 def names_in(text: str) -> tuple[str, ...]:
     """The names in a comma-separated list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def first_few(names: Iterable[str]) -> str:
+    """The first three names, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+    return ", ".join(listed[:NAMED]) + more
 
 
 def register_entry(entry: str) -> None:

@@ -12,13 +12,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.core.paths import INSTALLED, ROOT
+from bench.core.paths import INSTALLED, PACKAGE, ROOT
 
 LIBRARIES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors",
     "seqeval", "scikit-learn", "lm-eval", "fvcore", "numpy", "pytest-benchmark",
 )  # fmt: skip
 MAIN = ("torch", "transformers", "peft", "bitsandbytes")  # of the libraries: those that people upgrade
+CODE = "code"  # the key of the hash of the code that measures
+MEASURING = ("core", "machine", "models", "methods", "recipes", "probes", "sources", "tasks", "records", "worker")
 COMMIT = "LORABENCH_COMMIT"  # names the commit where the code was copied without its .git
 
 
@@ -67,6 +69,15 @@ def git(*words: str) -> str | None:
 
 
 @cache
+def code_digest(package: Path = PACKAGE) -> str:
+    """A hash of the code that decides what a case measures; judging, reports and commands leave figures as they are."""
+    digest = hashlib.sha256()
+    for path in sorted(path for room in MEASURING for path in (package / room).rglob("*.py")):
+        digest.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return f"sha256:{digest.hexdigest()}"
+
+
+@cache
 def processor() -> str:
     """The processor's model name."""
     try:
@@ -94,6 +105,7 @@ def describe_machine() -> dict[str, Any]:
         "distributions": distributions_digest(),
         "lorabench": distributions().get("lorabench"),
         "commit": git("rev-parse", "HEAD") or os.environ.get(COMMIT),
+        CODE: code_digest(),
         "dirty": bool(status) if status is not None else None,
     }
 

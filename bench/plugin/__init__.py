@@ -7,6 +7,7 @@
     hooks.py       cases as parameters, fixtures, the queue
     selecting.py   tests that cannot run here are deselected and summed up
     broken_cases.py  a case that broke fails once
+    outcomes.py    how the session's tests end
     interrupts.py  Ctrl-C and SIGTERM
     summary.py     the final table, the pages that hold it, the exit code
     benchmarks.py  what pytest-benchmark's files and tables leave out
@@ -16,7 +17,7 @@
     regression.py  a session compared with a baseline
     reports.py     the door for what tests say
     suites.py      lets `lorabench test` find the suites from any folder
-    tested.py      how each case's tests ended, kept with the run
+    tested.py      how the tests ended, kept with the run
     unjudged.py    records that no threshold judges
 
 Workers import torch; pytest's process does not.
@@ -27,7 +28,7 @@ May import: every room.
 # What pytest loads: each after those that it imports, because pytest rewrites assertions before an import. What ends a
 # session runs in the opposite order: summary sets the exit code, then tested keeps it.
 PLUGINS = (
-    "bench.plugin.hooks", "bench.plugin.selecting", "bench.plugin.broken_cases", "bench.plugin.interrupts",
-    "bench.plugin.summary", "bench.plugin.benchmarks", "bench.plugin.claiming", "bench.plugin.reports",
-    "bench.plugin.tested", "bench.plugin.regression",
+    "bench.plugin.hooks", "bench.plugin.selecting", "bench.plugin.broken_cases", "bench.plugin.outcomes",
+    "bench.plugin.interrupts", "bench.plugin.summary", "bench.plugin.benchmarks", "bench.plugin.claiming",
+    "bench.plugin.reports", "bench.plugin.tested", "bench.plugin.regression",
 )  # fmt: skip

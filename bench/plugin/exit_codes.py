@@ -22,3 +22,18 @@ def final_code(code: int, stored: bool, whole: bool, judged: bool) -> int:
     if code == pytest.ExitCode.OK and not whole:
         return pytest.ExitCode.TESTS_FAILED
     return NOTHING_JUDGED if code == pytest.ExitCode.OK and not judged else code
+
+
+MEANINGS = {
+    int(pytest.ExitCode.INTERRUPTED): "interrupted",
+    int(pytest.ExitCode.INTERNAL_ERROR): "ended by an internal error",
+    NOT_STORED: "the run could not be stored",
+    NOTHING_JUDGED: "nothing was judged",
+}
+
+
+def meaning(code: int) -> str:
+    """What an exit code says beyond failed tests; empty for 0 and 1."""
+    if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return ""
+    return MEANINGS.get(code, f"exit code {code}")

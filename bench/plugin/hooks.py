@@ -225,6 +225,12 @@ def require_judged(
     return require
 
 
+@pytest.fixture(scope="session")
+def entries(pytestconfig: pytest.Config) -> tuple[str, ...]:
+    """A person's own modules and files, which every worker loads."""
+    return pytestconfig.stash[OPTIONS].entries
+
+
 @pytest.fixture
 def expects_threshold(case: Case, record: Record, pytestconfig: pytest.Config) -> bool:
     """Whether the case is one of the default run, all of which have thresholds."""

@@ -95,20 +95,8 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError(str(error)) from None
     if not all_cases(selection):
         raise pytest.UsageError(why_none(selection))
-    workers, timeout = config.getoption("workers"), config.getoption("case_timeout")
-    if workers < 1:
-        raise pytest.UsageError(f"--workers {workers} must be at least 1")
-    if timeout is not None and not timeout > 0:  # nor NaN, which would be no limit
-        raise pytest.UsageError(f"--case-timeout {timeout:g} must be above 0 seconds")
-    max_steps = config.getoption("max_steps")
-    if max_steps is not None and max_steps < 1:
-        raise pytest.UsageError(f"--max-steps {max_steps} must be at least 1")
+    refuse_contradictions(config)
     resume, replay = run_folder(config.getoption("resume")), run_folder(config.getoption("replay"))
-    if resume and replay:
-        raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
-    run_name = checked_name(config.getoption("run_name"))
-    if run_name and (resume or replay):
-        raise pytest.UsageError("--run-name names a new run; --resume and --replay take a run that has its name")
     return Options(
         selection=selection,
         entries=tuple(own.entries),
@@ -120,19 +108,35 @@ def read_options(config: pytest.Config) -> Options:
         lm_eval=names_in(config.getoption("lm_eval")),
         resume=resume,
         replay=replay,
-        case_timeout=timeout,
-        workers=workers,
+        case_timeout=config.getoption("case_timeout"),
+        workers=config.getoption("workers"),
         emulate=emulated(config.getoption("emulate")),
         attempt=config.getoption("attempt"),
-        max_steps=max_steps or 0,
+        max_steps=config.getoption("max_steps") or 0,
         allow_unjudged=config.getoption("allow_unjudged"),
         baseline=run_folder(config.getoption("baseline")),
         allow_commit=config.getoption("allow_commit"),
         repeat=repeat_of(config.getoption("repeat"), resume),
-        run_name=run_name,
+        run_name=checked_name(config.getoption("run_name")),
         own_entries=registered() - project,
         header=header_of(own, config),
     )
+
+
+def refuse_contradictions(config: pytest.Config) -> None:
+    """Raises pytest.UsageError for a number outside its range, and for options that exclude each other."""
+    workers, timeout, max_steps = (config.getoption(name) for name in ("workers", "case_timeout", "max_steps"))
+    if workers < 1:
+        raise pytest.UsageError(f"--workers {workers} must be at least 1")
+    if timeout is not None and not timeout > 0:  # nor NaN, which would be no limit
+        raise pytest.UsageError(f"--case-timeout {timeout:g} must be above 0 seconds")
+    if max_steps is not None and max_steps < 1:
+        raise pytest.UsageError(f"--max-steps {max_steps} must be at least 1")
+    resume, replay = config.getoption("resume"), config.getoption("replay")
+    if resume and replay:
+        raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
+    if config.getoption("run_name") and (resume or replay):
+        raise pytest.UsageError("--run-name names a new run; --resume and --replay take a run that has its name")
 
 
 def repeat_of(number: int, resume: Path | None) -> int:

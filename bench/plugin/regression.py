@@ -61,6 +61,7 @@ def findings(
         records = {one.id: run.record(one) for one in seeds}
     after = Side(SESSION, run.folder or Path(), {case.id: record})
     whole = Side(SESSION, run.folder or Path(), records)
+    cases = len({one.rsplit("-", 1)[0] for one in cases_here(request.session) & baseline.records.keys()})
     options = Options(allow_commit=pytestconfig.stash[OPTIONS].allow_commit)
 
     def of_kind(kind: str) -> list[Finding]:
@@ -68,9 +69,14 @@ def findings(
         own = {one.id for one in seeds}
         pairs = [pair for pair in pairs_of(baseline, whole, options) if pair[0].record.case in own]
         groups = groups_of(pairs, runs=(baseline.records, records))
-        return [one for one in [*found, *compare_quality(groups)] if one.kind == kind]
+        return [one for one in [*found, *compare_quality(groups, cases)] if one.kind == kind]
 
     return of_kind
+
+
+def cases_here(session: pytest.Session) -> set[str]:
+    """Ids of the cases that the session runs."""
+    return {one.id for item in session.items if needs_record(item) and (one := case_of(item))}
 
 
 def seeds_of(case: Case, session: pytest.Session) -> list[Case]:
@@ -83,7 +89,7 @@ def seeds_of(case: Case, session: pytest.Session) -> list[Case]:
 def missing_cases(baseline: Side, request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> list[str]:
     """Cases of the baseline that the command line selects and the session does not run."""
     options: SessionOptions = pytestconfig.stash[OPTIONS]
-    here = {one.id for item in request.session.items if needs_record(item) and (one := case_of(item))}
+    here = cases_here(request.session)
     slow = {one.id for one in pytestconfig.stash[DESELECTED].cases(SLOW)}
     everything = options.replay and options.selection == Selection()
     wanted = [record.parsed_case() for record in baseline.records.values()]

@@ -13,29 +13,29 @@ import pytest
 
 from bench.core.files import write_atomically
 from bench.core.outside_text import for_terminal
+from bench.core.paths import SUITES
 from bench.judge.thresholds import Thresholds
-from bench.plugin.exit_codes import NOTHING_JUDGED, final_code
-from bench.plugin.hooks import OUTCOMES, RUN, THRESHOLDS, case_of
+from bench.plugin.exit_codes import NOTHING_JUDGED, final_code, meaning
+from bench.plugin.hooks import RUN, THRESHOLDS, case_of
 from bench.plugin.interrupts import continue_line
+from bench.plugin.outcomes import ITEMS, tests_of_session
 from bench.plugin.selecting import DESELECTED, Deselected
 from bench.plugin.session import Run
 from bench.records.record import Record
 from bench.records.run_folder import command, shown, why_not_stored
-from bench.records.tested import tested_before
+from bench.records.tested import ERROR, FAILED, CaseTests, tested_before
 from bench.report import probes
 from bench.report.cases import NAMES_WITH_TESTS, table_of
-from bench.report.summary import made_with, summary_page
+from bench.report.summary import Beside, made_with, summary_page
 from bench.report.tables import Table, lines_within
 from bench.report.verdicts import CaseVerdict, verdict_on
 
-Outcomes = Mapping[str, Mapping[str, str]]  # case id -> test -> outcome
 ENDLESS = 10_000  # columns of an output that is no terminal
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """What was deselected, the tables of the session's records, how to continue the run, and complaints."""
     run, deselected = config.stash[RUN], config.stash.get(DESELECTED, Deselected())
-    thresholds, outcomes = config.stash[THRESHOLDS], config.stash[OUTCOMES]
     for line in deselected.lines():
         terminalreporter.write_line(for_terminal(line))
     skipped = len(terminalreporter.stats.get("skipped", []))
@@ -43,7 +43,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         says = f"{skipped:,} tests were skipped: they do not apply to their case or claim; -rs lists the reasons"
         terminalreporter.write_line(says)
     if run.records:
-        show_records(terminalreporter, run, thresholds, outcomes)
+        tested = tests_of_session(config, code_of_session(config, exitstatus))
+        show_records(terminalreporter, run, config.stash[THRESHOLDS], tested)
     if says := continue_line(config):
         terminalreporter.write_line(for_terminal(says), yellow=True)
     if run.folder and run.unwritten:
@@ -52,12 +53,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(for_terminal(complaint), red=True)
 
 
-def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, outcomes: Outcomes) -> None:
+def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tested: CaseTests) -> None:
     """The tables on the terminal, and the pages; a page that cannot be written is a complaint.
 
     A run's own page is of all its records and sessions; the terminal and CI's summary show this session's.
     """
-    counts = {name: one.count() for name, one in verdicts(outcomes, run.records).items()}
+    counts = {name: one.count() for name, one in verdicts(tested, run.records).items()}
     show_table(terminalreporter, "cases", table_of(run.records.values(), thresholds, counts), NAMES_WITH_TESTS)
     terminalreporter.write_line(for_terminal(made_with(run.records.values())))
     if spent := run.seconds_spent():
@@ -66,20 +67,19 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, outcom
     if asked[1:]:
         show_table(terminalreporter, "probes", asked, probes.NAMES)
     if run.folder and not run.options.replay:
-        write_page_of_run(run, run.folder, thresholds, outcomes)
+        write_page_of_run(run, run.folder, thresholds, tested)
         terminalreporter.write_line(for_terminal(f"records: {shown(run.folder)}"))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(page_of(run.records, run, thresholds, outcomes))
+                file.write(page_of(run.records, run, thresholds, tested))
         except OSError as error:  # a page of CI's, not the run
             run.complaints.append(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}")
 
 
-def write_page_of_run(run: Run, folder: Path, thresholds: Thresholds, outcomes: Outcomes) -> None:
+def write_page_of_run(run: Run, folder: Path, thresholds: Thresholds, tested: CaseTests) -> None:
     """Write summary.md, with the outcomes of earlier sessions too."""
-    before = tested_before(folder)
-    every = {**(before.by_case if before else {}), **outcomes}
+    every = tested.with_earlier(tested_before(folder))
     try:
         page = page_of({record.case: record for record in run.all_records()}, run, thresholds, every)
         write_atomically(folder / "summary.md", page)
@@ -87,13 +87,32 @@ def write_page_of_run(run: Run, folder: Path, thresholds: Thresholds, outcomes: 
         run.unwritten["summary.md"] = error
 
 
-def page_of(records: Mapping[str, Record], run: Run, thresholds: Thresholds, outcomes: Outcomes) -> str:
+def page_of(records: Mapping[str, Record], run: Run, thresholds: Thresholds, tested: CaseTests) -> str:
     stored = run.folder.name if run.folder else ""
-    return summary_page(records.values(), thresholds, verdicts(outcomes, records), command(), stored)
+    beside = Beside(
+        tuple(test for test, outcome in tested.others.items() if outcome in (FAILED, ERROR)),
+        tuple(case for case in tested.by_case if case not in records and not tested.outcomes(case)),
+        ended(tested, records),
+    )
+    return summary_page(records.values(), thresholds, verdicts(tested, records), command(), stored, beside)
 
 
-def verdicts(outcomes: Outcomes, records: Mapping[str, Record]) -> dict[str, CaseVerdict]:
-    return {name: verdict_on(tests, records.get(name)) for name, tests in outcomes.items()}
+def ended(tested: CaseTests, records: Mapping[str, Record]) -> str:
+    """How the session ended, where no failed test says so; empty where all is well."""
+    if said := meaning(tested.exit_code):
+        return said
+    red = any(
+        outcome in (FAILED, ERROR) for tests in (*tested.by_case.values(), tested.others) for outcome in tests.values()
+    )
+    if tested.exit_code and not red and all(record.ok for record in records.values()):
+        return f"exit code {tested.exit_code}"
+    return "" if tested.finished else "not all tests were run"
+
+
+def verdicts(tested: CaseTests, records: Mapping[str, Record]) -> dict[str, CaseVerdict]:
+    """Of the cases that have a test which came to an end."""
+    found = {case: tested.outcomes(case) for case in tested.by_case}
+    return {case: verdict_on(tests, records.get(case)) for case, tests in found.items() if tests}
 
 
 def show_table(terminalreporter: Any, title: str, table: Table, names: int) -> None:
@@ -109,16 +128,19 @@ def show_table(terminalreporter: Any, title: str, table: Table, names: int) -> N
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """Set the exit code, after the terminal's summary, which writes; one of ours is explained in a line."""
     yield
-    run, reporter = session.config.stash[RUN], session.config.pluginmanager.getplugin("terminalreporter")
-    deselected = session.config.stash.get(DESELECTED, Deselected())
-    skips = only_skips(reporter.stats) if reporter and any(map(case_of, session.items)) else []
-    lost = bool(deselected.unmet) and not deselected.listed
-    before, session.exitstatus = (
-        session.exitstatus,
-        final_code(session.exitstatus, not run.unwritten, not run.left_out, not skips and not lost),
-    )
-    if reporter and (says := why_nothing(session.exitstatus, before, deselected, skips)):
+    config = session.config
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    deselected = config.stash.get(DESELECTED, Deselected())
+    before, session.exitstatus = session.exitstatus, code_of_session(config, session.exitstatus)
+    if reporter and (says := why_nothing(session.exitstatus, before, deselected, only_skips(config))):
         reporter.write_line(for_terminal(f"exit code {int(session.exitstatus)}: {says}"), red=True)
+
+
+def code_of_session(config: pytest.Config, code: int) -> int:
+    """The session's exit code from pytest's."""
+    run, deselected = config.stash[RUN], config.stash.get(DESELECTED, Deselected())
+    lost = bool(deselected.unmet) and not deselected.listed
+    return final_code(code, not run.unwritten, not run.left_out, not only_skips(config) and not lost)
 
 
 def why_nothing(code: int, before: int, deselected: Deselected, skips: list[str]) -> str:
@@ -135,8 +157,12 @@ def why_nothing(code: int, before: int, deselected: Deselected, skips: list[str]
     return f"every selected test was skipped, so nothing was judged; {also}{reason}"
 
 
-def only_skips(stats: Mapping[str, list[Any]]) -> list[str]:
-    """Why each selected test was skipped; [] if none was, or if any test was run."""
+def only_skips(config: pytest.Config) -> list[str]:
+    """Why each selected test was skipped; [] if none was, if any test was run, or if none is of the benchmark."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is None or not any(case_of(item) or SUITES in item.path.parents for item in config.stash[ITEMS]):
+        return []
+    stats: Mapping[str, list[Any]] = reporter.stats
     if any(stats.get(name) for name in ("passed", "failed", "error", "xfailed", "xpassed")):
         return []
     return [report.longrepr[2].removeprefix("Skipped: ") for report in stats.get("skipped", [])]

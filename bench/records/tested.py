@@ -1,4 +1,4 @@
-"""How a session's tests of each case ended, kept beside its records in tests.json.
+"""How a run's tests ended, those of each case and the others, kept beside its records in tests.json.
 
 A record is written before its tests run. Without this file a comparison could not see that a test passed in one run
 and was skipped in the other.
@@ -14,26 +14,43 @@ from bench.records.record import BadRecord
 
 FILE = "tests.json"
 PASSED, FAILED, SKIPPED, ERROR = "passed", "failed", "skipped", "error"
+NOT_RUN = "not run"  # selected, but the session ended before
 
 
 @dataclass(frozen=True)
 class CaseTests:
-    """by_case: case -> test -> outcome; exit_code of the last session; finished: whether every test came to an end."""
+    """by_case: case -> test -> outcome; others: the same of tests of no case, by their ids.
+
+    exit_code: of the last session; finished: whether every test that any session selected came to an end.
+    """
 
     finished: bool = False
     exit_code: int = 0
     by_case: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def outcomes(self, case: str) -> Mapping[str, str]:
-        return self.by_case.get(case, {})
+        """Of the case's tests that came to an end."""
+        return {test: outcome for test, outcome in self.by_case.get(case, {}).items() if outcome != NOT_RUN}
 
     def with_earlier(self, earlier: "CaseTests | None") -> "CaseTests":
-        """The same with the outcomes of tests that only an earlier session of the run had."""
+        """The same with the outcomes of tests that only an earlier session of the run had.
+
+        So a test that failed, or was not run, counts until it is run again.
+        """
         if earlier is None:
-            return self
+            earlier = CaseTests()
         cases = {**earlier.by_case, **self.by_case}
-        merged = {case: {**earlier.outcomes(case), **self.outcomes(case)} for case in cases}
-        return CaseTests(self.finished, self.exit_code, merged)
+        by_case = {case: newest(earlier.by_case.get(case, {}), self.by_case.get(case, {})) for case in cases}
+        others = newest(earlier.others, self.others)
+        unrun = any(NOT_RUN in tests.values() for tests in (*by_case.values(), others))
+        return CaseTests(self.finished and not unrun, self.exit_code, by_case, others)
+
+
+def newest(earlier: Mapping[str, str], later: Mapping[str, str]) -> dict[str, str]:
+    """The later outcomes; one that failed earlier stays where the later session did not come to the test."""
+    kept = {test: one for test, one in earlier.items() if one in (FAILED, ERROR) and later.get(test) == NOT_RUN}
+    return {**earlier, **later, **kept}
 
 
 def short_name(node_id: str, case: str) -> str:

@@ -19,6 +19,7 @@ from bench.judge.compare.finding import (
     Finding,
     worst_state,
 )
+from bench.judge.compare.fresh import OWN_ENGINE
 from bench.judge.compare.runs import Comparison
 from bench.records.record import Record
 
@@ -32,14 +33,19 @@ def in_order(findings: Collection[Finding]) -> list[Finding]:
 
 
 def counts(comparison: Comparison) -> str:
-    """One line: how many cases are in which state, by their most serious figure, and how many figures are the same."""
+    """One line: how many cases are in which state, by their most serious figure; one of all seeds is of each seed."""
     by_case: dict[str, list[Finding]] = {}
     for one in comparison.findings:
         by_case.setdefault(one.case, []).append(one)
     cases = {one.case for one in comparison.findings if one.kind == STATUS}
-    states = Counter(worst_state(found) for case, found in by_case.items() if case in cases)
+    states = Counter(worst_state([*by_case[case], *by_case.get(without_seed(case), [])]) for case in cases)
     said = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
     return f"{len(cases)} case{'s' * (len(cases) != 1)}: {said}" if cases else "no case"
+
+
+def without_seed(case: str) -> str:
+    """The name under which a finding over several seeds of the case stands."""
+    return case.rsplit("-", 1)[0]
 
 
 def versions(comparison: Comparison) -> list[str]:
@@ -67,8 +73,10 @@ def repeat(name: str, records: Mapping[str, Record]) -> str:
     seeds = sorted(one.parsed_case().seed for key, one in records.items() if key == name or key.startswith(f"{name}-"))
     words = f"--tasks {case.task} --models {case.model} --methods {case.method} --devices {case.device}"
     more = f" --seeds {','.join(map(str, seeds))}" if seeds not in ([], [0]) else ""
-    steps = known.recipe.get("max_steps") if known else 0
-    return f"pytest suites {words}{more}" + (f" --max-steps {steps}" if steps else "")
+    recipe = known.recipe if known else {}
+    engine = f" --engine {recipe['engine']}" if recipe.get("engine", OWN_ENGINE) != OWN_ENGINE else ""
+    steps = f" --max-steps {recipe['max_steps']}" if recipe.get("max_steps") else ""
+    return f"pytest suites {words}{more}{engine}{steps}"
 
 
 def why(finding: Finding) -> str:

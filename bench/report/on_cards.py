@@ -3,15 +3,8 @@
 import json
 
 from bench.core.paths import COMMITTED
-from bench.judge.predictions.on_cards import (
-    AGREES,
-    RESERVED_AGREES,
-    Compared,
-    committed,
-    compared,
-    peaks_of,
-    read_traces,
-)
+from bench.judge.predictions.card_traces import committed, read_traces
+from bench.judge.predictions.on_cards import AGREES, RESERVED_AGREES, Compared, compared, peaks_of
 from bench.records.figures import FIGURES
 from bench.records.record import Record
 from bench.report.tables import markdown_lines

@@ -12,7 +12,7 @@ NAMES = 4  # of the headings; numbers follow
 HEADS = ("model", "method", "batch", "card", "needs GiB", "fits", "longest row", "most rows", "least GiB")
 LEGEND = (
     "needs: what a card must have, CUDA's own included; longest row: tokens, with as many rows;",
-    f"most rows: of as many tokens; least: what 1 row of {MULTIPLE} tokens needs",
+    f"most rows: largest batch of that length; least: what 1 row of {MULTIPLE} tokens needs",
 )
 
 

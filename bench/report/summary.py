@@ -6,6 +6,7 @@ on which machine, and the commands that repeat it.
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bench.core.outside_text import for_markdown, for_terminal
 from bench.judge.thresholds import Thresholds
@@ -18,12 +19,29 @@ from bench.report.verdicts import CaseVerdict
 MOST_NAMED = 5  # failed cases that a command names; more are repeated by the whole command
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What else of a session decides how it ended.
+
+    failed: ids of failed tests of no case; unrun: cases that were selected and have no record; ended: how the session
+    ended, where that is neither a pass nor failed tests.
+    """
+
+    failed: Sequence[str] = ()
+    unrun: Sequence[str] = ()
+    ended: str = ""
+
+
+NOTHING_BESIDE = Beside()
+
+
 def summary_page(
     records: Iterable[Record],
     thresholds: Thresholds,
     tests: Mapping[str, CaseVerdict],
     words: Sequence[str],
     run_name: str = "",
+    beside: Beside = NOTHING_BESIDE,
 ) -> str:
     """The page. tests: by case id, of this session; words: the command that began it; run_name: where it is stored."""
     records = sorted(records, key=lambda record: is_good(record, tests))  # stable: failures first
@@ -31,10 +49,11 @@ def summary_page(
     table = markdown_lines(table_of(records, thresholds, verdicts), NAMES_WITH_TESTS)
     failed = [record.case for record in records if not is_good(record, tests)]
     lines = [
-        f"## {headline(len(failed), len(records))}",
+        f"## {headline(records, tests, beside)}",
         "",
         f"{counts(tests.values())}. {for_markdown(made_with(records))}.",
         "",
+        *[f"- failed: {code(test)}" for test in beside.failed],
         *[f"- {says}: {code(shlex.join(command))}" for says, command in commands(words, failed, run_name)],
         "",
         *table,
@@ -52,9 +71,19 @@ def is_good(record: Record, tests: Mapping[str, CaseVerdict]) -> bool:
     return record.ok and (record.case not in tests or not tests[record.case].failed)
 
 
-def headline(failed: int, cases: int) -> str:
+def headline(records: Sequence[Record], tests: Mapping[str, CaseVerdict], beside: Beside) -> str:
+    """How many cases failed or passed, and what else keeps the session from being a pass."""
+    failed = sum(not is_good(record, tests) for record in records)
+    passed = sum(
+        is_good(record, tests) and record.case in tests and tests[record.case].passed > 0 for record in records
+    )
+    cases, unjudged = len(records) + len(beside.unrun), len(records) - failed - passed
     of = f"{cases} case{'s' if cases != 1 else ''}"
-    return f"{failed} of {of} failed" if failed else f"{of} passed"
+    said = [f"{failed} of {of} failed" if failed else f"{of if passed == cases else f'{passed} of {of}'} passed"]
+    said += [f"{unjudged} not judged"] * bool(unjudged)
+    said += [f"{len(beside.unrun)} not run"] * bool(beside.unrun)
+    said += [f"{len(beside.failed)} other test{'s' * (len(beside.failed) != 1)} failed"] * bool(beside.failed)
+    return ", ".join(said) + (f"; {beside.ended}" if beside.ended else "")
 
 
 def counts(tests: Iterable[CaseVerdict]) -> str:

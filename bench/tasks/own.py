@@ -156,13 +156,24 @@ def prepare_responses(
     """Answer as the responses do."""
     for split, part in rows.items():
         filled({split: part}, tuple(columns.values()))
-    train, held_out, reasons = parted(rows, lambda row: row[columns["instruction"]])
+    train, held_out, reasons = parted(rows, asked_text(prompt, rows))
 
     def pairs(part: list[dict], name: str) -> list[tuple[str, str, str]]:
         asked = enumerate((filled_in(prompt, row), row[columns["response"]]) for row in part)
         return [(f"{name}-{number}", *pair) for number, pair in asked]
 
     return with_reasons(prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe), reasons)
+
+
+def asked_text(prompt: str, rows: Mapping[str, list[dict]]) -> Callable[[Mapping[str, Any]], str]:
+    """A function that gives what a row asks, to compare rows by: the prompt's columns that differ between rows.
+
+    An instruction or a template that all rows share would make all of them nearly the same.
+    """
+    names = fields(prompt, "prompt")
+    every = [row for part in rows.values() for row in part]
+    differing = [name for name in names if len({str(row[name]) for row in every}) > 1] or names
+    return lambda row: filled_in(" ".join(f"{{{name}}}" for name in differing), row)
 
 
 def filled_in(prompt: str, row: Mapping[str, Any]) -> str:

@@ -60,7 +60,9 @@ def similar_pairs(sets: Sequence[frozenset[str]]) -> list[tuple[int, int]]:
 
 
 def held_out_rows(texts: Sequence[str], needed: Sequence[Collection[str]] = ()) -> set[int]:
-    """The numbers of the rows to hold out: a tenth of them, and at most HELD_OUT_LIMIT.
+    """The numbers of the rows to hold out: a tenth of them, or HELD_OUT_LIMIT if that is less.
+
+    A group of rows that are nearly the same is never divided, so there may be up to twice as many.
 
     needed: what of each row training must see elsewhere too, as its labels; a group that has the last of one trains.
     """

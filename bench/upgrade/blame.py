@@ -161,13 +161,18 @@ def first_bad(releases: Sequence[str], test: Callable[[str], str]) -> tuple[str,
 
 
 def between(releases: Sequence[str], before: str, after: str) -> list[str]:
-    """The final releases after one version, up to another, in order."""
+    """The final releases after one version, up to another, in the order from one to the other.
+
+    Of a downgrade the newest is first.
+    """
     try:
-        low, high = Version(before), Version(after)
-        found = sorted({Version(one) for one in releases} | {high})
+        first, last = Version(before), Version(after)
+        found = sorted({Version(one) for one in releases} | {last}, reverse=last < first)
     except InvalidVersion:
         return [after]
-    return [str(one) for one in found if low < one <= high and (not one.is_prerelease or one == high)]
+    low, high = min(first, last), max(first, last)
+    passed = [one for one in found if low <= one <= high and one != first and (not one.is_prerelease or one == last)]
+    return [str(one) for one in passed] or [after]
 
 
 def blame(search: Search, requirements: Sequence[str]) -> str:
@@ -175,11 +180,14 @@ def blame(search: Search, requirements: Sequence[str]) -> str:
     target = f"{search.target.figure or search.target.kind} of {search.target.case}"
     try:
         guilty = smallest_guilty(requirements, search)
-        if len(guilty) > 1:
-            return f"{target}: only together {' and '.join(guilty)}"
-        return f"{target}: {of_release(search, guilty[0])}"
     except TooManyRuns as error:
         return f"{target}: {error}"
+    if len(guilty) > 1:
+        return f"{target}: only together {' and '.join(guilty)}"
+    try:
+        return f"{target}: {of_release(search, guilty[0])}"
+    except (TooManyRuns, CannotInstall) as error:
+        return f"{target}: {guilty[0]}; its last good release is not known: {error}"
 
 
 def of_release(search: Search, guilty: str) -> str:

@@ -75,7 +75,8 @@ def reason_of(said: str) -> str:
 def resolve(python: Path, requirements: Sequence[str], constraints: Path | None = None) -> list[Wanted]:
     """What these requirements change in the interpreter's environment, and what they bring with them.
 
-    Raises CannotInstall for a version that does not exist, and for a set that cannot be installed together.
+    Raises CannotInstall for a version that does not exist, for a set that cannot be installed together, and for a
+    distribution from a file or an address.
     """
     words = ["--dry-run", "--report", "-", *requirements]
     if constraints:
@@ -84,6 +85,13 @@ def resolve(python: Path, requirements: Sequence[str], constraints: Path | None 
         named = any(re.match(rf"{HELD}(?![\w.-])", requirement) for requirement in requirements)
         words += [] if named else [f"{HELD}=={held}"]
     report = json.loads(pip(python, words, f"{' '.join(requirements)} cannot be installed"))
+    if direct := [item for item in report["install"] if item.get("is_direct")]:
+        about = direct[0]["metadata"]
+        raise CannotInstall(
+            f"{about['name']} {about['version']} would come from {direct[0]['download_info']['url']}, and overlays are "
+            "installed from the package index; name a release of it, as "
+            f"{about['name']}=={about['version']}, or a local index that has it by PIP_EXTRA_INDEX_URL"
+        )
     return sorted((wanted_of(item) for item in report["install"]), key=lambda one: one.name)
 
 
@@ -127,7 +135,12 @@ def version_of(python: Path, name: str) -> str | None:
 def releases_of(python: Path, name: str) -> list[str]:
     """All releases of a distribution that its index has for this interpreter. Raises CannotInstall."""
     command = [str(python), "-m", "pip", "index", "versions", "--disable-pip-version-check", name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise CannotInstall(
+            f"the releases of {name} cannot be listed: pip did not end within {PIP_SECONDS:.0f} s"
+        ) from None
     found = re.search(r"Available versions: (.+)", done.stdout)
     if found is None:
         raise CannotInstall(f"the releases of {name} cannot be listed: {reason_of(done.stderr)}")

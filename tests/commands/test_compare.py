@@ -5,7 +5,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from compared_runs import POS, SUPPORT, committed, run_of
+from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 
 from bench.__main__ import main
 
@@ -44,9 +44,9 @@ def test_json_holds_every_finding_and_the_exit_code(capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["exit_code"] == 1
     assert said["versions"] == {"transformers": ["5.23.0", "5.24.0"]}
-    assert {"case", "kind", "state", "figure", "says", "before", "after", "suspect", "fresh"} == said["findings"][
-        0
-    ].keys()
+    assert {"case", "kind", "state", "figure", "says", "before", "after", "suspect", "fresh", "points_to_loss"} == said[
+        "findings"
+    ][0].keys()
 
 
 def test_junit_has_a_failure_for_each_red_kind_of_a_case(tmp_path, capsys):
@@ -64,6 +64,14 @@ def test_the_summary_of_ci_gets_the_markdown(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     main([*BROKEN])
     assert "| worse |" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_summary_of_ci_that_cannot_be_written_leaves_the_verdict(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    assert main([*BROKEN]) == 1
+    out, err = capsys.readouterr()
+    assert "worse" in out
+    assert err.startswith(f"GITHUB_STEP_SUMMARY {tmp_path} cannot be written: Is a directory\n")
 
 
 def test_nothing_comparable_is_exit_code_2_and_says_why(capsys):
@@ -91,6 +99,20 @@ def test_what_changed_is_told_and_passes_unless_asked_for(tmp_path, capsys):
     assert main(["compare", str(before), str(after), "--fail-on", "worse,changed"]) == 1
 
 
+def test_what_is_worse_fails_whatever_else_is_asked_for(capsys):
+    assert main([*BROKEN, "--fail-on", "changed"]) == 1
+
+
+def test_the_first_line_counts_quality_over_several_seeds(tmp_path, capsys):
+    before = seeds_of(SMOKE[POS], (0.900, 0.901, 0.899), "f1")
+    after = [
+        replace(one, quality={**one.quality, "f1": one.quality["f1"] - 0.3}, losses=[loss + 1 for loss in one.losses])
+        for one in before
+    ]
+    assert main(["compare", str(run_of(tmp_path / "a", before)), str(run_of(tmp_path / "b", after))]) == 1
+    assert capsys.readouterr().out.splitlines()[1] == "3 cases: 3 worse"
+
+
 def test_text_from_a_record_is_made_safe(tmp_path, capsys):
     before = run_of(tmp_path / "a", [SMOKE[POS]])
     after = run_of(tmp_path / "b", [replace(SMOKE[POS], status="failed", reason="\x1b[31mred")])
@@ -106,6 +128,7 @@ def test_text_from_a_record_is_made_safe(tmp_path, capsys):
         (["smoke", "nowhere"], "nowhere: no run with a records.jsonl there"),
         (["smoke", "smoke"], "smoke and smoke are the same run; give two"),
         (["smoke", "virtual-tokens", "--fail-on", "worst"], "--fail-on worst: did you mean worse?"),
+        (["smoke", "virtual-tokens", "--fail-on", ""], "--fail-on is empty; worse and missing always fail"),
         (["smoke", "virtual-tokens", "--time", "a,b,c,d,e,f"], "--time names 6 cases"),
     ],
 )

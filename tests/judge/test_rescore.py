@@ -150,6 +150,15 @@ def test_command_rescores_the_newest_record_of_a_case(tmp_path):
     assert read_run(tmp_path) == ({OLD.case: today}, [])
 
 
+def test_command_rescores_the_first_process_and_not_its_repeats(tmp_path):
+    """The predictions are those of the first; a repeat has none."""
+    path = run_of(tmp_path, OLD, replace(OLD, repeat=1, quality={**OLD_QUALITY, "loss": 0.5}, predictions=""))
+    _, repeat = path.read_bytes().splitlines()
+    assert main(["rescore", str(tmp_path)]) == 0
+    assert read_records(path)[0][OLD.case].quality == pytest.approx(QUALITY)
+    assert path.read_bytes().splitlines()[1] == repeat
+
+
 @pytest.mark.parametrize("command", ["score", "thresholds", "table", "picture"])
 def test_commands_refuse_old_metrics_until_they_are_rescored(tmp_path, capsys, command):
     run_of(tmp_path, OLD, ANSWERED)

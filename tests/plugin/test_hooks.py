@@ -38,6 +38,7 @@ from bench.recipes.of_case import recipe_for
 from bench.records import run_folder
 from bench.records.record import OK, Record, append_record, read_records
 from bench.records.run_folder import NotStored
+from bench.records.tested import read_tested
 from bench.tasks import TASKS
 
 METHODS = "lora,head,toy_kill,toy_segfault,toy_loop,toy_allocate"
@@ -49,6 +50,7 @@ INTERRUPT_SECONDS = 10.0
 START_SECONDS = 120.0
 EMBEDDED_ID = "pos-minilm_l6-lora-cpu-s0"
 RANDOM = {"origin": "synthetic", "identity": "synthetic"}
+CLAIM = "suites/test_claims.py::test_claim[s000-final-loss]"  # of another case than the stored ones
 USAGE_ERROR, INTERRUPTED, NO_TESTS = 4, 2, 5
 NOT_STORED, NOTHING_JUDGED = 20, 21
 FULL_DISK = """
@@ -479,10 +481,10 @@ METRIC = TASKS["pos"].metric
 QUALITY_SUITE = "suites/test_quality.py"
 
 
-def judge_again(runs, record, *words):
+def judge_again(runs, record, *words, **environment):
     """What `--replay` says of a run of this record alone."""
     append_record(runs / "run" / "records.jsonl", record)
-    return start(runs, *words, "-rs", "--replay", runs / "run")
+    return start(runs, *words, "-rs", "--replay", runs / "run", **environment)
 
 
 @pytest.mark.parametrize(
@@ -697,6 +699,19 @@ def test_which_exit_code_wins(code, stored, whole, judged, final):
     assert exit_codes.final_code(code, stored, whole, judged) == final
 
 
+def test_claims_that_are_all_skipped_are_no_pass(runs):
+    """No test of a case is among them."""
+    done = judge_again(runs, SMOKE, CLAIM, GITHUB_STEP_SUMMARY=str(runs / "page"))
+    assert re.search(r"=+ 1 skipped in", done.text)
+    assert done.code == NOTHING_JUDGED
+    assert "exit code 21: every selected test was skipped, so nothing was judged" in done.text
+    assert (
+        (runs / "page")
+        .read_text(encoding="utf-8")
+        .startswith("## 0 of 1 case passed, 1 not judged; nothing was judged\n")
+    )
+
+
 def test_project_tests_that_are_all_skipped_have_pytests_own_code(runs, tmp_path):
     (tmp_path / "test_skips.py").write_text("import pytest\ndef test_it(): pytest.skip('not here')\n", encoding="utf-8")
     done = start(runs, tmp_path / "test_skips.py", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "-p", "conftest")
@@ -713,7 +728,7 @@ def test_a_case_without_a_record_is_one_failure_and_no_skip(runs, status):
     done = judge_again(runs, Record(EMBEDDED_ID, status), "suites/test_cost.py", "suites/test_methods.py", "-v")
     assert done.code == 1
     assert re.search(r"=+ \d\d deselected, 1 error in", done.text)
-    assert done.text.count("suites/test_") == 2, "the test and its line in the short summary, and none of the others"
+    assert done.text.count("suites/test_") == 1, "the test, and none of the others"
     assert "not judged" in done.text
 
 
@@ -779,6 +794,14 @@ def test_interrupted_session_leaves_no_process(interrupted):
 def test_interrupted_session_keeps_what_was_finished(interrupted):
     done, _, _ = interrupted
     assert {name: record.status for name, record in done.records().items()} == {toy("lora"): OK}
+
+
+def test_interrupted_session_does_not_read_as_a_pass(interrupted):
+    done, _, _ = interrupted
+    page = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert page.startswith("## 1 of 2 cases passed, 1 not run; interrupted\n")
+    tested = read_tested(done.folder)
+    assert (tested.finished, set(tested.by_case[toy("toy_loop")].values())) == (False, {"not run"})
 
 
 # --- the run itself, in this process

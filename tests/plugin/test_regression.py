@@ -9,6 +9,7 @@ from compared_runs import POS, SUPPORT, committed, run_of
 from suite_sessions import start
 
 from bench.records.record import FAILED, append_record, read_repeats
+from bench.records.tested import read_tested
 
 SUITE = "suites/test_regression.py"
 SMOKE = committed()
@@ -34,13 +35,34 @@ def two_runs(tmp_path):
 
 def test_a_replay_is_compared_case_by_case_and_kind_by_kind(two_runs, tmp_path):
     before, after = two_runs
-    done = start(tmp_path / "runs", SUITE, "--baseline", before, "--replay", after, "-rA")
+    page = tmp_path / "page.md"
+    words = (SUITE, "--baseline", before, "--replay", after, "-rA")
+    done = start(tmp_path / "runs", *words, GITHUB_STEP_SUMMARY=str(page))
     assert done.code == 1
+    assert page.read_text(encoding="utf-8").startswith("## 1 of 1 case failed, 1 other test failed\n")
     assert "2 failed, 6 passed" in done.text
     assert f"FAILED {SUITE}::test_no_worse_than_baseline[{POS}-evidence]" in done.text
     assert "suspect: saving the adapter and reading it back" in done.text
     assert f"FAILED {SUITE}::test_no_case_of_the_baseline_is_missing" in done.text
     assert f"the baseline has {SUPPORT}, which this session was to run and did not" in done.text
+
+
+def test_a_case_that_cannot_be_compared_is_red_in_every_kind_and_a_new_one_skipped(tmp_path):
+    """Another commit with the same measuring code is compared; another recipe is not."""
+    hashed = [
+        replace(SMOKE[POS], environment={**SMOKE[POS].environment, "code": "sha256:1", "commit": commit})
+        for commit in ("1" * 40, "2" * 40)
+    ]
+    other = replace(SMOKE[SUPPORT], recipe_digest="other")
+    new = replace(SMOKE[POS], case=POS.replace("-s0", "-s1"))
+    before = run_of(tmp_path / "a", [hashed[0], SMOKE[SUPPORT]])
+    after = run_of(tmp_path / "b", [hashed[1], other, new])
+    done = start(tmp_path / "runs", SUITE, "--baseline", before, "--replay", after, "-rA")
+    assert done.code == 1
+    assert "7 failed, 8 passed, 7 skipped" in done.text
+    assert done.text.count(f"FAILED {SUITE}::test_no_worse_than_baseline[{SUPPORT}-") == 7
+    assert "nothing of the case was compared" in done.text
+    assert "recipe differs" in done.text
 
 
 def test_narrowing_the_selection_narrows_what_can_be_missing(two_runs, tmp_path):
@@ -79,6 +101,26 @@ def test_a_session_keeps_how_its_tests_ended(session):
     outcomes = about["by_case"]["pos-tiny_bert-lora-cpu-s0"]
     assert outcomes["test_cost.py::test_trainable_parameters"] == "passed"
     assert "test_cost.py::test_forward_flops[forward]" in outcomes
+
+
+def test_a_narrower_session_leaves_a_red_run_red(session, tmp_path):
+    """A test of no case failed, and another case was never run."""
+    copy = tmp_path / "again"
+    shutil.copytree(session.folder, copy)
+    about = json.loads((copy / "tests.json").read_text(encoding="utf-8"))
+    about |= {"finished": False, "others": {"a": "failed"}}
+    about["by_case"]["other"] = {"b": "not run"}
+    (copy / "tests.json").write_text(json.dumps(about), encoding="utf-8")
+    done = start(tmp_path / "runs", "suites/test_cost.py", "--resume", copy, "--tasks", "pos", "--models", "tiny_bert",
+                 "--methods", "lora", "--devices", "cpu", "--max-steps", "2")  # fmt: skip
+    assert done.code == 0, done.text
+    assert (
+        (copy / "summary.md")
+        .read_text(encoding="utf-8")
+        .startswith("## 1 of 2 cases passed, 1 not run, 1 other test failed; not all tests were run\n")
+    )
+    tested = read_tested(copy)
+    assert (tested.finished, tested.others["a"]) == (False, "failed")
 
 
 def test_a_record_has_what_a_comparison_needs(session):

@@ -7,7 +7,7 @@ import pytest
 from bench.core.paths import ROOT
 from bench.judge.thresholds import Thresholds
 from bench.records.record import read_records
-from bench.report.summary import commands, summary_page
+from bench.report.summary import Beside, commands, summary_page
 from bench.report.verdicts import CaseVerdict, verdict_on
 
 RECORDS = list(read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0].values())[:3]
@@ -15,8 +15,8 @@ BROKEN = replace(RECORDS[2], status="out_of_memory", reason="no room")
 WORDS = ["pytest", "suites", "--devices", "cpu"]
 
 
-def page(records, tests):
-    return summary_page(records, Thresholds({}), tests, WORDS, "20261130T110000-before")
+def page(records, tests, *beside):
+    return summary_page(records, Thresholds({}), tests, WORDS, "20261130T110000-before", Beside(*beside))
 
 
 def test_failures_come_first_with_their_names():
@@ -45,6 +45,33 @@ def test_page_names_the_libraries_of_its_records():
 
 def test_good_session_says_so():
     assert page(RECORDS[:1], {RECORDS[0].case: CaseVerdict(passed=14)}).startswith("## 1 case passed\n")
+
+
+GOOD = CaseVerdict(passed=14)
+
+
+@pytest.mark.parametrize(
+    ("tests", "beside", "says"),
+    [
+        ([GOOD], (["test_claims.py::test_claim[x]"],), "1 case passed, 1 other test failed"),
+        ([GOOD], ((), ["a", "b"], "interrupted"), "1 of 3 cases passed, 2 not run; interrupted"),
+        (
+            [CaseVerdict(skipped=3)],
+            ((), (), "nothing was judged"),
+            "0 of 1 case passed, 1 not judged; nothing was judged",
+        ),
+        ([GOOD, CaseVerdict(skipped=3)], (), "1 of 2 cases passed, 1 not judged"),
+        ([CaseVerdict(1, 0, ("a",)), GOOD], (["x", "y"],), "1 of 2 cases failed, 2 other tests failed"),
+    ],
+)
+def test_session_that_is_no_pass_does_not_read_as_one(tests, beside, says):
+    records = RECORDS[: len(tests)]
+    text = page(records, {record.case: one for record, one in zip(records, tests, strict=True)}, *beside)
+    assert text.startswith(f"## {says}\n")
+
+
+def test_failed_tests_of_no_case_are_named():
+    assert "- failed: `test_claims.py::test_claim[x]`" in page(RECORDS[:1], {}, ["test_claims.py::test_claim[x]"])
 
 
 def test_case_of_an_earlier_session_has_a_dash():

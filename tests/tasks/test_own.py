@@ -84,6 +84,26 @@ def test_rows_that_are_all_alike_cannot_be_split(write, tokenizer):
         prepared(task, tokenizer)
 
 
+LONG = "Below is a task, paired with an input that gives it context; write a response that completes the task politely"
+
+
+@pytest.mark.parametrize("prompt", ["{task}\n{input}\n", LONG + "\n{input}\n"])
+def test_one_instruction_with_different_inputs_can_be_split(prompt, write, tokenizer):
+    """What all rows share says nothing of whether two of them are alike."""
+    rows = [{**row, "task": LONG, "input": row["question"]} for row in TICKETS]
+    task = own_task("t", {"data": write(rows), "instruction": "task", "response": "answer", "prompt": prompt}, "t")
+    found = prepared(task, tokenizer)
+    assert (len(found.train), len(found.held_out)) == (36, 4)
+
+
+def test_prompts_that_are_the_same_stay_together_whatever_else_differs(write, tokenizer):
+    rows = [{**row, "question": f"Question {number}?", "context": f"a context {number % 20}"}
+            for number, row in enumerate(TICKETS)]  # fmt: skip
+    task = own_task("t", {"data": write(rows), **PAIRS, "prompt": "{context}"}, "t")
+    found = prepared(task, tokenizer)
+    assert not {one.prompt for one in found.train} & {one.prompt for one in found.held_out}
+
+
 def test_an_empty_answer_is_named_by_its_row(write, tokenizer):
     task = own_task("tickets", {"data": write([*TICKETS, {"question": "Why?", "answer": " "}]), **PAIRS}, "t")
     with pytest.raises(BadData, match="train row 41: answer is empty; remove the row or fill it"):

@@ -76,7 +76,9 @@ def test_the_first_bad_release_is_found_by_halving(culprit, untestable):
 def test_releases_between_two_versions_are_in_their_order_without_previews():
     known = ["5.3.0", "5.21.0", "5.22.0rc1", "5.23.0", "5.9.0", "5.24.0", "6.0.0"]
     assert between(known, "5.9.0", "5.24.0") == ["5.21.0", "5.23.0", "5.24.0"]
-    assert between(known, "5.23.0", "5.22.0rc1") == []
+    assert between(known, "5.24.0", "5.9.0") == ["5.23.0", "5.21.0", "5.9.0"], "a downgrade goes down"
+    assert between(known, "5.23.0", "5.22.0rc1") == ["5.22.0rc1"]
+    assert between(known, "5.23.0", "5.23.0") == ["5.23.0"], "another build of the same release"
     assert between(["odd one"], "1", "2") == ["2"]
 
 
@@ -119,6 +121,24 @@ def test_package_and_last_good_release_are_named(search):
         f"reload_distance of {POS}: transformers 5.24.0; transformers 5.23.0 is the last good release"
     )
     assert search.spent <= 6
+
+
+def test_a_downgrade_has_a_last_good_release_too(search, monkeypatch):
+    monkeypatch.setattr(module, "version_of", lambda python, name: "5.25.0")
+    monkeypatch.setattr(module, "releases_of", lambda python, name: [f"5.{minor}.0" for minor in range(18, 26)])
+    said = blame(search, ["transformers==5.24.0"])
+    assert said.endswith(": transformers 5.24.0; transformers 5.25.0 is the last good release")
+
+
+def test_the_guilty_package_is_named_where_its_releases_cannot_be_listed(search, monkeypatch):
+    def refuses(*_):
+        raise CannotInstall("the releases of transformers cannot be listed: no route to host")
+
+    monkeypatch.setattr(module, "releases_of", refuses)
+    assert blame(search, upgraded("peft")) == (
+        f"reload_distance of {POS}: transformers==5.24.0; its last good release is not known: "
+        "the releases of transformers cannot be listed: no route to host"
+    )
 
 
 def test_an_interrupted_search_takes_its_trials_over(search):

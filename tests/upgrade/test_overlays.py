@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,6 +73,35 @@ def test_what_pip_would_install_is_what_is_wanted(said_by_pip):
 def test_torch_stays_as_it_is_unless_it_is_named(requirement, held, said_by_pip):
     resolve(PYTHON, [requirement])
     assert ("torch==2.13.0" in said_by_pip[0]) == held
+
+
+def test_a_distribution_from_a_file_is_refused_in_one_sentence(said_by_pip, monkeypatch):
+    """The index has another distribution of that version, or none."""
+    wheel = {
+        "metadata": {"name": "peft", "version": "9.0"},
+        "download_info": {"url": "file:///w/peft.whl"},
+        "is_direct": True,
+    }
+    monkeypatch.setitem(REPORT, "install", [*REPORT["install"], wheel])
+    with pytest.raises(CannotInstall, match=r"^peft 9.0 would come from file:///w/peft.whl, .*name a release"):
+        resolve(PYTHON, ["/w/peft.whl"])
+
+
+def test_an_index_that_does_not_answer_is_one_sentence(monkeypatch):
+    def hangs(command, timeout, **_):
+        raise overlays.subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(overlays.subprocess, "run", hangs)
+    with pytest.raises(CannotInstall, match="the releases of peft cannot be listed: pip did not end within 1800 s"):
+        overlays.releases_of(PYTHON, "peft")
+
+
+def test_a_selection_is_split_as_a_shell_splits_it(said_by_pip, capsys):
+    assert main(["upgrade", "peft==9.0", "--dry-run", "--select", "-m 'slow or not slow' --tasks pos"]) == 0
+    assert main(["upgrade", "peft==9.0", "--dry-run", "--select", "-m 'slow"]) == 2
+    assert "--select -m 'slow: No closing quotation" in capsys.readouterr().err
+    stages = upgrade.stages_of(SimpleNamespace(select="-m 'slow or not slow' --tasks pos"))
+    assert stages == [("-m", "slow or not slow", "--tasks", "pos")]
 
 
 def test_a_file_of_constraints_is_handed_on(said_by_pip, tmp_path):

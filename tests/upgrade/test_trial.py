@@ -1,12 +1,13 @@
 """Both sides of an upgrade: stages until something is worse, fresh seeds for suspects, resumed where they stopped."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from compared_runs import POS, committed, run_of, seeds_of
+from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 
 from bench.__main__ import main
 from bench.commands import upgrade
@@ -59,7 +60,7 @@ def test_a_stage_compares_both_sides(sessions, tmp_path):
 def test_a_suspect_gets_fresh_seeds_on_both_sides(sessions, tmp_path, monkeypatch):
     monkeypatch.setattr(seeds, "stored_seeds", lambda key: {})
     planned, commands = sessions
-    first = [seeds_of(RECORD, [value - lost for value in QUIET], "f1") for lost in (0, 0.02)]
+    first = [seeds_of(RECORD, [value - lost for value in QUIET], "f1") for lost in (0, 0.015)]
     fresh = [[replace(one, case=one.case.replace("-s", "-s1")) for one in side] for side in first]
     planned |= {"before": [(0, first[0]), (0, fresh[0])], "after": [(0, first[1]), (0, fresh[1])]}
     found = run_stage(BEFORE, AFTER, tmp_path, [], silent).findings
@@ -88,12 +89,18 @@ def test_another_version_of_lorabench_measures_anew(monkeypatch):
     assert folder_of(BEFORE, AFTER, [], {}) != before
 
 
-def test_the_first_stage_that_is_worse_is_the_last(sessions, tmp_path, monkeypatch, capsys):
-    planned, commands = sessions
+@pytest.fixture
+def stages(sessions, monkeypatch, tmp_path):
+    """An upgrade whose sessions are planned."""
     monkeypatch.setattr(trial, "RUNS", tmp_path)
     monkeypatch.setattr(upgrade, "resolve", lambda *_: [Wanted("peft", "9.0", "abc")])
     monkeypatch.setattr(upgrade, "install", lambda *_: tmp_path)
     monkeypatch.setattr(upgrade, "check_requirements", lambda *_: None)
+    return sessions[0]
+
+
+def test_the_first_stage_that_is_worse_is_the_last(sessions, stages, capsys):
+    planned, commands = sessions
     failed = replace(RECORD, status="failed", reason="no such argument")
     planned |= {"before": [(0, [RECORD])], "after": [(1, [failed])]}
     assert main(["upgrade", "peft==9.0"]) == 1
@@ -102,6 +109,23 @@ def test_the_first_stage_that_is_worse_is_the_last(sessions, tmp_path, monkeypat
     assert "stage 1 of 2" in err
     assert "stage 2" not in err
     assert len(commands) == 2
+
+
+def test_what_the_first_stage_found_is_in_the_report_of_both(stages, tmp_path, capsys):
+    """Undecided in the first and the same in the second is undecided."""
+    other = replace(RECORD, recipe_digest="other", recipe={**RECORD.recipe, "rank": 99})
+    smoke = committed()[SUPPORT]
+    stages |= {"before": [(0, [RECORD]), (0, [smoke])], "after": [(0, [other]), (0, [smoke])]}
+    junit = tmp_path / "junit.xml"
+    code = main(["upgrade", "peft==9.0", "--json", "--junit", str(junit)])
+    about = json.loads(capsys.readouterr().out)
+    assert (code, about["exit_code"]) == (2, 2), "nothing of the first stage could be compared"
+    assert {(one["case"], one["state"]) for one in about["findings"] if one["kind"] == "status"} == {
+        (POS, "incomparable"),
+        (SUPPORT, "same"),
+    }
+    assert POS in junit.read_text(encoding="utf-8")
+    assert SUPPORT in junit.read_text(encoding="utf-8")
 
 
 def test_timed_processes_take_turns_and_go_on_where_they_stopped(monkeypatch, tmp_path):

@@ -9,6 +9,7 @@ quality.py     quality over seeds, in two stages
 probed.py      answers to probes, item by item
 timing.py      seconds of interleaved processes
 sides.py       a run as one side of a comparison
+fresh.py       whether runs of fresh seeds may decide
 runs.py        the comparison of two runs
 baselines.py   accepted baselines
 calibrate.py   how often the gate is wrong, by simulation

@@ -12,21 +12,22 @@ KIND is the instruction set of the processor, or the card: figures to the bit ho
 import json
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.core.paths import BASELINES
-from bench.judge.compare.finding import RED, Finding
+from bench.core.registry import first_few
+from bench.judge.compare.finding import INCOMPARABLE, INCONCLUSIVE, RED, Finding
 from bench.judge.compare.runs import Options, compare_runs
-from bench.judge.compare.sides import Side, machine_difference, read_side
+from bench.judge.compare.sides import Side, code_difference, machine_difference, read_side
 from bench.records.record import Record
 from bench.records.run_folder import EMULATION
 from bench.records.stored_runs import NEWEST, RELEASE
-from bench.records.tested import PASSED, SKIPPED
+from bench.records.tested import NOT_RUN, PASSED, SKIPPED
 
-NAMED = 3  # cases that a sentence names
 ACCEPTED = "accepted"  # the key of run.json
+ALLOWED = (PASSED, SKIPPED, NOT_RUN)  # outcomes of tests that did not fail
 
 
 class Refused(ValueError):
@@ -53,6 +54,8 @@ def accept(folder: Path, why: str, despite: Collection[str] = (), release: bool 
     if reason := next(reasons_against(side), ""):
         raise Refused(f"{side.name} cannot become a baseline: {reason}")
     place = BASELINES / kind_of(next(iter(side.records.values())))
+    for name in (NEWEST, RELEASE):
+        restore(place / name)
     meant = compare_with_newest(side, place / NEWEST, despite)
     about = {"why": why.strip(), "run": side.name, "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "despite": meant}
     for name in (NEWEST, RELEASE) if release else (NEWEST,):
@@ -63,7 +66,8 @@ def accept(folder: Path, why: str, despite: Collection[str] = (), release: bool 
 def reasons_against(side: Side) -> Iterator[str]:
     """Why the run is red, partial or dirty, a sentence each."""
     if failed := [record for record in side.records.values() if not record.ok]:
-        yield f"{some(f'{record.case} ({record.status})' for record in failed)} did not end well; run the cases again"
+        named = first_few(f"{record.case} ({record.status})" for record in failed)
+        yield f"{named} did not end well; run the cases again"
     if side.tested is None:
         yield "it does not say how its tests ended; run it again with this version, by pytest suites"
     else:
@@ -72,7 +76,7 @@ def reasons_against(side: Side) -> Iterator[str]:
         yield "lorabench's checkout had changes that are in no commit; commit them and run it again"
     first = next(iter(side.records.values()))
     for record in side.records.values():
-        if record.environment.get("commit") != first.environment.get("commit"):
+        if code_difference(first.environment, record.environment):
             yield "its records are of two versions of lorabench; run all cases with one"
         if record.environment.get("libraries") != first.environment.get("libraries"):
             yield "its records are of two sets of libraries; run all cases with one"
@@ -83,39 +87,53 @@ def reasons_against(side: Side) -> Iterator[str]:
 def reasons_of_tests(side: Side) -> Iterator[str]:
     tested = side.tested
     assert tested is not None
-    bad = [
+    bad = [f"{test} ({outcome})" for test, outcome in tested.others.items() if outcome not in ALLOWED]
+    bad += [
         f"{test} of {case} ({outcome})"
         for case, tests in tested.by_case.items()
         for test, outcome in tests.items()
-        if outcome not in (PASSED, SKIPPED)
+        if outcome not in ALLOWED
     ]
     if bad:
-        yield f"it is red: {some(bad)}"
+        yield f"it is red: {first_few(bad)}"
     if not tested.finished:
-        yield "its session was interrupted; finish it with pytest suites --resume"
+        unrun = [case for case, tests in tested.by_case.items() if NOT_RUN in tests.values()]
+        of = f" before all tests of {first_few(unrun)}" if unrun else ""
+        yield f"its session was interrupted{of}; finish it with pytest suites --resume and the same selection"
     elif tested.exit_code != 0:
         yield f"its session ended with exit code {tested.exit_code}; only a run that passed can be one"
     if untested := [case for case in side.records if not tested.outcomes(case)]:
-        yield f"no test judged {some(untested)}"
+        yield f"no test judged {first_few(untested)}"
 
 
 def compare_with_newest(side: Side, newest: Path, despite: Collection[str]) -> list[str]:
-    """Names of the figures that are worse and meant. Raises Refused for one that is worse and was not named."""
+    """Names of the figures that stand against the run and are meant. Raises Refused for one that was not named."""
     if not (newest / "records.jsonl").is_file():
         return []
-    red = [
-        one for one in compare_runs(read_side(newest), side, Options(allow_commit=True)).findings if one.state in RED
-    ]
-    if surprising := [one for one in red if name_of(one) not in despite]:
+    found = compare_runs(read_side(newest), side, Options(allow_commit=True)).findings
+    against = [one for one in found if stands_against(one)]
+    if surprising := [one for one in against if name_of(one) not in despite]:
         raise Refused(
-            f"{side.name} is worse than the baseline: {some(one.sentence() for one in surprising)}; mend it, or name "
-            f"what is meant: --despite {','.join(sorted({name_of(one) for one in surprising}))}"
+            f"{side.name} cannot replace the baseline: {first_few(one.sentence() for one in surprising)}; mend it, or "
+            f"name what is meant: --despite {','.join(sorted({name_of(one) for one in surprising}))}"
         )
-    return sorted({name_of(one) for one in red})
+    return sorted({name_of(one) for one in against})
+
+
+def stands_against(finding: Finding) -> bool:
+    """Whether it keeps the run from replacing the baseline: worse, missing, not compared, or likely to be a loss."""
+    return finding.state in (*RED, INCOMPARABLE) or (finding.state == INCONCLUSIVE and finding.points_to_loss)
 
 
 def name_of(finding: Finding) -> str:
     return finding.figure or finding.kind
+
+
+def restore(place: Path) -> None:
+    """Put back what `keep` had moved away when it was killed."""
+    old = place.with_name(f".{place.name}.old")
+    if old.exists() and not place.exists():
+        old.rename(place)
 
 
 def keep(side: Side, place: Path, about: dict) -> None:
@@ -141,9 +159,3 @@ def release_of(folder: Path) -> Path | None:
     """The last release's baseline beside an accepted one; None where there is none."""
     found = folder.parent / RELEASE
     return found if folder.name == NEWEST and (found / "records.jsonl").is_file() else None
-
-
-def some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
-    return ", ".join(listed[:NAMED]) + more

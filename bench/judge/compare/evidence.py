@@ -69,8 +69,8 @@ def difference(name: str, before: Any, after: Any) -> tuple[str, str]:
 def of_distance(before: float, after: float) -> tuple[str, str]:
     allowed = max(FACTOR * before, FLOOR)
     if after > allowed:
-        return WORSE, f"allowed is {allowed:.1e}, ten times what it was or a rounding"
-    return CHANGED, "" if before > LARGE else "within ten times what it was, or a rounding"
+        return WORSE, f"allowed is {allowed:.1e}, the larger of ten times the old value and a rounding"
+    return CHANGED, "" if before > LARGE else "within ten times the old value, or within a rounding"
 
 
 def shown(value: Any) -> str:

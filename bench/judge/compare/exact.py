@@ -8,8 +8,9 @@ figure is worse. There is no floor in bytes: 8 MiB are 2 to 9 % of a step of Min
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.judge.compare.finding import BETTER, CHANGED, EXACT, MEMORY, MISSING, NEW, WORSE, Finding
+from bench.judge.compare.finding import BETTER, CHANGED, EXACT, INCOMPARABLE, MEMORY, MISSING, NEW, WORSE, Finding
 from bench.machine.cards import MIB
+from bench.records.basis import table_difference
 from bench.records.record import Record
 
 WORK_SHARE = 0.001  # of FLOPs and of file sizes: transformers 5.17 and 5.23 differ by 512 of 12.6 million FLOPs
@@ -17,6 +18,7 @@ MEMORY_SHARE = 0.005  # of bytes that tensors hold
 COUNTS = ("trainable_parameters", "total_parameters", "optimizer_steps", "labels", "added_positions")
 OURS = "_formula"  # lorabench's own arithmetic, which no library changes
 RESTING, STEP = "resting_allocated_bytes", "step_allocated_bytes"
+CARD = ("accelerator", "driver", "emulation")  # keys of a record's environment
 CARD_PEAK = "train.allocated_bytes"  # of torch's allocator on a card, which repeats there
 SUSPECTS = {
     "trainable_parameters": "which modules the method adapts, or what its configuration freezes",
@@ -53,8 +55,17 @@ def compare_exact(before: Record, after: Record, common: bool) -> Iterator[Findi
             yield Finding(before.case, kind, MISSING, name, "the second record lacks it", shown(name, old[name]), "–")
         elif name not in old:
             yield Finding(before.case, kind, NEW, name, "", "–", shown(name, new[name]))
+        elif name == CARD_PEAK and (cards := card_difference(before, after)):
+            says = f"another card or driver ({cards}), whose allocator holds other bytes"
+            yield Finding(before.case, kind, INCOMPARABLE, name, says, shown(name, old[name]), shown(name, new[name]))
         elif old[name] != new[name]:
             yield difference(before.case, kind, name, old, new)
+
+
+def card_difference(before: Record, after: Record) -> str:
+    """In what the cards differ on which the allocator's peak was seen; empty if they are alike."""
+    old, new = ({name: side.environment.get(name) for name in CARD} for side in (before, after))
+    return table_difference(old, new)
 
 
 def figures_of(record: Record) -> dict[str, Any]:

@@ -26,7 +26,8 @@ class Finding:
     """What a comparison says of one figure. case: a case id, or of quality over several seeds an id without its seed.
 
     before, after: the values as text; suspect: what is likely to have caused the difference; fresh: options of pytest
-    suites that run the fresh seeds which decide.
+    suites that run the fresh seeds which decide; points_to_loss: of what is inconclusive, whether a loss was seen, and
+    not noise alone.
     """
 
     case: str
@@ -38,6 +39,7 @@ class Finding:
     after: str = ""
     suspect: str = ""
     fresh: tuple[str, ...] = ()
+    points_to_loss: bool = False
 
     def __post_init__(self) -> None:
         for name, value, choices in (("state", self.state, STATES), ("kind", self.kind, KINDS)):
@@ -58,11 +60,6 @@ def worst_state(findings: Iterable[Finding]) -> str:
     return min((finding.state for finding in findings), key=STATES.index, default=SAME)
 
 
-def is_unjudged_case(finding: Finding) -> bool:
-    """Whether a whole case was not compared."""
-    return finding.kind == STATUS and finding.state == INCOMPARABLE
-
-
 def exit_code(findings: Collection[Finding], red: Collection[str] = RED, allow_inconclusive: bool = False) -> int:
     """0 nothing is worse, 1 something is, 2 nothing could be compared, 3 something could not be decided."""
     if any(finding.state in red for finding in findings):
@@ -70,5 +67,5 @@ def exit_code(findings: Collection[Finding], red: Collection[str] = RED, allow_i
     compared = [one for one in findings if one.kind == STATUS and one.state in (SAME, BETTER)]
     if not compared:
         return NOTHING_COMPARABLE
-    open_ones = any(one.state == INCONCLUSIVE or is_unjudged_case(one) for one in findings)
+    open_ones = any(one.state in (INCONCLUSIVE, INCOMPARABLE) for one in findings)
     return UNDECIDED if open_ones and not allow_inconclusive else NOTHING_WORSE

@@ -5,8 +5,10 @@ seed calls two seeds of one method different in 2 of 24 pairs.) A seed whose los
 has no noise and needs no statistics. Of the others:
 
 1.  The mean loss of quality over the seeds, in margins, is compared by a t-test with what seeds do: the variance of
-    both runs and of stored runs of the same case, shrunk towards a prior. The case is a suspect if it is worse by a
-    quarter of the margin at 5 %, or if a loss of a whole margin cannot be ruled out at 5 %.
+    both runs and of stored runs of the same case, shrunk towards a prior. The case is worse if it lost more than the
+    margin in two seeds or more and chance would do so in fewer than one of a thousand comparisons (Bonferroni over all
+    of their cases). It is a suspect if it is worse by a quarter of the margin at 5 %, or if a loss of a whole margin
+    cannot be ruled out at 5 %.
 2.  Suspects alone are run with fresh seeds on both sides, as many as see a loss of the margin in 9 of 10 cases. Fresh
     seeds decide: the case is worse at a level of 0.75 % over all suspects, by Holm.
 
@@ -23,6 +25,8 @@ from bench.judge.compare.finding import BETTER, INCONCLUSIVE, SAME, WORSE
 from bench.judge.compare.margins import Noise
 from bench.judge.statistics import holm
 
+SURE_LEVEL = 0.001  # of the first stage, over all cases of a comparison: what needs no fresh seeds
+LEAST_SURE = 2  # seeds that a sure loss is seen in
 SUSPECT_LEVEL = 0.05  # of the first stage
 LEAST_LOSS = 0.25  # margins; what is less is not called worse however sure it is
 LEVEL = 0.0075  # of the second stage, over all suspects of a gate; heavy tails of the spread add to it
@@ -89,9 +93,24 @@ class Loss:
         return (quantile(1 - SUSPECT_LEVEL, degrees) + quantile(SEEN, degrees)) * self.error
 
 
-def first_stage(loss: Loss) -> str:
-    """same, better, or inconclusive of a suspect."""
-    if (loss.mean > LEAST_LOSS and loss.p < SUSPECT_LEVEL) or loss.highest > WHOLE:
+def points_to_loss(loss: Loss) -> bool:
+    """Whether the seeds speak for a loss; they do not decide about it."""
+    return loss.mean > LEAST_LOSS and loss.p < SUSPECT_LEVEL
+
+
+def is_sure(loss: Loss, cases: int) -> bool:
+    """Whether the loss of one of so many cases exceeds the margin beyond any doubt, so that no fresh seeds are needed.
+
+    Bonferroni and not Holm: pytest judges a case before the others have run.
+    """
+    return loss.seeds >= LEAST_SURE and loss.mean > WHOLE and loss.p * cases < SURE_LEVEL
+
+
+def first_stage(loss: Loss, cases: int = 1) -> str:
+    """worse, same, better, or inconclusive of a suspect. cases: of the whole comparison."""
+    if is_sure(loss, cases):
+        return WORSE
+    if points_to_loss(loss) or loss.highest > WHOLE:
         return INCONCLUSIVE
     return BETTER if loss.highest < -LEAST_LOSS else SAME
 

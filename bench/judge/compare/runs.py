@@ -3,9 +3,10 @@
 Whatever the first run has and the second lacks is red, as is whatever failed: a gap in a table is how regressions hide.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bench.core.registry import first_few
 from bench.judge.compare.evidence import compare_evidence
 from bench.judge.compare.exact import compare_exact
 from bench.judge.compare.finding import (
@@ -26,6 +27,7 @@ from bench.judge.compare.finding import (
     WORSE,
     Finding,
 )
+from bench.judge.compare.fresh import check_fresh
 from bench.judge.compare.margins import read_gate
 from bench.judge.compare.probed import compare_probes
 from bench.judge.compare.quality import LEAST_LOSS
@@ -35,10 +37,10 @@ from bench.judge.compare.timing import compare_times
 from bench.judge.compare.traces import MACHINE, departure
 from bench.records.record import FAILED, Record
 from bench.records.tested import ERROR, PASSED, SKIPPED
+from bench.records.tested import FAILED as TEST_FAILED
 from bench.tasks import TASKS
 
 ALWAYS = (EXACT, MEMORY, EVIDENCE, TRACE)  # kinds of every case that ended well
-NAMED = 3  # tests that a sentence names
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,16 @@ class Comparison:
     def versions(self) -> dict[str, tuple[str, str]]:
         return version_changes(self.before, self.after)
 
-    def of_case(self, case: str) -> list[Finding]:
-        """Findings of the case, and of all of its seeds together."""
-        return [one for one in self.findings if one.case in (case, case.rsplit("-", 1)[0])]
-
 
 def compare_runs(
     before: Side, after: Side, options: Options = Options(), fresh: tuple[Side, Side] | None = None
 ) -> Comparison:
-    """Compare every case of either run. fresh: a run of fresh seeds of each side, for the suspects."""
+    """Compare every case of either run. fresh: a run of fresh seeds of each side, for the suspects.
+
+    Raises NotFresh for runs that cannot decide about a suspect.
+    """
+    if fresh:
+        check_fresh((before, after), fresh)
     findings: list[Finding] = []
     for case in [*before.records, *(after.records.keys() - before.records.keys())]:
         findings += compare_case(case, before, after, options)
@@ -98,7 +101,7 @@ def compare_case(case: str, before: Side, after: Side, options: Options) -> Iter
     """Everything of one case but its quality, which all of its seeds are needed for."""
     old, new = before.records.get(case), after.records.get(case)
     if old is None:
-        yield Finding(case, STATUS, NEW, says="the first run has no such case")
+        yield of_new_case(after.records[case])
     elif new is None:
         yield Finding(case, STATUS, MISSING, says="the second run has no such case")
     elif not (old.ok and new.ok):
@@ -113,6 +116,16 @@ def compare_case(case: str, before: Side, after: Side, options: Options) -> Iter
         yield from (Finding(case, kind, SAME) for kind in ALWAYS if kind not in kinds)
     if old is not None and new is not None and old.ok and new.ok:  # else all of its tests are skipped
         yield from compare_tests(case, before, after)
+
+
+def of_new_case(new: Record) -> Finding:
+    """A case that the first run has not. One that failed is no better for being new."""
+    says = "the first run has no such case"
+    if new.ok:
+        return Finding(new.case, STATUS, NEW, says=says)
+    return Finding(
+        new.case, STATUS, WORSE, "status", f"{says}, and it did not end well: {new.reason or FAILED}", "–", new.status
+    )
 
 
 def of_ending(old: Record, new: Record) -> Finding:
@@ -132,7 +145,27 @@ def compare_records(before: Side, after: Side, old: Record, new: Record, common:
     yield from compare_evidence(old, new, common)
     yield from compare_traces(before, after, old, new)
     yield from compare_probes(before.stored(old.case), after.stored(new.case))
+    yield from compare_metrics(old, new, common)
     yield from compare_warnings(old, new)
+
+
+def compare_metrics(old: Record, new: Record, common: bool) -> Iterator[Finding]:
+    """Metrics that one side lacks. common: of those, the headline metric alone.
+
+    The values that both have are compared over all seeds of the case.
+    """
+    task = old.parsed_case().task
+    if task not in TASKS and old.quality:
+        says = f"the task {task} is not registered here, so its headline metric is unknown; give --entries"
+        yield Finding(old.case, QUALITY, INCOMPARABLE, says=says)
+    headline = TASKS[task].metric if task in TASKS else ""
+    for name, value in old.quality.items():
+        if name not in new.quality and (not common or name == headline):
+            says = "the second record lacks it"
+            yield Finding(old.case, QUALITY, MISSING, name, says, f"{value:.4f}", "–")
+    for name, value in new.quality.items():
+        if name not in old.quality and not common:
+            yield Finding(old.case, QUALITY, NEW, name, "", "–", f"{value:.4f}")
 
 
 def compare_traces(before: Side, after: Side, old: Record, new: Record) -> Iterator[Finding]:
@@ -181,13 +214,8 @@ def compare_tests(case: str, before: Side, after: Side) -> Iterator[Finding]:
         return
     now = after.tested.outcomes(case)
     passed = [test for test, outcome in before.tested.outcomes(case).items() if outcome == PASSED]
-    for outcome in ("failed", ERROR, SKIPPED):
+    for outcome in (TEST_FAILED, ERROR, SKIPPED):
         if found := [test for test in passed if now.get(test) == outcome]:
-            yield Finding(case, TESTS, WORSE, "tests", f"passed before, now {outcome}: {some(found)}")
+            yield Finding(case, TESTS, WORSE, "tests", f"passed before, now {outcome}: {first_few(found)}")
     if gone := [test for test in passed if test not in now]:
-        yield Finding(case, TESTS, MISSING, "tests", f"passed before and were not run: {some(gone)}")
-
-
-def some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+        yield Finding(case, TESTS, MISSING, "tests", f"passed before and were not run: {first_few(gone)}")

@@ -1,5 +1,6 @@
 """Quality of two runs compared: seeds without noise first, then those that parted, by the stages of quality.py."""
 
+import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,8 @@ from functools import cache
 from operator import eq
 from pathlib import Path
 
-from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, QUALITY, SAME, WORSE, Finding
+from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, QUALITY, SAME, STATES, WORSE, Finding
+from bench.judge.compare.fresh import OWN_ENGINE
 from bench.judge.compare.margins import Gate, read_gate
 from bench.judge.compare.probed import mcnemar
 from bench.judge.compare.quality import (
@@ -17,6 +19,7 @@ from bench.judge.compare.quality import (
     fresh_seeds,
     mean_loss,
     needed_seeds,
+    points_to_loss,
     second_stage,
 )
 from bench.judge.compare.traces import ENDING
@@ -82,12 +85,16 @@ def name_of(pairs: Sequence[Pair]) -> str:
     return case if len(pairs) == 1 else case.rsplit("-", 1)[0]
 
 
-def compare_quality(groups: Sequence[Group]) -> list[Finding]:
-    """A finding for each group. Suspects with fresh seeds are decided together."""
+def compare_quality(groups: Sequence[Group], cases: int = 0) -> list[Finding]:
+    """A finding for each group. Suspects with fresh seeds are decided together.
+
+    cases: of the whole comparison, seeds of one case counted once, where the groups are not all of them.
+    """
     gate = read_gate()
+    cases = max(cases, len(groups))
     found, suspects = [], []
     for group in groups:
-        finding, suspect = judge_group(group, gate)
+        finding, suspect = judge_group(group, gate, cases)
         found.append(finding)
         if suspect:
             suspects.append(group)
@@ -98,38 +105,47 @@ def compare_quality(groups: Sequence[Group]) -> list[Finding]:
     return [final(one, by_name[one.case], *fresh[one.case], gate) if one.case in by_name else one for one in found]
 
 
-def judge_group(group: Group, gate: Gate) -> tuple[Finding, bool]:
+def judge_group(group: Group, gate: Gate, cases: int) -> tuple[Finding, bool]:
     """The finding by the first stage, and whether fresh seeds must decide."""
-    metric = group.metric
-    values = values_of(group.pairs, metric)
     exact = [pair for pair in group.pairs if pair[0].record.losses == pair[1].record.losses]
-    if ended := worst_ending(exact, metric, gate):
-        return Finding(group.name, QUALITY, *ended, *values, ENDING), False
-    noisy = [pair for pair in group.pairs if pair not in exact and not same_answers(pair, metric)]
+    noisy = [pair for pair in group.pairs if pair not in exact and not same_answers(pair, group.metric)]
+    found = [*of_endings(exact, group, gate), *of_parted(noisy, group, gate, cases)]
+    if found:
+        worst = min(found, key=lambda one: STATES.index(one.state))
+        return worst, worst.state == INCONCLUSIVE
+    why = "" if len(exact) == len(group.pairs) else "the losses differ and the answers do not"
+    return Finding(group.name, QUALITY, SAME, group.metric, why), False
+
+
+def of_parted(noisy: Sequence[Pair], group: Group, gate: Gate, cases: int) -> Iterator[Finding]:
+    """The finding of the seeds whose losses parted, by the first stage; none where no seed parted."""
     if not noisy:
-        why = "" if len(exact) == len(group.pairs) else "the losses differ and the answers do not"
-        return Finding(group.name, QUALITY, SAME, metric, why), False
+        return
+    metric, values = group.metric, values_of(noisy, group.metric)
     if not group.first.quality_judged:
-        why = "random weights: quality is not judged"
-        return Finding(group.name, QUALITY, CHANGED, metric, why, *values), False
+        yield Finding(group.name, QUALITY, CHANGED, metric, "random weights: quality is not judged", *values)
+        return
     loss = loss_of(noisy, group, gate)
-    state = first_stage(loss)
+    state = first_stage(loss, cases)
     says = [described(loss, metric, group.first, gate), *answers_changed(noisy)]
     options: tuple[str, ...] = ()
     if state == INCONCLUSIVE:
         options = fresh_options(group, loss)
         says.append(how_to_decide(options, loss))
-    return Finding(group.name, QUALITY, state, metric, "; ".join(says), *values, fresh=options), state == INCONCLUSIVE
+    told = state == INCONCLUSIVE and points_to_loss(loss)
+    yield Finding(group.name, QUALITY, state, metric, "; ".join(says), *values, fresh=options, points_to_loss=told)
 
 
-def worst_ending(pairs: Sequence[Pair], metric: str, gate: Gate) -> tuple[str, str, str] | None:
-    """(state, figure, sentence) where the losses of all steps are equal and the quality after them is not."""
-    lost = [lost_by(pair, metric, gate) for pair in pairs if metric in pair[0].record.quality]
+def of_endings(exact: Sequence[Pair], group: Group, gate: Gate) -> Iterator[Finding]:
+    """The finding of the seeds whose losses are equal at every step; none where their quality is equal too."""
+    lost = [lost_by(pair, group.metric, gate) for pair in exact]
     if not any(lost):
-        return None
-    worst = max(lost, key=abs)
-    state = WORSE if worst > LEAST_LOSS else BETTER if worst < -LEAST_LOSS else CHANGED
-    return state, metric, "the losses of all steps are equal, so no noise of training is in it"
+        return
+    worst, best = max(lost), min(lost)
+    state = WORSE if worst > LEAST_LOSS else BETTER if best < -LEAST_LOSS and worst <= 0 else CHANGED
+    of_seeds = f" of {len(exact)} of {len(group.pairs)} seeds" if len(exact) < len(group.pairs) else ""
+    says = f"the losses of all steps{of_seeds} are equal, so no noise of training is in it"
+    yield Finding(group.name, QUALITY, state, group.metric, says, *values_of(exact, group.metric), ENDING)
 
 
 def lost_by(pair: Pair, metric: str, gate: Gate) -> float:
@@ -164,14 +180,35 @@ def fresh_loss(group: Group, gate: Gate) -> Loss:
 
 
 def spreads(group: Group, gate: Gate) -> list[list[float]]:
-    """Values in margins of the seeds of either side, and of stored runs of the same case and recipe."""
+    """Values in margins of the seeds of either side, and of stored runs of the same case and recipe.
+
+    A seed that repeats a value is left out: the same bits in two runs tell the noise once.
+    """
     both = [*group.pairs, *group.fresh]
     own = {pair[number].folder.resolve() for pair in both for number in (0, 1)}
     key = (group_of(group.first), group.first.recipe_digest)
     stored = [records for folder, records in stored_seeds(key).items() if folder not in own]
     paired = [[pair[number].record for pair in both] for number in (0, 1)]
     sides = [list({one.case: one for one in (*more, *side)}.values()) for side, more in zip_sides(paired, group.seeds)]
-    return [[in_margins(record, group, gate) for record in records] for records in (*sides, *stored)]
+    return [
+        [in_margins(record, group, gate) for record in records]
+        for records in without_repeats([*sides, *stored], group.metric)
+    ]
+
+
+def without_repeats(groups: Iterable[Sequence[Record]], metric: str) -> list[list[Record]]:
+    """The groups of records without those that have the seed and the value of an earlier one."""
+    seen: dict[str, list[float]] = {}
+    found = []
+    for records in groups:
+        values = [(record, record.quality[metric]) for record in records]
+        fresh = [(one, value) for one, value in values if not any(
+            math.isclose(value, other, rel_tol=CLOSE) for other in seen.get(one.case, [])
+        )]  # fmt: skip
+        for one, value in values:
+            seen.setdefault(one.case, []).append(value)
+        found.append([one for one, _ in fresh])
+    return found
 
 
 def zip_sides(
@@ -235,10 +272,12 @@ def fresh_options(group: Group, loss: Loss) -> tuple[str, ...]:
     if not count:
         return ()
     case, recipe = group.first.parsed_case(), group.first.recipe
-    last = max(stored.record.parsed_case().seed for pair in group.pairs for stored in pair)
+    paired = [stored.record for pair in group.pairs for stored in pair]
+    last = max(record.parsed_case().seed for records in (paired, *group.seeds) for record in records)
     seeds = ",".join(str(last + 1 + number) for number in range(count))
     names = {"tasks": case.task, "models": case.model, "methods": case.method, "devices": case.device, "seeds": seeds,
-             "data": recipe["data"], "max-steps": recipe.get("max_steps")}  # fmt: skip
+             "data": recipe["data"], "max-steps": recipe.get("max_steps"),
+             "engine": recipe["engine"] if recipe.get("engine", OWN_ENGINE) != OWN_ENGINE else ""}  # fmt: skip
     words = [word for name, value in names.items() if value for word in (f"--{name}", str(value))]
     return (*words, "-m", "slow or not slow")
 
@@ -257,7 +296,9 @@ def final(finding: Finding, state: str, group: Group, loss: Loss, gate: Gate) ->
     more = ""
     if state == INCONCLUSIVE:
         more = f"; {needed_seeds(loss.noise)} fresh seeds a side would see a loss of the margin"
-    return Finding(finding.case, QUALITY, state, group.metric, f"by fresh seeds {said}{more}", *values)
+    told = state == INCONCLUSIVE and points_to_loss(loss)
+    says = f"by fresh seeds {said}{more}"
+    return Finding(finding.case, QUALITY, state, group.metric, says, *values, points_to_loss=told)
 
 
 def values_of(pairs: Sequence[Pair], metric: str) -> tuple[str, str]:

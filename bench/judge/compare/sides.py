@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.machine.environment import CODE
 from bench.records.basis import QUALITY, basis_differences, basis_of, described, table_difference
 from bench.records.record import BadRecord, Record, read_repeats, read_run
 from bench.records.stored import Stored
@@ -14,7 +15,7 @@ from bench.records.tested import CaseTests, read_tested
 # Keys of a record's environment that decide how sums round; of the later ones older records do not know.
 ROUNDS = ("system", "processor", "threads", "accelerator", "driver", "emulation")
 ROUNDS_LATER = ("capability", "cudnn", "compute_capability")
-COMMIT = 12  # digits shown
+COMMIT = 12  # digits shown of a commit or a hash
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,17 @@ def why_incomparable(before: Record, after: Record, allow_commit: bool) -> str:
 
 
 def code_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """That lorabench's own code differs, whose measurements may; empty if it does not, or no commit is known."""
-    old, new = (side.get("commit") or side.get("lorabench") for side in (before, after))
+    """That lorabench's own code differs, whose measurements may; empty if it does not, or is not known.
+
+    By the code that measures where both records have its hash, for most commits leave it as it is; else by the commit.
+    """
+    hashed = all(side.get(CODE) for side in (before, after))
+    old, new = (side.get(CODE) if hashed else side.get("commit") or side.get("lorabench") for side in (before, after))
     if old == new or not (old and new):
         return ""
+    shown = [str(one).removeprefix("sha256:")[:COMMIT] for one in (old, new)]
     return (
-        f"lorabench's own code differs ({str(old)[:COMMIT]}, now {str(new)[:COMMIT]}); run both sides with one "
+        f"lorabench's own code differs ({shown[0]}, now {shown[1]}); run both sides with one "
         "version, or give --allow-commit to compare what both records hold"
     )
 

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, SAME, TIME, WORSE, Finding
+from bench.judge.compare.finding import BETTER, CHANGED, INCOMPARABLE, INCONCLUSIVE, SAME, TIME, WORSE, Finding
 from bench.judge.compare.quality import above, quantile, variance
 from bench.judge.statistics import holm
+from bench.records.basis import QUALITY, basis_differences, basis_of, described
+from bench.records.figures import ran_alone
 from bench.records.record import Record
 
+SECONDS = (*QUALITY, "machine", "emulation")  # what both sides share; the libraries are what is compared
 WARM_UP_STEPS = 4
 LEAST_STEPS = 3  # after the warm-up
 PROCESSES = 10  # on each side
@@ -101,6 +104,17 @@ def interleaved(before: Sequence[Record], after: Sequence[Record]) -> bool:
     return all(len(set(sides[number : number + 3])) == 2 for number in range(len(sides) - 2))
 
 
+def why_incomparable(records: Sequence[Record]) -> str:
+    """In what the processes of both sides differ beside their libraries, in words; empty if their seconds compare."""
+    for record in records:
+        if differences := basis_differences(basis_of(records[0]), basis_of(record), SECONDS):
+            return described(differences)
+        if not ran_alone(record):
+            beside = ", ".join(record.noisy["ran_beside"])
+            return f"a process ran beside {beside}, which slowed it down; run the cases again with --workers 1"
+    return ""
+
+
 def why_not_judged(before: Sequence[Record], after: Sequence[Record]) -> str:
     """Why these processes cannot be compared; empty if they can."""
     fewest = min(len(before), len(after))
@@ -118,9 +132,11 @@ def why_not_judged(before: Sequence[Record], after: Sequence[Record]) -> str:
 
 def compare_times(cases: dict[str, tuple[list[Record], list[Record]]]) -> list[Finding]:
     """A finding for each named case. cases: case -> records of the processes of both sides."""
-    refused = {case: why for case, sides in cases.items() if (why := why_not_judged(*sides))}
-    found = [Finding(case, TIME, INCONCLUSIVE, "seconds of a step", why) for case, why in refused.items()]
-    judged = {case: (values(old), values(new)) for case, (old, new) in cases.items() if case not in refused}
+    apart = {case: why for case, sides in cases.items() if (why := why_incomparable([*sides[0], *sides[1]]))}
+    found = [Finding(case, TIME, INCOMPARABLE, "seconds of a step", why) for case, why in apart.items()]
+    refused = {case: why for case, sides in cases.items() if case not in apart and (why := why_not_judged(*sides))}
+    found += [Finding(case, TIME, INCONCLUSIVE, "seconds of a step", why) for case, why in refused.items()]
+    judged = {case: (values(old), values(new)) for case, (old, new) in cases.items() if case not in apart | refused}
     all_of_them = ratios(list(judged.values()))
     for case, one, its_state in zip(judged, all_of_them, states(all_of_them), strict=True):
         found.append(Finding(case, TIME, its_state, "seconds of a step", one.says()))

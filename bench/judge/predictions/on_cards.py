@@ -1,41 +1,19 @@
 """What a card really held, beside the trace of the very batches that it was given.
 
-A record says which of its batches were the heaviest (`heaviest_batches`); their step is traced with today's
-libraries, in the allocator's blocks and with the workspaces of the card's matrix products, and set against the
-allocated peak of the record's training phase. What the card reserved follows from all batches in their order: those
-of committed records are made again from their data, traced, and kept in results/baselines, for each takes minutes.
+A record says which of its batches were the heaviest (`heaviest_batches`). The trace of their step
+(bench/judge/predictions/card_traces.py) is compared with the allocated peak of the record's training phase.
 """
 
-import json
-import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from bench.core.case import parse_case
-from bench.core.files import write_atomically
-from bench.core.paths import RESULTS
-from bench.core.recipe import Recipe
-from bench.judge.predictions.growth import versions
-from bench.machine.cards import blas_bytes
-from bench.methods import METHODS
-from bench.models import MODELS
-from bench.predict.both import trace_of
-from bench.predict.card.replay import Reserved, replay
-from bench.predict.question import Question
 from bench.records.figures import FIGURES
-from bench.records.record import Record, read_records
-from bench.records.stored_runs import committed_runs
-from bench.sources import SourceError
+from bench.records.record import Record
 
 AGREES = 0.02  # of the allocated peak; a first bound, for kernels take and free more inside themselves
 RESERVED_AGREES = 0.05  # of what was reserved; 4.5 % is the largest error seen, of checkpoints that go to the host
-MOST_STEPS = 64  # of a run that are traced in their order; its heaviest batches come after them
 # bench.worker.train.chunked_losses.CHUNKS, which would load torch: who computes a loss in chunks in a trace
 TRACED_LOSS = "chunks"
 KINDS = ("allocated", "reserved", "driver")  # of peaks on a card
-TRACES = RESULTS / "baselines" / "measured.json"
 
 
 @dataclass(frozen=True)
@@ -81,83 +59,3 @@ def not_traced(record: Record) -> str:
 def compared(record: Record, traced_bytes: int) -> Compared:
     """The allocated peak of training beside the traced one."""
     return Compared(peaks_of(record)["allocated_bytes"] or 0, traced_bytes)
-
-
-def card_blas_bytes(record: Record) -> int:
-    (capability, _) = record.environment["compute_capability"]
-    return blas_bytes(capability)
-
-
-@dataclass(frozen=True)
-class TraceWork:
-    """What `traced` needs of a record, in JSON types."""
-
-    case: str
-    recipe: dict[str, Any]
-    labels: int
-    heaviest_batches: list[dict[str, Any]]
-    blas_bytes: int
-
-
-def payload_of(record: Record) -> dict[str, Any]:
-    """The record's TraceWork as plain data."""
-    exact = record.exact
-    work = TraceWork(record.case, record.recipe, exact["labels"], exact["heaviest_batches"], card_blas_bytes(record))
-    return asdict(work)
-
-
-def traced(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
-    """Work of a worker: the most bytes that one of a record's heaviest batches allocates, with the workspaces."""
-    work = TraceWork(**payload)
-    case = parse_case(work.case)
-    question = Question(MODELS[case.model], METHODS[case.method], Recipe(**work.recipe), work.labels)
-    logs = [trace_of(question, extent).log for extent in work.heaviest_batches]
-    return {"bytes": max(replay(log, work.blas_bytes).allocated_bytes for log in logs)}
-
-
-def committed() -> Iterator[tuple[str, Record]]:
-    """RUN/case and record of everything stored that a card ran and a trace can speak of."""
-    for file in (folder / "records.jsonl" for folder in committed_runs()):
-        for record in read_records(file)[0].values():
-            if record.ok and not not_traced(record):
-                yield f"{file.parent.name}/{record.case}", record
-
-
-def read_traces() -> dict[str, Any]:
-    return dict(json.loads(TRACES.read_text(encoding="utf-8"))) if TRACES.exists() else {"traced": {}, "versions": {}}
-
-
-def measure(mirror: Path | None) -> None:
-    """Trace the committed records that these libraries have not traced yet, and keep each trace as it is done.
-
-    Says of each that cannot be traced why. Where tracing itself has changed, delete what is kept first.
-    """
-    kept = read_traces()
-    found = dict(kept["traced"]) if kept["versions"] == versions() else {}
-    for name, record in committed():
-        if name in found:
-            continue
-        try:
-            found[name] = asdict(reserved_of(record, mirror))
-        except OtherData as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            continue
-        write_atomically(TRACES, json.dumps({"versions": versions(), "traced": found}, indent=1) + "\n")
-
-
-class OtherData(ValueError):
-    """A record's batches cannot be made again."""
-
-
-def reserved_of(record: Record, mirror: Path | None) -> Reserved:
-    """The record's batches in their order, in the allocator's hands. Raises OtherData."""
-    from bench.predict.trace.course import course_of, trace_course  # loads torch
-
-    case, recipe = parse_case(record.case), Recipe(**record.recipe)
-    try:
-        course = course_of(case, recipe, mirror, MOST_STEPS)
-    except SourceError as error:
-        raise OtherData(str(error)) from None
-    if course.identity != record.data["identity"]:
-        raise OtherData(f"its data was {record.data['identity']}, and here it is {course.identity}")
-    return replay(trace_course(course, recipe, lambda step: None).log, card_blas_bytes(record))

@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from compared_runs import POS, SUPPORT, committed, run_of
+from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 
 from bench.__main__ import main
 from bench.judge.compare import baselines
 from bench.judge.compare.baselines import Refused, accept, release_of
-from bench.judge.compare.finding import MISSING
+from bench.judge.compare.finding import INCOMPARABLE, MISSING
 from bench.judge.compare.runs import Options, compare_runs
 from bench.judge.compare.sides import read_side
 from bench.records import stored_runs
@@ -66,6 +66,14 @@ REFUSED = {
         {"tested": CaseTests(True, 1, {**PASSED.by_case, POS: {"test_a": "failed"}})}, f"it is red: test_a of {POS} \\(failed\\)",
     ),
     "interrupted": ({"tested": replace(PASSED, finished=False, exit_code=2)}, "its session was interrupted"),
+    "narrowed": (
+        {"tested": PASSED.with_earlier(CaseTests(False, 2, {"other": {"test_a": "not run"}}))},
+        "interrupted before all tests of other; finish it with .*--resume and the same selection",
+    ),
+    "red before": (
+        {"tested": PASSED.with_earlier(CaseTests(True, 1, {POS: {"test_a": "failed"}}))}, f"it is red: test_a of {POS}",
+    ),
+    "red outside cases": ({"tested": replace(PASSED, others={"test_claim[x]": "failed"})}, r"it is red: test_claim\[x\]"),
     "another exit code": ({"tested": replace(PASSED, exit_code=1)}, "ended with exit code 1"),
     "untested": ({"tested": CaseTests(True, 0, {POS: PASSED.by_case[POS]})}, f"no test judged {SUPPORT}"),
     "older": ({"tested": None}, "does not say how its tests ended"),
@@ -103,7 +111,7 @@ def test_a_reason_is_needed(make):
 def test_a_run_that_is_worse_than_the_baseline_is_refused_unless_the_figure_is_named(make):
     accept(make(), "first")
     worse = make("worse", with_memory(1.02))
-    with pytest.raises(Refused, match="worse is worse than the baseline: .*--despite step_allocated_bytes$"):
+    with pytest.raises(Refused, match="worse cannot replace the baseline: .*--despite step_allocated_bytes$"):
         accept(worse, "a cache more")
     kept = accept(worse, "a cache more", despite=["step_allocated_bytes"])
     assert json.loads((kept / "run.json").read_text(encoding="utf-8"))["accepted"]["despite"] == [
@@ -154,4 +162,45 @@ def test_allowing_another_commit_accepts_a_newer_version(make):
     accept(make(), "first")
     newer = [replace(one, environment={**one.environment, "commit": "newer"}) for one in RECORDS]
     kept = accept(make("newer", newer), "a newer version")
-    assert compare_runs(read_side(kept), read_side(kept), Options()).findings
+    assert {record.environment["commit"] for record in read_side(kept).records.values()} == {"newer"}
+    states = {one.state for one in compare_runs(read_side(kept), read_side(make("older")), Options()).findings}
+    assert states == {INCOMPARABLE}
+
+
+def test_a_run_that_cannot_be_compared_with_the_baseline_does_not_replace_it_unless_that_is_meant(make):
+    accept(make(), "first")
+    other = make("other", [replace(one, recipe_digest="other") for one in RECORDS])
+    with pytest.raises(Refused, match="other cannot replace the baseline: .*recipe differs.*--despite status$"):
+        accept(other, "fewer steps")
+    kept = accept(other, "fewer steps", despite=["status"])
+    assert json.loads((kept / "run.json").read_text(encoding="utf-8"))["accepted"]["despite"] == ["status"]
+
+
+def parted(by):
+    """The runs' first case with three seeds, whose losses parted and whose F1 moved."""
+    values = (0.900, 0.901, 0.899)
+    records = seeds_of(RECORDS[0], values, "f1")
+    return [
+        replace(one, quality={**one.quality, "f1": value + by}, losses=[loss + by for loss in one.losses])
+        for one, value in zip(records, values, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("by", "refused"), [(-0.01, True), (-0.001, False)])
+def test_a_run_that_points_to_a_loss_of_quality_does_not_replace_the_baseline(by, refused, make):
+    tested = CaseTests(True, 0, {record.case: {"test_a": "passed"} for record in parted(0.0)})
+    accept(make("first", parted(0.0), tested), "first")
+    lost = make("lost", parted(by), tested)
+    if refused:
+        with pytest.raises(Refused, match="f1 inconclusive.*--despite f1$"):
+            accept(lost, "another optimizer")
+    else:
+        accept(lost, "another optimizer")
+
+
+def test_a_baseline_whose_replacement_was_killed_is_put_back_and_compared_with(make):
+    kept = accept(make(), "first")
+    kept.rename(kept.with_name(f".{kept.name}.old"))
+    with pytest.raises(Refused, match="step_allocated_bytes"):
+        accept(make("worse", with_memory(1.02)), "a cache more")
+    assert list(read_records(kept / "records.jsonl")[0]) == [POS, SUPPORT]

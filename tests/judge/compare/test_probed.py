@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from compared_runs import POS, committed, run_of
 
-from bench.judge.compare.finding import BETTER, CHANGED, MISSING, WORSE
-from bench.judge.compare.probed import compare_probes, mcnemar
+from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, MISSING, WORSE
+from bench.judge.compare.probed import compare_losses, compare_probes, mcnemar
 from bench.records.stored import Stored
 
 RECORD = replace(committed()[POS], predictions="")
@@ -65,3 +65,33 @@ def test_two_families_share_the_level(tmp_path):
 def test_equal_answers_are_no_finding_and_a_family_that_is_gone_is_missing(tmp_path):
     found_ones = found(tmp_path, {"facts": ["right"], "decimals": ["wrong"]}, {"facts": ["right"]})
     assert [(one.figure, one.state) for one in found_ones] == [("decimals", MISSING)]
+
+
+def test_items_that_the_second_run_did_not_answer_are_missing(tmp_path):
+    (one,) = found(tmp_path, {"facts": ["right"] * 8}, {"facts": ["right"] * 5})
+    assert (one.figure, one.state, one.says) == ("facts", MISSING, "3 of 8 items were not answered")
+
+
+def forgetting(after, losses=RECORD.losses):
+    row = {"family": "forgetting", "group": "all", "language": "all", "items": 4, "before": 4.0, "after": after}
+    return replace(RECORD, tables={"probe_losses": [row]}, losses=losses)
+
+
+@pytest.mark.parametrize(
+    ("after", "parted", "state"),
+    [
+        (4.004, False, CHANGED), (4.02, False, WORSE), (3.9, False, BETTER),
+        (4.02, True, CHANGED), (4.2, True, INCONCLUSIVE),
+    ],
+)  # fmt: skip
+def test_losses_of_texts_are_compared_in_margins(after, parted, state):
+    """The margin is 1 % of the loss, of which a quarter counts where training was the same."""
+    losses = [loss + 1 for loss in RECORD.losses] if parted else RECORD.losses
+    (one,) = compare_losses(forgetting(4.0), forgetting(after, losses))
+    assert (one.figure, one.state) == ("forgetting", state)
+
+
+def test_equal_losses_of_texts_are_no_finding_and_those_that_are_gone_are_missing():
+    assert list(compare_losses(forgetting(4.0), forgetting(4.0))) == []
+    (one,) = compare_losses(forgetting(4.0), RECORD)
+    assert (one.figure, one.state) == ("forgetting", MISSING)

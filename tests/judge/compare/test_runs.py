@@ -191,6 +191,19 @@ def test_memory_may_move_by_half_a_percent(share, state):
     assert only(findings([record], [after]), MEMORY).state == state
 
 
+@pytest.mark.parametrize(("key", "value"), [("accelerator", "B"), ("driver", "2"), ("emulation", "T4")])
+def test_the_peak_of_another_card_is_incomparable(key, value):
+    about = {**SMOKE[POS].environment, "accelerator": "A", "driver": "1"}
+    before, after = (
+        replace(SMOKE[POS], environment=environment,
+                noisy={**SMOKE[POS].noisy, "memory": {"train": {"allocated_bytes": size}}})
+        for size, environment in ((1_000_000, about), (2_000_000, {**about, key: value}))
+    )  # fmt: skip
+    found = only(findings([before], [after]), MEMORY)
+    assert (found.state, found.figure) == (INCOMPARABLE, "train.allocated_bytes")
+    assert only(findings([before], [replace(after, environment=about)]), MEMORY).state == WORSE
+
+
 def test_flops_may_move_by_a_thousandth():
     """transformers 5.17 and 5.23 differ by 512 of 12.6 million."""
     counts = SMOKE[POS].exact["flops_counts"]
@@ -218,6 +231,38 @@ def test_a_case_that_is_missing_is_red_and_a_new_one_is_not():
     found = findings([SMOKE[POS]], [SMOKE[SUPPORT]])
     assert {one.case: one.state for one in found} == {POS: MISSING, SUPPORT: NEW}
     assert exit_code(found) == 1
+
+
+def test_a_new_case_that_fails_is_red():
+    found = only(findings([SMOKE[POS]], [SMOKE[POS], replace(SMOKE[SUPPORT], status=OUT_OF_MEMORY)]), STATUS)
+    assert (found.state, found.after) == (WORSE, OUT_OF_MEMORY)
+    assert found.says == "the first run has no such case, and it did not end well: failed"
+
+
+@pytest.mark.parametrize("common", [False, True], ids=["one version", "two versions"])
+def test_a_headline_metric_that_the_second_record_lacks_is_red(common):
+    without = {name: value for name, value in SMOKE[POS].quality.items() if name != "f1"}
+    found = only(findings([SMOKE[POS]], [replace(SMOKE[POS], quality=without)], allow_commit=common), QUALITY)
+    assert (found.state, found.figure) == (MISSING, "f1")
+
+
+def test_quality_of_a_task_that_is_not_registered_is_incomparable_and_no_pass():
+    record = replace(SMOKE[POS], case="elsewhere-minilm_l6-lora-cpu-s0")
+    found = findings([record], [replace(record, quality=scaled(record.quality, 0.5))])
+    assert only(found, QUALITY).state == INCOMPARABLE
+    assert exit_code([*found, Finding(POS, STATUS, "same")]) == 3
+
+
+def test_runs_of_two_commits_with_the_same_measuring_code_are_compared():
+    def of(commit, code):
+        return [replace(SMOKE[POS], environment={**SMOKE[POS].environment, "commit": commit, "code": code})]
+
+    assert findings(of("1" * 40, "sha256:1"), of("2" * 40, "sha256:1")) == []
+    other = only(findings(of("1" * 40, "sha256:1"), of("1" * 40, "sha256:2")), STATUS)
+    assert other.state == INCOMPARABLE
+    assert "lorabench's own code differs (1, now 2)" in other.says
+    older = [SMOKE[POS]]  # knows its commit alone
+    assert only(findings(older, of("2" * 40, "sha256:1")), STATUS).state == INCOMPARABLE
 
 
 def test_a_case_that_failed_in_the_first_run_too_is_no_pass():
@@ -252,11 +297,14 @@ def test_another_basis_is_incomparable_and_named(change, says):
 def test_a_test_that_passed_and_is_skipped_now_is_red():
     before, after = (
         side_of([SMOKE[POS]], tested=CaseTests(True, 0, {POS: outcomes}))
-        for outcomes in ({"a": "passed", "b": "passed", "c": "skipped"}, {"a": "skipped", "c": "skipped"})
+        for outcomes in (
+            {**dict.fromkeys("abdef", "passed"), "c": "skipped"},
+            dict.fromkeys("acdef", "skipped"),
+        )
     )
     found = [one for one in compare_runs(before, after).findings if one.kind == "tests"]
     assert [(one.state, one.says) for one in found] == [
-        (WORSE, "passed before, now skipped: a"),
+        (WORSE, "passed before, now skipped: a, d, e and 1 more"),
         (MISSING, "passed before and were not run: b"),
     ]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from compared_runs import POS, committed
 
-from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, SAME, WORSE
+from bench.judge.compare.finding import BETTER, CHANGED, INCOMPARABLE, INCONCLUSIVE, SAME, WORSE
 from bench.judge.compare.timing import compare_times, interleaved, process_value, ratio, ratios, states
 
 RECORD = committed()[POS]
@@ -52,6 +52,36 @@ def test_what_cannot_be_judged_says_why(sides, says):
     (one,) = compare_times({POS: sides})
     assert one.state == INCONCLUSIVE
     assert says in one.says
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"recipe_digest": "other"}, "recipe differs"),
+        ({"environment": {**RECORD.environment, "cores": 64}}, "machine differs (cores"),
+        ({"environment": {**RECORD.environment, "emulation": "T4"}}, "emulation differs"),
+    ],
+)
+def test_seconds_of_another_basis_are_incomparable(change, says):
+    after = [replace(record, **change) for record in processes(ABBA[1], 2.0)]
+    (one,) = compare_times({POS: (processes(ABBA[0], 1.0), after)})
+    assert one.state == INCOMPARABLE
+    assert says in one.says
+
+
+def test_seconds_of_a_process_that_ran_beside_another_are_incomparable():
+    first, *others = processes(ABBA[1], 2.0)
+    beside = replace(first, noisy={**first.noisy, "ran_beside": ["pos-tiny_bert-lora-cpu-s0"]})
+    (one,) = compare_times({POS: (processes(ABBA[0], 1.0), [beside, *others])})
+    assert one.state == INCOMPARABLE
+    assert "ran beside pos-tiny_bert-lora-cpu-s0" in one.says
+
+
+def test_other_libraries_are_what_seconds_are_compared_for():
+    libraries = {**RECORD.environment, "libraries": {"torch": "3"}}
+    after = [replace(record, environment=libraries) for record in processes(ABBA[1], 1.2)]
+    (one,) = compare_times({POS: (processes(ABBA[0], 1.0), after)})
+    assert one.state == WORSE
 
 
 def test_five_cases_share_the_level():

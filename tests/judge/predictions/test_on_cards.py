@@ -7,8 +7,9 @@ from tiny_trainees import labels_of, tiny_recipe
 
 from bench.core.case import parse_case
 from bench.core.extent import Extent
-from bench.judge.predictions import on_cards
-from bench.judge.predictions.on_cards import compared, not_traced, payload_of, traced
+from bench.judge.predictions import card_traces, on_cards
+from bench.judge.predictions.card_traces import payload_of, traced
+from bench.judge.predictions.on_cards import compared, not_traced
 from bench.machine.cards import AMPERE, HOPPER, MIB, blas_bytes
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -76,17 +77,17 @@ def test_workspaces_are_larger_on_hopper():
     assert blas_bytes(HOPPER) == 64 * MIB > blas_bytes(AMPERE)
 
 
-COMMITTED = dict(on_cards.committed())
+COMMITTED = dict(card_traces.committed())
 
 
 def test_every_committed_record_of_a_card_has_its_trace():
-    assert set(COMMITTED) == set(on_cards.read_traces()["traced"])
+    assert set(COMMITTED) == set(card_traces.read_traces()["traced"])
 
 
 @pytest.mark.parametrize("name", COMMITTED)
 def test_what_a_card_reserved_is_predicted_within_a_twentieth(name):
     reserved = on_cards.peaks_of(COMMITTED[name])["reserved_bytes"]
-    traced = on_cards.read_traces()["traced"][name]["reserved_bytes"]
+    traced = card_traces.read_traces()["traced"][name]["reserved_bytes"]
     assert traced == pytest.approx(reserved, rel=on_cards.RESERVED_AGREES)
 
 
@@ -94,8 +95,8 @@ def test_other_data_is_not_traced():
     record = replace(
         RECORD, recipe=asdict(recipe_for(parse_case(RECORD.case), "sample")), data={"identity": "sha256:0"}
     )
-    with pytest.raises(on_cards.OtherData, match="its data was sha256:0, and here it is sha256:"):
-        on_cards.reserved_of(record, None)
+    with pytest.raises(card_traces.OtherData, match="its data was sha256:0, and here it is sha256:"):
+        card_traces.reserved_of(record, None)
 
 
 def test_data_that_is_not_there_is_not_traced(monkeypatch):
@@ -103,8 +104,8 @@ def test_data_that_is_not_there_is_not_traced(monkeypatch):
         raise SourceError("no mirror was given")
 
     monkeypatch.setattr(course_module, "read_examples", nothing)
-    with pytest.raises(on_cards.OtherData, match="no mirror was given"):
-        on_cards.reserved_of(RECORD, None)
+    with pytest.raises(card_traces.OtherData, match="no mirror was given"):
+        card_traces.reserved_of(RECORD, None)
 
 
 def test_a_row_without_a_figure_has_a_dash():
