@@ -5,6 +5,7 @@ Figures, plurals and forms of an adjective count as the word they stand for (fix
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,8 +28,8 @@ NOT_KNOWN = re.compile(
     r"|(?:sais|suis|peux) (?:vraiment )?(?:pas|plus)|pas (?:sûre?|certaine?)|aucune idée|dépend)\b"
 )
 UNCERTAIN = re.compile(
-    r"\W*(?:(?:it|that|this) )?(?:could|might|may|can) (?:also |well |just )?be\b|\W*(?:bisa|podría|kann|könnte|pourrait)\b"
-    r"|\W*(?:peut-être|tal vez|vielleicht|possibly)\b"
+    r"\W*(?:(?:it|that|this) )?(?:could|might|may|can) (?:also |well |just )?be\b"
+    r"|\W*(?:bisa|podría|kann|könnte|pourrait)\b|\W*(?:peut-être|tal vez|vielleicht|possibly)\b"
 )
 SPELLED = re.compile(r"\b[^\W\d_](?:([-. ·]|, )[^\W\d_])(?:\1[^\W\d_])+\b")  # S-M-A-L-L
 TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
@@ -189,7 +190,7 @@ def leaves_open(said: str, names: set[str], asked: str) -> bool:
     if names & set(words_of(ASKS.sub(" ", said))):
         return False
     words = words_of(said)
-    again = len(words) >= FEW_WORDS and set(words) <= set(words_of(asked))
+    again = len(words) >= FEW_WORDS and Counter(words) <= Counter(words_of(asked))
     return again or bool(NOT_KNOWN.search(plain(said))) or said.rstrip().endswith("?")
 
 

@@ -17,6 +17,7 @@ from bench.probes.words import Words
 FEW_LETTERS = 24  # around a number that is an answer by itself: "The correct answer is 9.9."
 ENDS = re.compile(r"(?<=[.!?…。！？؟।])\s*|\n+")
 COMMAS = re.compile(r"[;；…]|,\s|،|，|\.{2,}")
+COPULA = re.compile(r"\b(?:is|are|was|ist|sind|lautet|es|son|est|sont|adalah|ialah|هو|هي)\W*$")
 QUESTION = ("?", "？", "؟")
 
 
@@ -61,7 +62,17 @@ def final_statement(text: str, words: Words, by_text: bool) -> Stated | None:
 def clauses(sentence: str, words: Words) -> Iterator[str]:
     """Parts between commas, and before words that turn the sentence or give a reason."""
     for part in COMMAS.split(sentence):
-        yield from (clause for clause in turns(words).split(part) if clause.strip())
+        pieces = [piece for piece in turns(words).split(part) if piece.strip()]
+        for at in range(len(pieces) - 1, 0, -1):
+            if leads_into(pieces[at - 1], pieces[at], words):
+                pieces[at - 1 : at + 1] = [pieces[at - 1] + pieces[at]]
+        yield from pieces
+
+
+def leads_into(piece: str, following: str, words: Words) -> bool:
+    """Whether a word of contrast between them turns nothing: "the larger is nevertheless 9.9"."""
+    adverb = COPULA.search(piece) and words.contrasts.match(following)
+    return bool(adverb) and not MARK.search(piece) and bool(MARK.search(following))
 
 
 @cache
@@ -104,7 +115,7 @@ class Reader:
         ]
         since = turned[-1] if turned else 0
         out = {NAMES[choice] for one in said for choice in left_out(one, self.words)}
-        text = without_pairs(" ".join(said[since:]), self.words)
+        text = self.words.corrects.sub(" ", without_pairs(" ".join(said[since:]), self.words))
         one_number = len(set(MARK.findall(text)) - out) == 1 and letters_in(text) <= FEW_LETTERS
         self.naming = said[since:] if one_number else []
 
@@ -123,6 +134,9 @@ class Reader:
             draft.seeming.append(stated) if seems else draft.stages[-1].add(stated)
             self.found += 1
         elif clause in self.naming and (choice := named(clause, words)) is not None:
+            if denied_behind(clause, words):
+                draft.left_out.append(choice)
+                return
             (draft.seeming if seems else draft.named).append(choice)
         elif len(negated := set(left_out(clause, words))) == 1 and not open_marks(clause, words):
             draft.left_out += negated
@@ -161,6 +175,12 @@ def named(clause: str, words: Words) -> int | None:
         return None
     found = {choice for _, choice in open_marks(clause, words)}
     return found.pop() if len(found) == 1 else None
+
+
+def denied_behind(clause: str, words: Words) -> bool:
+    """Whether the clause's only number is followed by a denial: German says "9,11 ist es nicht"."""
+    marks = list(MARK.finditer(clause))
+    return len(marks) == 1 and bool(words.no.search(clause, marks[0].end())) and not words.seems.search(clause)
 
 
 def letters_in(text: str) -> int:
