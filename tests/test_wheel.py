@@ -128,9 +128,7 @@ def test_all_suites_are_collected_from_an_empty_folder(lorabench):
     done = lorabench("test", "--collect-only", "-q", "--devices", "cpu", "--methods", "lora", "--probes", "all")
     assert done.code == 0, done.text
     named = {path.name for path in (ROOT / "suites").glob("test_*.py")} - {"test_regression.py"}  # needs --baseline
-    assert named == {
-        line.split("::")[0].removeprefix("suites/") for line in done.out.splitlines() if "::" in line
-    }
+    assert named == {line.split("::")[0].removeprefix("suites/") for line in done.out.splitlines() if "::" in line}
 
 
 @pytest.mark.parametrize("named", ["test_speed.py", "suites/test_speed.py::test_training_step"])
