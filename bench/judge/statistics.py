@@ -264,14 +264,6 @@ def bootstrap(counts: np.ndarray, metric: Metric, paired_with: np.ndarray | None
     return Estimate(value, float(low), float(high), error, examples=examples, samples=np.array(samples))
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a proportion."""
-    from scipy import stats
-
-    interval = stats.binomtest(successes, trials).proportion_ci(1 - ALPHA, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjusted p-values, in the order given: the i-th smallest of m times m - i + 1, never falling."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)

@@ -62,8 +62,13 @@ def summary_page(
 
 
 def made_with(records: Iterable[Record]) -> str:
-    """The libraries and the machine of the records; several where they differ."""
-    return ", and ".join(dict.fromkeys(machine_words(record.environment) for record in records))
+    """Libraries and machine of the records, several where they differ, and where the weights of each model are from."""
+    records = [record for record in records if record.environment]
+    machines = dict.fromkeys(machine_words(record.environment) for record in records)
+    weights = dict.fromkeys(
+        f"{record.parsed_case().model} ({record.weights['origin']})" for record in records if record.weights
+    )
+    return ", and ".join(machines) + (f"; weights of {', '.join(weights)}" if weights else "")
 
 
 def is_good(record: Record, tests: Mapping[str, CaseVerdict]) -> bool:

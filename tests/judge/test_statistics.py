@@ -10,11 +10,6 @@ from bench.judge import statistics
 from bench.records.example_counts import second_over_first, span_f1
 
 
-def test_wilson_of_8_in_10():
-    """0.4902 to 0.9433: z = 1.959964 in Wilson's formula."""
-    assert statistics.wilson(8, 10) == pytest.approx((0.49016, 0.94331), abs=1e-4)
-
-
 def test_holm_by_hand():
     """0.01 × 4, 0.02 × 3, then 0.03 × 2 and 0.04 × 1, which may not fall below those before."""
     assert statistics.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])

@@ -10,7 +10,7 @@ from bench.__main__ import main
 from bench.core.case import Case
 from bench.judge.probe_thresholds import bands_toml, measure_bands, read_bands
 from bench.judge.thresholds import Band
-from bench.probes.scoring import Paired, paired, summarise, summarise_losses
+from bench.probes.scoring import Paired, paired, share_interval, summarise, summarise_losses
 from bench.records.probed import Probed
 from bench.records.record import Record, append_record
 from bench.report.probes import NAMES, SHARES, cells, probes_table, seeds_table
@@ -23,6 +23,11 @@ def exact_p(cured, broken):
     """Twice the smaller tail of a fair coin, by hand."""
     tail = sum(comb(cured + broken, k) for k in range(min(cured, broken) + 1)) / 2 ** (cured + broken)
     return min(1.0, 2 * tail)
+
+
+def test_interval_of_8_in_10_by_hand():
+    """0.4902 to 0.9433: z = 1.959964 in Wilson's formula."""
+    assert share_interval(8, 10) == pytest.approx((0.49016, 0.94331), abs=1e-4)
 
 
 def test_items_fall_into_four():

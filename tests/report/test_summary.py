@@ -43,6 +43,13 @@ def test_page_names_the_libraries_of_its_records():
     assert ", and torch 2.99.0" in text
 
 
+def test_page_says_where_weights_are_from():
+    model = RECORDS[0].parsed_case().model
+    random = replace(RECORDS[0], weights={"origin": "synthetic"})
+    assert f"; weights of {model} (package)." in page(RECORDS[:1], {})
+    assert f"; weights of {model} (package), {model} (synthetic)." in page([RECORDS[0], random], {})
+
+
 def test_good_session_says_so():
     assert page(RECORDS[:1], {RECORDS[0].case: CaseVerdict(passed=14)}).startswith("## 1 case passed\n")
 

@@ -15,8 +15,8 @@ from bench.judge.claims.grounds import Evidence, check_keys
 from bench.judge.claims.kinds.measured import case_of, check_models
 from bench.judge.claims.vocabulary import CONTAINS
 from bench.judge.claims.wording import missing, prefix
-from bench.judge.statistics import wilson
 from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
+from bench.probes.scoring import share_interval
 from bench.records.figures import NEITHER, QUALITY, calculated
 from bench.records.stored import Stored
 
@@ -58,7 +58,7 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
     told = [answer for each in said.values() for answer in each]
     held = sum((claim.text in answer) == (claim.comparator == CONTAINS) for answer in told)
     state = CONFIRMED if held == len(told) else REFUTED if held == 0 else INCONCLUSIVE
-    low, high = wilson(held, len(told))
+    low, high = share_interval(held, len(told))
     wanted = "contains" if claim.comparator == CONTAINS else "lacks"
     says = (
         f"{prefix(claim)}{claim.place} says the answer to {claim.by['asked']!r} {wanted} {claim.text!r}; it does in "
