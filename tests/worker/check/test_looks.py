@@ -91,9 +91,10 @@ def test_counts_of_two_methods():
 
 
 def test_parameters_on_the_meta_device():
-    assert looks.parameters("bert_base", "lora", 8, 48) == {"trainable": 331_824, "total": 108_088_416}
-    assert looks.parameters("gpt2", "lora", 8)["trainable"] == 811_008
-    assert looks.parameters("gpt2", "lora", 8, targets=["c_attn"])["trainable"] == 12 * 8 * (768 + 3 * 768)
+    counts = {"trainable": 331_824, "total": 108_088_416, "adapter": 294_912}
+    assert looks.parameters("bert_base", "lora", labels=48, rank=8) == counts
+    assert looks.parameters("gpt2", "lora", rank=8)["trainable"] == 811_008
+    assert looks.parameters("gpt2", "lora", targets=("c_attn",), rank=8)["trainable"] == 12 * 8 * (768 + 3 * 768)
 
 
 def test_answers_come_in_the_order_of_the_questions():
