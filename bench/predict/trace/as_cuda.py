@@ -25,7 +25,7 @@ IN_FLOAT32 = {
     "matrix_norm", "linalg_norm", "linalg_vector_norm", "exp", "log", "logsumexp", "nll_loss", "mse_loss", "softplus",
     "reciprocal", "cosine_similarity",
 }  # fmt: skip
-FACTORIES = {"empty", "zeros", "ones", "full", "rand", "randn", "arange", "tensor"}  # called without a device, they allocate on the host
+FACTORIES = {"empty", "zeros", "ones", "full", "rand", "randn", "arange", "tensor"}  # without a device: on the host
 HALVES = (torch.bfloat16, torch.float16)
 MASK_ALIGNMENT = 16  # the memory-efficient kernel reads the mask in rows of a multiple of this
 
