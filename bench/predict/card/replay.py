@@ -14,8 +14,8 @@ EXACT_ENOUGH = 16 * MIB  # of the smallest limit
 def repeated(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
     """The entries, with the span from first up to last repeated once directly after it.
 
-    If the span frees a storage from before it and leaves a new one of the same size, its copy frees the new one: AdaLoRA
-    replaces its importances this way in every step.
+    If the span frees a storage from before it and leaves a new one of the same size, its copy frees the new one:
+    AdaLoRA replaces its importances this way in every step.
     """
     freed = {~entry for entry in entries[first:last] if entry < 0}
     left = [number for number in range(first, last) if entries[number] > 0 and number not in freed]

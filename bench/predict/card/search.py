@@ -20,7 +20,7 @@ NEAR = 16  # the second try is a 16th away from the first; a closed form and a t
 
 @dataclass(frozen=True)
 class Largest:
-    """The result for a card or budget: the question at that size, its peaks, and whether no larger size was left to try."""
+    """The result for a card or budget: the question at that size, its peaks, and whether no larger size was left."""
 
     what: str  # "length" or "batch"
     card: CardKind
@@ -96,7 +96,7 @@ def largest_that_fits(
 
 
 def near_the_largest(question: Question, what: str, card: CardKind) -> Question:
-    """The question at the closed form's largest length or batch, or the smallest if none fits; unchanged without one."""
+    """The question at the closed form's largest length or batch (the smallest if none fits), or else unchanged."""
     try:
         return largest_that_fits(question, what, card).question
     except DoesNotFit:

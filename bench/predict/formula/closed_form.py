@@ -28,7 +28,7 @@ class NoClosedForm(ValueError):
 def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peaks:
     """The bytes of the question's step.
 
-    chunk: positions whose logits exist at once, 0 for all (or what the recipe says); double: NF4's scales are quantised.
+    chunk: positions whose logits exist at once, 0 for all (or what the recipe says); double: NF4 quantises its scales.
     Raises NoClosedForm for a method whose update is not two thin products, and for attention heads that together are
     wider than the feed-forward layer.
     """

@@ -241,7 +241,7 @@ def is_tied(question: Question) -> bool:
 
 
 def kept_for_backward(question: Question) -> int:
-    """Bytes kept when the forward pass ends: each layer's input (checkpointing) or all it keeps, and what the head needs.
+    """Bytes kept when the forward pass ends: each layer's input or all that it keeps, and what the head needs.
 
     The first norm of a frozen base keeps nothing, as gradients reach it only with checkpointing.
     """
@@ -274,12 +274,12 @@ def kept_by_head(question: Question) -> int:
 
 
 def ends_in_norm(question: Question) -> bool:
-    """Whether a layer's norms follow attention and feed-forward (post-norm, as in BERT): its input is a norm's output."""
+    """Whether a layer's norms follow attention and feed-forward, as in BERT: its input is then a norm's output."""
     return question.entry.kind == ENCODER
 
 
 def kept_in_spite(question: Question) -> int:
-    """Bytes that a layer keeps despite checkpointing: LLM.int8() stores its inputs where checkpoints do not see them."""
+    """Bytes that a layer keeps despite checkpointing: LLM.int8() stores its inputs where checkpoints cannot see them."""
     if question.method.storage != INT8:
         return 0
     held = sum({read.source: read.bytes for read in inputs(question)}.values())

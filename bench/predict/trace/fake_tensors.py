@@ -158,7 +158,7 @@ def when_called(model: Callable[..., Any] | None = None, **options: Any) -> Call
 
 
 def compiled_when_called() -> Any:
-    """Within the context, torch.compile waits for a call: it takes seconds to load, and a trace calls nothing compiled."""
+    """Within the context, torch.compile waits for a call: it loads for seconds, and a trace calls nothing compiled."""
     return patch.object(torch, "compile", when_called)
 
 
