@@ -118,7 +118,7 @@ def die_with_parent() -> None:
 
 
 def answer_requests(requests: BinaryIO, answers: Answers) -> None:
-    """Do the work of the first request; if it is interactive, serve calls on the returned object until the pipe ends."""
+    """Do the first request's work; if it is interactive, serve calls on the returned object until the pipe ends."""
     try:
         request = pickle.load(requests)
         settle(request)
@@ -169,7 +169,7 @@ def settle(request: dict[str, Any]) -> None:
     """Take over the parent's import path, folder and environment, which may differ from the fork server's."""
     os.environ.clear()
     os.environ.update(request["environment"])
-    os.environ.pop("PYTHONWARNINGS", None)  # set for the fork server, but not meant for programs that the worker starts
+    os.environ.pop("PYTHONWARNINGS", None)  # as in the fork server, for programs that the worker starts
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's order, by default
     sys.path[:] = request["import_path"]
     importlib.invalidate_caches()

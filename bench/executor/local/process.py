@@ -83,7 +83,7 @@ class WorkerProcess:
         self._began = time.monotonic()
         try:
             self._run()
-        except Exception as error:  # of this machine: no file descriptors, no folder; the work's own errors arrive as answers
+        except Exception as error:  # of this machine: no file descriptors, no folder; the work's own are answers
             self.end(FAILED, f"no worker could be started or watched: {type(error).__name__}: {error}")
         status, reason = self._judge()
         seconds = time.monotonic() - self._began

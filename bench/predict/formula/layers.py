@@ -279,7 +279,7 @@ def ends_in_norm(question: Question) -> bool:
 
 
 def kept_in_spite(question: Question) -> int:
-    """Bytes that a layer keeps despite checkpointing: LLM.int8() stores its inputs where checkpoints cannot see them."""
+    """Bytes that a layer keeps despite checkpointing: LLM.int8() keeps its inputs where checkpoints cannot see them."""
     if question.method.storage != INT8:
         return 0
     held = sum({read.source: read.bytes for read in inputs(question)}.values())
