@@ -36,7 +36,7 @@ OTHER_NAMES = {
     "output_norm.weight": "model.norm.weight",
     "output.weight": "lm_head.weight",
 }
-# GGUF key -> the key of the entry's config it must agree with
+# GGUF key -> the key of the entry's config that it must match
 CHECKED = {
     "llama.vocab_size": "vocab_size",
     "llama.embedding_length": "hidden_size",

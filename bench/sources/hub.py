@@ -30,7 +30,7 @@ class Answer:
 
 @cache
 def hub_answers() -> Answer:
-    """Ask the Hub for its front page, once a process; at most ANSWER_SECONDS."""
+    """Ask the Hub for its front page, once per process; takes at most ANSWER_SECONDS."""
     from huggingface_hub import constants
 
     if known := os.environ.get(UNREACHABLE):

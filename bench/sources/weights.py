@@ -157,7 +157,7 @@ def odd_shape(folder: Path, entry: ModelEntry) -> str:
         if key in config and config[key] != entry.config[key]:
             return f", whose {key} is {config[key]} where the entry says {entry.config[key]}"
     if any(config.get(key) is None for key in family.numbers):
-        return ""  # the config leaves the architecture to transformers
+        return ""  # transformers' defaults fill in what the config leaves out
     try:
         theirs = replace(entry, config=config)
     except BadEntry as error:
