@@ -1,4 +1,4 @@
-"""Runs each case in its own process, so that an out-of-memory, a crash or a hang is that case's status.
+"""The executor: it runs each case in its own process, so that an out-of-memory, crash or hang is that case's status.
 
     job.py       Job and Outcome: plain data
     pool.py      Executor: queues, order, stop

@@ -1,4 +1,4 @@
-"""What is asked of the executor, and what it answers: plain data."""
+"""Requests to the executor and its answers, as plain data."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ WORK = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 class Job:
     """One piece of work for one process.
 
-    work is "module:function", imported in the worker with the parent's sys.path and called as
-    function(payload, say); it returns a dict of JSON types. payload is picklable plain data; none of its
-    classes may live in __main__, which a worker does not have. environment is added to the parent's
-    os.environ before the work is imported; a library that was preloaded has read its variables already.
-    memory_limit_bytes is host memory; 0 takes what is free when the worker starts, less a tenth of all.
+    work is "module:function". The worker imports it with the parent's sys.path and calls function(payload, say),
+    which returns a dict of JSON types. payload is picklable plain data; none of its classes may be defined in
+    __main__, which a worker does not have. environment is added to the parent's os.environ before the work is
+    imported; a preloaded library has read its variables already. memory_limit_bytes is host memory; 0 means the
+    memory that is free when the worker starts, less a tenth of all memory.
     """
 
     key: str
@@ -34,10 +34,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job. status is one of record.STATUSES; reason is empty when it is ok.
+    """The result of a job. status is one of record.STATUSES; reason is empty if the status is ok.
 
-    seconds is wall time with the start of the process, overhead_seconds what of it was not the work. beside names
-    the jobs that ran on the machine at some moment of it, so that its seconds are not its own.
+    seconds is wall time including the start of the process; overhead_seconds is the part of it outside the work.
+    beside names the jobs that ran on the machine at any moment of this one, which makes its seconds unreliable.
     """
 
     key: str

@@ -1,7 +1,7 @@
-"""The executor: which job runs where and when. The only place that knows where a case runs.
+"""The executor, which decides where and when each job runs. No other module knows where a case runs.
 
-Seconds are comparable only if nothing else ran meanwhile. So all executors of a process share one count of what
-runs: an executor with one worker starts a job only while no other job runs, and none starts beside it.
+Seconds are comparable only if nothing else ran meanwhile. So all executors of a process share one count of running
+jobs: an executor with one worker starts a job only while no other job runs, and no other job starts beside it.
 """
 
 import pickle
@@ -22,10 +22,10 @@ TOUCHES_CUDA = {"transformers", "peft", "accelerate", "bitsandbytes", "bench"}  
 
 
 def before_forking(preload: Sequence[str]) -> list[str]:
-    """What of it may be imported before workers are forked: beside a card, nothing that imports bitsandbytes.
+    """The modules of preload that may be imported before forking; with a card, none that imports bitsandbytes.
 
-    bitsandbytes asks each card what it can do as soon as it is imported, and peft and transformers import it; no
-    forked process could use CUDA then. Workers import these themselves there, in about six seconds.
+    bitsandbytes queries each card's capability on import, and peft and transformers import it. After that, no forked
+    process can use CUDA. On such a machine workers import these modules themselves, in about six seconds.
     """
     return [name for name in preload if not cards() or name.split(".")[0] not in TOUCHES_CUDA]
 
@@ -36,7 +36,7 @@ def ignore(*_: Any) -> None:
 
 @dataclass
 class Running:
-    """A worker that runs, the limit of the executor that started it, and the keys of what ran beside it."""
+    """A running worker, the limit of the executor that started it, and the keys of the jobs that ran beside it."""
 
     worker: WorkerProcess
     limit: int
@@ -45,11 +45,11 @@ class Running:
 
 @dataclass
 class Machine:
-    """What this process runs on the machine, whichever executor started it. `changed` guards all of it."""
+    """All that this process runs on the machine, whichever executor started it. `changed` guards every field."""
 
     changed: threading.Condition = field(default_factory=threading.Condition)
     running: list[Running] = field(default_factory=list)
-    executors: list["Executor"] = field(default_factory=list)  # with jobs that wait, the newest last
+    executors: list["Executor"] = field(default_factory=list)  # those with waiting jobs, the newest last
     session: WorkerProcess | None = None  # runs alone, or waits until it can
 
     def has_room_for(self, limit: int) -> bool:
@@ -70,7 +70,7 @@ class Machine:
         return tuple(sorted(own.beside))
 
     def start_waiting(self) -> None:
-        """Start queued jobs; those of the newest executor first, for whoever made it waits for them now."""
+        """Start queued jobs, those of the newest executor first, because its caller waits for them now."""
         for executor in reversed(list(self.executors)):
             executor.start_waiting()
 
@@ -83,9 +83,9 @@ class Executor:
 
     An outcome names the jobs that ran beside its own.
 
-    on_progress(key, what the work said) and on_done(outcome) are called one at a time, in threads of the
-    executor; on_done before outcome() returns it, and never for a job that stop() cut short. What they
-    raise is raised again by outcome(key).
+    The executor's threads call on_progress(key, what the work said) and on_done(outcome), one call at a time.
+    on_done is called before outcome() returns the outcome, and never for a job that stop() cut short. outcome(key)
+    raises again what they raise.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Executor:
         self._on_progress = on_progress
         self._on_done = on_done
         self._callbacks = threading.Lock()
-        # MACHINE.changed guards all below
+        # MACHINE.changed guards all fields below
         self._queue: list[Job] = []
         self._payloads: dict[str, bytes] = {}
         self._own_workers: set[WorkerProcess] = set()
@@ -116,11 +116,11 @@ class Executor:
 
     @property
     def preload_seconds(self) -> float:
-        """Seconds of importing the preload, once for all jobs and in the seconds of none; 0 until it is done."""
+        """Seconds to import the preload, once for all jobs and not part of any job's seconds; 0 until it is done."""
         return self._server.preload_seconds
 
     def submit(self, job: Job) -> None:
-        """Queue the job. Raises what pickle raises for a payload that cannot travel."""
+        """Queue the job. Raises what pickle raises for a payload that it cannot pickle."""
         payload = pickle.dumps(job.payload)
         with MACHINE.changed:
             self._refuse_if_stopped()
@@ -133,13 +133,13 @@ class Executor:
             MACHINE.start_waiting()
 
     def first(self, key: str) -> None:
-        """Move a queued job to the front; nothing if it runs or is done."""
+        """Move a queued job to the front; does nothing if it runs or is done."""
         with MACHINE.changed:
             self._known(key)
             self._queue.sort(key=lambda job: job.key != key)  # stable: the others keep their order
 
     def outcome(self, key: str) -> Outcome:
-        """What became of the job; waits for it. Raises KeyError for a key that was not submitted."""
+        """Wait for the job and return its outcome. Raises KeyError for a key that was not submitted."""
         with MACHINE.changed:
             self._known(key)
             while key not in self._outcomes:
@@ -151,7 +151,7 @@ class Executor:
             return self._outcomes[key]
 
     def open_session(self, job: Job) -> Session:
-        """An interactive worker. Waits until nothing runs on the machine and has it to itself until it is closed.
+        """Open an interactive worker. It waits until nothing runs on the machine, and runs alone until it is closed.
 
         Raises WorkerDied if the work raises, RuntimeError if a session is open already.
         """
@@ -177,7 +177,7 @@ class Executor:
         return session
 
     def stop(self) -> None:
-        """Kill what runs, drop what waits (not_run, "interrupted"), leave no process behind; idempotent."""
+        """Kill running jobs, drop waiting ones (not_run, "interrupted"), and leave no process behind; idempotent."""
         with MACHINE.changed:
             self._stopped = True
             if self in MACHINE.executors:
@@ -241,7 +241,7 @@ class Executor:
             self._let_go(worker)
 
     def _let_go(self, worker: WorkerProcess) -> None:
-        """The worker is gone: others may start. The caller holds MACHINE.changed."""
+        """Remove a worker that has ended, so that others may start. The caller holds MACHINE.changed."""
         self._own_workers.discard(worker)
         MACHINE.start_waiting()
         MACHINE.changed.notify_all()

@@ -13,7 +13,7 @@ from bench.records.record import NOT_RUN
 
 
 class CallFailed(RuntimeError):
-    """The call raised in the worker, which lives on. status is a record's (out_of_memory, failed, …)."""
+    """The call raised in the worker, which continues. status is a record's (out_of_memory, failed, …)."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
@@ -21,7 +21,7 @@ class CallFailed(RuntimeError):
 
 
 class WorkerDied(RuntimeError):
-    """The worker is gone; outcome says how."""
+    """The worker has ended; outcome says how."""
 
     def __init__(self, outcome: Outcome) -> None:
         said = "".join(f"\n    {line}" for line in outcome.last_lines)
@@ -30,9 +30,9 @@ class WorkerDied(RuntimeError):
 
 
 class Session:
-    """The object that a job's work returned, in its process. One thread calls it.
+    """A handle to the object that a job's work returned in its process. Only one thread may call it.
 
-    seconds_of_last_call is the worker's own time for the call, without the way there and back.
+    seconds_of_last_call is the worker's own time for the call, without the transfer there and back.
     """
 
     def __init__(self, worker: WorkerProcess, release: Callable[[], None]) -> None:
@@ -50,7 +50,7 @@ class Session:
         self._reply()
 
     def call(self, method: str, /, **arguments: Any) -> Any:
-        """What target.method(**arguments) returns there: JSON types. Raises CallFailed or WorkerDied."""
+        """Return what target.method(**arguments) returns in the worker: JSON types. Raises CallFailed or WorkerDied."""
         if self._closed:
             raise RuntimeError(f"the session of {self._worker.job.key} is closed; open another to call {method!r}")
         self._worker.request(method, pickle.dumps(arguments), self._worker.timeout)
@@ -61,7 +61,7 @@ class Session:
         return reply["answer"]
 
     def close(self) -> None:
-        """End the worker, at once if it is in the middle of a call; idempotent."""
+        """End the worker, immediately if it is in the middle of a call; idempotent."""
         if self._closed:
             return
         self._closed = True
@@ -77,13 +77,13 @@ class Session:
             self._thread.join(EXIT_SECONDS)
         if self._thread.is_alive():
             self._worker.end(NOT_RUN, INTERRUPTED)
-            self._thread.join(EXIT_SECONDS)  # while modules are imported it cannot end; its worker will be killed
+            self._thread.join(EXIT_SECONDS)  # it cannot end while modules are imported; its worker will be killed
 
     def _live(self) -> None:
         self.outcome = self._worker.run()
 
     def _reply(self) -> dict[str, Any]:
-        self._waiting = True  # stays so when Ctrl-C comes here: the worker is busy
+        self._waiting = True  # stays True if Ctrl-C arrives here: the worker is busy
         reply = self._worker.replies.get()
         self._waiting = False
         self._worker.rest()

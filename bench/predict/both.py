@@ -1,4 +1,4 @@
-"""Both predictions of a question: the closed form at once, the trace where torch may be loaded."""
+"""Both predictions for a question: the closed form at once, and the trace if torch may be loaded."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ UNSEEN = "what a kernel allocates and frees inside itself is in no term, nor is 
 
 
 def reasons_of(question: Question) -> list[str]:
-    """What every prediction leaves out, and where its rows end."""
+    """Notes on what every prediction leaves out, and where its rows end."""
     return [UNSEEN, *question.method.where_rows_end(question.entry, question.recipe)]
 
 
 def predict(question: Question, traced: bool = True, peaks: Peaks | None = None) -> Prediction:
-    """Both predictions; without traced the closed form alone. peaks: the trace's, if it was made before.
+    """Both predictions; with traced=False, only the closed form. peaks: those of an earlier trace, if there is one.
 
-    Raises NoClosedForm where that leaves none.
+    Raises NoClosedForm if that leaves no prediction.
     """
     reasons = reasons_of(question)
     closed = None
@@ -33,7 +33,7 @@ def predict(question: Question, traced: bool = True, peaks: Peaks | None = None)
 
 
 def trace_of(question: Question, extent: Mapping[str, Any] | None = None) -> Peaks:
-    """The trace of the question's step on a card, of a batch of this extent (None: a full one).
+    """The trace of the question's step on a card, for a batch of this extent (None: a full one).
 
     Loads torch, transformers and peft; extent has the fields of bench.core.extent.Extent.
     """

@@ -8,9 +8,9 @@ from bench.core.extent import Extent
 
 @dataclass(frozen=True)
 class Course:
-    """The extents of the batches of each step that is traced; the data's identity.
+    """The extents of the batches in each traced step, and the identity of the data.
 
-    planned: how many steps the run has; heaviest: how many at the end stand there for their heaviest batches.
+    planned: how many steps the run has; heaviest: how many steps at the end were added for their heaviest batches.
     """
 
     case: Case

@@ -1,4 +1,4 @@
-"""A prediction of one question by both ways, as plain data."""
+"""The prediction for one question, by closed form and by trace, as plain data."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Both predictions of one question, at least one of which is there.
+    """Both predictions for one question; at least one is present.
 
     reasons: why one is missing, what may differ, what was searched.
-    course: the batches that were traced, where they are a case's own and not full ones.
-    searched: what was found, where the question is the largest that fits.
+    course: the traced batches, if they are a case's own and not full ones.
+    searched: the result of the search, if the question is the largest that fits.
     """
 
     question: Question
@@ -33,7 +33,7 @@ class Prediction:
 
     @property
     def best(self) -> Peaks:
-        """The trace, or the closed form where no trace was asked for."""
+        """The trace, or the closed form if no trace was requested."""
         return self.traced or self.closed or Peaks({})
 
     @property
@@ -67,7 +67,7 @@ class Prediction:
 
 
 def of_allocator(prediction: Prediction) -> dict[str, int]:
-    """What torch's allocator makes of the storages, and workspaces as of an A100; {} where none were followed."""
+    """The replay of the storages in torch's allocator, with an A100's workspaces; {} if no storages were traced."""
     log, workspaces = prediction.best.log, blas_bytes(AMPERE)
     if not log.entries:
         return {}

@@ -1,4 +1,4 @@
-"""What is asked: a model, a method and a recipe, of which the memory of a training step is wanted."""
+"""The question to predict: the memory of a training step of a model, a method and a recipe."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,12 +11,12 @@ from bench.models import DECODER, ENCODER, MODELS, ModelEntry
 from bench.predict.trainers import OWN, Trainer
 from bench.recipes.of_case import recipe_for
 
-TASK = {"encoder": "pos", "decoder": "alpaca"}  # whose recipe is asked about
-TAGS = 48  # labels of source 001's data; what a classifier has where nobody says
+TASK = {"encoder": "pos", "decoder": "alpaca"}  # the task whose recipe is used
+TAGS = 48  # labels of source 001's data; a classifier's default
 
 
 class BadQuestion(ValueError):
-    """A number that cannot be; the message says what was seen and what was expected."""
+    """An impossible number; the message says what was seen and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Question:
 
     @property
     def has_rank(self) -> bool:
-        """Whether what the method trains depends on the recipe's rank; without a formula it may."""
+        """Whether the method's trained weights depend on the recipe's rank; without a formula they may."""
         if self.method.trains == ADAPTER and self.method.count is None:
             return True
         counts = {formula(self.entry, self.method, self.at(rank=rank).recipe, self.labels) for rank in (1, 2)}
@@ -63,9 +63,10 @@ LEAST = {"batch_size": "batch", "max_length": "length", "rank": "rank"}
 def ask(model: str, method: str, **changes: Any) -> Question:
     """The question about a model and a method by name, with the task's recipe on full data and these changes.
 
-    A decoder's checkpoints are on unless the changes say otherwise or the method cannot train under them, whatever the
-    recipe of its cases has. The length, where none is given, is no more than the model has positions for.
-    Raises UnknownName, Unsupported for what cannot work together, BadQuestion for a number below 1 or beyond the model.
+    A decoder uses gradient checkpointing, whatever its cases' recipe says, unless the changes turn it off or the method
+    cannot train with it. The default length is at most the model's number of positions.
+    Raises UnknownName, Unsupported for parts that cannot work together, BadQuestion for a number below 1 or beyond the
+    model.
     """
     entry = MODELS[model]
     given = {name: value for name, value in changes.items() if value is not None}
@@ -86,7 +87,7 @@ def ask(model: str, method: str, **changes: Any) -> Question:
 def of_case(case: Case, data: str, **changes: Any) -> Question:
     """The question about a case's model and method, with its recipe on this size of data and these changes.
 
-    Raises UnknownName, Unsupported for what cannot work together.
+    Raises UnknownName, and Unsupported for parts that cannot work together.
     """
     entry, method = MODELS[case.model], METHODS[case.method]
     recipe = recipe_for(case, data, **changes)

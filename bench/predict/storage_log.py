@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, eq=False)
 class StorageLog:
-    """Which storages were made and let go, in order: a positive entry makes one of so many bytes, ~n lets go the nth's.
+    """Allocations and frees in order: a positive entry allocates that many bytes, ~n frees the storage of entry n.
 
-    Entries before `started` are there when training starts: the model. Empty where nothing was followed.
+    Entries before `started` belong to the model, which is there when training starts. Empty if nothing was traced.
     """
 
     entries: tuple[int, ...] = ()

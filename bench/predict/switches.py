@@ -1,4 +1,4 @@
-"""What a person can change in a trainer to need less memory, and how much each change saves."""
+"""The settings that users can change in a trainer to need less memory, and how much each saves."""
 
 from dataclasses import dataclass, replace
 
@@ -7,19 +7,19 @@ from bench.predict.formula.closed_form import closed_form
 from bench.predict.question import Question
 from bench.predict.trainers import Switch
 
-WORTH = GIB // 20  # bytes: less is not worth a line
+WORTH = GIB // 20  # bytes: a smaller saving is not worth a line
 
 
 @dataclass(frozen=True)
 class Saving:
-    """A switch and the bytes that it alone saves at the peak."""
+    """A switch, and the bytes at the peak that it saves on its own."""
 
     switch: Switch
     saved_bytes: int
 
 
 def savings(question: Question) -> list[Saving]:
-    """The trainer's switches that save something here, the most first. Raises NoClosedForm."""
+    """The trainer's switches that save memory for this question, the largest saving first. Raises NoClosedForm."""
     before = closed_form(question, double=question.trainer.double).peak_bytes
     found = []
     for switch in question.trainer.switches:
@@ -30,6 +30,6 @@ def savings(question: Question) -> list[Saving]:
 
 
 def saving_words(question: Question) -> list[str]:
-    """One line: what saves most here, then what else saves; none where nothing does."""
+    """One line: the switch that saves most here, then the others that save; no line if none does."""
     words = [f"{one.switch.says} saves {one.saved_bytes / GIB:.1f} GiB" for one in savings(question)]
     return [f"to save memory by {question.trainer.name}: {'; '.join(words)} (each alone)"] if words else []

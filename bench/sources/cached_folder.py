@@ -1,7 +1,7 @@
-"""A folder of the cache that is made once: whole or not there, whatever is killed and however many ask at once.
+"""A folder of the cache that is made once: complete or absent, even if processes are killed or run at the same time.
 
-It is made beside its place, under a lock, and renamed into it. `manifest.json` inside states the size and
-SHA-256 of every file, so that a damaged file is noticed and the folder made again.
+It is made beside its final path, under a lock, and then renamed. Its `manifest.json` states the size and SHA-256 of
+every file, so that a damaged file is noticed and the folder is made again.
 """
 
 import json
@@ -19,11 +19,11 @@ from bench.sources.digests import digest_of_file, sha256_of
 from bench.sources.errors import explained
 from bench.sources.snapshot import MANIFEST
 
-PATIENCE_SECONDS = 1.0  # of waiting for another process before saying so
+PATIENCE_SECONDS = 1.0  # of silent waiting for another process; then a message says so
 
 
 def say(text: str) -> None:
-    """A line of progress; stdout is left to results."""
+    """Print a line of progress to stderr; stdout is reserved for results."""
     print(for_terminal(f"lorabench: {text}"), file=sys.stderr, flush=True)
 
 
@@ -32,7 +32,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def write_manifest(folder: Path) -> None:
-    """State size and SHA-256 of every file that lies in the folder now."""
+    """Write the size and SHA-256 of every file now in the folder."""
     files = {
         file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
         for file in files_below(folder)
@@ -41,7 +41,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def damage(folder: Path) -> str:
-    """What is wrong with a folder that has a manifest; "" if nothing is."""
+    """What is wrong with a folder that has a manifest; "" if nothing."""
     if not folder.is_dir():
         return "is not there"
     try:
@@ -61,7 +61,7 @@ def damage(folder: Path) -> str:
 
 
 def acquire(lock: FileLock, folder: Path) -> None:
-    """Take the lock, saying so if another process holds it for long."""
+    """Take the lock; prints a message if another process holds it for long."""
     try:
         lock.acquire(timeout=PATIENCE_SECONDS)
     except Timeout:
@@ -70,7 +70,7 @@ def acquire(lock: FileLock, folder: Path) -> None:
 
 
 def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """folder, filled by make(part) if it is not there or damaged. Raises SourceError for an unusable cache."""
+    """Return folder; make(part) fills it if it is absent or damaged. Raises SourceError for an unusable cache."""
     with explained(cache_folder()):
         if not damage(folder):
             return folder
@@ -88,7 +88,7 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 def replace_folder(folder: Path, make: Callable[[Path], None]) -> None:
-    """Make the folder beside its place and rename it; what killed processes left beside it goes. Holds the lock."""
+    """Make the folder beside its path and rename it; removes what killed processes left there. Needs the lock."""
     for left in folder.parent.glob(f".{folder.name}.*.part"):
         shutil.rmtree(left, ignore_errors=True)
     workspace = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))

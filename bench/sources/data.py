@@ -1,6 +1,6 @@
-"""Where a task's rows come from: the small samples of this project, or the Hub's data set, from a mirror or the Hub.
+"""Sources of a task's rows: the small samples of this project, or the Hub's data set, from a mirror or the Hub.
 
-A file that is there and broken is an error, never a reason to take another: a person would not notice.
+An existing but broken file is an error, never a reason to use another source: the user would not notice.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from bench.core.registry import nearest
 from bench.sources.errors import SourceError, first_line
 from bench.sources.hub import hub_answers
 
-UNPINNED = "main"  # a branch: what the Hub gives under it may change
+UNPINNED = "main"  # a branch: its content on the Hub may change
 PARQUET = ".parquet"
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 Row = dict[str, Any]
@@ -24,29 +24,29 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a task reads: a Hub data set's columns and splits, and the sample files that stand in for it."""
+    """The data that a task reads: a Hub data set's columns and splits, and the sample files that stand in for it."""
 
     hub_id: str
     columns: tuple[str, ...]
     splits: tuple[str, ...]
-    samples: tuple[str, ...]  # file names in fixtures/data, one JSON object a line
+    samples: tuple[str, ...]  # file names in fixtures/data, one JSON object per line
     revision: str = UNPINNED  # the Hub's commit
-    files: tuple[tuple[str, str], ...] = ()  # (split, path) of a person's own data, which has neither sample nor Hub
+    files: tuple[tuple[str, str], ...] = ()  # (split, path) of a user's own data, without samples or Hub
     paper_size: bool = True  # whether the full data is so large that a run takes hours
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows by split, with the spec's columns only; the samples are one split, "all"."""
+    """Rows by split, with only the spec's columns; the samples form a single split, "all"."""
 
     splits: dict[str, list[Row]]
     origin: str  # "mirror", "cache", "hub", "sample" or "file"
-    reason: str  # one sentence: why this source, and why not those before it
+    reason: str  # one sentence: why this source, and why not the earlier ones
     identity: str  # "sha256:…" over the rows as canonical JSON
 
 
 def load_rows(spec: DataSpec, size: str, mirror: Path | None, samples: Path = SAMPLES) -> Rows:
-    """The spec's rows, "sample" or "full". Raises SourceError naming the file and line or row that is wrong."""
+    """The spec's rows, of size "sample" or "full". Raises SourceError naming the wrong file and line or row."""
     if spec.files:
         own = {split: read_file(Path(path), spec.columns) for split, path in spec.files}
         return identified(own, "file", f"{' and '.join(Path(path).name for _, path in spec.files)}, as the task names")
@@ -70,19 +70,19 @@ def mirror_file(spec: DataSpec, mirror: Path, split: str) -> Path:
 
 
 def find_full(spec: DataSpec, mirror: Path | None) -> str | None:
-    """The mirror's folder of the data set if every split lies there; nothing is read."""
+    """The mirror's folder of the data set if every split is there; reads nothing."""
     if mirror is None or not all(mirror_file(spec, mirror, split).is_file() for split in spec.splits):
         return None
     return str(mirror / "datasets" / spec.hub_id)
 
 
 def size_at_hand(spec: DataSpec, mirror: Path | None) -> str:
-    """The size of data that is used where nobody names one: full where a mirror has it, else the sample."""
+    """The default size of data: full if a mirror has it, else the sample."""
     return "full" if find_full(spec, mirror) else "sample"
 
 
 def size_of(spec: DataSpec, wanted: str, mirror: Path | None) -> str:
-    """The size of data as wanted, or at hand for "auto"; of a person's own data there is one size alone."""
+    """The wanted size of data, or the default for "auto"; a user's own data has only one size."""
     if spec.files:
         return "sample"
     if not spec.samples:
@@ -104,7 +104,7 @@ def identified(splits: dict[str, list[Row]], origin: str, reason: str) -> Rows:
 
 
 def check_columns(there: Iterable[str], columns: tuple[str, ...], where: str) -> None:
-    """Raises SourceError naming the columns that are missing, those that are there, and what is near."""
+    """Raise SourceError naming the missing columns, the existing ones, and similar names."""
     names = list(there)
     for column in columns:
         if column not in names:
@@ -133,7 +133,7 @@ def columns_of(path: Path) -> list[str]:
 
 
 def read_file(path: Path, columns: tuple[str, ...]) -> list[Row]:
-    """The rows of a person's own file. Raises SourceError naming file and line or row."""
+    """The rows of a user's own file. Raises SourceError naming file and line or row."""
     return read_parquet(path, columns) if path.suffix.lower() == PARQUET else read_sample(path, columns)
 
 
@@ -206,7 +206,7 @@ def checked_rows(rows: Iterable[Row], columns: tuple[str, ...], where: str) -> l
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Let `datasets` look into its cache only; otherwise it retries a Hub that is known not to answer."""
+    """Let `datasets` use only its cache; otherwise it retries a Hub that is known not to answer."""
     import datasets
 
     before = datasets.config.HF_HUB_OFFLINE
@@ -218,7 +218,7 @@ def offline() -> Iterator[None]:
 
 
 def load_from_hub(spec: DataSpec, refusal: str) -> tuple[dict[str, list[Row]], str]:
-    """The data set by `datasets`, from the Hub or its cache. Raises SourceError with what to do."""
+    """The data set loaded with `datasets`, from the Hub or its cache. Raises SourceError with what to do."""
     remedy = "give --mirror DIR, or drop --data full" if spec.paper_size else "give --mirror DIR"
     try:
         import datasets
@@ -234,7 +234,7 @@ def load_from_hub(spec: DataSpec, refusal: str) -> tuple[dict[str, list[Row]], s
         else:
             with offline():
                 loaded = datasets.load_dataset(spec.hub_id, revision=spec.revision)
-    except Exception as error:  # datasets passes on the errors of every library it reads with
+    except Exception as error:  # datasets passes on the errors of every library that it uses
         seen = first_line(error) if answer.ok else f"{answer.reason}, and the Hugging Face cache does not hold it"
         raise SourceError(f"{spec.hub_id} cannot be had: {refusal}; {seen}; {remedy}") from error
     splits = {}

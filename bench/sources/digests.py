@@ -1,7 +1,6 @@
-"""SHA-256 of files, remembered: hashing gigabytes in every worker would cost more than loading them.
+"""SHA-256 digests of files, cached: hashing gigabytes in every worker would cost more than loading them.
 
-A digest is kept in the cache under the file's path, size and time of change, so that any change of the
-file makes a new key.
+The cache keys a digest by the file's path, size and modification time, so that any change to the file makes a new key.
 """
 
 import hashlib
@@ -14,7 +13,7 @@ from bench.core.paths import cache_folder
 
 
 def remembered(path: Path) -> dict[str, str]:
-    """The digests stored so far; none where the file is missing, damaged or not readable."""
+    """The digests stored so far; empty if the cache file is missing, damaged or not readable."""
     try:
         digests = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -31,14 +30,14 @@ def sha256_of(path: Path) -> str:
 
 
 def digest_of_file(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal digits, computed once for a path, size and time of change."""
+    """The file's SHA-256 in hexadecimal digits, computed once for a path, size and modification time."""
     status = path.stat()
     key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
     memory = cache_folder() / "digests.json"
     digests = remembered(memory)
     if key not in digests:
         digests[key] = sha256_of(path)
-        with suppress(OSError):  # a cache that cannot be written costs the hashing again, no more
+        with suppress(OSError):  # without a writable cache, the file is only hashed again
             write_atomically(memory, json.dumps(remembered(memory) | {key: digests[key]}, indent=0))
     return digests[key]
 

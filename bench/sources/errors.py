@@ -1,4 +1,4 @@
-"""What a person reads when weights or data cannot be had: one sentence with what was seen and what to do."""
+"""Errors for weights or data that are not available: one sentence with what was seen and what to do."""
 
 import errno
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 class SourceError(RuntimeError):
-    """A source that cannot give what was asked of it; the message is one sentence for a person."""
+    """The source cannot provide what was requested; the message is one sentence for the user."""
 
 
 class Unusable(SourceError):
-    """A source that a person put there and that cannot be used; none other takes its place."""
+    """A source that the user supplied cannot be used; no other source replaces it."""
 
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -19,7 +19,7 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses below the cache at path into a SourceError that says what to do."""
+    """Turn file system errors below the cache at path into a SourceError that says what to do."""
     try:
         yield
     except OSError as error:
@@ -34,6 +34,6 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The exception's kind and the first line of what it says."""
+    """The exception's type and the first line of its message."""
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""Weights fetched before they are needed, by `python -m bench fetch [MODEL…]` and once for a session of pytest."""
+"""A fetch of weights before they are needed, by `python -m bench fetch [MODEL…]` and once per pytest session."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,12 +11,12 @@ from bench.sources.errors import SourceError
 from bench.sources.hub import hub_answers
 from bench.sources.weights import Weights, find_weights
 
-PREPARE = "bench.sources.fetch:prepare"  # as a job names it
+PREPARE = "bench.sources.fetch:prepare"  # as named in a job
 
 
 @dataclass(frozen=True)
 class NeededSources:
-    """What the cases of a session need: weights by model, and raw rows by task, each a spec and a size of data."""
+    """The sources that a session's cases need: weights by model, and raw rows by task, each a spec and a data size."""
 
     models: tuple[str, ...]
     mirror: Path | None = None
@@ -30,7 +30,7 @@ class NeededSources:
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "NeededSources":
-        """The needs that gave these values."""
+        """The needs that these values were made from."""
         types = {
             "models": tuple(values["models"]),
             "mirror": Path(values["mirror"]) if values["mirror"] else None,
@@ -40,7 +40,7 @@ class NeededSources:
 
 
 def spec_from(values: Mapping[str, Any]) -> DataSpec:
-    """The spec that gave these values; JSON has lists for tuples."""
+    """The spec that these values were made from; JSON turns tuples into lists."""
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }
@@ -48,7 +48,7 @@ def spec_from(values: Mapping[str, Any]) -> DataSpec:
 
 
 def prepare(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Work of a worker: what look_up finds for a whole session, and under "away" why the Hub cannot be reached."""
+    """A worker's job: the result of look_up for a whole session, and under "away" why the Hub cannot be reached."""
     needed = NeededSources.from_plain(payload)
     if not needed.synthetic:
         say({"line": f"looking for the weights of {', '.join(needed.models)}"})
@@ -58,10 +58,10 @@ def prepare(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> d
 
 
 def look_up(needed: NeededSources) -> dict[str, Any]:
-    """The weights and raw rows that are needed, as they are found now.
+    """Find the needed weights and raw rows.
 
-    Returns weights (model -> what a record keeps of them, and the reason) and rows (task -> identity, "" for rows that
-    cannot be had).
+    Returns weights (model -> the facts for a record, and the reason) and rows (task -> identity, "" for rows that are
+    not available).
     """
     return {
         "weights": {name: weights_found(name, needed.mirror, needed.synthetic) for name in needed.models},
@@ -70,10 +70,10 @@ def look_up(needed: NeededSources) -> dict[str, Any]:
 
 
 def weights_found(name: str, mirror: Path | None, synthetic: bool) -> dict[str, Any]:
-    """What a record keeps of the weights, and the reason; without an identity where they cannot be used."""
+    """The facts about the weights that go into a record, and the reason; no identity if they cannot be used."""
     try:
         found = find_weights(MODELS[name], mirror, synthetic)
-    except SourceError as error:  # the case itself will fail by it
+    except SourceError as error:  # the case itself will fail with this error
         return {"origin": "", "identity": "", "reason": str(error)}
     return {**found.identities(), "reason": found.reason}
 
@@ -81,12 +81,12 @@ def weights_found(name: str, mirror: Path | None, synthetic: bool) -> dict[str, 
 def rows_identity(spec: DataSpec, size: str, mirror: Path | None) -> str:
     try:
         return load_rows(spec, size, mirror).identity
-    except SourceError:  # the case itself will say it
+    except SourceError:  # the case itself will report it
         return ""
 
 
 def fetch(names: list[str], mirror: Path | None) -> list[tuple[str, Weights]]:
-    """Each named model's weights, the embedded models' if none is named; origin "synthetic" says that none were had.
+    """Fetch each named model's weights (the embedded models' if none is named); origin "synthetic" means none found.
 
     Raises UnknownName before anything is fetched, and SourceError for a broken folder of the mirror.
     """

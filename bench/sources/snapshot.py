@@ -1,24 +1,24 @@
-"""A folder in the Hub's file layout: which of its files count, and whether they are whole.
+"""A folder in the Hub's file layout: which of its files count, and whether they are complete.
 
-Only safetensors are weights: a pickle runs what it holds when it is read.
+Only safetensors are accepted as weights: reading a pickle runs the code in it.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-MODEL_FILES = (".safetensors", ".json", ".txt", ".model", ".jinja")  # what transformers reads, pickles and code apart
+MODEL_FILES = (".safetensors", ".json", ".txt", ".model", ".jinja")  # what transformers reads, except pickles and code
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 WHOLE = "model.safetensors"
-MANIFEST = "manifest.json"  # what a folder of our cache states about its files; no model reads it
+MANIFEST = "manifest.json"  # facts about the files in a folder of our cache; no model reads it
 INDEX = "model.safetensors.index.json"  # names the shard of each tensor
-ADAPTER = "adapter_config.json"  # transformers attaches the adapter that it names while it loads the base
+ADAPTER = "adapter_config.json"  # transformers attaches the adapter it names when loading the base
 TEMPLATES = "additional_chat_templates"  # a folder that tokenizers read too
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The file's object; {} where it is missing or no JSON object."""
+    """The file's JSON object; {} if the file is missing or contains no JSON object."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -27,7 +27,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors that make the model; shards as the index names them, whether there or not."""
+    """The model's safetensors files; shards as the index names them, whether they exist or not."""
     if (folder / WHOLE).exists():
         return [folder / WHOLE]
     shards = read_json(folder / INDEX).get("weight_map")
@@ -45,7 +45,7 @@ def loaded_files(folder: Path) -> list[Path]:
 
 
 def wanted_files(names: list[str]) -> list[str]:
-    """Of a repository's files those to fetch: the top folder's, one set of safetensors. [] if it has no safetensors."""
+    """The files to fetch from a repository: the top folder's, with one set of safetensors; [] without safetensors."""
     top = [name for name in names if "/" not in name and name.endswith(MODEL_FILES)]
     weights = [name for name in top if name == WHOLE]
     weights = weights or [name for name in top if name.startswith("model-") and name.endswith(".safetensors")]
@@ -58,7 +58,7 @@ def pickles_among(names: list[str]) -> list[str]:
 
 
 def no_safetensors(names: list[str]) -> str:
-    """Why a folder or repository without safetensors is refused."""
+    """The reason why a folder or repository without safetensors is refused."""
     if pickles := pickles_among(names):
         return f"has {pickles[0]} but no safetensors, and pickles are refused because reading one runs code"
     return f"has no {WHOLE}"
@@ -70,7 +70,7 @@ HAS_ADAPTER = (
 
 
 def complaint(folder: Path) -> str:
-    """What keeps the folder from being loaded; "" if nothing does. Reads headers only."""
+    """The reason why the folder cannot be loaded; "" if it can. Reads only headers."""
     if not folder.is_dir():
         return "is not there"
     names = [path.name for path in folder.iterdir()]

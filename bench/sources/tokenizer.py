@@ -1,4 +1,4 @@
-"""Which tokenizer a model gets, and the byte tokenizer for models that have none.
+"""The choice of a model's tokenizer, and the byte tokenizer for models that have none.
 
 Byte ids need no download: 0-7 are special, byte b is b + 8. tiny_* models always use them.
 """
@@ -11,7 +11,7 @@ from bench.sources import SourceError, find_weights
 from bench.sources.snapshot import read_json
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<cls>", "<sep>", "<mask>", "<extra>")
-BYTES = "bytes"  # the name_or_path of the tokenizer that stands in where none was found
+BYTES = "bytes"  # the name_or_path of the stand-in tokenizer when none was found
 
 
 def byte_tokenizer() -> Any:
@@ -34,10 +34,10 @@ def byte_tokenizer() -> Any:
 
 
 def tokenizer_for(entry: ModelEntry, folder: Path | None, mirror: Path | None) -> tuple[Any, list[str]]:
-    """The tokenizer, and reasons where it is not the model's own; folder is that of the weights, if there is one.
+    """The tokenizer, and the reasons if it is not the model's own; folder is that of the weights, if there is one.
 
-    A synthetic model takes its own from a mirror that has no more of it, or its stand-in's, whose ids must fit: a
-    larger id is taken modulo the vocabulary.
+    A synthetic model uses its own tokenizer from a mirror that has nothing else of it, or its stand-in's. The ids must
+    fit: a larger id is taken modulo the vocabulary.
     """
     if folder:
         return load(folder), []
@@ -58,7 +58,7 @@ def tokenizer_for(entry: ModelEntry, folder: Path | None, mirror: Path | None) -
 
 
 def mirrored(entry: ModelEntry, mirror: Path | None) -> Path | None:
-    """The person's folder of the model, or the mirror's, where it has a tokenizer, with or without weights."""
+    """The user's folder of the model, or the mirror's, if it has a tokenizer, with or without weights."""
     in_mirror = mirror / "models" / entry.hub_id if mirror and entry.hub_id else None
     folder = Path(entry.folder) if entry.folder else in_mirror
     return folder if folder and (folder / "tokenizer.json").is_file() else None
@@ -72,7 +72,7 @@ def load(folder: Path) -> Any:
     """A fast tokenizer from a transformers folder."""
     from transformers import AutoTokenizer
 
-    extra = {"add_prefix_space": True} if is_roberta(folder) else {}  # its word pieces begin with a space
+    extra = {"add_prefix_space": True} if is_roberta(folder) else {}  # its word pieces start with a space
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, **extra)
 
 

@@ -1,10 +1,10 @@
-"""Where a model's weights come from, tried in order: mirror, package, Hugging Face cache, Hub, random weights.
+"""Sources of a model's weights, tried in order: mirror, package, Hugging Face cache, Hub, random weights.
 
-A package, which few models have, comes before the Hub: their thresholds were measured with the package's weights, and
-the default run must not depend on what a machine has cached or can reach.
+Few models have a package. It comes before the Hub because the thresholds of these models were measured with the
+package's weights, and because the default run must not depend on what a machine has cached or can reach.
 
-Every source that was passed over says why, and the sentence goes into the record. A model's folder in the mirror that
-cannot be used is an error, never a reason to take another source: a person would not notice.
+Every skipped source gives its reason in a sentence, which goes into the record. An unusable folder of the model in the
+mirror is an error, never a reason to use another source: the user would not notice.
 """
 
 from collections.abc import Callable
@@ -26,17 +26,17 @@ SYNTHETIC = "synthetic"
 
 @dataclass(frozen=True)
 class Weights:
-    """A model's weights, found; reason is one sentence: why these, and why not those before them."""
+    """The weights found for a model; reason is one sentence: why these, and why not the earlier sources."""
 
     folder: Path | None  # in the Hub's layout; None: random weights
     origin: str  # "folder", "mirror", "cache", "hub", "package" or "synthetic"
     reason: str
     identity: str  # "sha256:…" over the safetensors, or "synthetic"
     files: str = ""  # "sha256:…" over every file that is loaded; empty for random weights
-    asked_for: bool = False  # random weights, by a person's own word
+    asked_for: bool = False  # random weights, at the user's request
 
     def identities(self) -> dict[str, Any]:
-        """What a record keeps of the weights."""
+        """The facts about the weights that go into a record."""
         found: dict[str, Any] = {"origin": self.origin, "identity": self.identity}
         if self.files:
             found["files"] = self.files
@@ -74,14 +74,14 @@ def from_package(entry: ModelEntry, mirror: Path | None) -> Path:
 
 
 def own_folder(entry: ModelEntry) -> Path:
-    """The person's own folder. Raises Unusable with what keeps it from being loaded."""
+    """The user's own folder. Raises Unusable with the reason why it cannot be loaded."""
     folder = Path(entry.folder)
     if wrong := complaint(folder):
         raise Unusable(f"{folder} {wrong}; mend it, or name another folder")
     return folder
 
 
-SOURCES: dict[str, Callable[[ModelEntry, Path | None], Path]] = {  # in the order in which they are tried
+SOURCES: dict[str, Callable[[ModelEntry, Path | None], Path]] = {  # in the order of trying
     "mirror": from_mirror,
     "package": from_package,
     "cache": from_cache,
@@ -90,9 +90,9 @@ SOURCES: dict[str, Callable[[ModelEntry, Path | None], Path]] = {  # in the orde
 
 
 def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False) -> Weights:
-    """The entry's weights from the first source that has them, fetched; random weights where none has.
+    """Fetch the entry's weights from the first source that has them; random weights if none has.
 
-    Raises Unusable for a folder of the mirror, or of a person's own, that cannot be loaded.
+    Raises Unusable if a folder of the mirror, or the user's own folder, cannot be loaded.
     """
     if entry.tiny:
         return Weights(None, SYNTHETIC, f"random weights, {entry.name} is made for tests", SYNTHETIC)
@@ -115,13 +115,13 @@ def find_weights(entry: ModelEntry, mirror: Path | None, synthetic: bool = False
 
 
 def weights_in(folder: Path, origin: str, reason: str) -> Weights:
-    """The folder's weights, with digests of them and of every file that is loaded."""
+    """The folder's weights, with a digest of them and of every loaded file."""
     identity, files = digest_of_weights(weight_files(folder)), digest_of_files(loaded_files(folder))
     return Weights(folder, origin, reason, identity, files)
 
 
 def folder_at_hand(entry: ModelEntry, mirror: Path | None) -> Path | None:
-    """Where the entry's weights and tokenizer lie without asking the Hub; a package is fetched, as it is small."""
+    """The folder of the entry's weights and tokenizer, without asking the Hub; a package is fetched, as it is small."""
     if entry.folder:
         return Path(entry.folder)
     looks = {} if entry.tiny else SOURCES
@@ -143,21 +143,21 @@ def place(origin: str, entry: ModelEntry) -> str:
 
 
 def commit_of(origin: str, folder: Path, entry: ModelEntry) -> str:
-    """The commit that was used, where the entry names a branch; the Hub's cache names a snapshot's folder after it."""
+    """The commit used if the entry names a branch; the Hub's cache names a snapshot's folder after its commit."""
     if origin not in ("cache", "hub") or entry.is_pinned:
         return ""
     return f" at commit {folder.name}, for its revision {entry.revision} is not pinned"
 
 
 def odd_shape(folder: Path, entry: ModelEntry) -> str:
-    """A remark where the folder's architecture is not the entry's; predictions for the entry do not hold then."""
+    """A note if the folder's architecture differs from the entry's; predictions for the entry do not apply then."""
     config = read_json(folder / "config.json")
     family = entry.family
     for key in family.shape:
         if key in config and config[key] != entry.config[key]:
             return f", whose {key} is {config[key]} where the entry says {entry.config[key]}"
     if any(config.get(key) is None for key in family.numbers):
-        return ""  # it leaves to transformers what the entry says
+        return ""  # transformers' defaults fill in what the config leaves out
     try:
         theirs = replace(entry, config=config)
     except BadEntry as error:

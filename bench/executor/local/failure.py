@@ -1,7 +1,7 @@
-"""What an exception in a worker means for the case.
+"""The meaning of a worker's exception for its case.
 
-Exceptions are known by the names of their classes, so that neither torch nor the module that defines one
-has to be imported to recognise it.
+Exceptions are recognised by their class names, so that neither torch nor the module that defines one has to be
+imported.
 """
 
 import errno
@@ -25,7 +25,7 @@ REASON_CHARACTERS = 1000
 
 
 def one_line(text: str) -> str:
-    """The text on one line, cut where a reason would be no sentence any more."""
+    """The text on one line, cut where it becomes too long for a reason."""
     line = " ".join(text.split())
     return line if len(line) <= REASON_CHARACTERS else line[: REASON_CHARACTERS - 1] + "…"
 
@@ -43,7 +43,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> tuple[str, str, bool]:
-    """The status, the reason, and whether the traceback tells a person more than the reason does."""
+    """The status, the reason, and whether the traceback says more than the reason does."""
     classes = {kind.__name__ for kind in type(error).__mro__}
     message = one_line(str(error))
     if CANNOT_RUN in classes:

@@ -22,16 +22,16 @@ from bench.executor.local.output import Tail
 
 PRELOAD_SECONDS = 300.0
 STOP_SECONDS = 5.0
-PIPE_BYTES = 1024 * 1024  # so that progress is seldom dropped
-# libgomp's threads spin long while they wait, which starves a busy machine: steps were seen a hundred times
-# slower beside another process. Sleeping at once costs 1.8 times on an idle one, a short spin almost nothing.
-# It is read once, as the libraries load, so the server has it. A person's own word goes before it.
+PIPE_BYTES = 1024 * 1024  # large, so that progress is seldom dropped
+# libgomp's waiting threads spin for long, which starves a busy machine: steps were seen a hundred times slower
+# beside another process. Sleeping at once makes steps 1.8 times slower on an idle machine; a short spin costs almost
+# nothing. The variable is read once, when the libraries load, so the server sets it. The user's own value wins.
 THREADS_WAIT = {"GOMP_SPINCOUNT": "20000"}
 SERVER_ENVIRONMENT = {
     "PYTHONIOENCODING": "utf-8:backslashreplace",
-    # is_available() asks NVML, then: asking CUDA would spoil it for every forked worker
+    # makes is_available() ask NVML: asking CUDA would make CUDA unusable in every forked worker
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-    # libraries warn as they are imported; a person's "error" is meant for their own code and would fail every case
+    # libraries warn on import; a user's "error" is meant for their own code and would fail every case
     "PYTHONWARNINGS": "",
 }
 BOOTSTRAP = (
@@ -41,7 +41,7 @@ BOOTSTRAP = (
 
 
 class ServerFailed(RuntimeError):
-    """No worker can be had; the message says why and what to do."""
+    """No worker can be started; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -59,24 +59,24 @@ class Pipes:
 
 
 class ForkServer:
-    """A process that has imported `preload`; starts with the first worker, again if it was killed."""
+    """A process that has imported `preload`; starts with the first worker, and again if it was killed."""
 
     def __init__(self, preload: Sequence[str]) -> None:
         self.preload = list(preload)
         self._owner = os.getpid()
         self._asking = threading.Lock()  # one request at a time; held while the modules are imported
-        self._changing = threading.Lock()  # of the fields below; held briefly, so that stop need not wait
+        self._changing = threading.Lock()  # guards the fields below; held briefly, so that stop need not wait
         self._process: subprocess.Popen | None = None
         self._control: socket.socket | None = None
-        self._log: IO[bytes] | None = None  # what it writes, to tell why it died
+        self._log: IO[bytes] | None = None  # the server's output, to report why it died
         self._ready = False
         self._stopped = False
-        self.preload_seconds = 0.0  # what its workers need not spend
+        self.preload_seconds = 0.0  # import time that its workers save
         self._complaint = ""  # a preload that failed will fail again
         atexit.register(self.stop)
 
     def start_worker(self) -> Pipes:
-        """A new worker's pipes; waits for the preload. Raises ServerFailed."""
+        """Start a worker and return its pipes; waits for the preload. Raises ServerFailed."""
         with self._asking:
             control = self._ready_control()
             ours, theirs = make_pipes()
@@ -112,7 +112,7 @@ class ForkServer:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the server
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-u", "-c", BOOTSTRAP, setting],  # what a worker prints is out before it crashes
+                [sys.executable, "-u", "-c", BOOTSTRAP, setting],  # unbuffered: a worker's output survives a crash
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
@@ -125,7 +125,7 @@ class ForkServer:
         self._ready = False
 
     def _close(self) -> None:
-        """Close what a server that died leaves behind."""
+        """Close the resources of a server that died."""
         if self._control and self._log:
             self._control.close()
             self._log.close()
@@ -192,14 +192,14 @@ def make_pipes() -> tuple[Pipes, list[int]]:
     status_out, status_in = os.pipe()
     for pipe in (answers_out, output_out, status_out):
         os.set_blocking(pipe, False)
-        with contextlib.suppress(OSError):  # a person's share of pipe pages is limited; then it stays small
+        with contextlib.suppress(OSError):  # pipe pages per user are limited; then the pipe stays small
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     ours = Pipes(requests_in, answers_out, output_out, status_out)
     return ours, [requests_out, answers_in, output_in, status_in]
 
 
 def signal_name(number: int) -> str:
-    """As in "signal 9 (SIGKILL)"."""
+    """The signal in words, as in "signal 9 (SIGKILL)"."""
     try:
         return f"signal {number} ({signal.Signals(number).name})"
     except ValueError:
@@ -207,7 +207,7 @@ def signal_name(number: int) -> str:
 
 
 def family_of(pid: int) -> list[psutil.Process]:
-    """The process and its descendants, each sure not to be a later process of the same pid."""
+    """The process and its descendants; none is mistaken for a later process with the same pid."""
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]

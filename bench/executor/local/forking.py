@@ -1,11 +1,11 @@
-"""Inside the fork server: a process that has imported the heavy modules and forks a worker on demand.
+"""The fork server's own code: a process that has imported the heavy modules and forks a worker on demand.
 
-It is a process of this project and not multiprocessing's forkserver, because that one is a single one for
-the whole parent, runs the parent's __main__ again in every worker (pytest's, or a script without a guard),
-says nothing of an import that failed, and leaves a worker's children behind.
+It does not use multiprocessing's forkserver, because there is only one of that for the whole parent. It also runs the
+parent's __main__ again in every worker (pytest's, or a script without a guard), does not report a failed import, and
+leaves a worker's children behind.
 
-The parent sends four file descriptors for each worker; the answer goes to the last of them, as lines of
-JSON: {"pid": …}, then {"exit": …}. When the parent closes the socket or dies, everything here is killed.
+The parent sends four file descriptors for each worker. The answer goes to the last of them, as lines of JSON:
+{"pid": …}, then {"exit": …}. When the parent closes the socket or dies, everything here is killed.
 """
 
 import contextlib
@@ -36,14 +36,14 @@ def serve(control: int, preload: Sequence[str], parent: int) -> NoReturn:
     """Import, then fork a worker for each request until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
-    ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)  # orphans of a dead worker come here, to be found and killed
+    ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)  # a dead worker's orphans become children here, to be killed
     server = Server(socket.socket(fileno=control))
     try:
         if complaint := import_all(preload):
             server.control.sendall(json.dumps({"error": complaint}).encode() + b"\n")
         else:
             gc.collect()
-            gc.freeze()  # a collection in a worker would copy every page it marks
+            gc.freeze()  # otherwise a collection in a worker would copy every page it marks
             server.control.sendall(b'{"ready": true}\n')
             while os.getppid() == parent and server.answer_next():
                 pass
@@ -53,7 +53,7 @@ def serve(control: int, preload: Sequence[str], parent: int) -> NoReturn:
 
 
 def import_all(preload: Sequence[str]) -> str:
-    """Import the modules, or call MODULE:FUNCTION ARGUMENT; why they are not to be forked, or nothing."""
+    """Import the modules, or call MODULE:FUNCTION ARGUMENT. Returns why not to fork, or "" if nothing is wrong."""
     for name in preload:
         try:
             register_entry(name)
@@ -66,7 +66,7 @@ def import_all(preload: Sequence[str]) -> str:
 
 
 def open_files() -> list[str]:
-    """What this process has open, as the kernel names it."""
+    """This process's open files, as the kernel names them."""
     targets = []
     for entry in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -75,7 +75,7 @@ def open_files() -> list[str]:
 
 
 class Server:
-    """The workers of this process by pid, each with the pipe that its exit is reported to."""
+    """The workers of this process by pid, each with the pipe that reports its exit."""
 
     def __init__(self, control: socket.socket) -> None:
         self.control = control
@@ -90,7 +90,7 @@ class Server:
         self.wake = wake
 
     def answer_next(self) -> bool:
-        """Wait for a request or an exit, a second at most; False when the parent has closed the socket."""
+        """Wait for a request or an exit, at most a second; False if the parent has closed the socket."""
         ready = [key.fileobj for key, _ in self.selector.select(PARENT_POLL_SECONDS)]
         if self.wakeup in ready:
             os.read(self.wakeup, 4096)
@@ -108,7 +108,7 @@ class Server:
     def fork(self, pipes: list[int]) -> None:
         requests, answers, output, status = pipes
         for pipe in pipes:
-            os.set_inheritable(pipe, False)  # a program that the work starts has no business with them
+            os.set_inheritable(pipe, False)  # programs that the work starts must not inherit them
         sys.stdout.flush()
         sys.stderr.flush()
         try:
@@ -126,7 +126,7 @@ class Server:
         report(status, {"pid": pid})
 
     def become_worker(self, requests: int, answers: int, output: int, status: int) -> NoReturn:
-        """In the child: give up what belongs to the server, then live."""
+        """In the child: close what belongs to the server, then run the worker."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -139,10 +139,10 @@ class Server:
             os._exit(1)
 
     def reap(self) -> None:
-        """Report workers that have ended, after killing what they left running in their session."""
+        """Report ended workers, after killing what they left running in their session."""
         while ended := ended_child():
             if ended in self.statuses:
-                kill_group(ended)  # while its pid is not yet free for another process
+                kill_group(ended)  # before its pid can be reused by another process
             _, wait_status = os.waitpid(ended, 0)
             if (pipe := self.statuses.pop(ended, None)) is not None:
                 if not self.statuses:
@@ -166,7 +166,7 @@ def ended_child() -> int:
 
 
 def report(pipe: int, message: dict[str, int | str]) -> None:
-    """Tell the parent; a parent that does not listen any more is no error."""
+    """Send the message to the parent; a parent that no longer listens is not an error."""
     with contextlib.suppress(OSError):
         os.write(pipe, json.dumps(message).encode() + b"\n")
 
@@ -177,7 +177,7 @@ def kill_group(pid: int) -> None:
 
 
 def kill_children() -> None:
-    """Kill every descendant; their orphans become children of this process, so repeat until none lives."""
+    """Kill every descendant. Their orphans become children of this process, so it repeats until none is left."""
     for _ in range(20):
         living = [child for child in psutil.Process().children(recursive=True) if is_alive(child)]
         if not living:

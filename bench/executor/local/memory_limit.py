@@ -1,8 +1,8 @@
-"""Host memory: what is free, what a worker holds, and whether the kernel killed for want of it.
+"""Host memory: how much is free, how much a worker holds, and whether the kernel killed a process for lack of it.
 
-RLIMIT_AS is of no use here: CUDA reserves address space far beyond any memory. So the parent reads what a
-worker's processes hold and kills above the limit. Counted are anonymous, shared and swapped pages; pages
-of mapped files (weights) are not, the kernel takes them back when it needs them. Figures are /proc's.
+RLIMIT_AS does not work here: CUDA reserves address space far beyond any memory. So the parent reads what a worker's
+processes hold and kills them above the limit. Anonymous, shared and swapped pages count. Pages of mapped files
+(weights) do not, as the kernel reclaims them when it needs them. The figures come from /proc.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-RESERVE_FRACTION = 0.1  # of the machine or container: what one poll's worth of allocation may run over
+RESERVE_FRACTION = 0.1  # of the machine's or container's memory: room for what is allocated between two polls
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 HELD = ("RssAnon:", "RssShmem:", "VmSwap:")
@@ -18,7 +18,7 @@ HELD_PROPORTIONALLY = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
 
 
 def numbers(path: Path) -> dict[str, int]:
-    """The lines "name number …" of a kernel file; empty where the file or its process is gone."""
+    """The lines "name number …" of a kernel file; empty if the file or its process is gone."""
     try:
         rows = [line.split() for line in path.read_text().splitlines()]
     except OSError:
@@ -27,7 +27,7 @@ def numbers(path: Path) -> dict[str, int]:
 
 
 def number(path: Path) -> int | None:
-    """The one number in a kernel file; None for "max" and where there is no file."""
+    """The single number in a kernel file; None for "max" and for a missing file."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):
@@ -51,7 +51,7 @@ def own_cgroups(proc: Path = PROC, root: Path = CGROUPS) -> list[Path]:
 
 
 def cgroup_room(folder: Path) -> tuple[int, int] | None:
-    """A cgroup's limit and what is free below it, in bytes; None where it has no limit."""
+    """A cgroup's limit and the free memory below it, in bytes; None if it has no limit."""
     for maximum, current, reclaimable in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -63,7 +63,7 @@ def cgroup_room(folder: Path) -> tuple[int, int] | None:
 
 
 def memory_room() -> tuple[int, int]:
-    """All memory and free memory in bytes that this process may use: the machine's or the tightest cgroup's."""
+    """(total, free) memory in bytes that this process may use: the machine's or the tightest cgroup's."""
     machine = psutil.virtual_memory()
     total, available = machine.total, machine.available
     for folder in own_cgroups():
@@ -73,13 +73,13 @@ def memory_room() -> tuple[int, int]:
 
 
 def default_limit() -> int:
-    """What a worker that starts now may hold, in bytes."""
+    """The memory that a worker started now may hold, in bytes."""
     total, available = memory_room()
     return max(available - int(total * RESERVE_FRACTION), 1)
 
 
 def kernel_oom_kills(proc: Path = PROC, root: Path = CGROUPS) -> int:
-    """Processes that the kernel has killed for want of memory: in this cgroup, or else on the machine."""
+    """The number of processes that the kernel killed for lack of memory: in this cgroup, or else on the machine."""
     for folder in own_cgroups(proc, root)[:1]:
         for name in ("memory.events", "memory.oom_control"):
             if "oom_kill" in (events := numbers(folder / name)):
@@ -90,8 +90,8 @@ def kernel_oom_kills(proc: Path = PROC, root: Path = CGROUPS) -> int:
 def held_bytes(pid: int, at_most: int) -> int:
     """Bytes that a process and its descendants hold; 0 if it is gone.
 
-    Forked children share pages with it: the plain sum counts them twice, the exact one is slow to read. So
-    the exact sum is taken only where the plain one is above at_most.
+    Forked children share pages with it: the plain sum counts them twice, and the exact sum is slow to read. So the
+    exact sum is read only if the plain sum is above at_most.
     """
     family = [pid]
     with contextlib.suppress(psutil.Error):
@@ -103,5 +103,5 @@ def held_bytes(pid: int, at_most: int) -> int:
 
 
 def kilobytes(paths: list[Path], names: tuple[str, ...]) -> int:
-    """The sum in bytes of these lines of these files, which the kernel gives in units of 1,024."""
+    """The sum in bytes of these lines of these files, which the kernel states in units of 1,024 bytes."""
     return 1024 * sum(lines.get(name, 0) for lines in map(numbers, paths) for name in names)

@@ -1,4 +1,4 @@
-"""What comes out of a worker's pipes: whole lines of answers, and the end of what it wrote."""
+"""Readers of a worker's pipes: whole lines of answers, and the end of its output."""
 
 import re
 
@@ -11,7 +11,7 @@ TERMINAL_CODES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\
 
 
 class Lines:
-    """Cuts a stream into lines; what is half a line waits for the rest."""
+    """Splits a stream into lines; an incomplete line waits for the rest."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -39,7 +39,7 @@ class Tail:
             del self._bytes[:-BYTES_KEPT]
 
     def lines(self) -> list[str]:
-        """The last lines that say something; of a progress bar its last state; no terminal codes."""
+        """The last non-empty lines, without terminal codes; a progress bar counts as its last state."""
         text = TERMINAL_CODES.sub("", self._bytes.decode("utf-8", "replace"))
         shown = []
         for line in text.split("\n"):

@@ -1,4 +1,4 @@
-"""The parent's side of one worker: reads its pipes, ends it when it must, says what became of it."""
+"""The parent's side of one worker: it reads the pipes, ends the worker if necessary, and returns the outcome."""
 
 import contextlib
 import json
@@ -32,12 +32,12 @@ from bench.executor.local.memory_limit import default_limit, held_bytes, kernel_
 from bench.executor.local.output import Lines, Tail
 from bench.records.record import CRASHED, FAILED, OK, OUT_OF_MEMORY, TIMED_OUT
 
-POLL_SECONDS = 0.5  # memory, and a deadline set by another thread; pipes are waited for
-PAUSE_SECONDS = 0.1  # between two looks at a process that does not die
+POLL_SECONDS = 0.5  # between checks of memory and of a deadline set by another thread; pipes need no polling
+PAUSE_SECONDS = 0.1  # between two checks of a process that does not die
 TERMINATE_SECONDS = 2.0  # from SIGTERM to SIGKILL
 EXIT_SECONDS = 5.0  # from the answer to the exit
 CHUNK = 64 * 1024
-DRAIN_READS = 2 * PIPE_BYTES // CHUNK  # a process that escaped may write on for ever
+DRAIN_READS = 2 * PIPE_BYTES // CHUNK  # an escaped process may write forever
 GIVE_UP_SECONDS = 30.0  # from SIGKILL; a process that hangs in a driver cannot be killed
 INTERRUPTED = "interrupted"
 
@@ -65,7 +65,7 @@ class WorkerProcess:
         self._pipes: Pipes | None = None
         self._pid = 0
         self._lock = threading.Lock()
-        self._verdict: tuple[str, str] | None = None  # why the parent ended it; stands above what it said
+        self._verdict: tuple[str, str] | None = None  # why the parent ended it; overrides the worker's answer
         self._answer: dict[str, Any] | None = None
         self._answer_lines = Lines()
         self._status_lines = Lines()
@@ -76,14 +76,14 @@ class WorkerProcess:
         self._work_seconds = 0.0
         self._deadline = float("inf")
         self._kill_at = float("inf")
-        self._family: list[psutil.Process] = []  # as it was at SIGTERM, to find those who outlive it
+        self._family: list[psutil.Process] = []  # the processes at SIGTERM, to find those that outlive the worker
 
     def run(self) -> Outcome:
-        """Start the process, wait for its end, and say what became of the job; raises nothing."""
+        """Start the process, wait for its end, and return the job's outcome; raises nothing."""
         self._began = time.monotonic()
         try:
             self._run()
-        except Exception as error:  # of this machine: no file descriptors, no folder; the work's own come as answers
+        except Exception as error:  # of this machine: no file descriptors, no folder; the work's own are answers
             self.end(FAILED, f"no worker could be started or watched: {type(error).__name__}: {error}")
         status, reason = self._judge()
         seconds = time.monotonic() - self._began
@@ -98,7 +98,7 @@ class WorkerProcess:
         self._limit = self.job.memory_limit_bytes or default_limit()
         try:
             self._pipes = self._server.start_worker()
-            self._began = time.monotonic()  # what the server imports for all of its workers is no worker's time
+            self._began = time.monotonic()  # the server's imports serve all workers and count for none
         except ServerFailed as error:
             self._answer = {"status": FAILED, "reason": str(error)}
             return
@@ -112,7 +112,7 @@ class WorkerProcess:
                 self._pipes = None
 
     def end(self, status: str, reason: str) -> None:
-        """Kill the worker and what it started; this is the outcome, unless it has answered already."""
+        """Kill the worker and what it started, with this outcome unless it has answered already."""
         with self._lock:
             if self._verdict is None and self._answer is None:
                 self._verdict = (status, reason)
@@ -127,7 +127,7 @@ class WorkerProcess:
         self._write(pickle.dumps((method, arguments)))
 
     def rest(self) -> None:
-        """No deadline while nothing is asked."""
+        """Remove the deadline while no request is running."""
         self._deadline = float("inf")
 
     def _set_deadline(self, seconds: float) -> None:
@@ -154,7 +154,7 @@ class WorkerProcess:
             with os.fdopen(pipe, "wb") as file:
                 file.write(request)
         except BrokenPipeError:
-            pass  # it is dead, and its exit code says more
+            pass  # the worker is dead, and its exit code says more
 
     def _watch(self, pipes: Pipes) -> None:
         """Read the pipes until the process is gone and they are empty."""
@@ -180,7 +180,7 @@ class WorkerProcess:
         kill(self._family)
 
     def _check(self) -> None:
-        """End the worker if it is late, or holds too much."""
+        """End the worker if it is late or holds too much memory."""
         now = time.monotonic()
         if now >= self._kill_at + GIVE_UP_SECONDS:
             self._exit = f"process {self._pid} is still there {GIVE_UP_SECONDS:g} s after SIGKILL"
@@ -227,11 +227,11 @@ class WorkerProcess:
                 self._exit = message.get("exit", message.get("error"))
 
     def _seconds_of_work(self) -> float:
-        """Since the work was called; 0 if it was not."""
+        """Seconds since the work was called; 0 if it was not."""
         return time.monotonic() - self._work_began if self._work_began else 0.0
 
     def _lose_server(self) -> None:
-        """The fork server died, and the kernel kills its workers with it."""
+        """Handle the death of the fork server; the kernel kills its workers with it."""
         if self._pid:
             kill_tree(self._pid)
         self._exit = "the fork server was killed, and the worker with it"

@@ -1,1 +1,1 @@
-"""A card under a prediction: the caching allocator's rules, what fits, and the largest that fits."""
+"""The card in a prediction: the caching allocator's rules, what fits, and the largest size that fits."""

@@ -1,9 +1,9 @@
-"""torch's caching allocator of a CUDA card as arithmetic: which blocks storages get, and what is reserved for them.
+"""A model of torch's caching allocator for CUDA: which blocks storages get, and how much memory is reserved for them.
 
-A card runs out by what the allocator reserved, not by what tensors hold: it asks the driver for segments, cuts
-blocks from them and keeps what is freed, so storages of ever other sizes can leave it with thrice of what they
-hold (results/PREDICTIONS.md). The rules are those of torch's defaults: one stream, no expandable segments, no
-largest size to split (c10/core/AllocatorConfig.h and c10/cuda/CUDACachingAllocator.cpp of torch 2.13).
+A card runs out of memory by what the allocator has reserved, not by what tensors hold. The allocator asks the driver
+for segments, cuts blocks from them and caches freed blocks, so storages of ever-changing sizes can make it reserve
+three times what they hold (results/PREDICTIONS.md). The rules are torch's defaults: one stream, no expandable
+segments, no max_split_size (c10/core/AllocatorConfig.h and c10/cuda/CUDACachingAllocator.cpp of torch 2.13).
 """
 
 from bisect import bisect_left, insort
@@ -20,12 +20,12 @@ LARGE_GRAIN = 2 * MIB  # a segment of a larger size is a multiple of this
 
 
 class OutOfMemory(RuntimeError):
-    """A block does not fit below the limit, even when all that is kept has been given back."""
+    """A block does not fit below the limit, even after all cached segments were given back."""
 
 
 @dataclass(eq=False, slots=True)
 class Block:
-    """A piece of a segment; its neighbours there, None at the ends."""
+    """A piece of a segment, with its neighbours in the segment (None at the ends)."""
 
     address: int
     size: int
@@ -40,17 +40,17 @@ def rounded(size: int, grain: int) -> int:
 
 
 def segment_bytes(size: int) -> int:
-    """What the driver is asked for, for a block of this size."""
+    """The size of the segment requested from the driver for a block of this size."""
     if size <= SMALL:
         return SMALL_SEGMENT
     return MIDDLE_SEGMENT if size < LARGE else rounded(size, LARGE_GRAIN)
 
 
 class CachingAllocator:
-    """Allocates and frees blocks; all figures in bytes. limit: what may be reserved (0: as much as is asked for).
+    """Allocates and frees blocks; all figures in bytes. limit: the most that may be reserved (0: no limit).
 
-    allocated_bytes is what torch.cuda.memory_allocated says: whole blocks, of which up to a mebibyte may be
-    more than was asked for; reserved_bytes what torch.cuda.memory_reserved says.
+    allocated_bytes is what torch.cuda.memory_allocated reports: whole blocks, each up to a mebibyte larger than
+    requested. reserved_bytes is what torch.cuda.memory_reserved reports.
     """
 
     def __init__(self, limit: int = 0) -> None:
@@ -73,7 +73,7 @@ class CachingAllocator:
         return block
 
     def free(self, block: Block) -> None:
-        """The block is kept for others, as one with its free neighbours."""
+        """Cache the block for reuse, merged with its free neighbours."""
         self.allocated_bytes -= block.size
         if block.before and block.before.is_free:
             self._take(block.before)
@@ -91,7 +91,7 @@ class CachingAllocator:
         self._keep(block)
 
     def give_back(self) -> None:
-        """Return every segment of which nothing is in use to the driver, as torch.cuda.empty_cache does."""
+        """Return every unused segment to the driver, as torch.cuda.empty_cache does."""
         for pool in self._pools.values():
             parts = [entry for entry in pool if entry[2].before or entry[2].after]
             self.reserved_bytes -= sum(size for size, _, _ in pool) - sum(size for size, _, _ in parts)

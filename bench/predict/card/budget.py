@@ -1,4 +1,4 @@
-"""A budget of memory as a person writes it: `8GB` or `7.5GiB`, a card's name, or a card of one's own, `laptop=7.5`."""
+"""A memory budget as a user writes it: `8GB` or `7.5GiB`, a card's name, or the user's own card, `laptop=7.5`."""
 
 import math
 import re
@@ -9,14 +9,14 @@ UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB
 
 
 class BadBudget(ValueError):
-    """A budget that is no amount of memory and no card."""
+    """The budget is neither an amount of memory nor a card."""
 
 
 def read_budget(text: str) -> CardKind:
-    """A card by its name, or one of whose memory torch's allocator gets all: so many bytes, as `8GB` or `7.5GiB`.
+    """A card by its name, or a card with this much memory, all for torch's allocator: `8GB` or `7.5GiB`.
 
-    NAME=GiB is a card of that size. Workspaces are those of most cards. Raises BadBudget without a unit or for nothing,
-    UnknownName for a card that is not known, ValueError for a size that none has.
+    NAME=GiB is a card of that size. Workspaces are those of most cards. Raises BadBudget for no unit or no memory,
+    UnknownName for an unknown card, ValueError for a size that no card has.
     """
     name = text.strip()
     found = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*([A-Za-z]*)", name)

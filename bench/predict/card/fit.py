@@ -1,4 +1,4 @@
-"""Whether a card can hold a training: by what its allocator would reserve, or by a share set aside for that."""
+"""A card's fit for a training step, by what its allocator would reserve or by a share set aside for that."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,9 +11,9 @@ from bench.predict.terms import Peaks
 
 @dataclass(frozen=True)
 class Fit:
-    """A card's verdict. left_bytes: beyond what is reserved, or beyond the least where not all that is kept fits.
+    """Whether a card fits. left_bytes: beyond what is reserved, or beyond the smallest limit if the cache does not fit.
 
-    tight: it was judged by the least, so where it fits the allocator has to give back its cache.
+    tight: judged by the smallest limit, so if it fits, the allocator has to give back its cache.
     """
 
     left_bytes: int
@@ -34,14 +34,14 @@ class Fit:
 
 @lru_cache(maxsize=8)
 def least(log: StorageLog, blas_bytes: int) -> int:
-    """The least that it runs within, as smallest_limit finds it."""
+    """The smallest limit that the log runs within, as smallest_limit finds it."""
     return smallest_limit(log, blas_bytes)
 
 
 def needed(peaks: Peaks, card: CardKind) -> int:
-    """What torch's allocator must be able to reserve: no more than the card's usable_bytes where it is enough.
+    """The bytes that torch's allocator must be able to reserve: at most the card's usable_bytes if they are enough.
 
-    Of a trace by its storages, of a closed form by its bytes, the workspaces and the share that is set aside.
+    For a trace, from its storages; for a closed form, from its bytes, the workspaces and the share that is set aside.
     """
     of_log, usable = (peaks.log, card.workspace_bytes), card.usable_bytes
     if not peaks.log.entries:

@@ -1,8 +1,8 @@
-"""What fits which card: models × methods × cards, each with the largest length and the largest batch there.
+"""A table of what fits which card: models × methods × cards, each with the largest length and the largest batch.
 
-A closed form answers in about a millisecond and is nearly a straight line in its tokens, so a search begins where the
-line through two sizes ends, and few sizes are tried. A method without a closed form is traced once, at the size that
-is asked about; its largest sizes are left to `python -m bench predict --largest`, for each takes several traces.
+A closed form takes about a millisecond and is nearly linear in the number of tokens, so a search starts where the line
+through two sizes meets the card's limit, and tries few sizes. A method without a closed form is traced once, at the
+size in question. Its largest sizes are left to `python -m bench predict --largest`, as each takes several traces.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +22,11 @@ Trace = Callable[[Question], Peaks]
 
 @dataclass(frozen=True)
 class Fitting:
-    """What one card makes of one question.
+    """How one question fits one card.
 
-    needed_bytes: what the card must have for it, CUDA's own included; None where it was neither computed nor traced.
-    largest_length: with the question's batch; largest_batch: of the question's length; 0 where not even the smallest
-    fits, None where none was searched. least_bytes: what one row of the shortest length needs, None as these.
+    needed_bytes: the memory that the card must have, CUDA's own included; None if it was neither computed nor traced.
+    largest_length: with the question's batch; largest_batch: with the question's length; 0 if not even the smallest
+    fits, None if none was searched. least_bytes: what one row of the shortest length needs, None likewise.
     """
 
     question: Question
@@ -36,11 +36,11 @@ class Fitting:
     largest_length: int | None = None
     largest_batch: int | None = None
     least_bytes: int | None = None
-    why: str = ""  # there is no figure
+    why: str = ""  # why there is no figure
 
 
 def fittings(questions: Sequence[Question], cards: Sequence[CardKind], trace: Trace | None) -> Iterator[Fitting]:
-    """What each card makes of each question, in this order; trace: of what has no closed form, None for no trace."""
+    """How each question fits each card, in this order; trace: used without a closed form (None: do not trace)."""
     for question in questions:
         try:
             peaks = closed_form(question, double=question.trainer.double)
@@ -51,7 +51,7 @@ def fittings(questions: Sequence[Question], cards: Sequence[CardKind], trace: Tr
 
 
 def traced(question: Question, cards: Sequence[CardKind], trace: Trace | None, why: str) -> Iterator[Fitting]:
-    """By one trace of the question's own size, or why there is none."""
+    """The fittings by one trace at the question's own size, or the reason why there is none."""
     peaks = trace(question) if trace else None
     for card in cards:
         if peaks is None:
@@ -61,7 +61,7 @@ def traced(question: Question, cards: Sequence[CardKind], trace: Trace | None, w
 
 
 def computed(question: Question, peaks: Peaks, cards: Sequence[CardKind]) -> Iterator[Fitting]:
-    """By the closed form."""
+    """The fittings by the closed form."""
 
     @cache
     def peaks_at(batch: int, length: int) -> Peaks:
@@ -76,7 +76,7 @@ def computed(question: Question, peaks: Peaks, cards: Sequence[CardKind]) -> Ite
 
 
 def largest_size(question: Question, what: str, card: CardKind, peaks_at: Callable[[int, int], Peaks]) -> int:
-    """The largest length or batch by the closed form, all else as it is asked; 0 if not even the smallest fits."""
+    """The largest length or batch by the closed form, all else as in the question; 0 if not even the smallest fits."""
     recipe, step = question.recipe, STEPS[what]
     longest = question.method.longest_row(question.entry, recipe)
     most = longest // step if what == "length" else MOST_BATCH
@@ -93,5 +93,5 @@ def largest_size(question: Question, what: str, card: CardKind, peaks_at: Callab
 
 
 def on_card(peaks: Peaks, card: CardKind) -> int:
-    """What the card must have, CUDA's own included."""
+    """The memory that the card must have, CUDA's own included."""
     return needed(peaks, card) + card.context_bytes

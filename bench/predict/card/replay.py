@@ -1,4 +1,4 @@
-"""What a card's allocator makes of a step's storages: allocated in blocks, reserved, and the least that it needs."""
+"""A replay of a step's storages in a card's allocator: allocated and reserved bytes, and the smallest limit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ EXACT_ENOUGH = 16 * MIB  # of the smallest limit
 
 
 def repeated(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
-    """The entries, with those from first up to last once more behind them.
+    """The entries, with the span from first up to last repeated once directly after it.
 
-    What the span leaves behind is let go by its copy, where the span lets go of something as large that was there
-    before it: AdaLoRA's importances are replaced so in every step.
+    If the span frees a storage from before it and leaves a new one of the same size, its copy frees the new one:
+    AdaLoRA replaces its importances this way in every step.
     """
     freed = {~entry for entry in entries[first:last] if entry < 0}
     left = [number for number in range(first, last) if entries[number] > 0 and number not in freed]
-    copies: dict[int, int] = {}  # where the copy makes what the span makes
+    copies: dict[int, int] = {}  # entry of the span that allocates -> its copy's entry
     replaced = []
     found = list(entries[:last])
     for number, entry in enumerate(entries[first:last], first):
@@ -32,7 +32,7 @@ def repeated(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
             left.remove(same[0])
             replaced.append(same[0])
             found.append(~same[0])
-    places = list(range(last))  # where lies what the entries behind the span let go
+    places = list(range(last))  # the new index of each storage that entries after the span free
     for number in replaced:
         places[number] = copies[number]
     for entry in entries[last:]:
@@ -43,17 +43,17 @@ def repeated(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Reserved:
-    """Peaks of what torch calls allocated and reserved."""
+    """Peaks of allocated and reserved memory, as torch defines them."""
 
     allocated_bytes: int
     reserved_bytes: int
 
 
 def replay(log: StorageLog, blas_bytes: int = 0, limit: int = 0) -> Reserved:
-    """The storages in an allocator's hands, beside blas_bytes of workspaces of matrix products.
+    """Replay the storages in an allocator, beside blas_bytes of workspaces for matrix products.
 
-    As in bench.worker.case, the cache is empty when training starts; from there on no more than limit may be reserved
-    (0: as much as is asked for). Raises OutOfMemory.
+    As in bench.worker.case, the cache is empty when training starts. From then on the allocator may reserve no more
+    than limit (0: no limit). Raises OutOfMemory.
     """
     allocator = CachingAllocator()
     blocks: dict[int, Block] = {}
@@ -73,7 +73,7 @@ def replay(log: StorageLog, blas_bytes: int = 0, limit: int = 0) -> Reserved:
 
 @lru_cache(maxsize=8)
 def unhindered(log: StorageLog, blas_bytes: int) -> Reserved:
-    """What the allocator takes where nothing hinders it, beside so many bytes of workspaces."""
+    """What the allocator takes without a limit, beside blas_bytes of workspaces."""
     return replay(log, blas_bytes)
 
 
@@ -86,10 +86,11 @@ def runs_within(log: StorageLog, blas_bytes: int, limit: int) -> bool:
 
 
 def smallest_limit(log: StorageLog, blas_bytes: int = 0, above: int = 0) -> int:
-    """The least limit above this one that it runs within, found by halving, to 16 MiB; above is below what it reserves.
+    """The smallest limit beyond `above` that the log runs within, by bisection to 16 MiB; it reserves more than above.
 
-    Nothing below what is allocated unhindered is tried. As blocks fall differently under every limit, a smaller one
-    may run and a larger one fail: in random orders by hundreds of MiB, so whoever has a limit asks runs_within.
+    No limit below the unlimited run's allocated bytes is tried. Blocks are placed differently under every limit, so a
+    smaller limit may work where a larger one fails, by hundreds of MiB in random orders: to test a given limit, use
+    runs_within.
     """
     free = unhindered(log, blas_bytes)
     fails, runs = max(above, free.allocated_bytes - 1), free.reserved_bytes

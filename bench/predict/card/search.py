@@ -20,7 +20,7 @@ NEAR = 16  # the second try is a 16th away from the first; a closed form and a t
 
 @dataclass(frozen=True)
 class Largest:
-    """What was found for a card or budget: the question of that size, its peaks, whether no larger was to be tried."""
+    """The result for a card or budget: the question at that size, its peaks, and whether no larger size was left."""
 
     what: str  # "length" or "batch"
     card: CardKind
@@ -33,13 +33,13 @@ class Largest:
         return size_of(self.question, self.what)
 
     def as_json(self) -> dict[str, Any]:
-        """budget_bytes: what torch's allocator may have of it."""
+        """The result in JSON types; budget_bytes is the part that torch's allocator may use."""
         return {"what": self.what, "budget": self.card.name, "budget_bytes": self.card.usable_bytes,
                 "largest": self.size, "is_last": self.is_last}  # fmt: skip
 
 
 class DoesNotFit(ValueError):
-    """Not even the smallest fits."""
+    """Not even the smallest size fits."""
 
 
 def size_of(question: Question, what: str) -> int:
@@ -48,10 +48,11 @@ def size_of(question: Question, what: str) -> int:
 
 
 def largest(fits: Callable[[int], bool], most: int, first: int, step: int = 0) -> int:
-    """The largest number from 1 to most that fits, where all smaller ones do; 0 if there is none.
+    """The largest number from 1 to most that fits, if all smaller ones fit too; 0 if none fits.
 
-    Else one that fits and the next does not. Tried are first, then numbers ever farther from it until one fits and one
-    does not, then halves: few where first is near. step: how far from first the second is (0: a sixteenth of it).
+    Otherwise a number that fits while the next does not. It tries first, then numbers ever farther from it until one
+    fits and one does not, then bisects: few tries if first is near. step: the distance from first to the second try
+    (0: a sixteenth of first).
     """
     low, high = 0, most + 1  # low fits, high does not
     guess, step = max(1, min(first, most)), step or max(1, first // NEAR)
@@ -70,10 +71,10 @@ def largest(fits: Callable[[int], bool], most: int, first: int, step: int = 0) -
 def largest_that_fits(
     question: Question, what: str, card: CardKind, trace: Callable[[Question], Peaks] | None = None
 ) -> Largest:
-    """The question with the largest length or batch found that fits the card; the next, if there is one, does not.
+    """The question with the largest length or batch found that fits the card; the next size, if any, does not fit.
 
-    By closed form, or by this trace: it begins near what the closed form finds. By traces a larger one may fit
-    again, for blocks fall differently at every size. Raises DoesNotFit, NoClosedForm where no trace is given.
+    It uses the closed form, or `trace`, starting near the closed form's result. By traces, a still larger size may fit
+    again, as blocks are placed differently at every size. Raises DoesNotFit, and NoClosedForm if no trace is given.
     """
     field, step = FIELDS[what], STEPS[what]
     longest = question.method.longest_row(question.entry, question.recipe)
@@ -95,7 +96,7 @@ def largest_that_fits(
 
 
 def near_the_largest(question: Question, what: str, card: CardKind) -> Question:
-    """With the largest length or batch by closed form, with the smallest if none fits by that, as it is without."""
+    """The question at the closed form's largest length or batch (the smallest if none fits), or else unchanged."""
     try:
         return largest_that_fits(question, what, card).question
     except DoesNotFit:

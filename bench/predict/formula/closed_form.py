@@ -1,8 +1,8 @@
 """The closed form: a training step's bytes from the architecture's numbers alone, term by term, without torch.
 
-For bench.worker.train.loop's step on a CUDA card: products in the recipe's precision by autocast, flash attention, what
-trains and its AdamW states in float32. The second step, when the states exist. What a layer keeps is written
-down in `layers` and `working`; what trains is counted by the method's own formula.
+It describes the step of bench.worker.train.loop on a CUDA card: autocast runs products in the recipe's precision,
+attention is flash attention, trained weights and their AdamW states are float32. It predicts the second step, when the
+states exist. `layers` and `working` state what a layer keeps; the method's own formula counts the trained weights.
 """
 
 from bench.methods import ADAPTER, ALL, HEAD, INT8, NF4
@@ -17,20 +17,20 @@ from bench.predict.terms import Peaks
 SINGLE = 4  # bytes of a float32
 IDS = 8  # bytes of an int64
 BLOCK = 64  # weights that share a scale in NF4 (arXiv:2305.14314)
-SCALES_BLOCK = 256  # scales that share a second one where they are quantised again
-TABLES = 2048  # bytes a packed layer: its codes' two tables and the offset, each rounded up to 512
+SCALES_BLOCK = 256  # scales that share a second scale under double quantisation
+TABLES = 2048  # bytes per packed layer: its codes' two tables and the offset, each rounded up to 512
 
 
 class NoClosedForm(ValueError):
-    """The method has none, or the model; the trace has the figure."""
+    """The method or the model has no closed form; the trace has the figure."""
 
 
 def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peaks:
     """The bytes of the question's step.
 
-    Raises NoClosedForm for a method whose update is not two thin products, and for heads that together are wider than
-    the feed-forward layer.
-    chunk: positions whose logits exist at once, 0 for all (or as the recipe says); double: NF4's scales quantised.
+    chunk: positions whose logits exist at once, 0 for all (or what the recipe says); double: NF4 quantises its scales.
+    Raises NoClosedForm for a method whose update is not two thin products, and for attention heads that together are
+    wider than the feed-forward layer.
     """
     check(question)
     resting = {**weights(question, double), terms.BATCH: 3 * layers.tokens(question) * IDS}
@@ -44,7 +44,7 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
     in_forward = kept + layers.cached_in_forward(question)
     logits = trainer.half_forward * half + trainer.single_forward * single
     in_backward = trainer.half_backward * half + trainer.single_backward * single
-    below = kept - layers.kept_by_head(question)  # for the layers, when the head is through
+    below = kept - layers.kept_by_head(question)  # kept for the layers when the head's backward is done
     of_one = below // layers.layer_count(question.entry)
     first, second, third, last = gradients(question, trains)
     moments = (
@@ -55,7 +55,7 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
         {terms.GRADIENTS: last},
     )
     backward = max(moments, key=lambda moment: sum(moment.values()))
-    in_forward += max(0, working.at_hand(question) - logits)  # before there are logits
+    in_forward += max(0, working.at_hand(question) - logits)  # before the logits exist
     forward = {terms.KEPT: in_forward, terms.LOGITS: logits, terms.GRADIENTS: first}
     return Peaks({
         terms.FORWARD: tidy(resting, forward),
@@ -65,7 +65,7 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
 
 
 def check(question: Question) -> None:
-    """Raises NoClosedForm where there is none."""
+    """Raise NoClosedForm if the question has no closed form."""
     method, entry = question.method, question.entry
     if method.trains == ADAPTER and not method.thin_products:
         why = method.no_closed_form or "its update is not two thin products beside each layer"
@@ -77,10 +77,11 @@ def check(question: Question) -> None:
 
 
 def gradients(question: Question, trains: int) -> tuple[int, int, int, int]:
-    """Bytes of gradients at the loss, in the last layer, in the first, and when the embeddings have theirs.
+    """Bytes of gradients at the loss, in the last layer, in the first layer, and when the embeddings have theirs.
 
-    trains: of all. A step that accumulates has all of them from its second micro-batch on, and each new one beside them
-    until it is added. A tied table's is summed of the head's, which waits until then, and the embeddings'.
+    trains: bytes of all gradients. A step with gradient accumulation holds all of them from its second micro-batch on,
+    and each new gradient beside them until it is added. A tied table's gradient is the sum of the head's, which waits
+    until then, and the embeddings'.
     """
     method, count = question.method, layers.layer_count(question.entry)
     tied = layers.is_tied(question)
@@ -97,13 +98,13 @@ def gradients(question: Question, trains: int) -> tuple[int, int, int, int]:
 
 
 def tidy(*parts: dict[str, int]) -> dict[str, int]:
-    """All terms in one, in the order a person reads them, without those of nothing."""
+    """All terms in one dict, in reading order, without terms of zero bytes."""
     joined = {name: amount for part in parts for name, amount in part.items() if amount}
     return {name: joined[name] for name in terms.ORDER if name in joined}
 
 
 def weights(question: Question, double: bool = True) -> dict[str, int]:
-    """Bytes of the base as it is stored; none where every weight trains, for those are counted as what trains."""
+    """Bytes of the stored base; none if every weight trains, as those count as trained weights."""
     entry, method, labels = question.entry, question.method, question.labels
     if method.trains == ALL:
         return {}
@@ -134,14 +135,15 @@ def weights(question: Question, double: bool = True) -> dict[str, int]:
 
 
 def quantised_scales(scales: int, double: bool) -> int:
-    """Bytes of NF4's scales: float32 each, or (double quantisation) one byte each and a float32 for every 256."""
+    """Bytes of NF4's scales: a float32 each, or (double quantisation) one byte each and a float32 for every 256."""
     return scales + scales // SCALES_BLOCK * SINGLE if double else scales * SINGLE
 
 
 def logits_bytes(question: Question, chunk: int = 0) -> tuple[int, int]:
-    """(single, half): one copy of the logits that exist at once in float32, and as the model gives them.
+    """(single, half): bytes of one copy of the logits that exist at once, in float32 and in the model's output dtype.
 
-    The loss makes them float32, then log-probabilities; its backward holds those, their gradient and the logits'.
+    The loss casts them to float32, then to log-probabilities. Its backward holds the log-probabilities, their gradient
+    and the gradient of the logits.
     """
     recipe = question.recipe
     classes = question.labels or question.entry.config["vocab_size"]

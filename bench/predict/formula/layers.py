@@ -1,8 +1,8 @@
-"""What a transformer layer keeps between forward and backward.
+"""Bytes that a transformer layer keeps between forward and backward.
 
-Bytes for each token, read off the layers' own code in transformers 5, peft 0.21 and bitsandbytes 0.50 under autocast.
-H: hidden size, K: width of the keys, I: width of the feed-forward layer; two bytes an element where products are in
-half precision, four in the float32 of norms.
+Per token, derived from the layers' own code in transformers 5, peft 0.21 and bitsandbytes 0.50 under autocast.
+H: hidden size, K: width of the keys, I: width of the feed-forward layer. An element takes two bytes where products are
+in half precision, and four in the float32 of norms.
 """
 
 from collections.abc import Iterator
@@ -40,54 +40,54 @@ def tokens(question: Question) -> int:
 
 
 def computed(question: Question) -> int:
-    """Bytes of an element of a product."""
+    """Bytes of an element in the result of a matrix product."""
     return 4 if question.recipe.precision == "float32" else 2
 
 
 def width(question: Question) -> int:
-    """Bytes of a stored weight that is neither quantised nor trained, or of one where all train."""
+    """Bytes of a stored weight that is neither quantised nor trained, or of any weight if all train."""
     if question.method.trains == ADAPTER:
         return computed(question) if question.method.quantised else kept_in(question, question.trainer.base)
     return kept_in(question, question.trainer.all_weights)
 
 
 def kept_in(question: Question, precision: str) -> int:
-    """Bytes of a number that the trainer keeps in float32, or in the recipe's own half precision."""
+    """Bytes of a number that the trainer keeps in float32 or in the recipe's half precision."""
     return SINGLE if precision == FLOAT32 else computed(question)
 
 
 def norm_width(question: Question) -> int:
-    """Bytes of a weight of a frozen norm."""
+    """Bytes of a weight in a frozen norm."""
     prepared = question.method.quantised and question.trainer.float32_norms
     return SINGLE if prepared else width(question)
 
 
 def embedding_width(question: Question) -> int:
-    """Bytes of a weight of frozen embeddings and their head."""
+    """Bytes of a weight in frozen embeddings and their head."""
     prepared = question.method.quantised and question.trainer.float32_embeddings
     return SINGLE if prepared else width(question)
 
 
 def hidden_width(question: Question) -> int:
-    """Bytes of an element of the hidden states between layers: float32 norms and embeddings make them float32."""
+    """Bytes of an element in the hidden states between layers: float32 norms or embeddings make them float32."""
     return max(width(question), norm_width(question), embedding_width(question))
 
 
 def normed(question: Question) -> int:
-    """Bytes of an element of a norm's output: LayerNorm's is in float32 under autocast, Llama's own norm rounds it."""
+    """Bytes of an element in a norm's output: LayerNorm's is float32 under autocast; Llama's own norm rounds it."""
     return hidden_width(question) if question.entry.family.llama_like else SINGLE
 
 
 def given(question: Question) -> int:
-    """Bytes of an element that a linear layer gives: bitsandbytes' 4-bit layer gives back what it got."""
+    """Bytes of an element in a linear layer's output: bitsandbytes' 4-bit layer returns the dtype of its input."""
     return normed(question) if question.method.storage == NF4 else computed(question)
 
 
 def residual(question: Question) -> int:
-    """Bytes of an element of the hidden states between layers, which a checkpoint keeps."""
+    """Bytes of an element in the hidden states between layers, which a checkpoint keeps."""
     if ends_in_norm(question):
         return normed(question)
-    return max(hidden_width(question), given(question))  # a sum is in the wider format of what is added
+    return max(hidden_width(question), given(question))  # a sum has the wider dtype of its two inputs
 
 
 def feedforward_size(entry: ModelEntry) -> int:
@@ -95,13 +95,13 @@ def feedforward_size(entry: ModelEntry) -> int:
 
 
 def inner_width(question: Question) -> int:
-    """Bytes of an element of the feed-forward product; GPT-2's GELU is written out and ends in float32."""
+    """Bytes of an element in the feed-forward product; GPT-2's GELU is written out and ends in float32."""
     return SINGLE if question.entry.family.activation_written_out else given(question)
 
 
 @dataclass(frozen=True)
 class Input:
-    """What one linear layer reads, for each token: its source, its bytes there, and those of a copy made to be kept."""
+    """The input of one linear layer, per token: its source, its bytes, and the bytes of a copy that is kept."""
 
     source: str
     bytes: int
@@ -109,7 +109,7 @@ class Input:
 
 
 def inputs(question: Question) -> Iterator[Input]:
-    """The inputs that are kept for the backward pass: for a thin product, a weight's gradient, or by LLM.int8()."""
+    """The inputs kept for the backward pass: for an adapter's thin product, a weight's gradient, or by LLM.int8()."""
     method = question.method
     targets = method.targets(question.entry) if method.trains == ADAPTER else ()
     wide = {ATTENTION: computed(question), INNER: inner_width(question)}
@@ -132,18 +132,18 @@ def inputs(question: Question) -> Iterator[Input]:
 
 
 def adapter_drops(question: Question) -> bool:
-    """Whether the recipe's dropout acts on what each adapted layer reads."""
+    """Whether the recipe applies dropout to the input of each adapted layer."""
     return question.method.adapter_dropout and question.recipe.dropout > 0
 
 
 def base_masks(question: Question) -> int:
-    """How many masks of a dropout of hidden states a layer keeps; attention's own is drawn again from its seed."""
+    """How many dropout masks of hidden states a layer keeps; attention's own mask is drawn again from its seed."""
     drops = not question.method.adapter_dropout and question.recipe.dropout > 0
     return 0 if question.entry.family.llama_like or not drops else 2
 
 
 def masks_not_kept(question: Question) -> int:
-    """Bytes for each token of masks that the first layer of a frozen base does not keep: its input has no gradient."""
+    """Bytes per token of masks that the first layer of a frozen base does not keep, as its input has no gradient."""
     if not adapter_drops(question):
         return 0
     targets = question.method.targets(question.entry)
@@ -152,10 +152,10 @@ def masks_not_kept(question: Question) -> int:
 
 
 def copied(question: Question, held: int) -> int:
-    """Bytes of an element of the copy that a product makes of its input; 0 where it takes it as it is.
+    """Bytes of an element in the copy that a product makes of its input; 0 if it uses the input as it is.
 
-    peft brings the input of a plain layer's adapter to the adapter's precision, of which autocast makes the copy; that
-    of a quantised one it leaves to autocast. Where the adapter drops, each layer keeps what is left of its input.
+    In a plain layer, peft casts the adapter's input to the adapter's precision, and autocast copies the result. In a
+    quantised layer, peft leaves the cast to autocast. With adapter dropout, each layer keeps its input after dropout.
     """
     half, own = computed(question), savings.trained_width(question.recipe)
     if question.trainer.fused:
@@ -173,7 +173,7 @@ def copied(question: Question, held: int) -> int:
 
 
 def kept_inputs(question: Question) -> int:
-    """Bytes for each token of the linear layers' inputs; attention's output is kept by attention itself."""
+    """Bytes per token of the linear layers' inputs; attention itself keeps its output."""
     shared, copies = {}, 0
     for read in inputs(question):
         copies += read.copied
@@ -183,16 +183,16 @@ def kept_inputs(question: Question) -> int:
 
 
 def masked_layers(question: Question) -> int:
-    """In how many layers attention's window is no longer than a row, so that what it sees is a mask."""
+    """The number of layers whose attention window is no longer than a row, so that attention needs a mask."""
     looking = window(question.entry)
     return looking.layers if looking and question.recipe.max_length >= looking.tokens else 0
 
 
 def kept_by_attention(question: Question, masked: bool) -> int:
-    """Queries, keys, values, the output, and a float32 a head; a mask as what is added to each pair's score.
+    """Queries, keys, values, the output, and a float32 per head; a mask as a bias on the score of each pair.
 
-    Without flash attention, as in float32, by a mask and for heads too wide for it, keys are repeated to as many as
-    queries; by a mask a single head of them is not copied.
+    Without flash attention (in float32, with a mask, or with heads too wide for it), keys are repeated to match the
+    number of queries; with a mask, a single key head is not copied.
     """
     entry, half = question.entry, computed(question)
     queries, keys = query_size(entry), key_value_size(entry)
@@ -205,7 +205,7 @@ def kept_by_attention(question: Question, masked: bool) -> int:
 
 
 def kept_by_activation(question: Question) -> int:
-    """Llama: gate, its SiLU, and up. BERT: GELU's input. GPT-2's is written out: a cube, a tangent and two factors."""
+    """Llama: gate, its SiLU, and up. BERT: GELU's input. GPT-2 writes GELU out: a cube, a tangent and two factors."""
     inner, out = feedforward_size(question.entry), given(question)
     if question.entry.family.llama_like:
         return (2 if question.trainer.fused else 3) * out * inner
@@ -213,7 +213,7 @@ def kept_by_activation(question: Question) -> int:
 
 
 def kept_by_norms(question: Question) -> int:
-    """All norms' inputs in float32; a gain that trains needs what it multiplies, which Llama's norm keeps for it."""
+    """The inputs of all norms in float32; a trained gain needs its factor, which Llama's norm keeps for it."""
     entry = question.entry
     normed_heads = (query_size(entry) + key_value_size(entry)) * entry.family.head_norms
     each = computed(question) if question.trainer.fused else SINGLE
@@ -221,29 +221,29 @@ def kept_by_norms(question: Question) -> int:
 
 
 def kept_by_layer(question: Question, masked: bool) -> int:
-    """Bytes that one layer keeps for its backward pass, all tokens together."""
+    """Bytes that one layer keeps for its backward pass, for all tokens."""
     for_each = kept_by_norms(question) + kept_by_attention(question, masked) + kept_by_activation(question)
     for_each += MASK * base_masks(question) * hidden_size(question.entry)
     return tokens(question) * (for_each + kept_inputs(question))
 
 
 def reaches_layers(question: Question) -> bool:
-    """Whether gradients go through the layers: not where all that trains is a head of its own above them.
+    """Whether gradients pass through the layers: not if only a separate head above them trains.
 
-    Checkpointing has them go down to the embeddings whatever trains.
+    With checkpointing, gradients reach the embeddings whatever trains.
     """
     return question.method.trains != HEAD or is_tied(question) or question.recipe.gradient_checkpointing
 
 
 def is_tied(question: Question) -> bool:
-    """Whether the head is the table of embeddings."""
+    """Whether the head shares its weight with the embedding table."""
     return total_parameters(question.entry, question.labels) == stack_parameters(question.entry)
 
 
 def kept_for_backward(question: Question) -> int:
-    """Bytes kept when the forward pass ends: every layer's input, or all that it keeps; and what the head needs.
+    """Bytes kept when the forward pass ends: each layer's input or all that it keeps, and what the head needs.
 
-    The first norm of a frozen base keeps nothing: no gradient goes that far but with checkpointing.
+    The first norm of a frozen base keeps nothing, as gradients reach it only with checkpointing.
     """
     count, each = layer_count(question.entry), tokens(question) * hidden_size(question.entry)
     head, of_layers = kept_by_head(question), casts(question)[0]
@@ -261,12 +261,12 @@ def kept_for_backward(question: Question) -> int:
 
 
 def mask(question: Question) -> int:
-    """Bytes of the mask that the layers with a window share: whether a token sees another."""
+    """Bytes of the mask that layers with an attention window share: whether one token attends to another."""
     return tokens(question) * question.recipe.max_length * (masked_layers(question) > 0)
 
 
 def kept_by_head(question: Question) -> int:
-    """Bytes that the head keeps where it trains: its input, and its copy in half precision if gradients go below."""
+    """Bytes that a trained head keeps: its input, and its half-precision copy if gradients go below it."""
     if question.method.trains == ADAPTER and question.entry.kind != ENCODER:
         return 0
     read = tokens(question) * hidden_size(question.entry) * computed(question)
@@ -274,12 +274,12 @@ def kept_by_head(question: Question) -> int:
 
 
 def ends_in_norm(question: Question) -> bool:
-    """Whether a layer's norms come behind what they are of, so that its input is a norm's output, as in BERT."""
+    """Whether a layer's norms follow attention and feed-forward, as in BERT: its input is then a norm's output."""
     return question.entry.kind == ENCODER
 
 
 def kept_in_spite(question: Question) -> int:
-    """Bytes that a layer keeps in spite of checkpoints: LLM.int8() holds its inputs by other means than they see."""
+    """Bytes that a layer keeps despite checkpointing: LLM.int8() keeps its inputs where checkpoints cannot see them."""
     if question.method.storage != INT8:
         return 0
     held = sum({read.source: read.bytes for read in inputs(question)}.values())
@@ -287,27 +287,26 @@ def kept_in_spite(question: Question) -> int:
 
 
 def gains_train(question: Question) -> bool:
-    """Whether a norm keeps what its gain multiplies: LayerNorm's makes that again of its input."""
+    """Whether a norm keeps the factor that its gain multiplies: LayerNorm recomputes it from its input."""
     return question.method.trains == ALL and question.entry.family.llama_like
 
 
 def casts(question: Question) -> tuple[int, int]:
-    """Bytes of the copies in half precision that autocast makes of float32 matrices: of the layers' or the adapter's,
-    and of the head's."""
+    """Bytes of the half-precision copies that autocast makes of float32 matrices: (layers or adapter, head)."""
     entry, half = question.entry, computed(question)
     if half == SINGLE or not question.trainer.autocast:
         return 0, 0
     if question.method.trains == ADAPTER:
         narrow = savings.trained_width(question.recipe) == half
         return 0 if narrow else half * formula(entry, question.method, question.recipe, question.labels), 0
-    if width(question) == half:  # what trains is in half precision itself
+    if width(question) == half:  # the trained weights are in half precision already
         return 0, 0
     matrices = sum(linear.inputs * linear.outputs for linear in linear_layers(entry))
     return half * matrices, half * head_parameters(entry, question.labels)
 
 
 def cached_in_forward(question: Question) -> int:
-    """Bytes of those copies that the forward pass holds besides what it keeps: autocast has one of each that trains."""
+    """Bytes of those copies that forward holds besides what it keeps: autocast caches one for each trained matrix."""
     of_layers, of_head = casts(question)
     if not reaches_layers(question):
         return of_head

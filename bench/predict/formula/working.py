@@ -1,6 +1,6 @@
-"""What a transformer layer's own forward and backward hold for a moment, besides what is kept.
+"""Temporary bytes of a transformer layer's forward and backward, besides what it keeps.
 
-Bytes, read off the layers' own code as in `layers`, whose letters are used here too.
+Derived from the layers' own code as in `layers`, with the same letters.
 """
 
 from bench.methods import ADAPTER, ALL, INT8, NF4, PLAIN
@@ -29,7 +29,7 @@ from bench.predict.question import Question
 
 
 def head_gradient(question: Question) -> int:
-    """Bytes of the head's gradient where it trains: in float32, and as it is computed, in a cast weight's place."""
+    """Bytes of a trained head's gradient: in float32, and as computed, in the place of the cast weight."""
     if question.method.trains == ADAPTER:
         return 0
     in_half = casts(question)[1] * (not reaches_layers(question))
@@ -37,7 +37,7 @@ def head_gradient(question: Question) -> int:
 
 
 def working_set(question: Question) -> int:
-    """Bytes of one layer's backward: what it keeps if that is computed again, and the most that flows through it."""
+    """Bytes of one layer's backward: what it keeps if that is recomputed, and the most that flows through it."""
     if not reaches_layers(question):
         return 0
     entry, checkpointed = question.entry, question.recipe.gradient_checkpointing
@@ -52,13 +52,13 @@ def working_set(question: Question) -> int:
 
 
 def checkpoint(question: Question) -> int:
-    """Bytes for each token of what a layer keeps that is its own input, where that is a norm's output."""
+    """Bytes per token of what a layer keeps that is its own input, if that input is a norm's output."""
     own = [read.bytes for read in inputs(question) if read.source == FIRST_NORM and not read.copied]
     return own[0] if own and ends_in_norm(question) else 0
 
 
 def whole_weight(question: Question) -> int:
-    """Bytes of the largest matrix, dequantised, or its gradient where it trains."""
+    """Bytes of the largest matrix, dequantised, or of its gradient if it trains."""
     method = question.method
     largest = max(linear.inputs * linear.outputs for linear in layer(question.entry))
     if method.storage == INT8:
@@ -67,10 +67,10 @@ def whole_weight(question: Question) -> int:
 
 
 def flowing(question: Question) -> tuple[int, int]:
-    """(together, one): bytes for each token of gradients when those of the feed-forward product are summed; of one.
+    """(together, one): bytes per token of all gradients when those of the feed-forward product are summed, and of one.
 
-    They are the adapter's part, the base's and their sum, or the product's and the activation's. The adapter's own
-    input is needed no more, but LLM.int8() holds on to it; of a layer computed again, to the first one.
+    They are the adapter's part, the base's part and their sum, or the product's and the activation's. The adapter's
+    own input is no longer needed, but LLM.int8() keeps it; in a recomputed layer it keeps the first one.
     """
     product = feedforward_size(question.entry) * inner_width(question)
     last = [read for read in inputs(question) if read.source == INNER]
@@ -82,14 +82,14 @@ def flowing(question: Question) -> tuple[int, int]:
 
 
 def norm_gradient(question: Question) -> int:
-    """Bytes for each token of the gradient of what a norm at the layer's end gives or takes, less its input if gone."""
-    behind = ends_in_norm(question) or question.entry.family.norms > 2  # a norm, which has let go of its input by then
+    """Bytes per token of the gradient of the output or input of a norm at the layer's end, less its input if freed."""
+    behind = ends_in_norm(question) or question.entry.family.norms > 2  # a norm, which has freed its input by then
     hidden = hidden_size(question.entry)
     return normed(question) * hidden - SINGLE * hidden * behind
 
 
 def through_dropout(question: Question) -> int:
-    """Bytes for each token when dropout's gradients exist, of what it gave and of what it was given, and its mask."""
+    """Bytes per token when dropout's gradients exist: those of its output and its input, and its mask."""
     copied = sum(read.copied for read in inputs(question) if read.source == INNER)
     if not copied or not adapter_drops(question):
         return 0
@@ -98,15 +98,15 @@ def through_dropout(question: Question) -> int:
 
 
 def dropped_width(question: Question) -> int:
-    """Bytes of an element of what dropout gives; peft brings a plain layer's input to the adapter's precision."""
+    """Bytes of an element in dropout's output; peft casts a plain layer's input to the adapter's precision."""
     in_own = question.method.storage == PLAIN or computed(question) == SINGLE
     return savings.trained_width(question.recipe) if in_own else inner_width(question)
 
 
 def at_hand(question: Question) -> int:
-    """Bytes that a layer holds near its end while it is computed and keeps for nothing: products, norms' outputs.
+    """Bytes that a layer's forward holds near its end but does not keep: products and norms' outputs.
 
-    peft makes a float32 of a plain layer's input on the way to the copy that is kept, and dropout another.
+    peft casts a plain layer's input to float32 on the way to the copy that is kept; dropout makes another copy.
     """
     hidden, inner = hidden_size(question.entry), feedforward_size(question.entry)
     last = [read for read in inputs(question) if read.source == INNER]

@@ -1,4 +1,4 @@
-"""The traced prediction: the real code on fake tensors, its storages followed.
+"""The traced prediction: the real code runs on fake tensors, and the trace records its storages.
 
 Loads torch, so the rest of the house imports it inside functions only.
 

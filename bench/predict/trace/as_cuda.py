@@ -1,9 +1,8 @@
-"""Running code meant for a CUDA card on fake tensors of the processor, as the card would run it.
+"""Emulation of a CUDA card on fake CPU tensors: code meant for the card runs as the card would run it.
 
-A build of torch without CUDA cannot even name tensors on a card, so fake tensors lie on the processor and
-what a card does differently is put in its place: which operations autocast computes in float32, and which
-kernel attention runs in. Both decide what a step keeps in memory. From torch 2.13's autocast_mode.h and
-sdp_utils.cpp.
+A build of torch without CUDA cannot even create fake tensors on a card, so they live on the CPU. Two things that a
+card does differently are emulated: which operations autocast computes in float32, and which kernel attention runs
+in. Both decide what a step keeps in memory. Sources: autocast_mode.h and sdp_utils.cpp of torch 2.13.
 """
 
 import contextlib
@@ -20,7 +19,7 @@ from bench.predict.formula.layers import LARGEST_FLASH_HEAD
 from bench.worker.train import backward as backward_module
 from bench.worker.train.chunked_losses import CHUNKS
 
-# what autocast computes in float32 on CUDA and not on a processor, of those that our architectures call
+# operations of our architectures that autocast computes in float32 on CUDA but not on a CPU
 IN_FLOAT32 = {
     "layer_norm", "pow", "__pow__", "rsqrt", "softmax", "log_softmax", "cumsum", "sum", "prod", "norm", "vector_norm",
     "matrix_norm", "linalg_norm", "linalg_vector_norm", "exp", "log", "logsumexp", "nll_loss", "mse_loss", "softplus",
@@ -32,7 +31,7 @@ MASK_ALIGNMENT = 16  # the memory-efficient kernel reads the mask in rows of a m
 
 
 def on_processor(value: Any) -> Any:
-    """A device's name or object, of the processor where it is a card's."""
+    """The device's name or object, replaced by the CPU's if it is a card's."""
     if isinstance(value, torch.device):
         return torch.device("cpu") if value.type == "cuda" else value
     return "cpu" if isinstance(value, str) and value.split(":")[0] == "cuda" else value
@@ -43,10 +42,10 @@ def widened(value: torch.Tensor) -> torch.Tensor:
 
 
 class CudaLike(TorchFunctionMode):
-    """Calls of torch as a CUDA card would answer them; tensors stay on the processor.
+    """Runs torch calls as a CUDA card would run them; tensors stay on the CPU.
 
-    A tensor made without a device is the host's: making_for_host is true meanwhile, so that nobody counts it,
-    and moving it to the card copies it.
+    A tensor made without a device belongs to the host. making_for_host is true while it is made, so that it is not
+    counted, and moving it to the card copies it.
     """
 
     making_for_host = False
@@ -68,7 +67,7 @@ class CudaLike(TorchFunctionMode):
 
 
 def for_host(factory: Callable[..., Any]) -> Callable[..., Any]:
-    """The factory, which marks as the host's what it makes without a device; hooks of autograd call it past modes."""
+    """Wrap the factory to mark tensors made without a device as the host's; autograd hooks call it outside modes."""
 
     def make(*args: Any, **more: Any) -> Any:
         if "device" in more:
@@ -85,7 +84,7 @@ def for_host(factory: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def moved(move: Callable[..., Any]) -> Callable[..., Any]:
-    """Tensor.to, which copies what is the host's: it goes to the card."""
+    """Wrap Tensor.to so that it copies a tensor of the host: the copy goes to the card."""
 
     def to(tensor: Any, *args: Any, **more: Any) -> Any:
         result = move(tensor, *args, **more)
@@ -95,9 +94,9 @@ def moved(move: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def dropout(given: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
-    """The fused kernel that torch chooses on a card: for backward it keeps a mask of one byte an element.
+    """The fused kernel that torch chooses on a card: for backward it keeps a mask of one byte per element.
 
-    A processor's would keep a factor for each element, in the element's own format.
+    The CPU kernel would keep a factor for each element, in the element's own dtype.
     """
     if not training or not 0 < p < 1:
         return functional.dropout(given, p, training, inplace)
@@ -116,7 +115,7 @@ def attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p
     aten = torch.ops.aten
     if attn_mask is None and query.dtype in HALVES and query.shape[-1] <= LARGEST_FLASH_HEAD:
         return aten._scaled_dot_product_flash_attention(query, key, value, dropout_p, is_causal, scale=scale)[0]
-    if enable_gqa:  # the other kernels want a key for every query
+    if enable_gqa:  # the other kernels need one key head per query head
         key, value = (tensor.repeat_interleave(query.shape[1] // tensor.shape[1], 1) for tensor in (key, value))
     bias = None if attn_mask is None else additive(attn_mask, query)
     return aten._scaled_dot_product_efficient_attention(
@@ -125,7 +124,7 @@ def attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p
 
 
 def additive(mask: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-    """The mask as what is added to the scores: (batch, heads, queries, keys), its rows aligned in memory."""
+    """The mask as a bias on the scores: (batch, heads, queries, keys), with its rows aligned in memory."""
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(mask.logical_not(), float("-inf"))
     keys = mask.shape[-1]
@@ -135,16 +134,16 @@ def additive(mask: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
 
 
 def backward(loss: torch.Tensor) -> None:
-    """Tensor.backward, past the function modes: one is off inside its own answer, and checkpoints compute in there."""
+    """Tensor.backward without function modes: a mode is off inside its own handler, where checkpoints recompute."""
     torch.autograd.graph._engine_run_backward((loss,), (torch.ones_like(loss),), False, False, (), True, True)
 
 
 @contextlib.contextmanager
 def as_cuda() -> Iterator[None]:
-    """Within: what is said of "cuda" happens on the processor, by a card's rules."""
+    """Within the context, calls for "cuda" run on the CPU by the rules of a card."""
     enabled, dtype, autocast = torch.is_autocast_enabled, torch.get_autocast_dtype, torch.autocast
     with torch.device("cpu"):
-        torch.empty(0)  # torch keeps the list of its factories at first use, and it must be that of the real ones
+        torch.empty(0)  # torch caches its list of factories at first use; it must list the real ones
 
     def cast(device_type: str, *args: Any, **more: Any) -> Any:
         return autocast(on_processor(device_type), *args, **more)
@@ -152,7 +151,7 @@ def as_cuda() -> Iterator[None]:
     with (
         patch.dict(vars(torch), {name: for_host(getattr(torch, name)) for name in FACTORIES}),
         patch.object(torch.Tensor, "to", moved(torch.Tensor.to)),
-        # Liger's kernel is for a card alone, and torch's copies the whole head in float32 on a processor
+        # Liger's kernel runs only on a card, and on a CPU torch's kernel copies the whole head in float32
         patch.object(backward_module, "route", lambda head, device: CHUNKS),
         patch.object(torch.Tensor, "backward", backward),
         patch.object(torch, "autocast", cast),

@@ -1,4 +1,4 @@
-"""FLOPs of a stored record counted again, with today's libraries, on a model without storage."""
+"""A new FLOP count for a stored record, with the installed libraries, on a model without storage."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from bench.records.work import heaviest_shape, utilisation_figures, works_of
 
 
 def counted_again(record: Record) -> dict[str, Any]:
-    """The record's rates and utilisation, from a count of its step at its heaviest batch's shape. Loads torch."""
+    """The record's rates and utilisation, from a new count of its step at the heaviest batch's shape. Loads torch."""
     from bench.predict.trace.quiet import quietly
     from bench.predict.trace.steps import built_fake
     from bench.worker.measure.flops import step_counts

@@ -1,7 +1,7 @@
-"""A case's own batches in their order, traced: the memory of training when every batch has another size.
+"""A trace of a case's own batches in their order: the memory of training when every batch has a different size.
 
-Of batches that are alike the allocator keeps what the next one needs. Of others it keeps much that is of no use to
-them, so what is reserved follows from the whole course of a run and not from its largest batch.
+When batches are alike, the allocator keeps the blocks that the next one needs. When they differ, it keeps many blocks
+that later batches cannot use, so reserved memory depends on the whole course of a run and not on its largest batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,9 +23,9 @@ from bench.worker.train.steps import heaviest, plan_steps
 
 
 def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int = 0) -> Course:
-    """The run's steps, of its own data; of more than most_steps (0: all) the first, and then the heaviest batches'.
+    """The steps of the run on its own data: the first most_steps (0: all), then, if cut, those of the heaviest batches.
 
-    Raises SourceError where the data cannot be had.
+    Raises SourceError if the data is not available.
     """
     entry = MODELS[case.model]
     tokenizer, reasons = tokenizer_for(entry, folder_at_hand(entry, mirror), mirror)
@@ -39,7 +39,7 @@ def course_of(case: Case, recipe: Recipe, mirror: Path | None, most_steps: int =
 
 
 def steps_of(extents: Sequence[Extent], steps: Sequence[list[Extent]]) -> list[list[Extent]]:
-    """For each extent the step where it comes latest, so that it meets the gradients of those before it."""
+    """For each extent, the step in which it comes latest, so that gradients of earlier batches exist by then."""
     found = [
         max((step for step in steps if extent in step), key=lambda step: last_place(extent, step)) for extent in extents
     ]
@@ -51,7 +51,7 @@ def last_place(extent: Extent, step: list[Extent]) -> int:
 
 
 def trace_course(course: Course, recipe: Recipe, told: Callable[[int], None]) -> Peaks:
-    """The trace of the course by the case's model and method; told(step) hears of each from 0. Raises Unsupported."""
+    """Trace the course with the case's model and method; calls told(step) for each step, from 0. Raises Unsupported."""
     with quietly():
         from bench.predict.trace.steps import trace_batches
 

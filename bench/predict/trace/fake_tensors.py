@@ -1,8 +1,8 @@
 """Fake tensors: shapes and types without values, so that a model of any size is built and trained in no memory.
 
-What depends on values is answered as the batch that is asked about would (`Values`).
-bitsandbytes' packed weights are tensor subclasses of their own, which fake tensors cannot become; stand-ins
-with the same storages take their place, under bitsandbytes' own layers and autograd functions.
+Operations that depend on values get the result that the predicted batch would give (`Values`).
+bitsandbytes' packed weights are tensor subclasses of their own, which fake tensors cannot become. Stand-ins with the
+same storages take their place; bitsandbytes' own layers and autograd functions use them.
 """
 
 import contextlib
@@ -19,24 +19,23 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_
 from torch.utils._python_dispatch import TorchDispatchMode
 
 COMPILE = torch.compile
-RANDOM = {"uniform_", "normal_", "random_", "bernoulli_", "trunc_normal_"}  # in place, and values do not matter
-VIEWS = {"detach", "view", "t", "transpose", "permute", "expand", "slice", "select", "unsqueeze"}  # by one kernel each
+RANDOM = {"uniform_", "normal_", "random_", "bernoulli_", "trunc_normal_"}  # in place; values do not matter
+VIEWS = {"detach", "view", "t", "transpose", "permute", "expand", "slice", "select", "unsqueeze"}  # one kernel each
 
 
 @dataclass(frozen=True)
 class Values:
-    """What is said of values: the labels that count (None: all), and whether all tokens of a row are of one example.
+    """Assumed values: how many labels count (None: all), and whether all tokens of a row belong to one example.
 
-    The only mask that chooses is the labels' own, and the only truth that is asked for is whether attention can do
-    without a mask.
+    The only mask used as an index is that of the labels. The only boolean read is whether attention needs no mask.
     """
 
     scored: int | None = None
     whole: bool = True
 
     def answer(self, operation: Any, arguments: Any, keywords: Any) -> Any:
-        """The operation's result: a number is 1, nothing is an outlier."""
-        if operation is torch.ops.prim.device.default:  # two of three dispatches ask for it
+        """The operation's result, assuming that every number is 1 and nothing is an outlier."""
+        if operation is torch.ops.prim.device.default:  # two of three dispatches are this one
             return arguments[0].fake_device
         name = operation.overloadpacket.__name__
         if name == "_local_scalar_dense":
@@ -56,7 +55,7 @@ class Values:
 
 
 def view(operation: Any, arguments: Any, keywords: Any) -> FakeTensor:
-    """The view by the kernel that makes it: past FakeTensorMode's cache, as views are a third of all operations."""
+    """The view, straight from its kernel: bypasses FakeTensorMode's cache, as views are a third of all operations."""
     whole: FakeTensor = arguments[0]
     with in_kernel_invocation_manager(whole.fake_mode):
         made = operation(*arguments, **keywords)
@@ -64,7 +63,7 @@ def view(operation: Any, arguments: Any, keywords: Any) -> FakeTensor:
 
 
 class Answers(TorchDispatchMode):
-    """Operations on fake tensors, with answers for what those cannot tell."""
+    """Runs operations on fake tensors, and supplies the results that depend on values."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return Values().answer(func, args, kwargs or {})
@@ -76,7 +75,7 @@ def is_masked(indices: Any) -> bool:
 
 
 def in_int8(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Codes, a scale for each row and the columns of outliers: none."""
+    """Codes, a scale for each row, and the columns of outliers (none)."""
     rows = tensor.numel() // tensor.shape[-1]
     return (
         tensor.new_empty(tensor.shape, dtype=torch.int8),
@@ -108,7 +107,7 @@ class Params4bit(FakeTensor):
         """All is done in __new__."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """As bitsandbytes copies its own; peft does so before it takes DoRA's norms."""
+        """Copy as bitsandbytes' class does; peft copies the weight before it computes DoRA's norms."""
         made: Any = duplicate(self, memo)
         made.__class__ = Params4bit
         kept = ("module", "bnb_quantized", "quant_type", "blocksize", "compress_statistics", "quant_storage")
@@ -133,7 +132,7 @@ class Int8Params(FakeTensor):
 
 
 def duplicate(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
-    """copy.deepcopy of a fake tensor, of the same mode; torch's own would copy the mode too."""
+    """copy.deepcopy of a fake tensor, in the same mode; torch's own would copy the mode too."""
     copied: Any = tensor.detach().clone()
     if isinstance(tensor, nn.Parameter):
         copied = nn.Parameter(copied, tensor.requires_grad)
@@ -142,7 +141,7 @@ def duplicate(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
 
 
 def move(module: nn.Module, *args: Any, **more: Any) -> nn.Module:
-    """nn.Module.to on fake tensors: they are where they shall be, and only a number format may change."""
+    """nn.Module.to for fake tensors: they are already in place, so only the dtype may change."""
     dtype = torch._C._nn._parse_to(*args, **more)[1]
     for parameter in module.parameters() if dtype else ():
         if parameter.is_floating_point():
@@ -151,7 +150,7 @@ def move(module: nn.Module, *args: Any, **more: Any) -> nn.Module:
 
 
 def when_called(model: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
-    """torch.compile, done when the function is first called."""
+    """torch.compile, delayed until the function is first called."""
     if model is None:
         return partial(when_called, **options)
     compiled = cache(partial(COMPILE, model, **options))
@@ -159,17 +158,17 @@ def when_called(model: Callable[..., Any] | None = None, **options: Any) -> Call
 
 
 def compiled_when_called() -> Any:
-    """Within: torch.compile waits for a call; it loads seconds of compilers, and fake tensors call nothing compiled."""
+    """Within the context, torch.compile waits for a call: it loads for seconds, and a trace calls nothing compiled."""
     return patch.object(torch, "compile", when_called)
 
 
 @contextlib.contextmanager
 def fake_tensors() -> Iterator[None]:
-    """Within: every new tensor is fake.
+    """Within the context, every new tensor is fake.
 
-    transformers is told that none is, or it would keep masks that it can drop; bitsandbytes' table of maps is
-    put aside, or a fake one would stay in it; accelerate's empty model is what a fake one is already. Operations
-    need `Values.answer`: by Answers, or by a mode that calls it.
+    transformers must believe that none is fake, or it would keep masks that it can drop. bitsandbytes' table of maps is
+    replaced meanwhile, or a fake map would stay in it. accelerate's empty model is not needed: a fake model already
+    is one. Operations need `Values.answer`, through Answers or through a mode that calls it.
     """
     import accelerate
     from transformers.utils import import_utils

@@ -1,4 +1,4 @@
-"""Silence and no garbage collection while libraries are loaded and traced."""
+"""A context without warnings and garbage collection, for loading and tracing libraries."""
 
 import contextlib
 import warnings
@@ -9,14 +9,14 @@ from bench.worker.measure.garbage import collected
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Within, libraries that are loaded and traced say nothing; bitsandbytes says on loading what it lacks.
+    """Within the context, libraries print nothing when loaded and traced; bitsandbytes reports what it lacks on import.
 
-    Loading makes hundreds of thousands of objects that stay, so garbage is not looked for meanwhile.
+    Loading creates hundreds of thousands of permanent objects, so garbage collection is off meanwhile.
     """
     with collected():
         from bench.worker.quiet import quiet
 
         quiet()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the libraries deprecate is no part of the answer
+            warnings.simplefilter("ignore")  # deprecations inside the libraries do not concern the prediction
             yield

@@ -1,8 +1,8 @@
-"""The traced prediction: training steps of the real code on fake tensors, their storages followed.
+"""The traced prediction: training steps of the real code on fake tensors, with a record of their storages.
 
-The model is transformers' own class from its configuration, the adapter peft's, the packed layers
-bitsandbytes', the optimizer, the loss and the order of things those of bench.worker.train.loop. Nothing is computed and
-nothing is held, so 70 B parameters need no more memory here than two layers do.
+The model is transformers' own class built from its configuration, the adapter is peft's, the packed layers are
+bitsandbytes'. The optimizer, the loss and the order of operations are those of bench.worker.train.loop. Nothing is
+computed and no data is stored, so 70 B parameters need no more memory here than two layers do.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from bench.worker.train.batches import Batch, Batching
 from bench.worker.train.optimizer import apply_gradients, make_optimizer, trained_by
 from bench.worker.train.trainee import Trainee
 
-PLANNED_STEPS = 1000  # what schedules are told; AdaLoRA prunes by it
+PLANNED_STEPS = 1000  # the number of steps passed to schedules; AdaLoRA prunes by it
 RANDOM_WEIGHTS = Weights(None, SYNTHETIC, "a prediction needs no weights", SYNTHETIC)
 
 
@@ -42,14 +42,14 @@ def full_extent(entry: ModelEntry, recipe: Recipe) -> Extent:
 
 
 def batch_of(extent: Extent, recipe: Recipe, device: str = "cpu") -> Batch:
-    """A batch of this extent; only whole ones are true to it in their values too."""
+    """A batch of this extent; only batches with `whole` also match it in their values."""
     ids = torch.ones((extent.rows, extent.length), dtype=torch.long, device=device)
     positions = torch.ones_like(ids) if recipe.packing and not extent.whole else None
     return Batch(ids, torch.ones_like(ids), torch.ones_like(ids), positions, ids.numel(), extent.scored)
 
 
 def build(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device: str) -> Trainee:
-    """What trains, with random weights; on "cuda" with the attention that a card uses."""
+    """The trainee, with random weights; for "cuda", with the attention that a card uses."""
     model = prepare_base(entry, RANDOM_WEIGHTS, labels, method, recipe, 0, "cpu")
     if device != "cpu":
         model.set_attn_implementation(FUSED)
@@ -61,7 +61,7 @@ def build(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device
 
 def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, device: str = "cuda:0",
           extent: Extent | None = None) -> Peaks:  # fmt: skip
-    """The bytes of training steps on the device, of batches of the extent (None: full ones).
+    """The bytes of training steps on the device, with batches of this extent (None: full ones).
 
     Raises Unsupported for a method that does not suit the model.
     """
@@ -74,12 +74,12 @@ def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, de
 
 def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, steps: Sequence[Sequence[Extent]],
                   told: Callable[[int], None], device: str = "cuda:0") -> Peaks:  # fmt: skip
-    """The bytes of training on the device by these steps, each given by the extents of its batches, in their order.
+    """The bytes of training on the device by these steps, each given as the extents of its batches, in order.
 
-    told(number) hears of each step, from 0, before it is taken. What the first step's optimizer makes is called its
-    own until the second. Raises Unsupported.
+    Calls told(number) before each step, from 0. Storages that the optimizer makes in the first step count as its
+    own (terms.UPDATE) until the second step. Raises Unsupported.
     """
-    at_work = [Values()]  # of the batch that is
+    at_work = [Values()]  # the values of the current batch
 
     def take_all(trainee: Trainee, storages: LiveStorages, phase: list[str]) -> Span:
         optimizer = make_optimizer(trainee)
@@ -98,7 +98,7 @@ def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int
 
 
 def go_through(trainee: Trainee, extents: Sequence[Extent], storages: LiveStorages, at_work: list[Values]) -> None:
-    """Forward and backward of a step's batches, all of which are on the card before the first is read."""
+    """Run forward and backward for a step's batches; all are on the card before the first is processed."""
     batches = [batch_of(extent, trainee.recipe, trainee.device) for extent in extents]
     for batch in batches:
         count(batch, storages)
@@ -110,7 +110,10 @@ def go_through(trainee: Trainee, extents: Sequence[Extent], storages: LiveStorag
 
 @contextlib.contextmanager
 def built_fake(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device: str) -> Iterator[Trainee]:
-    """Within: all tensors are fake, on a card by its rules; gives what trains. Raises Unsupported."""
+    """Within the context, all tensors are fake, and follow a card's rules on a card; yields the trainee.
+
+    Raises Unsupported.
+    """
     method.check(entry, recipe)
     with fake_tensors(), as_cuda() if device != "cpu" else contextlib.nullcontext():
         with Answers():
@@ -119,18 +122,19 @@ def built_fake(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, d
 
 
 def follow(trainee: Trainee, batch: Batch, run: Callable[..., Any] = plainly) -> Peaks:
-    """Training steps of the batch, on whatever tensors the trainee is made of; run does the operations."""
+    """The bytes of training steps on the batch, with the trainee's own kind of tensors; run executes the operations."""
     return followed(trainee, partial(take_steps, trainee, batch), run)
 
 
 def take_steps(trainee: Trainee, batch: Batch, storages: LiveStorages, phase: list[str]) -> Span:
-    """Two steps of bench.worker.train.loop, with phase[0] saying where they are; returns the second's span of the log.
+    """Take two steps of bench.worker.train.loop, with the phase in phase[0]; returns the second step's span of the log.
 
-    Of the first the optimizer's part alone: it leaves the states that the second has from the start. Where a step
-    accumulates, the second's batch is a later one and finds all gradients there; of a method with a penalty, which
-    is in the first one's loss alone, both are done. Where gradients were there before, the span ends before the
-    optimizer's part, which lets go of them. In a real first step the gradients come before the states, so of full
-    training, which has as many as weights, an allocator's blocks fall otherwise: its least is up to a tenth off.
+    The first step runs only its optimizer part, which leaves the states that the second step has from the start. If
+    the recipe accumulates gradients, the second step's batch is a later micro-batch and finds all gradients there. A
+    method with a penalty adds it to the first micro-batch's loss only, so then both micro-batches run. If gradients
+    were there before, the span ends before the optimizer part, which frees them. In a real first step the gradients
+    come before the states. In full training, which has as many gradients as weights, the allocator then places its
+    blocks differently: the smallest limit it runs within is up to a tenth off.
     """
     accumulates = trainee.recipe.gradient_accumulation_steps > 1
     penalised = trainee.method.penalty is not None
@@ -155,8 +159,8 @@ def take_steps(trainee: Trainee, batch: Batch, storages: LiveStorages, phase: li
 
 
 def update(trainee: Trainee, optimizer: Any, trained: list[Any], storages: LiveStorages, number: int) -> None:
-    """The optimizer's part of the step of this number."""
-    apply_gradients(trainee.recipe, optimizer, trained, None)  # a scaler of fp16 holds a few numbers
+    """Run the optimizer part of the step with this number."""
+    apply_gradients(trainee.recipe, optimizer, trained, None)  # no fp16 scaler: it holds only a few numbers
     for state in optimizer.state.values():
         for tensor in state.values():
             if isinstance(tensor, torch.Tensor):

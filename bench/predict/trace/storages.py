@@ -1,4 +1,4 @@
-"""Following a training step's storages: what they are of, when they come and go, what they take together."""
+"""A record of a training step's storages: their terms, when they are allocated and freed, and their total bytes."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -18,15 +18,15 @@ from bench.worker.measure.memory import LiveStorages, quantisation_tensors
 from bench.worker.train.batches import Batch
 from bench.worker.train.trainee import Trainee
 
-Span = tuple[int, int]  # of the log's entries
+Span = tuple[int, int]  # of entries in the log: first, and one past the last
 Take = Callable[[LiveStorages, list[str]], Span]
 
 
 def followed(trainee: Trainee, take: Take, run: Callable[..., Any]) -> Peaks:
-    """What the trainee's tensors hold while it is trained by take; run does the operations.
+    """The bytes that the trainee's tensors hold while take trains it; run executes the operations.
 
-    take(storages, phase) says in phase[0] which phase it is in, and returns the span of the log that would come once
-    more just like that: an allocator's first time is not like its second.
+    take(storages, phase) writes its phase to phase[0] and returns the span of the log that would repeat unchanged. The
+    span is replayed once more, because an allocator's first pass is not like its second.
     """
     vocabulary = trainee.batching.vocabulary
     phase = [terms.FORWARD]
@@ -56,14 +56,14 @@ def followed(trainee: Trainee, take: Take, run: Callable[..., Any]) -> Peaks:
 
 
 def count(batch: Batch, storages: LiveStorages) -> None:
-    """The batch's tensors are of that term, whenever they were made."""
+    """Count the batch's tensors as terms.BATCH, whenever they were made."""
     for tensor in (batch.input_ids, batch.labels, batch.attention_mask, batch.position_ids):
         if tensor is not None:
             storages.relabel(tensor, terms.BATCH)
 
 
 def table_on_host(trainee: Trainee) -> torch.Tensor | None:
-    """The table of embeddings where the recipe keeps it in the host's memory; built here without a card, it is here."""
+    """The embedding table if the recipe keeps it in host memory; built without a card, the model still contains it."""
     if trainee.device == "cpu" or savings.embeddings_on_card(trainee.recipe):
         return None
     table = trainee.model.get_input_embeddings().weight
@@ -80,7 +80,7 @@ def model_tensors(model: nn.Module) -> Iterator[tuple[torch.Tensor, str]]:
 
 
 def parameter_term(name: str, parameter: Any) -> str:
-    """What a parameter is of, by its type and name."""
+    """The term that a parameter belongs to, by its type and name."""
     if parameter.requires_grad:
         return terms.ADAPTER
     if type(parameter).__name__ in ("Params4bit", "Int8Params"):
@@ -92,7 +92,7 @@ def parameter_term(name: str, parameter: Any) -> str:
 
 @contextlib.contextmanager
 def gradients_named(model: nn.Module, storages: LiveStorages) -> Iterator[None]:
-    """Within: what backward leaves in .grad is counted as gradients."""
+    """Within the context, tensors that backward leaves in .grad count as gradients."""
 
     def name(parameter: Any) -> None:
         storages.relabel(parameter.grad, terms.GRADIENTS)
