@@ -49,7 +49,7 @@ class Progress:
         self._waiting: list[str] = []
 
     def start(self, write: Callable[[str], Any], terminal: bool) -> None:
-        """Start showing messages, first the plain lines that arrived meanwhile. terminal: whether a line can be rewritten."""
+        """Show messages from now on, first plain lines that are waiting. terminal: whether a line can be rewritten."""
         with self._lock:
             self.write, self.terminal = write, terminal and not os.environ.get("CI")
             self._visible, self._written = True, False

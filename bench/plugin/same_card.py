@@ -31,7 +31,7 @@ def refuse_another_card(options: Options, folder: Path, stored: Iterable[Record]
     if (about := folder / "run.json").is_file():
         try:
             stored_run = json.loads(about.read_text(encoding="utf-8"))
-            seen |= {stored_run[name] for name in stored_run.keys() & {EMULATION}}  # without the key no case ran on a card
+            seen |= {stored_run[name] for name in stored_run.keys() & {EMULATION}}  # without it no case used a card
         except (ValueError, AttributeError):  # not JSON, or not a table
             raise pytest.UsageError(
                 f"{about} is damaged and does not say of what card the run is; mend it, or begin a run of its own"

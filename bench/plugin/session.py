@@ -29,11 +29,11 @@ from bench.tasks import TASKS
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
-PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # name in a selection -> name in a case
+PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # plural -> singular, a case's part
 
 
 def of_outcome(outcome: Outcome, noisy: dict[str, Any]) -> dict[str, Any]:
-    """What the parent knows about a case's time: the total, the part that was no work, and what ran at the same time."""
+    """What the parent knows about a case's time: the total, the part that was no work, and what ran beside it."""
     from bench.worker.timeline import START
 
     found: dict[str, Any] = {"case_seconds": outcome.seconds, "overhead_seconds": outcome.overhead_seconds}
@@ -197,7 +197,7 @@ class Run:
         return f"{share}; importing the libraries took {imports:.0f} s, once" if share and imports else share
 
     def _preload(self) -> tuple[str, ...]:
-        """The modules that workers import in advance: the heavy libraries, and those that register a user's own entries."""
+        """The modules that workers import in advance: heavy libraries, and those that register the user's entries."""
         return (*PRELOAD_FOR_CASES, *self.options.entries)
 
     def _prepare(self, cases: Sequence[Case]) -> None:
@@ -206,7 +206,7 @@ class Run:
             self._fetch(self.plan.weights_of(cases))
 
     def _fetch(self, sources: NeededSources) -> dict[str, Any]:
-        """Fetch these sources for the workers; each one that is not available is a complaint."""
+        """Fetch these sources in a worker and return what it found; each one that is missing is a complaint."""
         self._prepared = True
         with Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.report) as executor:
             executor.submit(Job(FETCH, PREPARE, sources.to_plain()))
@@ -229,7 +229,7 @@ class Run:
         assert self.folder is not None  # it is created before the first job
         self.records[case.id] = record
         try:
-            result = outcome.result if outcome.result and not record.repeat else {}  # only the first process's answers are kept
+            result = outcome.result if outcome.result and not record.repeat else {}  # keep the first process's answers
             rows = {name: result.get(name, []) for name in ("probed", "untrained")}
             write_case(self.folder, record, [] if record.repeat else examples, **rows)
         except OSError as error:  # the disk failed, not the case, which is still judged
