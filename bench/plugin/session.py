@@ -29,7 +29,7 @@ from bench.tasks import TASKS
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
-PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # plural -> singular, a case's part
+PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # option -> a case's part
 
 
 def of_outcome(outcome: Outcome, noisy: dict[str, Any]) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class Figure:
 
 
 def at(record: Record, path: str) -> Any:
-    """The value at this place in the record, for example "noisy.memory.train.allocated_bytes"; None if there is none."""
+    """The value at this place in the record, for example "noisy.memory.train.allocated_bytes"; None if missing."""
     name, *parts = path.split(".")
     value = getattr(record, name, None)
     for part in parts:

@@ -7,7 +7,7 @@ padded shape. No torch here: a stored record is enough.
 Model FLOPs are those of forward and backward with nothing computed twice. Hardware FLOPs include what gradient
 checkpointing and the loss in chunks compute again. Both count attention as full squares, whatever a mask or a sliding
 window leaves out and whatever a fused kernel skips or repeats. Both count the head at every position, even without a
-label, and packed weights as the dense product that they represent. Neither includes the optimizer or a method's penalty.
+label, and packed weights as the dense product that they represent. Neither counts the optimizer or a method's penalty.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
