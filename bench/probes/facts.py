@@ -1,7 +1,7 @@
-"""Facts: short questions that a small model answers, asked to see what tuning forgets.
+"""Facts: short questions that a small model can answer, asked to see what tuning forgets.
 
-Read by the answer: the right choice is stated, no other is, and neither is denied ("not Lyon but Paris").
-Figures, plurals and forms of an adjective count as the word they stand for (fixtures/probes/spellings.toml).
+An answer is right if it states the right choice and no other, and does not deny the right one ("not Lyon but Paris").
+Digits, plurals and adjective forms count as the word that they stand for (fixtures/probes/spellings.toml).
 """
 
 import re
@@ -50,7 +50,7 @@ SIDES = (
     re.compile(r"\b(?:after|follows?|followed|following|danach|nach|folgt|setelah(?:nya)?|después|sigue|après|suit)\b"),
 )
 LONG_WORD = 4  # letters: shorter words are in every sentence
-FEW_WORDS = 3  # of an answer that needs no sentence; what follows it only adds to it
+FEW_WORDS = 3  # an answer without a sentence; what follows only adds to it
 
 ASKED = 2  # every second question of a language: all families, before and after, are to take 90 s on two cores
 
