@@ -52,7 +52,7 @@ def refusals(outcomes: Iterable[tuple[str, str]]) -> dict[str, Refusals]:
 
 
 def bank() -> list[Item]:
-    """All requests that are written, each pair's two after one another."""
+    """All requests in the file; the two of a pair follow each other."""
     return read_items(FOLDER / "guardrails.jsonl")
 
 

@@ -133,7 +133,7 @@ def near_miss(right: int, order: random.Random) -> int:
 
 
 def item_of(name: str, group: str, part: str, terms: list[int], order: random.Random) -> Item:
-    """The question about a sequence; its choices are the next term and a near miss, in either order."""
+    """The item for a sequence; its choices are the next term and a near miss, in either order."""
     right = str(terms[SHOWN])
     choices = [right, str(near_miss(terms[SHOWN], order))]
     order.shuffle(choices)
@@ -199,9 +199,9 @@ def trainable(group: str) -> list[list[int]]:
 def training_items(seed: int, count: int) -> list[Item]:
     """For recipes: sequences whose next term is a sum, of the last two terms or of the last and a step; none twice.
 
-    Their terms are not those that are asked; their wording is.
+    They share their wording with the asked items, but not their terms.
 
-    Raises ValueError for more than there are.
+    Raises ValueError if more are wanted than exist.
     """
     order = random.Random(f"train-{seed}")
     left = {group: trainable(group) for group in dict.fromkeys(TRAINED)}
