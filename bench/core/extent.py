@@ -1,5 +1,5 @@
-"""The extent of a batch: rows, length and labels, all that memory and FLOPs depend on. Plain data, so that predictions
-need no torch.
+"""The extent of a batch: rows, length and labels, on which memory and FLOPs depend. It is plain data, so that
+predictions need no torch.
 """
 
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Extent:
-    """The size of a batch: rows x length tokens, of which `scored` have a label.
+    """The size of a batch: rows x length tokens. `scored` counts the tokens that have a label.
 
     whole: no token is padding and no row holds several examples, so attention needs no mask.
     """

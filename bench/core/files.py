@@ -1,4 +1,4 @@
-"""Reading and writing files: TOML with its mistakes named, and text that is written whole or not at all."""
+"""Functions that read and write files: TOML whose mistakes are named, and text that is written whole or not at all."""
 
 import os
 import secrets
@@ -24,7 +24,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def check_texts(table: Mapping[str, Any], keys: Mapping[str, str], where: str) -> None:
-    """Raises BadFile for a key that is not one of keys, which say what each is, or whose value is no text."""
+    """Raises BadFile for a key that is not in keys (name -> what it means), or whose value is not text."""
     for key, value in table.items():
         if key not in keys:
             near = nearest(key, list(keys))
@@ -35,13 +35,13 @@ def check_texts(table: Mapping[str, Any], keys: Mapping[str, str], where: str) -
 
 
 def check_name(name: str, where: str) -> None:
-    """Raises BadFile for a name that a case id cannot have as a part."""
+    """Raises BadFile for a name that cannot be a part of a case id."""
     if not PART.fullmatch(name):
         raise BadFile(f"{where}: the name {name!r} must be lower-case words joined by '_', for it is part of case ids")
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """The file holds all of text, or what it held before. Raises OSError where the disk is full or read-only."""
+    """Write all of text, or leave the file as it was. Raises OSError if the disk is full or read-only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:

@@ -1,7 +1,7 @@
-"""Text from outside made safe to show: labels, answers of models, reasons, names of files, messages of exceptions.
+"""Escapes that make text from outside safe to show: labels, models' answers, reasons, file names, exception messages.
 
-Data, models and stored records may hold terminal codes, HTML or characters that turn a line around. What is stored
-stays as it was; whatever is shown passes through here.
+Data, models and stored records may hold terminal codes, HTML or characters that reverse the direction of a line.
+Stored text stays unchanged; all text that is shown passes through here.
 """
 
 import json
@@ -9,17 +9,17 @@ import re
 import unicodedata
 
 JOINERS = "\u200c\u200d"  # invisible, but some scripts and emoji cannot be written without them
-SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"  # formats that are seen
-BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters, marks and symbols that are not seen
-HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, formats as bidi overrides, lone surrogates, other line ends
-LAST_OF_A_PLANE = (0xFFFE, 0xFFFF)  # no characters, and no XML
-IN_MARKDOWN = (  # in this order: a backslash that is added must not be escaped again
+SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"  # format characters that are visible
+BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters, marks and symbols that are invisible
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, formats such as bidi overrides, lone surrogates, line ends
+LAST_OF_A_PLANE = (0xFFFE, 0xFFFF)  # not characters, and not allowed in XML
+IN_MARKDOWN = (  # in this order, so that an added backslash is not escaped again
     (re.compile(r"([\\`\[\]|*~$])"), r"\\\1"),  # an escape, code, a link, the end of a cell, emphasis, a formula
-    (re.compile(r"(?<![^\W_])_|_(?![^\W_])"), r"\_"),  # emphasis at a word's edge; inside a word it is none
+    (re.compile(r"(?<![^\W_])_|_(?![^\W_])"), r"\_"),  # emphasis at a word's edge, but not inside a word
     (re.compile(r"&(?=[#\w])"), "&amp;"),  # an entity may stand for any character
-    (re.compile(r"<(?=[A-Za-z/!?])"), "&lt;"),  # HTML begins; "p < 0.05" is none
+    (re.compile(r"<(?=[A-Za-z/!?])"), "&lt;"),  # HTML; "p < 0.05" is not HTML
     (re.compile(r"@(?=\w)|#(?=\d)"), r"\g<0><!-- -->"),  # GitHub notifies people and links issues, entities or not
-    (re.compile(r"://"), "&#58;//"),  # GitHub makes links of bare addresses
+    (re.compile(r"://"), "&#58;//"),  # GitHub links bare addresses
     (re.compile(r"\bwww\.", re.IGNORECASE), "www&#46;"),
 )
 

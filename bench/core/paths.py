@@ -4,8 +4,8 @@ In a checkout the data are the folders suites/, fixtures/ and results/ beside be
 bench/shipped, where setup.py puts them.
 
 `LORABENCH_CACHE` moves the cache; otherwise it is `$XDG_CACHE_HOME/lorabench` or `~/.cache/lorabench`.
-`LORABENCH_RUNS` moves the folder that runs are written to. Otherwise it is results/runs of the checkout, or
-lorabench-runs in the current folder where lorabench is installed. `LORABENCH_BASELINES` moves the folder of accepted
+`LORABENCH_RUNS` moves the folder that runs are written to. Otherwise it is results/runs in a checkout, or
+lorabench-runs in the current folder if lorabench is installed. `LORABENCH_BASELINES` moves the folder of accepted
 baselines, which is results/baselines/gate or lorabench-baselines in the same way.
 """
 
@@ -21,7 +21,7 @@ FIXTURES = ROOT / "fixtures"
 RECIPES = FIXTURES / "recipes"
 SAMPLES = FIXTURES / "data"
 RESULTS = ROOT / "results"
-COMMITTED = RESULTS / "runs"  # the project's own runs; in a checkout also a person's, named by their time
+COMMITTED = RESULTS / "runs"  # the project's own runs; in a checkout also a user's, named by their time
 BASELINES = Path(
     os.environ.get("LORABENCH_BASELINES") or ("lorabench-baselines" if INSTALLED else RESULTS / "baselines" / "gate")
 ).absolute()  # accepted ones
@@ -37,7 +37,7 @@ def cache_folder() -> Path:
 
 
 def named_folder(text: str, option: str) -> Path | None:
-    """The folder that a person names by an option; None for an empty text. Raises ValueError where there is none."""
+    """The folder that an option names; None for an empty text. Raises ValueError if it does not exist."""
     if not text:
         return None
     path = Path(text).expanduser().resolve()

@@ -1,6 +1,6 @@
 """A recipe: every hyperparameter of a case.
 
-The digest goes into the record: records of different digests are never compared. `bench/recipes/files.py` reads
+The digest goes into the record: records with different digests are never compared. `bench/recipes/files.py` reads
 the values from files.
 """
 
@@ -9,14 +9,14 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields
 
 SIZES = ("sample", "full")
-MULTIPLE = 8  # lengths are padded to a multiple; matrix units like it
-NATIVE = "native"  # a file's word for bfloat16 where the device has units for it, and float32 elsewhere
-PORTABLE = "portable"  # a file's word for bfloat16 on a card and float32 on a processor: the same on every machine
+MULTIPLE = 8  # lengths are padded to a multiple of it, which suits matrix units
+NATIVE = "native"  # in a file: bfloat16 if the device has units for it, otherwise float32
+PORTABLE = "portable"  # in a file: bfloat16 on a card, float32 on a processor; the same on every machine
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters. Lengths in tokens, fractions of 1, rates per optimizer step."""
+    """Hyperparameters. Lengths are in tokens, fractions between 0 and 1, rates per optimizer step."""
 
     data: str  # "sample": fixtures/data; "full": the Hub's data set, from the mirror or the Hub
     engine: str  # "bench": our loop; "trainer": transformers.Trainer
@@ -42,11 +42,11 @@ class Recipe:
     generated_examples: int  # answers generated for the table of generated against actual
     rank: int
     alpha: float
-    dropout: float  # of the adapter; where it has none, of the base (Method.adapter_dropout)
+    dropout: float  # in the adapter, or in the base for a method without its own (Method.adapter_dropout)
     virtual_tokens: int  # of prefix and prompt tuning
     initial_rank: int  # AdaLoRA starts here and ends at rank
     head_learning_rate: float  # of a new head; 0: learning_rate
-    # Fields that came after the first records. Each has as its default what recipes did before it was there.
+    # Fields added after the first records. Each default is what recipes did before the field existed.
     loss: str = "logits"  # "chunked": the same loss, without ever holding all logits
     loss_chunk_tokens: int = 256  # positions whose logits are held at once
     optimizer: str = "adamw"  # "paged_adamw_8bit": states in 8 bits, and in host memory when the card is full

@@ -1,7 +1,7 @@
 """Named entries that register themselves: models, methods, tasks.
 
-An entry is the whole cost of adding a thing. Whoever wants to know what exists asks the registry, so
-there is no second list to extend.
+Adding a thing means writing one entry. All code that needs the list of entries asks the registry, so there is no
+second list to extend.
 """
 
 import difflib
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Entry = TypeVar("Entry")
-NAMED = 3  # names that a sentence lists
+NAMED = 3  # the most names that a sentence lists
 
 
 class UnknownName(KeyError):
@@ -24,13 +24,13 @@ class UnknownName(KeyError):
 
 
 def nearest(name: str, names: list[str]) -> list[str]:
-    """At most three of names that look like name; all of them where there are few and none is near."""
+    """At most three of names that look like name; all of them if there are few and none is similar."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return near or (names if len(names) <= 6 else [])
 
 
 def is_one_slip(name: str, other: str) -> bool:
-    """Whether the names differ by one letter that is added, missing or wrong, or by two that are swapped."""
+    """Whether the names differ by one added, missing or wrong letter, or by two swapped letters."""
     pairs = enumerate(zip(name, other, strict=False))
     same = next((at for at, (one, another) in pairs if one != another), min(len(name), len(other)))
     first, second = name[same:], other[same:]
@@ -39,7 +39,7 @@ def is_one_slip(name: str, other: str) -> bool:
 
 
 def unknown(kind: str, name: str, names: list[str]) -> UnknownName:
-    """The error for a name that does not exist, with what is near."""
+    """The error for a name that does not exist; its message lists similar names."""
     near = nearest(name, names)
     hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}"
     return UnknownName(f"no {kind} named {name!r}; {hint}")
@@ -77,7 +77,7 @@ def import_file(path: str) -> None:
             raise ImportError(f"a module {name} is imported already; give the file another name")
         return
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None  # of a file that ends in .py there is one; this tells mypy
+    assert spec is not None  # a file that ends in .py always has one; this line is for mypy
     assert spec.loader is not None
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     try:

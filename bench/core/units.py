@@ -1,6 +1,6 @@
 """Amounts in words, each with its unit: GB are 10^9 bytes, GiB are 2^30, and the two are never mixed."""
 
-LEAST_IN_GB = 1e8  # bytes; fewer would round to next to nothing
+LEAST_IN_GB = 1e8  # bytes; fewer would round to almost nothing in GB
 
 
 def gigabytes(count: float, decimals: int = 2) -> str:
@@ -8,5 +8,5 @@ def gigabytes(count: float, decimals: int = 2) -> str:
 
 
 def gigabytes_or_megabytes(count: float) -> str:
-    """One decimal, in MB where that would be none in GB."""
+    """The amount with one decimal, in MB where it would round to almost nothing in GB."""
     return gigabytes(count, 1) if count >= LEAST_IN_GB else f"{count / 1e6:.1f} MB"

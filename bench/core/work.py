@@ -1,7 +1,7 @@
 """The contract between pytest's process and its workers: what a case needs to run, and which function runs it.
 
-The parent makes the work, the executor carries it as plain data, and the worker's function turns it back into the same
-type before anything else.
+The parent process creates the work, and the executor carries it as plain data. The worker's function first turns it
+back into the same type.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from bench.core.recipe import Recipe
 RUN_CASE = "bench.worker.case:run_case"
 STEPPER = "bench.worker.stepper:Stepper"
 LOOK_INTO_MODELS = "bench.worker.check.looks:answer"
-# What is imported once, before workers are forked: the libraries, and for cases the modules of the worker's room.
+# Modules imported once, before workers are forked: the libraries, and for cases the modules of bench/worker.
 PRELOAD = ("torch", "transformers", "peft")
 PRELOAD_FOR_CASES = (
     *PRELOAD, "safetensors.torch", "bench.worker.case", "bench.worker.stepper",
@@ -28,9 +28,9 @@ PRELOAD_FOR_CASES = (
 class CaseWork:
     """A case to run: its recipe, where its weights and data come from, and how the worker is set up.
 
-    mirror is searched for weights and data first. synthetic takes random weights even where the model's are at hand.
-    probes and lm_eval name what the model is asked before and after training. threads is the processor's number of
-    threads; 0 leaves it to torch. emulate is a card as `read_card` reads it, empty for the real one.
+    mirror is searched first for weights and data. synthetic uses random weights even if the model's are available.
+    probes and lm_eval name what the model is asked before and after training. threads is the number of CPU threads;
+    0 leaves it to torch. emulate is a card in the form that `read_card` reads, empty for the real one.
     """
 
     case: Case
@@ -49,8 +49,8 @@ class CaseWork:
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "CaseWork":
-        """The work that gave these values. Raises ValueError for a case id that does not parse, TypeError for a field
-        that is missing or unknown.
+        """The work from the values of to_plain. Raises ValueError for a case id that does not parse, TypeError for a
+        missing or unknown field.
         """
         types = {
             "case": parse_case(values["case"]),
@@ -64,7 +64,7 @@ class CaseWork:
 
 @dataclass(frozen=True)
 class LooksWork:
-    """Questions about tiny models: each names a look of bench.worker.check.looks and its arguments."""
+    """Questions about tiny models: each names a look in bench.worker.check.looks and its arguments."""
 
     questions: tuple[Mapping[str, Any], ...]
 

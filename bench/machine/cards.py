@@ -1,10 +1,10 @@
-"""Kinds of cards: the memory and the features of each, for predicting what fits and for `--emulate`.
+"""Kinds of cards: the memory and features of each, used to predict what fits and for `--emulate`.
 
-total_gib is what torch reports, also in its out-of-memory messages (a comment here names the message; source 003's T4
-has 14.748 GiB), and not the number on the box; drivers differ by up to 1 %, and Windows reports more. A CUDA context
-with its loaded kernels takes CONTEXT_BYTES of it, on smaller cards less. The allocator cannot use all of the rest. A
-trace follows its rules (bench/predict/card/allocator.py); without a trace LOST_SHARE is set aside, which is what full
-batches of 8B lose in traces, within two percentage points. A record of a real card has its own figures.
+total_gib is what torch reports, also in its out-of-memory messages, not the number on the box. A comment beside a card
+links the message (source 003's T4 has 14.748 GiB). Drivers differ by up to 1 %, and Windows reports more. A CUDA
+context with its loaded kernels takes CONTEXT_BYTES of it, less on smaller cards. The allocator cannot use all of the
+rest. A trace follows the allocator's rules (bench/predict/card/allocator.py). Without a trace LOST_SHARE is set aside:
+full batches of 8B lose that share in traces, within two percentage points. A record of a real card has its own figures.
 """
 
 import math
@@ -19,27 +19,27 @@ GIB = 2**30
 MIB = 2**20
 CONTEXT_BYTES = (
     760 * MIB
-)  # driver's less reserved bytes when 8B had been trained on an H200, CUDA 13 (results/runs/h200)
+)  # the driver's bytes minus reserved bytes after training 8B on an H200, CUDA 13 (results/runs/h200)
 LOST_SHARE = 0.03
 DRIVERS_DIFFER = 0.01
 TURING, AMPERE, HOPPER, BLACKWELL = 7, 8, 9, (10, 12)  # major compute capabilities; Volta is 7 and Ada 8 too
-# cuBLAS's workspace as torch chooses it (CublasHandlePool.cpp: 32 MiB on Hopper and Blackwell, else ":4096:2:16:8"),
-# and how many there are: one of the thread that runs the forward pass, one of autograd's
+# The size of cuBLAS's workspace as torch chooses it (CublasHandlePool.cpp: 32 MiB on Hopper and Blackwell, else
+# ":4096:2:16:8"), and the number of them: one for the thread of the forward pass, one for autograd's.
 LARGE_WORKSPACE = 32 * MIB
 SMALL_WORKSPACE = (2 * 4096 + 8 * 16) * 1024
 BLAS_WORKSPACES = 2
 
 
-OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # after a card's name: another card
+OTHER_CARD = "Ti|SUPER|Laptop|Max-Q"  # such a word after a card's name makes it another card
 
 
 def is_card(name: str, device: str) -> bool:
-    """Whether the driver's name of the device is the card of this name; an RTX 3080 Ti is not an RTX 3080."""
+    """Whether the driver's name for the device means the card of this name; an RTX 3080 Ti is not an RTX 3080."""
     return re.search(rf"\b{re.escape(name)}\b(?! *({OTHER_CARD}))", device, re.IGNORECASE) is not None
 
 
 def blas_bytes(capability: int) -> int:
-    """Bytes of the workspaces of matrix products on a card of this major compute capability."""
+    """Bytes of cuBLAS's workspaces on a card of this major compute capability."""
     return BLAS_WORKSPACES * (LARGE_WORKSPACE if capability in (HOPPER, *BLACKWELL) else SMALL_WORKSPACE)
 
 
@@ -58,7 +58,7 @@ SIZE = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class CardKind:
-    """A kind of card: its memory, what a process's CUDA context takes of it, and what it can compute."""
+    """A kind of card: its memory, how much of it a process's CUDA context takes, and what it can compute."""
 
     name: str
     says: str
@@ -83,7 +83,7 @@ class CardKind:
         return self.total_bytes - self.context_bytes
 
     def why_not_on(self, device: str, total_bytes: int) -> str:
-        """Why this device, of so many bytes, cannot stand in for the card; empty if it can."""
+        """Why this device, with this many bytes, cannot stand in for the card; empty if it can."""
         if self.total_bytes <= total_bytes * (1 + DRIVERS_DIFFER):
             return ""
         return (
@@ -92,7 +92,7 @@ class CardKind:
         )
 
     def cannot(self, precision: str) -> str:
-        """Why a step in this precision runs differently there; empty if it does not."""
+        """Why a step in this precision runs differently on this card; empty if it does not."""
         if precision == "bfloat16" and not self.supports_bfloat16:
             return "no bfloat16: precision = float16 there, and other attention kernels"
         return ""
@@ -135,7 +135,7 @@ add("h200", "H200, 141 GB", 139.72, HOPPER)
 
 
 def read_card(text: str) -> CardKind:
-    """A card by its name, or NAME=GiB for one of that size with all features. Raises ValueError or UnknownName."""
+    """A card by its name; NAME=GiB gives one of that size with all features. Raises ValueError or UnknownName."""
     name, equals, size = text.partition("=")
     if not equals:
         if name not in CARDS:

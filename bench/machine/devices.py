@@ -1,6 +1,6 @@
 """Devices: what a case runs on. `cpu`, and `cuda` for the first visible card.
 
-The pytest process asks NVML (through pynvml) what there is, because asking torch would import it.
+The pytest process asks NVML (through pynvml) which cards there are, because asking torch would import it.
 """
 
 import os
@@ -31,10 +31,10 @@ BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x
 
 @cache
 def computes_bfloat16(device: str) -> bool:
-    """Whether the device multiplies bfloat16 in hardware; a processor without is many times slower than in float32.
+    """Whether the device multiplies bfloat16 in hardware. A processor without it is many times slower than in float32.
 
-    A kind of card may still lack it (bench.machine.cards). A processor that does not list its features is taken to
-    lack it.
+    A kind of card may still lack it (bench.machine.cards). A processor that does not list its features counts as
+    lacking it.
     """
     if device != "cpu":
         return True
@@ -58,7 +58,7 @@ def cards() -> tuple[Card, ...]:
 
 
 def cards_error() -> str:
-    """NVML's error if it could not look for cards, for example for a missing driver; empty if it could."""
+    """NVML's error if it could not look for cards, for example because a driver is missing; empty if it could."""
     return find_cards()[1]
 
 
@@ -75,7 +75,7 @@ def find_cards() -> tuple[tuple[Card, ...], str]:
 
 
 def visible_cards(pynvml: ModuleType) -> tuple[Card, ...]:
-    """The visible cards by an initialised NVML. Raises NVMLError."""
+    """The visible cards, from an initialised NVML. Raises NVMLError."""
     driver = str(pynvml.nvmlSystemGetDriverVersion())
     handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
     identities = [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
@@ -90,7 +90,7 @@ def visible_cards(pynvml: ModuleType) -> tuple[Card, ...]:
 def visible(identities: Sequence[str], setting: str | None) -> list[int]:
     """Indices of the cards that CUDA shows for this CUDA_VISIBLE_DEVICES, up to the first name that matches no card.
 
-    identities are UUIDs. With a part of a card ("MIG-...") in the setting all cards are returned.
+    identities are UUIDs. If the setting names a part of a card ("MIG-..."), all cards are returned.
     """
     if setting is None or "MIG-" in setting:
         return list(range(len(identities)))

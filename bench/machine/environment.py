@@ -18,15 +18,15 @@ LIBRARIES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors",
     "seqeval", "scikit-learn", "lm-eval", "fvcore", "numpy", "pytest-benchmark",
 )  # fmt: skip
-MAIN = ("torch", "transformers", "peft", "bitsandbytes")  # of the libraries: those that people upgrade
+MAIN = ("torch", "transformers", "peft", "bitsandbytes")  # the libraries that people upgrade
 CODE = "code"  # the key of the hash of the code that measures
 MEASURING = ("core", "machine", "models", "methods", "recipes", "probes", "sources", "tasks", "records", "worker")
-COMMIT = "LORABENCH_COMMIT"  # names the commit where the code was copied without its .git
+COMMIT = "LORABENCH_COMMIT"  # names the commit if the code was copied without its .git
 
 
 @cache
 def library_versions() -> dict[str, str | None]:
-    """Installed versions; None for what is not installed."""
+    """The installed version of each library; None if it is not installed."""
 
     def installed(name: str) -> str | None:
         try:
@@ -41,7 +41,7 @@ def library_versions() -> dict[str, str | None]:
 def distributions() -> dict[str, str]:
     """Every installed distribution with its version; the first on sys.path counts, as for an import.
 
-    Read from the names of their folders: to parse the metadata of a hundred takes longer than to run a small case.
+    Read from the names of their folders, because parsing a hundred metadata files takes longer than a small case.
     """
     found: dict[str, str] = {}
     for folder in sys.path:
@@ -59,7 +59,7 @@ def distributions_digest() -> str:
 
 def git(*words: str) -> str | None:
     """Git's output about this checkout; None outside one."""
-    if INSTALLED:  # a virtual environment may lie in a repository of a person's own
+    if INSTALLED:  # a virtual environment may lie in a user's own repository
         return None
     try:
         done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=10, check=False)
@@ -70,7 +70,7 @@ def git(*words: str) -> str | None:
 
 @cache
 def code_digest(package: Path = PACKAGE) -> str:
-    """A hash of the code that decides what a case measures; judging, reports and commands leave figures as they are."""
+    """A hash of the code that decides what a case measures. Judging, reports and commands do not change figures."""
     digest = hashlib.sha256()
     for path in sorted(path for room in MEASURING for path in (package / room).rglob("*.py")):
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0")
@@ -90,7 +90,7 @@ def processor() -> str:
 
 @cache
 def describe_machine() -> dict[str, Any]:
-    """The machine and its libraries, which stay the same in a session; imports no torch."""
+    """The machine and its libraries, which do not change within a session; does not import torch."""
     from bench.machine.devices import cards
 
     status = git("status", "--porcelain")
@@ -117,7 +117,7 @@ def version_words(environment: Mapping[str, Any]) -> str:
 
 
 def machine_words(environment: Mapping[str, Any]) -> str:
-    """The versions and the machine in a line."""
+    """The versions and the machine in one line."""
     cores = f"{environment['cores']} cores" if environment.get("cores") else ""
     machine = [environment.get("accelerator"), environment.get("processor"), cores]
     return f"{version_words(environment)}; {', '.join(filter(None, machine))}"
@@ -130,7 +130,7 @@ def describe_worker(device: str) -> dict[str, Any]:
     more: dict[str, Any] = {
         "device": device,
         "threads": torch.get_num_threads(),
-        "capability": torch.backends.cpu.get_cpu_capability(),  # of the processor: it decides how sums round
+        "capability": torch.backends.cpu.get_cpu_capability(),  # the processor's, which decides how sums round
     }
     if device.startswith("cuda"):
         more["cudnn"] = torch.backends.cudnn.version()

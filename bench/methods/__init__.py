@@ -1,7 +1,7 @@
 """Methods: what is trained, and how the base is stored. Each is one function that returns peft's configuration.
 
-An entry states what the method promises, and tests check it. The formula of its trainable parameters comes from the
-method's paper and not from peft. No code asks a method by its name: what it must know is a fact on the entry.
+An entry states what the method promises, and tests check it. The formula for its trainable parameters comes from the
+method's paper, not from peft. No code checks a method's name: whatever code must know is a fact on the entry.
 
 May import: core, machine, models.
 """
@@ -22,7 +22,7 @@ HEAD = "head"
 ADAPTER = "adapter"
 TRAINS = (ALL, HEAD, ADAPTER)
 
-PLAIN = "plain"  # float32, or bfloat16 where the recipe computes in it and the base is frozen
+PLAIN = "plain"  # float32, or bfloat16 if the recipe computes in it and the base is frozen
 INT8 = "int8"
 NF4 = "nf4"
 STORAGES = (PLAIN, INT8, NF4)
@@ -53,8 +53,8 @@ def no_objection(model: ModelEntry) -> str:
 class Method:
     """An entry. run(attach) -> a peft configuration, or None for a method that does not use peft.
 
-    targets(model): modules it adapts; count(layers, model, recipe): its trainable parameters without the head, None
-    if nobody wrote down a formula. Raises BadEntry if `storage` or `trains` is not a known value.
+    targets(model): the modules it adapts. count(layers, model, recipe): its trainable parameters without the head, None
+    if there is no formula. Raises BadEntry if `storage` or `trains` is not a known value.
     """
 
     name: str
@@ -65,24 +65,24 @@ class Method:
     targets: Callable[[ModelEntry], tuple[str, ...]] = all_linear
     trains: str = ADAPTER
     storage: str = PLAIN
-    identity_at_start: bool = True  # attached and untrained, it gives the base's logits
+    identity_at_start: bool = True  # attached but untrained, it gives the base's logits
     disable_gives_base: bool = True  # switched off, it gives the base's logits
     keeps_base: bool = True  # the base's weights stay as loaded, even while attaching
     mergeable: bool = True
-    thin_products: bool = False  # the update is B A x beside each adapted layer: that alone, and nothing of W's size
-    no_closed_form: str = ""  # why the closed form of memory is not for it, where its products are not thin
-    adapter_dropout: bool = False  # the recipe's dropout acts in the adapter; else in the base's own layers
-    frozen_parts: tuple[str, ...] = ()  # parameters that peft lets train and the method does not
-    prunes: bool = False  # its file leaves out what training pruned
-    rounds_at_start: bool = False  # its start is the base but for rounding
+    thin_products: bool = False  # the update is only B A x beside each adapted layer, with nothing of W's size
+    no_closed_form: str = ""  # why memory has no closed form, for a method without thin products
+    adapter_dropout: bool = False  # the recipe's dropout acts in the adapter, otherwise in the base's layers
+    frozen_parts: tuple[str, ...] = ()  # parameters that peft trains but the method does not
+    prunes: bool = False  # its file leaves out what training has pruned
+    rounds_at_start: bool = False  # at the start it equals the base except for rounding
     stores_more: str = ""  # why its file holds more than what trains
     kinds: tuple[str, ...] = (ENCODER, DECODER)
     unsuited: Callable[[ModelEntry], str] = no_objection  # model -> why it cannot work there; empty if it can
     packs: bool = True  # position ids keep the examples of one row apart
     checkpoints: bool = True  # trains under gradient checkpointing
     after: str = ""  # the method that is trained and merged first
-    in_sweeps: bool = False  # variants of tasks, which are sources' sweeps, run with it unless methods are named
-    penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once an optimizer step
+    in_sweeps: bool = False  # task variants (a source's sweeps) run with it unless methods are named
+    penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once per optimizer step
     after_step: Callable[[Any, int], None] | None = None  # (model, step) after each optimizer step
     report: Callable[[Any], dict[str, Any]] | None = None  # (model) -> more evidence after training
 
@@ -114,7 +114,7 @@ class Method:
         return ""
 
     def virtual_tokens(self, recipe: Recipe) -> int:
-        """How many virtual tokens come before each row; each takes a position."""
+        """The number of virtual tokens before each row; each takes a position."""
         return 0 if self.packs else recipe.virtual_tokens
 
     def longest_row(self, model: ModelEntry, recipe: Recipe) -> int:

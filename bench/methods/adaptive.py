@@ -1,4 +1,4 @@
-"""AdaLoRA: the rank of each layer is a budget, moved during training to where it matters."""
+"""AdaLoRA: the ranks of all layers share a budget, which training moves to the layers where it matters."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def move_budget(model: Any, step: int) -> None:
 
 
 def ranks_left(model: Any) -> dict[str, Any]:
-    """Singular values that are not pruned, over all layers and the least and most in one."""
+    """The number of singular values that are not pruned: in all layers, and the least and the most in one layer."""
     pattern = model.base_model.peft_config["default"].rank_pattern or {}
     kept = [int(sum(flags)) for flags in pattern.values()]
     return {
@@ -56,7 +56,7 @@ def ranks_left(model: Any) -> dict[str, Any]:
     penalty=orthogonality,
     after_step=move_budget,
     report=ranks_left,
-    frozen_parts=(".ranknum.",),  # peft 0.21 gives it a gradient and does not save it
+    frozen_parts=(".ranknum.",),  # peft 0.21 gives it a gradient but does not save it
     prunes=True,
     stores_more="AdaLoRA's file holds what is left after pruning",
     no_closed_form="AdaLoRA keeps sensitivities beside each weight and a penalty's graph",

@@ -1,4 +1,4 @@
-"""LoRA and those of its relatives that differ in scale, start or shape: W x + s B A x, W frozen.
+"""LoRA and its relatives with another scale, start or shape: W x + s B A x, W frozen.
 
 B is (outputs, rank), A is (rank, inputs).
 """
@@ -13,7 +13,7 @@ from bench.models.families import Linear
 
 
 def low_rank(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
-    """rank (inputs + outputs) a layer."""
+    """rank (inputs + outputs) for each layer."""
     return sum(recipe.rank * (layer.inputs + layer.outputs) for layer in layers)
 
 
@@ -23,11 +23,11 @@ def low_rank_and_magnitude(layers: list[Linear], model: ModelEntry, recipe: Reci
 
 
 def transposed_matrices(model: ModelEntry) -> str:
-    """Why OLoRA cannot take the model's matrices apart; empty if it can."""
+    """Why OLoRA cannot decompose the model's matrices; empty if it can."""
     return "peft 0.21 decomposes GPT-2's transposed matrices as they lie" if model.family.transposed else ""
 
 
-# What LoRA's update is, whatever its scale and start; and what becomes of it where W is taken apart at the start.
+# The facts of LoRA's update whatever its scale and start, and those of methods that decompose W at the start.
 THIN: dict[str, Any] = {"count": low_rank, "thin_products": True, "adapter_dropout": True}
 DECOMPOSING: dict[str, Any] = {**THIN, "targets": all_linear, "disable_gives_base": False, "keeps_base": False}
 DORA: dict[str, Any] = {

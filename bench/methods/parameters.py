@@ -1,4 +1,4 @@
-"""The number of parameters that a method trains, by its formula from the architecture's numbers alone."""
+"""The number of parameters that a method trains, by its formula, from the architecture's numbers alone."""
 
 from bench.core.recipe import Recipe
 from bench.methods import ALL, HEAD, Method, Unsupported

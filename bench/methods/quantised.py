@@ -16,7 +16,7 @@ def qlora(attach: Attach) -> Any:
     return lora_config(attach, all_linear(attach.model))
 
 
-@METHODS.add("qlora_lean", Method, **QLORA, kinds=(DECODER,))  # it saves most on logits over a vocabulary
+@METHODS.add("qlora_lean", Method, **QLORA, kinds=(DECODER,))  # most of its saving is on logits over a vocabulary
 def qlora_lean(attach: Attach) -> Any:
     """QLoRA in less memory: loss in chunks, bf16 adapters, 8-bit paged AdamW, checkpoints on the host."""
     return lora_config(attach, all_linear(attach.model))

@@ -1,6 +1,6 @@
-"""Methods that train what comes before the text: virtual tokens at the input, or keys and values everywhere.
+"""Methods that train what comes before the text: virtual tokens at the input, or keys and values in every layer.
 
-Neither can be merged: there is no weight they would go into.
+Neither can be merged, because there is no weight to merge them into.
 """
 
 from typing import Any

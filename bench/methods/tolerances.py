@@ -1,4 +1,4 @@
-"""Tolerances: how far figures that ought to be equal may differ, each with its reason.
+"""Tolerances: how far figures that should be equal may differ, each with its reason.
 
 Distances are relative distances of logits, ||a - b|| / ||b||, over a few held-out examples.
 """
@@ -13,22 +13,22 @@ FLOPS_AGREEMENT = 0.05  # the counters see norms and rotary embeddings, which th
 STEP_FLOPS_AGREEMENT = 0.01  # today's formula is exact; those in older records lack attention's second gradient
 ADAPTER_FILE_OVERHEAD = 200_000  # bytes: safetensors' header names every tensor, about 130 bytes each
 
-UNIT_ROUNDING = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-11}  # relative; float32's is of sums of 1,000 terms
-PRODUCTS_IN_SEQUENCE = 4  # of a layer: value, attention output, up, down
-ROUNDINGS_OF_MERGING = 2  # of W + BA, or W - BA where a method begins so; and of W x and BA x before they are added
+UNIT_ROUNDING = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-11}  # relative; float32: a sum of 1,000 terms
+PRODUCTS_IN_SEQUENCE = 4  # in a layer: value, attention output, up, down
+ROUNDINGS_OF_MERGING = 2  # W + BA (or W - BA at some methods' start), and W x and BA x before their sum
 INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; a merged model does not
 
 
 def rounding(model: ModelEntry, precision: str) -> float:
-    """The effect of rounding each weight matrix once; independent errors add in squares."""
+    """The effect of rounding each weight matrix once; the squares of independent errors add up."""
     return UNIT_ROUNDING[precision] * math.sqrt(PRODUCTS_IN_SEQUENCE * layer_count(model))
 
 
 def start_tolerance(method: Method, model: ModelEntry, precision: str, rounding_distance: float = 0.0) -> float:
     """How far the attached, untrained model may be from its base.
 
-    B = 0 adds nothing, to the bit. A method that divides by a norm rounds once; one that moves a part of W into BA
-    rounds as merging does. rounding_distance: see rounding_tolerance.
+    With B = 0 the logits are equal to the bit. A method that divides by a norm rounds once; one that moves a part of W
+    into BA rounds as merging does. rounding_distance: see rounding_tolerance.
     """
     if not method.is_adapter or (method.keeps_base and not method.rounds_at_start):
         return 0.0
@@ -37,8 +37,10 @@ def start_tolerance(method: Method, model: ModelEntry, precision: str, rounding_
 
 
 def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float:
-    """How far the model that is read back may be from the saved one: not at all, unless sums are rounded again because
-    a decomposition is repeated or pruned rows are dropped."""
+    """How far the reloaded model may be from the saved one.
+
+    They must be equal, unless a repeated decomposition or dropped pruned rows make sums round again.
+    """
     exact = not method.is_adapter or (method.keeps_base and not method.prunes)
     return 0.0 if exact else rounding(model, precision)
 
@@ -46,11 +48,11 @@ def reload_tolerance(method: Method, model: ModelEntry, precision: str) -> float
 def rounding_tolerance(
     method: Method, model: ModelEntry, precision: str, kept: str = "float32", rounding_distance: float = 0.0
 ) -> float:
-    """How far logits may be apart when the same products are computed in another way: with the adapter merged into the
-    weights, or a token at a time with a cache.
+    """How far apart logits may be when the same products are computed in another way: with the adapter merged into the
+    weights, or one token at a time with a cache.
 
-    A merged weight is rounded to the precision that the base computes in, one of NF4 to what it was dequantised to.
-    kept is the adapter's precision; unmerged, its products are rounded to that if it is the coarser one.
+    A merged weight is rounded to the precision that the base computes in; a weight in NF4 to the one that it was
+    dequantised to. kept is the adapter's precision; unmerged, products are rounded to it if it is the coarser one.
     rounding_distance is the measured effect of one more rounding of every weight on this model's logits. Random weights
     multiply errors; if the measured effect exceeds the reasoned one, merging may cost that much more too.
     """

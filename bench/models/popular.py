@@ -1,6 +1,6 @@
-"""Models that people tune much and no source of ours does: for what they cost and whether they fit.
+"""Models that people often tune and no source here does, to learn what they cost and whether they fit.
 
-Numbers are those of each model's config.json on the Hub. They have no `source_cases`, so they run only when named.
+The numbers are from each model's config.json on the Hub. These models have no `source_cases`: they run only when named.
 """
 
 from bench.models import ModelEntry, add

@@ -1,12 +1,12 @@
-"""The forms that a question is put in: which tasks train with and probes ask in.
+"""Prompt formats, shared by tasks (for training) and probes (for asking).
 
-The Alpaca prompt is source 003's (its Fig. 5). Its notebook keeps the "### Input:" part where the input is empty,
-and so does everything here.
+The Alpaca prompt is source 003's (its Fig. 5). Its notebook keeps the "### Input:" part even if the input is empty,
+and so does all code here.
 """
 
 from typing import Any
 
-HEADING = "###"  # begins each part of the Alpaca prompt; a response that comes to one has ended
+HEADING = "###"  # begins each part of the Alpaca prompt; a response ends where one appears
 ALPACA = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "
     "Write a response that appropriately completes the request.\n\n"
@@ -15,12 +15,12 @@ ALPACA = (
 
 
 def alpaca(instruction: str, given: str = "") -> str:
-    """The prompt up to where the response begins."""
+    """The prompt up to the beginning of the response."""
     return ALPACA.format(instruction=instruction, input=given)
 
 
 def chat(said: str, tokenizer: Any) -> str:
-    """What the user says in the model's chat template, up to where the model speaks; bare where it has none."""
+    """The user's text in the model's chat template, up to the model's turn; the bare text if there is no template."""
     if not tokenizer.chat_template:
         return said
     turns = [{"role": "user", "content": said}]

@@ -9,7 +9,7 @@ def layer_count(entry: ModelEntry) -> int:
 
 
 def positions(entry: ModelEntry) -> int:
-    """How many tokens of a row have positions of their own."""
+    """The number of tokens of a row that have their own position."""
     taken = entry.config.get("pad_token_id", 1) + 1 if entry.family.positions_after_padding else 0
     return int(entry.config[entry.family.positions_name]) - taken
 
@@ -40,12 +40,12 @@ def layer(entry: ModelEntry) -> list[Linear]:
 
 
 def window(entry: ModelEntry) -> Window | None:
-    """How far back attention looks, in how many layers; None where it looks at all in every layer."""
+    """How far back attention looks, and in how many layers; None if every layer sees the whole row."""
     return entry.family.window(entry.config)
 
 
 def linear_layers(entry: ModelEntry) -> list[Linear]:
-    """Every linear layer of the transformer stack; the head and the embeddings are none of them."""
+    """Every linear layer of the transformer stack, without the head and the embeddings."""
     return layer(entry) * layer_count(entry)
 
 
@@ -74,7 +74,7 @@ def head_parameters(entry: ModelEntry, labels: int) -> int:
 
 
 def embedding_parameters(entry: ModelEntry) -> int:
-    """Of the tables at the model's input: of tokens, and where they are learnt of positions and types."""
+    """Parameters of the tables at the model's input: tokens and, if they are learned, positions and types."""
     config = entry.config
     rows = config["vocab_size"]
     if not entry.family.llama_like:
@@ -83,10 +83,10 @@ def embedding_parameters(entry: ModelEntry) -> int:
 
 
 def norm_parameters(entry: ModelEntry) -> int:
-    """A gain, and where means are taken off a bias, of every norm."""
+    """Parameters of all norms: a gain each, and a bias if the norm subtracts the mean."""
     layers, hidden = layer_count(entry), hidden_size(entry)
     if not entry.family.llama_like:
-        return 2 * (2 * layers + 1) * hidden  # the last is GPT-2's at the end, BERT's of the embeddings
+        return 2 * (2 * layers + 1) * hidden  # the last one is GPT-2's final norm, or that of BERT's embeddings
     return (entry.family.norms * layers + 1) * hidden + 2 * layers * head_size(entry.config) * entry.family.head_norms
 
 

@@ -1,12 +1,12 @@
-"""The models of the sources: found in a mirror or on the Hub, otherwise built with random weights.
+"""The models of the sources, taken from a mirror or the Hub, otherwise built with random weights.
 
-`source_cases` says with which task and methods a source ran the model; these become GPU cases.
+`source_cases` says with which tasks and methods a source ran the model; these become GPU cases.
 """
 
 from bench.models import ModelEntry, add
 
 TAGGING = {"pos": ("full", "lora", "lora_after_full")}  # source 001
-SOURCE_003 = ("lora", "qlora", "qlora_lean", "dora", "adalora", "olora", "hira")  # what it ran or names
+SOURCE_003 = ("lora", "qlora", "qlora_lean", "dora", "adalora", "olora", "hira")  # those that it ran or names
 
 add(
     ModelEntry(
@@ -162,7 +162,7 @@ add(
 for name, revision, width, layers, heads, count in (
     ("gpt2_medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da", 1024, 24, 16, "355 M"),
     ("gpt2_large", "32b71b12589c2f8d625668d2335a01cac3249519", 1280, 36, 20, "774 M"),
-):  # of the LoRA paper's Table 3; no source_cases, so they run only when they are named
+):  # from the LoRA paper's Table 3; no source_cases, so they run only when named
     add(
         ModelEntry(
             name=name,

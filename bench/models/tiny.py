@@ -1,6 +1,6 @@
-"""Two-layer models with random weights, one of each architecture: for tests, quick and without downloads.
+"""Two-layer models with random weights, one for each architecture, for quick tests without downloads.
 
-Their vocabulary is that of the byte tokenizer.
+Their vocabulary is the byte tokenizer's.
 """
 
 from bench.models import ModelEntry, add

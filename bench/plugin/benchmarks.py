@@ -1,4 +1,4 @@
-"""pytest-benchmark's files and tables, completed: the accelerator, the libraries, the case's id, memory and quality."""
+"""Additions to pytest-benchmark's files and tables: accelerator, libraries, the case's id, memory and quality."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_benchmark_compare_machine_info(benchmarksession: Any, compared_benchmark: Any) -> Iterator[None]:
-    """pytest-benchmark 5.3 warns that machines differ, but raises where its storage is outside the current folder."""
+    """Warn that machines differ; pytest-benchmark 5.3 raises instead if its storage is outside the current folder."""
     try:
         return (yield)
     except ValueError:
@@ -36,7 +36,7 @@ def pytest_benchmark_compare_machine_info(benchmarksession: Any, compared_benchm
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
-    """Write the case's id as its parameter: a case is no JSON."""
+    """Write the case's id as its parameter, because a case is not JSON."""
     for one in output_json["benchmarks"]:
         if case := one["extra_info"].get("case"):
             one["params"] = {**(one["params"] or {}), "case": case}
@@ -44,18 +44,18 @@ def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Iterator[None]:
-    """After pytest-benchmark's table of a comparison, also where it ends in an error, print one with the rest."""
+    """After pytest-benchmark's comparison table, even if it ends in an error, print a table with the other figures."""
     try:
         return (yield)
     finally:
-        session: Any = getattr(config, "_benchmarksession", None)  # pytest-benchmark has no other place for it
+        session: Any = getattr(config, "_benchmarksession", None)  # pytest-benchmark keeps it nowhere else
         compared = session.compared_mapping if session else None
         for path, saved in (compared or {}).items():
             show_comparison(terminalreporter, path, saved, [one for one in session.benchmarks if one])
 
 
 def show_comparison(terminalreporter: Any, path: Path, saved: dict[str, Any], benchmarks: list[Any]) -> None:
-    """The table of one saved run; nothing where no benchmark is in both."""
+    """Print the table for one saved run; nothing if no benchmark is in both."""
     then = {
         name: {**one["extra_info"], "seconds_per_step": one["stats"]["median"]}
         for name, one in saved.items()

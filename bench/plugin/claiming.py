@@ -1,7 +1,7 @@
-"""Claims and watched predictions as pytest parameters, as far as they speak of selected cases; and claims' verdicts.
+"""Claims and watched predictions about the selected cases, as pytest parameters, and the claims' verdicts.
 
-Somebody who runs two cases has no use for the claims about all others. So with --tasks, --models or --methods only
-those claims are tested that are about a selected case.
+A user who runs two cases does not need the claims about all others. So with --tasks, --models or --methods, only claims
+about a selected case are tested.
 """
 
 from collections.abc import Collection, Iterator
@@ -20,12 +20,12 @@ from bench.plan.selection import Selection, all_cases
 from bench.plugin.hooks import OPTIONS, progress_on_terminal
 from bench.records.stored_runs import committed_runs
 
-Side = tuple[str, str, str]  # task, model and method that something is about; OPEN where it is about any
+Side = tuple[str, str, str]  # the task, model and method that something is about; OPEN if it is about any
 OPEN = (NONE, UNSTATED)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `claim` or `watched` runs once for each that speaks of a selected case."""
+    """Run a test with the argument `claim` or `watched` once for each one that is about a selected case."""
     chosen = chosen_sides(metafunc.config.stash[OPTIONS].selection)
     if "watched" in metafunc.fixturenames:
         found = [one for one in WATCHED if speaks_of([(NONE, one.model, one.method)], chosen)]
@@ -40,16 +40,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def chosen_sides(selection: Selection) -> Collection[Side] | None:
-    """Task, model and method of each selected case; None where no option narrows them."""
+    """Task, model and method of each selected case; None if no option narrows the selection."""
     if not (selection.tasks or selection.models or selection.methods):
         return None
     return {(case.task, case.model, case.method) for case in all_cases(selection)}
 
 
 def sides_of(claim: Claim) -> Iterator[Side]:
-    """What the claim is about: its protocol, and each case or method that it compares."""
+    """The sides that the claim is about: its protocol, and each case or method that it compares."""
     protocol = claim.protocol
-    model = claim.by.get("model") or claim.by.get("config") or NONE  # of a calculation
+    model = claim.by.get("model") or claim.by.get("config") or NONE  # for a calculation
     yield protocol.task, model if protocol.model in OPEN else protocol.model, protocol.method
     for key in ("case", "against"):
         if key in claim.by:
@@ -61,7 +61,7 @@ def sides_of(claim: Claim) -> Iterator[Side]:
 
 
 def speaks_of(sides: Collection[Side] | Iterator[Side], chosen: Collection[Side] | None) -> bool:
-    """Whether any side is about a chosen case; what is about no task, model or method at all speaks of none."""
+    """Whether any side is about a chosen case; False for a claim about no task, model or method at all."""
     if chosen is None:
         return True
     return any(matches(side, case) for side in sides for case in chosen)
@@ -74,13 +74,13 @@ def matches(side: Side, case: Side) -> bool:
 
 @pytest.fixture(scope="session")
 def replayed(pytestconfig: pytest.Config) -> bool:
-    """Whether one run alone is judged, which may hold too few seeds for a claim."""
+    """Whether only one run is judged, which may have too few seeds for a claim."""
     return pytestconfig.stash[OPTIONS].replay is not None
 
 
 @pytest.fixture(scope="session")
 def verdicts(pytestconfig: pytest.Config) -> dict[str, Verdict]:
-    """The verdict on every claim, by the run of --replay or by all committed runs; nothing is trained."""
+    """The verdict on every claim, from the run of --replay or from all committed runs; nothing is trained."""
     options = pytestconfig.stash[OPTIONS]
     runs: list[Path] = [options.replay] if options.replay else committed_runs()
     claims = read_claims()

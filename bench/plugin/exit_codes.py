@@ -1,21 +1,21 @@
-"""The exit codes that a session has beside pytest's own, far above those, for pytest goes on adding some.
+"""The exit codes that a session adds to pytest's. They are far above pytest's, which may add more.
 
-An exit code of 1 says that tests failed. A run that could not be stored counts for more than that, and than a pass,
-because nobody can judge it again; an interruption, an internal error and a mistake on the command line keep their code.
+Exit code 1 means that tests failed. A run that could not be stored takes precedence over a failure and a pass, because
+nobody can judge it again. An interruption, an internal error and a mistake on the command line keep their codes.
 """
 
 import pytest
 
 NOT_STORED = 20  # the run could not be written
 NOTHING_JUDGED = 21  # every selected test was skipped
-WITHOUT_A_STORED_RUN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)  # what NOT_STORED takes the place of
+WITHOUT_A_STORED_RUN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)  # the codes that NOT_STORED replaces
 
 
 def final_code(code: int, stored: bool, whole: bool, judged: bool) -> int:
     """The session's exit code from pytest's.
 
     stored: whether the run was written; whole: whether a replay judged every stored case that it should;
-    judged: whether a test was run, and not only skipped.
+    judged: whether any test ran, rather than all being skipped.
     """
     if code in WITHOUT_A_STORED_RUN and not stored:
         return NOT_STORED
@@ -33,7 +33,7 @@ MEANINGS = {
 
 
 def meaning(code: int) -> str:
-    """What an exit code says beyond failed tests; empty for 0 and 1."""
+    """What an exit code means; empty for 0 and 1."""
     if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return ""
     return MEANINGS.get(code, f"exit code {code}")

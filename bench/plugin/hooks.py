@@ -1,4 +1,4 @@
-"""The session's hooks and fixtures: options, cases as parameters, records handed to tests; conftest.py loads them."""
+"""The session's hooks and fixtures: options, cases as parameters, records for tests. conftest.py loads them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,9 +28,9 @@ OPTIONS = pytest.StashKey[Options]()
 RUN = pytest.StashKey[Run]()
 THRESHOLDS = pytest.StashKey[Thresholds]()
 PARAMETERS = pytest.StashKey[dict[Case, Any]]()
-IN_JUNIT = ("peak_bytes", "allocated_bytes", "seconds_per_step")  # figures in JUnit's file
+IN_JUNIT = ("peak_bytes", "allocated_bytes", "seconds_per_step")  # figures in the JUnit file
 OUTCOMES = pytest.StashKey[dict[str, dict[str, str]]]()  # how this session's tests ended: case id -> test -> outcome
-RUNNING = pytest.StashKey[tuple[str, Any]]()  # the test that runs, as pytest names it on the terminal
+RUNNING = pytest.StashKey[tuple[str, Any]]()  # the running test, as pytest names it on the terminal
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """The versions that are judged, a person's own files, and what an option takes away from the judgement."""
+    """The versions under test, the user's own files, and what an option removes from the judgement."""
     options = config.stash[OPTIONS]
     about = describe_machine()
     commit = f" at {about['commit'][:12]}{', changed' if about['dirty'] else ''}" if about["commit"] else ""
@@ -65,7 +65,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test that asks for `case` runs once for each case of the matrix (or of its `cases` marker)."""
+    """Run every test with the argument `case` once for each case of the matrix (or of its `cases` marker)."""
     if "case" not in metafunc.fixturenames:
         return
     config = metafunc.config
@@ -76,7 +76,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cases = [case for case in known if wanted is None or wanted.kwargs["wanted"](case)]
     if "probed" in metafunc.fixturenames:
         cases = [case for case in cases if config.stash[RUN].plan.probes(case)]
-    made = config.stash.setdefault(PARAMETERS, {})  # of the tests before: a case has many
+    made = config.stash.setdefault(PARAMETERS, {})  # from earlier tests: a case has many tests
     for case in cases:
         if case not in made:
             made[case] = parameter(config.stash[RUN], case)
@@ -84,10 +84,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def parameter(run: Run, case: Case) -> Any:
-    """The case with its marks: gpu by its device, slow by its data or its method."""
+    """The case with its marks: gpu from its device, slow from its data or method."""
     try:
         if not run.options.replay:
-            run.plan.recipe(case)  # a mistake in its file is said before anything is fetched or run
+            run.plan.recipe(case)  # reports a mistake in its file before anything is fetched or run
         slow = run.plan.is_paper_size(case) or not is_smoke(case, run.options.selection)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
@@ -98,7 +98,7 @@ def parameter(run: Run, case: Case) -> Any:
 def case_of(item: pytest.Item) -> Case | None:
     call = getattr(item, "callspec", None)
     case = call.params.get("case") if call else None
-    return case if isinstance(case, Case) else None  # of an empty matrix pytest makes one item without a case
+    return case if isinstance(case, Case) else None  # for an empty matrix pytest makes one item without a case
 
 
 def needs_record(item: pytest.Item) -> bool:
@@ -107,7 +107,7 @@ def needs_record(item: pytest.Item) -> bool:
 
 
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Queue the cases that the collected tests judge, in their order, before the first test runs."""
+    """Queue the cases of the collected tests, in their order, before the first test runs."""
     if session.config.option.collectonly or session.testsfailed:
         return
     cases = list(dict.fromkeys(case_of(item) for item in session.items if needs_record(item)))
@@ -120,7 +120,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Note which test runs, to name it again on the terminal after lines of progress."""
+    """Remember the running test, to name it again on the terminal after progress lines."""
     item.config.stash[RUNNING] = (item.nodeid, item.location)
     try:
         return (yield)
@@ -134,7 +134,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 class progress_on_terminal:
-    """While the session waits for a case, progress goes to the terminal and not into a test's capture."""
+    """Show progress on the terminal, not in a test's captured output, while the session waits for a case."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -155,7 +155,7 @@ class progress_on_terminal:
         self.suspended.__exit__(*error)
 
     def begin_line_again(self) -> None:
-        """Put the cursor where pytest expects it: behind the name of the file or test that runs."""
+        """Put the cursor where pytest expects it: after the name of the running file or test."""
         running = self.config.stash.get(RUNNING, None)
         self.reporter.currentfspath = None
         if running and (self.reporter.showfspath or self.reporter.showlongtestinfo):
@@ -166,7 +166,7 @@ class progress_on_terminal:
 
 @pytest.fixture(scope="session")
 def versions_in_junit(record_testsuite_property: Callable[[str, object], None]) -> None:
-    """The machine and its libraries as properties of JUnit's file."""
+    """The machine and its libraries as properties in the JUnit file."""
     about = describe_machine()
     for name in ("processor", "cores", "accelerator", "driver", "commit"):
         if about[name] is not None:
@@ -178,7 +178,7 @@ def versions_in_junit(record_testsuite_property: Callable[[str, object], None]) 
 
 @pytest.fixture
 def record(case: Case, request: pytest.FixtureRequest, pytestconfig: pytest.Config, versions_in_junit: None) -> Record:
-    """The case's record, waiting for it. A case that did not end well fails one test; its others are not run."""
+    """The case's record; waits for it. A case that did not end well fails one test, and its other tests do not run."""
     with progress_on_terminal(pytestconfig) as run:
         found = run.record(case)
     request.node.user_properties += properties_of(found)
@@ -191,7 +191,7 @@ def record(case: Case, request: pytest.FixtureRequest, pytestconfig: pytest.Conf
 
 
 def properties_of(record: Record) -> list[tuple[str, object]]:
-    """What JUnit's file says of a test's case: its metric, memory and speed, as far as the record has them."""
+    """The properties of a test's case in the JUnit file: its metric, memory and speed, if the record has them."""
     metric = TASKS[record.parsed_case().task].metric
     figures = {
         "case": record.case,
@@ -206,9 +206,9 @@ def properties_of(record: Record) -> list[tuple[str, object]]:
 def require_judged(
     case: Case, request: pytest.FixtureRequest, pytestconfig: pytest.Config
 ) -> Callable[[Unjudged | None], None]:
-    """A function that ends the test of a record that is not judged: a skip where a person chose that, else a failure.
+    """A function that ends the test if the record is not judged: with a skip if the user chose that, else a failure.
 
-    The same reason fails one test of a case; its others are skipped.
+    The same reason fails only one test of a case; its other tests are skipped.
     """
     options, run = pytestconfig.stash[OPTIONS], pytestconfig.stash[RUN]
 
@@ -227,19 +227,19 @@ def require_judged(
 
 @pytest.fixture(scope="session")
 def entries(pytestconfig: pytest.Config) -> tuple[str, ...]:
-    """A person's own modules and files, which every worker loads."""
+    """The user's own modules and files, which every worker loads."""
     return pytestconfig.stash[OPTIONS].entries
 
 
 @pytest.fixture
 def expects_threshold(case: Case, record: Record, pytestconfig: pytest.Config) -> bool:
-    """Whether the case is one of the default run, all of which have thresholds."""
+    """Whether the case belongs to the default run, whose cases all have thresholds."""
     return in_default_run(case, record.recipe["data"], pytestconfig.stash[OPTIONS].own_entries)
 
 
 @pytest.fixture
 def judged_record(record: Record, require_judged: Callable[[Unjudged | None], None]) -> Record:
-    """The case's record, of real weights and with its task's metric."""
+    """The case's record, if it is of real weights and has its task's metric."""
     require_judged(without_weights(record))
     require_judged(without_metric(record))
     return record
@@ -247,7 +247,7 @@ def judged_record(record: Record, require_judged: Callable[[Unjudged | None], No
 
 @pytest.fixture
 def probed(case: Case, judged_record: Record) -> Probed:
-    """What was asked in the case, before and after."""
+    """The case's probes, before and after training."""
     found = Probed(judged_record)
     if not (found.rows or found.losses):
         if TASKS[case.task].probes:

@@ -13,22 +13,22 @@ MARKERS = (
 )
 WARNINGS = (
     "error",
-    # a checkout that is read-only has no place for pytest's cache; what cannot be stored of a run says so itself
+    # a read-only checkout has no place for pytest's cache; a run that cannot be stored is reported separately
     "ignore::pytest.PytestCacheWarning",
-    # a comparison of machines or of library versions says that they differ, which is what it is made for
+    # a comparison of machines or library versions warns that they differ, which is its purpose
     "default::pytest_benchmark.logger.PytestBenchmarkWarning",
-    # peft 0.21 asks transformers by a name that 5.2x has renamed
+    # peft 0.21 uses a name that transformers 5.2x has renamed
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",
-    # and hands its virtual tokens on by a name that 5.24 has renamed
+    # and passes its virtual tokens under a name that transformers 5.24 has renamed
     "ignore:`past_key_values` is deprecated:FutureWarning",
     "ignore:Both `past_key_values` and `cache` are set:FutureWarning",
-    # peft 0.21 reads AdaLoRA's pattern of kept ranks as LoRA's pattern of ranks, says so, and reads it right afterwards
+    # peft 0.21 reads AdaLoRA's pattern of kept ranks as LoRA's rank pattern, warns, and then reads it correctly
     "ignore:The following rank_pattern keys did not match:RuntimeWarning",
-    # peft 0.21's AdaLoRA has no setting for GPT-2's transposed matrices and finds them out itself
+    # peft 0.21's AdaLoRA has no setting for GPT-2's transposed matrices and detects them itself
     "ignore:fan_in_fan_out is set to False but the target module is `Conv1D`:UserWarning",
-    # and is told of them for LoRA, which does not hold where bitsandbytes' layers lie the usual way
+    # for LoRA the setting says they are transposed, which is not true of bitsandbytes' layers
     "ignore:fan_in_fan_out is set to True but the target module is `torch.nn.Linear`:UserWarning",
-    # peft 0.21 tells prompt tuning that it drops them; bench.worker.train.evaluate asks one prompt at a time there
+    # peft 0.21 warns that prompt tuning drops them; bench.worker.train.evaluate then asks one prompt at a time
     "ignore:Position ids are not supported for parameter efficient tuning:UserWarning",
     # torch 2.13's compiler, imported by an optimizer, still uses what it deprecates
     "ignore:`torch.jit.script` is deprecated:DeprecationWarning",

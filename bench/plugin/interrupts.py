@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: the session ends in order and says how to continue the run; a second signal ends it at once.
 
-SIGTERM is what CI and batch systems send before they kill. It ends the session as Ctrl-C does, with an exit code of
-its own. A record is on disk as soon as its case is done, so ending at once loses only the cases that run.
+CI and batch systems send SIGTERM before they kill a process. It ends the session as Ctrl-C does, with its own exit
+code. A record is on disk as soon as its case is done, so ending at once loses only the running cases.
 """
 
 import os
@@ -24,12 +24,12 @@ SIGNALLED = pytest.StashKey[int]()  # the first signal's number
 
 
 def exit_code(number: int) -> int:
-    """The exit code of a process that a signal ended, as a shell has it."""
+    """The exit code that a shell reports for a process that a signal ended."""
     return 128 + number
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Watch for the signals, where nobody else does; only the main thread can, and a debugger needs its own Ctrl-C."""
+    """Handle the signals if nobody else does. Only the main thread can, and a debugger needs its own Ctrl-C."""
     config = session.config
     if threading.current_thread() is not threading.main_thread() or config.getoption("usepdb", False):
         return
@@ -54,10 +54,10 @@ def put_back(number: int, handler: Any) -> None:
 
 
 def end_at_once(config: pytest.Config, number: int) -> NoReturn:
-    """Say how to continue, kill the workers, and leave without another word."""
+    """Say how to continue, kill the workers, and exit without further output."""
     for each in DEFAULTS:
         signal.signal(each, signal.SIG_IGN)
-    with suppress(Exception):  # the signal may have come in the middle of a write to the same file
+    with suppress(Exception):  # the signal may have interrupted a write to the same file
         reporter = config.pluginmanager.getplugin("terminalreporter")
         reporter.write(f"\n{continue_line(config) or 'ended at once'}\n", flush=True)
     kill(family_of(os.getpid())[1:])
@@ -65,7 +65,7 @@ def end_at_once(config: pytest.Config, number: int) -> NoReturn:
 
 
 def continue_line(config: pytest.Config) -> str:
-    """How to continue a run that has not run all of its cases; empty where none is left."""
+    """How to continue a run with unfinished cases; empty if there are none."""
     run = config.stash[RUN]
     left, cases = run.unfinished(), len(run.submitted)
     if not left or run.folder is None:

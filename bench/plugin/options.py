@@ -81,7 +81,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def read_options(config: pytest.Config) -> Options:
-    """Raises pytest.UsageError with one sentence for what is wrong."""
+    """Raises pytest.UsageError with one sentence on what is wrong."""
     project = registered()
     try:
         mirror = named_folder(config.getoption("mirror"), "--mirror")
@@ -128,7 +128,7 @@ def refuse_contradictions(config: pytest.Config) -> None:
     workers, timeout, max_steps = (config.getoption(name) for name in ("workers", "case_timeout", "max_steps"))
     if workers < 1:
         raise pytest.UsageError(f"--workers {workers} must be at least 1")
-    if timeout is not None and not timeout > 0:  # nor NaN, which would be no limit
+    if timeout is not None and not timeout > 0:  # NaN fails too: it would be no limit
         raise pytest.UsageError(f"--case-timeout {timeout:g} must be above 0 seconds")
     if max_steps is not None and max_steps < 1:
         raise pytest.UsageError(f"--max-steps {max_steps} must be at least 1")
@@ -146,7 +146,7 @@ def repeat_of(number: int, resume: Path | None) -> int:
 
 
 def checked_name(text: str) -> str:
-    """The name for a new run, part of its folder's name."""
+    """The name for a new run, which is part of its folder's name."""
     if text and (not RUN_NAME.fullmatch(text) or text == LATEST):
         raise pytest.UsageError(
             f"--run-name {text}: give letters, digits, dots, underscores and hyphens, as --run-name before; "
@@ -156,12 +156,12 @@ def checked_name(text: str) -> str:
 
 
 def registered() -> frozenset[str]:
-    """The names of all tasks, models and methods that are known by now."""
+    """The names of all tasks, models and methods registered so far."""
     return frozenset((*TASKS.names(), *MODELS.names(), *METHODS.names()))
 
 
 def emulated(text: str) -> CardKind | None:
-    """The card that GPU cases are to be run as on; it must not be larger than the card that is there."""
+    """The card to emulate for GPU cases; it must not be larger than the real card."""
     if not text:
         return None
     try:
@@ -174,7 +174,7 @@ def emulated(text: str) -> CardKind | None:
 
 
 def probe_families(text: str) -> tuple[str, ...]:
-    """The named families, all of them for "all", their items checked. Raises UnknownName or BadFile."""
+    """The named families ("all": all of them), with their items checked. Raises UnknownName or BadFile."""
     wanted = [family for name in names_in(text) for family in (PROBES.names() if name == "all" else [name])]
     return tuple(name for name in dict.fromkeys(wanted) if PROBES[name].items)
 
@@ -187,7 +187,7 @@ def seeds(text: str) -> tuple[int, ...]:
 
 
 def run_folder(text: str) -> Path | None:
-    """The run that the option names; None if it names none."""
+    """The folder of the run that the option names; None if it names none."""
     try:
         return find_run(text).resolve() if text else None
     except ValueError as error:

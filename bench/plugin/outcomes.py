@@ -1,4 +1,4 @@
-"""How the session's tests end, noted as they end: for the pages, and for what is kept with the run."""
+"""The outcomes of the session's tests, noted as they end, for the pages and for the file kept with the run."""
 
 from collections.abc import Generator
 from typing import Any
@@ -11,7 +11,7 @@ from bench.plugin.hooks import OUTCOMES, case_of
 from bench.records.tested import ERROR, NOT_RUN, PASSED, CaseTests, short_name
 
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, NOTHING_JUDGED)
-OTHERS = pytest.StashKey[dict[str, str]]()  # of tests of no case: id -> outcome
+OTHERS = pytest.StashKey[dict[str, str]]()  # tests without a case: id -> outcome
 ITEMS = pytest.StashKey[list[pytest.Item]]()  # the selected tests
 
 
@@ -35,14 +35,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Gener
 def place_of(
     item: pytest.Item, by_case: dict[str, dict[str, str]], others: dict[str, str]
 ) -> tuple[dict[str, str], str]:
-    """Where the test's outcome belongs, and its name there."""
+    """The dict that the test's outcome belongs to, and the test's name in it."""
     if case := case_of(item):
         return by_case.setdefault(case.id, {}), short_name(item.nodeid, case.id)
     return others, item.nodeid
 
 
 def tests_of_session(config: pytest.Config, code: int) -> CaseTests:
-    """How every selected test ended, also those that the session did not come to."""
+    """The outcome of every selected test, including those that the session did not reach."""
     by_case = {case: dict(tests) for case, tests in config.stash[OUTCOMES].items()}
     others: dict[str, str] = config.stash[OTHERS].copy()
     for item in config.stash[ITEMS]:

@@ -1,4 +1,4 @@
-"""The options for a person's own data, models, methods and thresholds, and what pytest's header says of them."""
+"""The options for a user's own data, models, methods and thresholds, and the line about them in pytest's header."""
 
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,18 @@ def add_own_options(group: Any) -> None:
 
 
 def read_own(config: pytest.Config, mirror: Path | None) -> Own:
-    """Register what the command line and lorabench.toml name. Raises ValueError in one sentence."""
+    """Register what the command line and lorabench.toml name. Raises ValueError with one sentence."""
     models, tasks, columns = (names_in(config.getoption(name)) for name in ("models", "tasks", "columns"))
     return add_own(names_in(config.getoption("entries")), mirror, models, tasks, columns)
 
 
 def thresholds_of(config: pytest.Config) -> Thresholds:
-    """The project's thresholds and the person's. Raises BadFile naming file, case and key."""
+    """The project's thresholds and the user's. Raises BadFile naming file, case and key."""
     return read_with_own(own_thresholds(config.getoption("thresholds")))
 
 
 def header_of(own: Own, config: pytest.Config) -> str:
-    """A line of pytest's header for the person's own files; empty if there are none."""
+    """The line of pytest's header about the user's own files; empty if there are none."""
     files = [str(file) for file in own.files]
     if file := own_thresholds(config.getoption("thresholds")):
         files.append(str(file))

@@ -1,7 +1,7 @@
-"""What a person sees while a case runs: one line that is rewritten on a terminal, a line now and then in CI.
+"""Progress while a case runs: one line that is rewritten on a terminal, an occasional line in CI.
 
-pytest may have half a line of dots on the terminal. So a line of progress begins on a new line, and afterwards pytest
-writes the name of the file again before its next dot.
+pytest may have written half a line of dots on the terminal. So progress begins on a new line, and afterwards pytest
+writes the file's name again before its next dot.
 """
 
 import os
@@ -17,8 +17,8 @@ from bench.executor import Outcome
 
 CLEAR = "\r\x1b[K"
 UP = "\x1b[A"
-PLAIN_SECONDS = 30.0  # between plain lines of one case
-QUICK_SECONDS = 0.2  # between rewritings
+PLAIN_SECONDS = 30.0  # between two plain lines of one case
+QUICK_SECONDS = 0.2  # between two updates of the rewritten line
 
 
 def describe(key: str, said: dict[str, Any]) -> str:
@@ -37,7 +37,7 @@ def write_to_stdout(text: str) -> None:
 
 
 class Progress:
-    """Shows messages between start() and stop(); at other times they would land in a test's captured output."""
+    """Shows messages between start() and stop(); at other times they would end up in a test's captured output."""
 
     def __init__(self, write: Callable[[str], Any] = write_to_stdout, terminal: bool = False) -> None:
         self.write = write
@@ -49,7 +49,7 @@ class Progress:
         self._waiting: list[str] = []
 
     def start(self, write: Callable[[str], Any], terminal: bool) -> None:
-        """Begin to show; plain lines that came meanwhile first. terminal: whether a line can be rewritten."""
+        """Show messages from now on, first plain lines that are waiting. terminal: whether a line can be rewritten."""
         with self._lock:
             self.write, self.terminal = write, terminal and not os.environ.get("CI")
             self._visible, self._written = True, False
@@ -58,15 +58,15 @@ class Progress:
             self._waiting.clear()
 
     def stop(self) -> bool:
-        """Show no more; returns whether anything was written, so that the cursor is no longer behind the dots."""
+        """Stop showing messages. Returns whether anything was written: then the cursor is no longer behind the dots."""
         with self._lock:
             if self._written and self.terminal:
-                self.write(CLEAR + UP)  # the next line of pytest takes the place of this one
+                self.write(CLEAR + UP)  # pytest's next line replaces this one
             self._visible = False
             return self._written
 
     def report(self, key: str, said: dict[str, Any]) -> None:
-        """A worker's message; most are passed over, because a case sends thousands."""
+        """Take a worker's message; most are dropped, because a case sends thousands."""
         pause = QUICK_SECONDS if self.terminal else PLAIN_SECONDS
         with self._lock:
             now = time.monotonic()
@@ -76,7 +76,7 @@ class Progress:
             self._show(describe(key, said))
 
     def done(self, outcome: Outcome) -> None:
-        """A case is done: its status, and why if it is not ok."""
+        """Show that a case is done: its status, and the reason if it is not ok."""
         reason = f", {outcome.reason}" if outcome.reason else ""
         with self._lock:
             self._show(for_terminal(f"{outcome.key}: {outcome.status} in {outcome.seconds:.1f} s{reason}"))
@@ -88,12 +88,12 @@ class Progress:
             self._waiting.append(line)
 
     def _write_line(self, line: str) -> None:
-        """On a line of its own; on a terminal in place of the last one."""
+        """Write the text on its own line; on a terminal it replaces the last one."""
         begin = "" if self._written else "\n"
         self.write(begin + (CLEAR + line[: terminal_width()] if self.terminal else f"{line}\n"))
         self._written = True
 
 
 def terminal_width() -> int:
-    """The columns of a line that does not wrap."""
+    """The number of columns that a line may have without wrapping."""
     return shutil.get_terminal_size().columns - 1

@@ -1,4 +1,4 @@
-"""The plugin of `--baseline RUN`: a case's findings against the baseline, for suites/test_regression.py."""
+"""The plugin of `--baseline RUN`: each case compared with the baseline, for suites/test_regression.py."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ BASELINE = pytest.StashKey[Side]()
 SESSION = "this session"
 
 
-@pytest.hookimpl(trylast=True)  # the options are read before
+@pytest.hookimpl(trylast=True)  # after the options are read
 def pytest_configure(config: pytest.Config) -> None:
     folder = config.stash[OPTIONS].baseline
     if folder is None:
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Without a baseline there is nothing to compare with, and no skipped test for each case says so."""
+    """Ignore the suite without a baseline, instead of skipping a test for each case."""
     return True if collection_path.name == SUITE and BASELINE not in config.stash else None
 
 
@@ -55,7 +55,7 @@ def baseline(pytestconfig: pytest.Config) -> Side:
 def findings(
     case: Case, record: Record, baseline: Side, request: pytest.FixtureRequest, pytestconfig: pytest.Config
 ) -> Callable[[str], list[Finding]]:
-    """A function that gives the case's findings of one kind; quality is judged over all seeds of the session."""
+    """A function that returns the case's findings of one kind; quality is judged over all seeds of the session."""
     seeds = seeds_of(case, request.session)
     with progress_on_terminal(pytestconfig) as run:
         records = {one.id: run.record(one) for one in seeds}
@@ -80,14 +80,14 @@ def cases_here(session: pytest.Session) -> set[str]:
 
 
 def seeds_of(case: Case, session: pytest.Session) -> list[Case]:
-    """The cases of the session that differ from this one in their seed alone, and itself."""
+    """The cases of the session that differ from this one only in their seed, including itself."""
     cases = dict.fromkeys(one for item in session.items if needs_record(item) and (one := case_of(item)))
     return [one for one in cases if one.id.rsplit("-", 1)[0] == case.id.rsplit("-", 1)[0]]
 
 
 @pytest.fixture
 def missing_cases(baseline: Side, request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> list[str]:
-    """Cases of the baseline that the command line selects and the session does not run."""
+    """Cases of the baseline that the command line selects but the session does not run."""
     options: SessionOptions = pytestconfig.stash[OPTIONS]
     here = cases_here(request.session)
     slow = {one.id for one in pytestconfig.stash[DESELECTED].cases(SLOW)}
@@ -100,7 +100,7 @@ def missing_cases(baseline: Side, request: pytest.FixtureRequest, pytestconfig: 
 
 
 def selects(selection: Selection, case: Case) -> bool:
-    """Whether the names of the command line allow the case."""
+    """Whether the names on the command line select the case."""
     parts = {"tasks": case.task, "models": case.model, "methods": case.method, "devices": case.device}
     named = all(not getattr(selection, field) or part in getattr(selection, field) for field, part in parts.items())
     return named and case.seed in selection.seeds

@@ -1,6 +1,6 @@
-"""The door for what tests say: every report is made safe before a terminal, JUnit or another plugin sees it.
+"""Hooks that make every test report safe before a terminal, JUnit or another plugin sees it.
 
-A reason to skip or to fail may quote a model, a data file or a worker's last lines, and so may any exception.
+The reason for a skip or a failure may quote a model, a data file or a worker's last lines, and so may any exception.
 """
 
 from collections.abc import Generator
@@ -27,7 +27,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, A
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main() -> Generator[None, Any, Any]:
-    """A usage error is printed by pytest itself, after every other hook."""
+    """Make usage errors safe: pytest prints them itself, after every other hook."""
     try:
         return (yield)
     except pytest.UsageError as error:
@@ -35,12 +35,12 @@ def pytest_cmdline_main() -> Generator[None, Any, Any]:
 
 
 def make_safe(report: Any) -> None:
-    """Clean what the report says, and what was printed meanwhile."""
+    """Clean the report's text and the output captured with it."""
     report.sections = [(name, lines_for_terminal(content)) for name, content in report.sections]
     said = report.longrepr
     if isinstance(said, str):
         report.longrepr = lines_for_terminal(said)
-    elif isinstance(said, tuple):  # where a test was skipped, and why
+    elif isinstance(said, tuple):  # the place and reason of a skip
         path, line, reason = said
         report.longrepr = (path, line, for_terminal(reason))
     elif hasattr(said, "reprtraceback"):
@@ -48,7 +48,7 @@ def make_safe(report: Any) -> None:
             make_traceback_safe(traceback)
             if crash:
                 crash.message = lines_for_terminal(crash.message)
-    elif hasattr(said, "longrepr"):  # of a module that cannot be collected
+    elif hasattr(said, "longrepr"):  # the report of a module that cannot be collected
         said.longrepr = lines_for_terminal(str(said.longrepr))
 
 

@@ -1,4 +1,4 @@
-"""The check that a run's folder stays with one card, real or emulated."""
+"""The check that all cases of a run's folder are from one card, real or emulated."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from bench.records.run_folder import EMULATION
 
 
 def emulation_of(options: Options, cases: Iterable[Case]) -> str | None:
-    """The card that the cases are run as on, "" for the one that is there; None where all are on the processor."""
+    """The name of the card that the cases emulate, "" for the real card; None if all cases run on the CPU."""
     on_card = any(case.device != "cpu" for case in cases)
     return card_name(options) if on_card else None
 
@@ -23,16 +23,16 @@ def card_name(options: Options) -> str:
 
 
 def refuse_another_card(options: Options, folder: Path, stored: Iterable[Record]) -> None:
-    """A run is of one card, real or emulated. Raises pytest.UsageError where this session's is another."""
+    """Raises pytest.UsageError if this session's card, real or emulated, is not the run's."""
     wanted = card_name(options)
     if options.replay and not wanted:
-        return  # judges what is stored, whatever it was run on
+        return  # it judges the stored records, whatever card they are from
     seen = {record.environment.get(EMULATION, "") for record in stored if record.parsed_case().device != "cpu"}
     if (about := folder / "run.json").is_file():
         try:
             stored_run = json.loads(about.read_text(encoding="utf-8"))
-            seen |= {stored_run[name] for name in stored_run.keys() & {EMULATION}}  # without it no case was on a card
-        except (ValueError, AttributeError):  # no JSON, or no table
+            seen |= {stored_run[name] for name in stored_run.keys() & {EMULATION}}  # without it no case used a card
+        except (ValueError, AttributeError):  # not JSON, or not a table
             raise pytest.UsageError(
                 f"{about} is damaged and does not say of what card the run is; mend it, or begin a run of its own"
             ) from None

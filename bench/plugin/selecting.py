@@ -1,7 +1,7 @@
-"""Which of the collected tests run: what cannot run here, or is not selected, is deselected and summed up.
+"""The choice of tests to run: a test that cannot run here, or is not selected, is deselected and summed up.
 
 A thousand skips hide the one that matters. So a test whose case this machine cannot run, or that nobody selected, is
-deselected as `-k` and `-m` deselect, and the summary has one line for each need. With --collect-only all are listed.
+deselected as by `-k` and `-m`, and the summary has one line for each need. With --collect-only all tests are listed.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ XDIST = (
 
 @dataclass
 class Group:
-    """The tests that are deselected for one need; reason is that of the first case."""
+    """The tests that are deselected for one need; reason is the first case's."""
 
     reason: str
     tests: int = 0
@@ -33,13 +33,13 @@ class Group:
 
 @dataclass
 class Deselected:
-    """What was deselected in a session, by need."""
+    """The deselected tests of a session, by need."""
 
     groups: dict[str, Group] = field(default_factory=dict)
-    selects: str = ""  # the option -m that selects what is slow
-    of_cases: bool = False  # whether a test of a case is left
-    listed: bool = False  # --collect-only: nothing was deselected, and this is what would be
-    unmet: tuple[str, ...] = ()  # named devices on which no case can run
+    selects: str = ""  # the option -m that selects slow tests
+    of_cases: bool = False  # whether any test of a case remains selected
+    listed: bool = False  # --collect-only: nothing was deselected; this lists what would be
+    unmet: tuple[str, ...] = ()  # named devices that no case can run on
 
     def add(self, need: str, reason: str, case: Case | None) -> None:
         group = self.groups.setdefault(need, Group(reason))
@@ -56,7 +56,7 @@ class Deselected:
         return [f"{would}deselected: {counted(group)}: {self.says(need)}" for need, group in self.groups.items()]
 
     def says(self, need: str) -> str:
-        """What the tests need, and what selects them."""
+        """What the tests need, and which option selects them."""
         group = self.groups[need]
         first = "" if len(group.cases) == 1 else "the first "
         return {
@@ -76,9 +76,9 @@ def counted(group: Group) -> str:
     return tests + cases
 
 
-@pytest.hookimpl(trylast=True)  # after -k and -m, so that only what they leave is summed up
+@pytest.hookimpl(trylast=True)  # after -k and -m, so that only tests that they leave are summed up
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what does not run. Raises pytest.UsageError for cases in xdist's processes."""
+    """Deselect tests that do not run. Raises pytest.UsageError for cases in xdist's processes."""
     run = config.stash[RUN]
     if is_distributed(config) and any(case_of(item) for item in items):
         raise pytest.UsageError(XDIST)
@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def need_of(run: Run, case: Case) -> tuple[str, str]:
-    """What the case lacks here, as a need and a reason; two empty texts if it can run."""
+    """What the case lacks on this machine, as a need and a reason; two empty texts if it can run."""
     reason = run.cannot_run(case)
     if not reason:
         return "", ""
@@ -116,18 +116,18 @@ def need_of(run: Run, case: Case) -> tuple[str, str]:
 
 
 def unmet_devices(run: Run, kept: Sequence[pytest.Item], gone: Sequence[pytest.Item]) -> tuple[str, ...]:
-    """The devices that --devices names, or else all, whose cases were all deselected."""
+    """The devices whose cases were all deselected, among those that --devices names (by default all)."""
     left, lost = ({case.device for item in items if (case := case_of(item))} for items in (kept, gone))
     named = run.options.selection.devices
     return tuple(device for device in named if device in lost - left) if named else tuple(lost if not left else ())
 
 
 def is_distributed(config: pytest.Config) -> bool:
-    """Whether pytest-xdist runs the tests in several processes, of which this may be one."""
+    """Whether pytest-xdist runs the tests in several processes; this may be one of them."""
     return getattr(config.option, "dist", "no") != "no" or hasattr(config, "workerinput")
 
 
 def has_no_parameter(item: pytest.Item) -> bool:
-    """Whether pytest made the item to stand for an empty list of parameters."""
+    """Whether pytest made the item as a placeholder for an empty list of parameters."""
     reasons = [str(mark.kwargs.get("reason", "")) for mark in item.iter_markers("skip")]
     return any(reason.startswith("got empty parameter set") for reason in reasons)

@@ -1,4 +1,4 @@
-"""The run of a session: cases go to the executor, records come back and are written as they finish."""
+"""A session's run: it sends cases to the executor and writes each record when it comes back."""
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -29,11 +29,11 @@ from bench.tasks import TASKS
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
-PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # of a selection, of a case
+PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # option -> a case's part
 
 
 def of_outcome(outcome: Outcome, noisy: dict[str, Any]) -> dict[str, Any]:
-    """What the parent knows of a case's time: all of it, what of it was no work, and what ran beside it."""
+    """What the parent knows about a case's time: the total, the part that was no work, and what ran beside it."""
     from bench.worker.timeline import START
 
     found: dict[str, Any] = {"case_seconds": outcome.seconds, "overhead_seconds": outcome.overhead_seconds}
@@ -45,7 +45,7 @@ def of_outcome(outcome: Outcome, noisy: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_what_is_not_stored(selection: Selection, run: str, stored: Collection[str]) -> None:
-    """Raises pytest.UsageError for a name or seed of the command line that no stored case of the selection has."""
+    """Raises pytest.UsageError for a name or seed on the command line that no stored case of the selection has."""
     known = [parse_case(case_id) for case_id in stored]
     chosen = [case for case in all_cases(selection) if case.id in stored]
     for option, part in {**PARTS, "seeds": "seed"}.items():
@@ -60,7 +60,7 @@ def refuse_what_is_not_stored(selection: Selection, run: str, stored: Collection
 
 
 class Run:
-    """One session's records by case id, and the folder they lie in."""
+    """One session's records by case id, and their folder."""
 
     def __init__(self, options: Options, progress: Progress) -> None:
         self.options = options
@@ -68,17 +68,17 @@ class Run:
         self.progress = progress
         self.records: dict[str, Record] = {}
         self.complaints: list[str] = []
-        self.unwritten: dict[str, OSError] = {}  # what of the run could not be stored, and why
-        self.reported_by: dict[str, str] = {}  # why something is no good -> the id of the test that failed for it
+        self.unwritten: dict[str, OSError] = {}  # parts of the run that could not be stored -> the error
+        self.reported_by: dict[str, str] = {}  # reason of a failure -> the id of the test that failed for it
         self.left_out: list[str] = []  # stored cases that a replay of the whole run cannot judge
         self.folder = options.replay or options.resume
         self.emulation: str | None = None  # of the cases that were submitted
-        self.submitted: tuple[str, ...] = ()  # ids of the cases that the session judges
+        self.submitted: tuple[str, ...] = ()  # ids of the cases that this session judges
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
         self._executors: list[Executor] = []
         self._environment: dict[str, str] = {}
-        self._prepared = False  # whether weights were fetched and the Hub asked
+        self._prepared = False  # whether weights were fetched and the Hub was asked
         if self.folder:
             self._stored, self.complaints = self._read(self.folder)
             refuse_another_card(options, self.folder, self._stored.values())
@@ -87,10 +87,10 @@ class Run:
             self._check_replay(options.replay)
 
     def _read(self, folder: Path) -> tuple[dict[str, Record], list[str]]:
-        """The stored run's records. Resuming runs again what cannot be read, and complains.
+        """The stored run's records. A resumed run complains about unreadable lines and runs their cases again.
 
-        Raises pytest.UsageError for a replay of a run without a record, or with a line that cannot be read: the case
-        on it may have failed.
+        Raises pytest.UsageError for a replay of a run without records, or with an unreadable line: its case may have
+        failed.
         """
         if self.options.resume:
             return read_records(folder / "records.jsonl")
@@ -104,9 +104,9 @@ class Run:
         return records, []
 
     def _check_replay(self, folder: Path) -> None:
-        """Note what a replay cannot judge. Raises pytest.UsageError for what the command line names and the run lacks.
+        """Note what a replay cannot judge. Raises pytest.UsageError if the command line names what the run lacks.
 
-        Of a whole run these are cases of entries that are not registered, each a complaint.
+        In the replay of a whole run, each case whose entries are not registered is a complaint.
         """
         if self.options.selection != Selection():
             refuse_what_is_not_stored(self.options.selection, folder.name, self.records)
@@ -129,19 +129,19 @@ class Run:
                 )
 
     def known_cases(self) -> list[Case]:
-        """The stored run's cases, but for those that are left out."""
+        """The stored run's cases, except those that are left out."""
         return [parse_case(case_id) for case_id in self.records if case_id not in self.left_out]
 
     def all_records(self) -> list[Record]:
-        """The records of the run's folder, of earlier sessions too, and those of this session, stored or not."""
+        """The records in the run's folder, also from earlier sessions, and this session's records, stored or not."""
         stored = {}
         if self.folder:
-            with suppress(OSError):  # of a folder that cannot be read this session's records are still known
+            with suppress(OSError):  # if the folder cannot be read, this session's records are still known
                 stored = read_records(self.folder / "records.jsonl")[0]
         return list({**stored, **self.records}.values())
 
     def reports(self, reason: str, test: str) -> bool:
-        """Whether this test, by its id, is the one that fails for the reason; run again, it fails again."""
+        """Whether the test with this id is the one that fails for the reason; if it is run again, it fails again."""
         return self.reported_by.setdefault(reason, test) == test
 
     def cannot_run(self, case: Case) -> str:
@@ -151,7 +151,7 @@ class Run:
         return self.plan.cannot_run(case)
 
     def submit(self, cases: Iterable[Case]) -> None:
-        """Queue the cases that no stored record answers, after their weights were looked for."""
+        """Look for the cases' weights, then queue the cases that have no stored record."""
         if self.options.replay:
             return
         cases = list(cases)
@@ -176,7 +176,7 @@ class Run:
         return executor
 
     def _take_over(self, cases: Sequence[Case]) -> None:
-        """Of a run that is resumed, keep the records that the session would give again; say why others are not kept."""
+        """Keep those records of a resumed run that the session would reproduce; say why the others are not kept."""
         stored = {case: self._stored[case.id] for case in cases if case.id in self._stored}
         if not self.options.resume or not stored or self.options.repeat:
             return
@@ -189,7 +189,7 @@ class Run:
                 self.records[case.id] = record
 
     def seconds_spent(self) -> str:
-        """Where the wall time of this session's cases went, in a sentence; "" where none accounts for it."""
+        """A sentence on where the wall time of this session's cases went; "" if no case accounts for its time."""
         from bench.worker.timeline import share_of_training
 
         imports = sum(executor.preload_seconds for executor in self._executors)
@@ -197,16 +197,16 @@ class Run:
         return f"{share}; importing the libraries took {imports:.0f} s, once" if share and imports else share
 
     def _preload(self) -> tuple[str, ...]:
-        """What workers have imported: the heavy libraries, and the modules that register a person's own entries."""
+        """The modules that workers import in advance: heavy libraries, and those that register the user's entries."""
         return (*PRELOAD_FOR_CASES, *self.options.entries)
 
     def _prepare(self, cases: Sequence[Case]) -> None:
-        """Fetch weights once, and learn whether the Hub answers, so that no case waits for either."""
+        """Fetch weights once and check whether the Hub answers, so that no case waits for either."""
         if not self._prepared:
             self._fetch(self.plan.weights_of(cases))
 
     def _fetch(self, sources: NeededSources) -> dict[str, Any]:
-        """What a worker finds of these sources; what could not be had is a complaint."""
+        """Fetch these sources in a worker and return what it found; each one that is missing is a complaint."""
         self._prepared = True
         with Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.report) as executor:
             executor.submit(Job(FETCH, PREPARE, sources.to_plain()))
@@ -223,21 +223,21 @@ class Run:
         return outcome.result
 
     def _done(self, outcome: Outcome) -> None:
-        """Write the record; on_done of the executor."""
+        """Write the record; the executor calls this as on_done."""
         case = self._jobs[outcome.key]
         record, examples = self._record(case, outcome)
-        assert self.folder is not None  # made before the first job
+        assert self.folder is not None  # it is created before the first job
         self.records[case.id] = record
         try:
-            result = outcome.result if outcome.result and not record.repeat else {}  # answers are the first process's
+            result = outcome.result if outcome.result and not record.repeat else {}  # keep the first process's answers
             rows = {name: result.get(name, []) for name in ("probed", "untrained")}
             write_case(self.folder, record, [] if record.repeat else examples, **rows)
-        except OSError as error:  # of the disk, not of the case, which is judged all the same
+        except OSError as error:  # the disk failed, not the case, which is still judged
             self.unwritten[case.id] = error
         self.progress.done(outcome)
 
     def _record(self, case: Case, outcome: Outcome) -> tuple[Record, list[dict[str, Any]]]:
-        """The outcome as a record, and its examples. A result that is no record makes the case a failed one."""
+        """The outcome as a record, and its examples. The case fails if its result is not a valid record."""
         recipe = self.plan.recipe(case)
         fields: dict[str, Any] = {
             "case": case.id,
@@ -262,7 +262,7 @@ class Run:
             fields["predictions"] = predictions_path(case.id)
         try:
             return parse_record(Record(**{**fields, **result}).to_line()), examples
-        except ValueError as error:  # a NaN, which JSON has no word for
+        except ValueError as error:  # a NaN, which JSON cannot express
             return Record(**{**fields, "status": FAILED, "reason": f"its figures are no record: {error}"}), []
 
     def record(self, case: Case) -> Record:
@@ -277,11 +277,11 @@ class Run:
         return self.records[case.id]
 
     def unfinished(self) -> list[str]:
-        """Ids of the cases that were to be judged and have no record yet."""
+        """Ids of the submitted cases that have no record yet."""
         return [case_id for case_id in self.submitted if case_id not in self.records]
 
     def open_steps(self, case: Case) -> Session:
-        """A worker that does this case's optimizer steps one by one; no queued case starts meanwhile."""
+        """A worker that runs this case's optimizer steps one by one; no queued case starts meanwhile."""
         self.emulation = self.emulation or emulation_of(self.options, [case])
         if not self._executors:
             self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])

@@ -1,4 +1,4 @@
-"""The end of a session: what was not run, the table of its records, the pages that hold it, and the exit code.
+"""The end of a session: what did not run, the table of its records, the pages with that table, and the exit code.
 
 The table is on the terminal, in the run's folder (summary.md) and in CI's summary (GITHUB_STEP_SUMMARY).
 """
@@ -30,11 +30,11 @@ from bench.report.summary import Beside, made_with, summary_page
 from bench.report.tables import Table, lines_within
 from bench.report.verdicts import CaseVerdict, verdict_on
 
-ENDLESS = 10_000  # columns of an output that is no terminal
+ENDLESS = 10_000  # columns of an output that is not a terminal
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-    """What was deselected, the tables of the session's records, how to continue the run, and complaints."""
+    """Show what was deselected, the tables of the session's records, how to continue the run, and complaints."""
     run, deselected = config.stash[RUN], config.stash.get(DESELECTED, Deselected())
     for line in deselected.lines():
         terminalreporter.write_line(for_terminal(line))
@@ -54,9 +54,9 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
 
 
 def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tested: CaseTests) -> None:
-    """The tables on the terminal, and the pages; a page that cannot be written is a complaint.
+    """Show the tables on the terminal and write the pages; a page that cannot be written is a complaint.
 
-    A run's own page is of all its records and sessions; the terminal and CI's summary show this session's.
+    A run's page covers all its records and sessions; the terminal and CI's summary show this session's.
     """
     counts = {name: one.count() for name, one in verdicts(tested, run.records).items()}
     show_table(terminalreporter, "cases", table_of(run.records.values(), thresholds, counts), NAMES_WITH_TESTS)
@@ -73,12 +73,12 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tested
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(page_of(run.records, run, thresholds, tested))
-        except OSError as error:  # a page of CI's, not the run
+        except OSError as error:  # CI's page failed, not the run
             run.complaints.append(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}")
 
 
 def write_page_of_run(run: Run, folder: Path, thresholds: Thresholds, tested: CaseTests) -> None:
-    """Write summary.md, with the outcomes of earlier sessions too."""
+    """Write summary.md, including the outcomes of earlier sessions."""
     every = tested.with_earlier(tested_before(folder))
     try:
         page = page_of({record.case: record for record in run.all_records()}, run, thresholds, every)
@@ -98,7 +98,7 @@ def page_of(records: Mapping[str, Record], run: Run, thresholds: Thresholds, tes
 
 
 def ended(tested: CaseTests, records: Mapping[str, Record]) -> str:
-    """How the session ended, where no failed test says so; empty where all is well."""
+    """How the session ended if no failed test says so; empty if all is well."""
     if said := meaning(tested.exit_code):
         return said
     red = any(
@@ -110,13 +110,13 @@ def ended(tested: CaseTests, records: Mapping[str, Record]) -> str:
 
 
 def verdicts(tested: CaseTests, records: Mapping[str, Record]) -> dict[str, CaseVerdict]:
-    """Of the cases that have a test which came to an end."""
+    """The verdicts on the cases that have a finished test."""
     found = {case: tested.outcomes(case) for case in tested.by_case}
     return {case: verdict_on(tests, records.get(case)) for case, tests in found.items() if tests}
 
 
 def show_table(terminalreporter: Any, title: str, table: Table, names: int) -> None:
-    """A section with the table, or with a paragraph for each row where the terminal is too narrow."""
+    """Write a section with the table, or with a paragraph for each row if the terminal is too narrow."""
     narrow = terminalreporter.isatty or "COLUMNS" in os.environ
     width = terminalreporter.config.get_terminal_writer().fullwidth if narrow else ENDLESS
     terminalreporter.section(title)
@@ -126,7 +126,7 @@ def show_table(terminalreporter: Any, title: str, table: Table, names: int) -> N
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Set the exit code, after the terminal's summary, which writes; one of ours is explained in a line."""
+    """Set the exit code after the terminal summary, which writes files; a line explains a code of ours."""
     yield
     config = session.config
     reporter = config.pluginmanager.getplugin("terminalreporter")
@@ -137,14 +137,14 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 
 def code_of_session(config: pytest.Config, code: int) -> int:
-    """The session's exit code from pytest's."""
+    """The session's exit code, derived from pytest's."""
     run, deselected = config.stash[RUN], config.stash.get(DESELECTED, Deselected())
     lost = bool(deselected.unmet) and not deselected.listed
     return final_code(code, not run.unwritten, not run.left_out, not only_skips(config) and not lost)
 
 
 def why_nothing(code: int, before: int, deselected: Deselected, skips: list[str]) -> str:
-    """Why no test was run, or no case of a named device; empty where that is not so."""
+    """Why no test ran, or no case on a named device; empty otherwise."""
     needs = "; ".join(map(deselected.says, deselected.groups))
     if before == pytest.ExitCode.NO_TESTS_COLLECTED and needs:
         return f"no selected test can run: {needs}"
@@ -158,7 +158,7 @@ def why_nothing(code: int, before: int, deselected: Deselected, skips: list[str]
 
 
 def only_skips(config: pytest.Config) -> list[str]:
-    """Why each selected test was skipped; [] if none was, if any test was run, or if none is of the benchmark."""
+    """Why each selected test was skipped; [] if none was, if any test ran, or if none belongs to the benchmark."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is None or not any(case_of(item) or SUITES in item.path.parents for item in config.stash[ITEMS]):
         return []

@@ -1,4 +1,4 @@
-"""The plugin that keeps how the session's tests ended, in the folder of their run."""
+"""The plugin that stores the outcomes of the session's tests in the folder of their run."""
 
 from collections.abc import Generator
 from typing import Any
@@ -13,7 +13,7 @@ from bench.records.tested import tested_before, write_tested
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, None]:
-    """Write them once the exit code is known; a replay changes nothing of its run."""
+    """Write the outcomes once the exit code is known; a replay does not change its run."""
     yield
     config, run = session.config, session.config.stash[RUN]
     began = any((run.submitted, config.stash[OUTCOMES], config.stash[OTHERS]))

@@ -1,12 +1,12 @@
-"""Records that no threshold judges: a skipped test where a person chose that, a failed one where nobody did.
+"""Records that no threshold judges: their test is skipped if the user chose that, and fails otherwise.
 
 A skip that nobody asked for looks like a pass, so only these are skipped:
 
-- random weights of a tiny model, of a source's model, or by --synthetic
-- an option of a person's that changes the recipe, as --max-steps
+- random weights of a tiny model, of a source's model, or from --synthetic
+- a user's option that changes the recipe, such as --max-steps
 - a case beyond the default run for which no threshold was ever measured
 
-Everything is read from the record, so that a run judged again with --replay is judged alike.
+Everything is read from the record, so --replay judges a run in the same way.
 """
 
 import json
@@ -21,13 +21,13 @@ from bench.records.basis import described, group_of
 from bench.records.record import Record
 from bench.tasks import TASKS
 
-OPTIONS = {"max_steps": "--max-steps", "engine": "--engine"}  # what changes these fields of a recipe
+OPTIONS = {"max_steps": "--max-steps", "engine": "--engine"}  # recipe field -> the option that changes it
 ALLOW = "or pass --allow-unjudged"
 
 
 @dataclass(frozen=True)
 class Unjudged:
-    """Why a record is not judged, and whether a person chose that."""
+    """Why a record is not judged, and whether the user chose that."""
 
     reason: str
     chosen: bool
@@ -36,7 +36,7 @@ class Unjudged:
 def in_default_run(case: Case, size: str, own_entries: frozenset[str] = frozenset()) -> bool:
     """Whether `pytest suites` runs the case on every machine, so that it must have a threshold.
 
-    That is on the processor and the samples; own_entries are names of a person's own models, methods and tasks.
+    The default run uses the CPU and the samples. own_entries: names of the user's own models, methods and tasks.
     """
     usual = MODELS[case.model].embedded and TASKS[case.task].embedded and is_smoke(case, Selection())
     own = own_entries & {case.task, case.model, case.method}
@@ -44,7 +44,7 @@ def in_default_run(case: Case, size: str, own_entries: frozenset[str] = frozense
 
 
 def without_metric(record: Record) -> Unjudged | None:
-    """What keeps quality from being judged where the task's metric is missing; None where it is there."""
+    """Why quality cannot be judged, if the task's metric is missing; None if the record has it."""
     task = TASKS[record.parsed_case().task]
     if task.metric in record.quality and task.metric in record.quality_before:
         return None
@@ -56,7 +56,7 @@ def without_metric(record: Record) -> Unjudged | None:
 
 
 def without_weights(record: Record) -> Unjudged | None:
-    """What keeps quality from being judged at all; None for a record of real weights."""
+    """Why quality cannot be judged at all; None for a record of real weights."""
     if record.quality_judged:
         return None
     model = record.parsed_case().model
@@ -71,10 +71,10 @@ def without_weights(record: Record) -> Unjudged | None:
 
 
 def without_threshold(record: Record, differences: Mapping[str, str] | None, expected: bool) -> Unjudged | None:
-    """What keeps a threshold from judging the record; None where one does.
+    """Why no threshold judges the record; None if one does.
 
-    differences: in what the record differs from what its threshold was measured with, None if none was measured;
-    expected: whether one must be there.
+    differences: how the record differs from what its threshold was measured with, None if none was measured;
+    expected: whether the record must have a threshold.
     """
     name = group_of(record)
     if differences is None:
@@ -92,10 +92,10 @@ def without_threshold(record: Record, differences: Mapping[str, str] | None, exp
 
 
 def changed_by_options(record: Record) -> list[str]:
-    """The options that gave the record another recipe than its files, with their values; [] if anything else did.
+    """The options, with values, that made the record's recipe differ from the files; [] if anything else did.
 
-    The files are today's: it is assumed that they gave the record these fields when it was run, and any other field in
-    which they differ from the record says that they did not.
+    The files are today's. They are assumed to be those that the record was run with, unless a field that no option
+    changes differs too.
     """
     files = json.loads(json.dumps(asdict(recipe_for(record.parsed_case(), record.recipe["data"]))))
     changed = [name for name, value in files.items() if record.recipe.get(name, value) != value]

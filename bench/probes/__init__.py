@@ -1,7 +1,7 @@
-"""Probes: short questions asked of a model before and after tuning. One file for each family.
+"""Probes: short questions that a model is asked before and after tuning. Each family has one file.
 
-A family gives items and reads answers: run() -> items, parse(answer, item) -> outcome. Nothing here imports
-torch; `bench/worker/ask/questions.py`, which does the asking, is the worker's.
+A family provides items and parses answers: run() -> items, parse(answer, item) -> outcome. Nothing here imports
+torch; the worker asks the questions, in `bench/worker/ask/questions.py`.
 
 May import: core, machine, models.
 """
@@ -22,23 +22,23 @@ PARTS = (TRAIN, HELD_OUT)
 TEXT, CHAT = "text", "chat"
 FORMS = (TEXT, CHAT)
 ANSWERS, LOSS = "answers", "loss"
-OWN = "lorabench_"  # how lm-eval's tasks of these families begin
+OWN = "lorabench_"  # the prefix of these families' lm-eval tasks
 
 
 @dataclass(frozen=True)
 class Item:
     """One question.
 
-    form: "text" is continued as it stands; "chat" is put into the model's chat template as what the user says.
+    form: "text" is continued unchanged; "chat" is put into the model's chat template as the user's turn.
     choices: continuations whose log-probabilities are compared, written as they would follow the prompt;
-    answer: the right one of them. Where a family compares none, choices is () and answer says what is right.
-    part: "train" may be used by recipes of this project, "held_out" by none.
+    answer: the right choice. If a family compares none, choices is () and answer says what is right.
+    part: recipes of this project may train on "train", never on "held_out".
     """
 
     id: str
     family: str
     language: str  # "en", "id", …
-    group: str  # what is reported together, as "trap" or "control"
+    group: str  # items reported together, such as "trap" or "control"
     part: str
     form: str
     prompt: str
@@ -46,7 +46,7 @@ class Item:
     answer: str
 
     def complaint(self) -> str:
-        """What is wrong with it, or nothing."""
+        """What is wrong with the item; empty if nothing is."""
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "choices":
@@ -57,7 +57,7 @@ class Item:
         if self.choices and (self.answer not in self.choices or len(set(self.choices)) < 2):
             return f"answer = {self.answer!r} must be one of at least two choices, which are {list(self.choices)}"
         for one, other in permutations(self.choices, 2):
-            if other.startswith(one):  # a text that begins another can only be the likelier one
+            if other.startswith(one):  # a prefix of another text is always at least as likely
                 return f"choices cannot be compared: {one!r} begins {other!r}"
         for name, known in (("part", PARTS), ("form", FORMS)):
             if getattr(self, name) not in known:
@@ -69,10 +69,10 @@ class Item:
 class Family:
     """An entry. run() -> items; parse(answer text, item) -> one of OUTCOMES; languages: those parse can read.
 
-    parse_cut: the same of an answer that new_tokens cut short, where that is read otherwise.
+    parse_cut: the parser for an answer that new_tokens cut short, if it differs.
 
-    kind "answers": each item is asked; "loss": each item's prompt is a text whose loss is taken, and nothing
-    is parsed. new_tokens: of a greedy answer.
+    kind "answers": each item is asked; "loss": each item's prompt is a text whose loss is measured, and nothing
+    is parsed. new_tokens: the limit of a greedy answer.
     """
 
     name: str
@@ -83,10 +83,10 @@ class Family:
     new_tokens: int = 16
     kind: str = ANSWERS
     parse_cut: Callable[[str, Item], str] | None = None
-    about_truth: bool = True  # a right answer is a true one; False where it is one that declines
+    about_truth: bool = True  # a right answer is a true one; False if it is one that declines
 
     def outcome(self, answer: str, item: Item, cut: bool) -> str:
-        """What the answer is worth. cut: whether it ended at new_tokens and not by itself."""
+        """The outcome of an answer. cut: whether it ended at new_tokens and not by itself."""
         return (self.parse_cut or self.parse)(answer, item) if cut else self.parse(answer, item)
 
     @cached_property
@@ -96,7 +96,7 @@ class Family:
 
 
 def checked_items(items: Iterable[Item], family: Family) -> tuple[Item, ...]:
-    """The items, if every one can be asked, told from the others and parsed. Raises BadFile."""
+    """The items, checked: each can be asked and parsed, and no two are alike. Raises BadFile."""
     found = tuple(items)
     for item in found:
         where = f"probe {family.name}, item {item.id!r}"

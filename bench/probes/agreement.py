@@ -1,7 +1,7 @@
-"""Answers written by hand with the outcome a careful reader gives them, and how often the parsers agree.
+"""Handwritten answers with the outcome that a careful reader gives them, and how often the parsers agree.
 
-They are in fixtures/probes/answers/, a file for each half. The parsers may be improved by the first; the second is
-written by someone who has not read them, and only measures how well they read. docs/probes.md defines the outcomes.
+They are in fixtures/probes/answers/, one file for each half. The first half may be used to improve the parsers. The
+second is by someone who has not read the parsers, and only measures them. docs/probes.md defines the outcomes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,13 +17,13 @@ ANSWERS = FOLDER / "answers"
 HALVES = tuple(path.stem for path in sorted(ANSWERS.glob("*.toml")))
 ALL = "all"
 ROW = ("kind", "outcome", "text")
-ITEM_KEYS = {"language", "group", "choices", "answer"}  # of a comparison, which names no item
-BANKS = {"facts": facts.bank, "guardrails": guardrails.bank}  # more items than a run asks
+ITEM_KEYS = {"language", "group", "choices", "answer"}  # keys of a comparison, which names no item
+BANKS = {"facts": facts.bank, "guardrails": guardrails.bank}  # these contain more items than a run asks
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer to an item. kind: what makes it hard to read, as "correction"; label: its outcome to a reader."""
+    """An answer to an item. kind: what makes it hard to parse, such as "correction"; label: a reader's outcome."""
 
     item: Item
     kind: str
@@ -57,7 +57,7 @@ def read_answers(half: str) -> list[Answer]:
 
 
 def item_of(table: dict[str, Any], where: str) -> Item:
-    """The item that the table's answers are to: one of its family's, or a comparison of the table's own numbers."""
+    """The item that the table's answers belong to: one of its family, or a comparison of the table's own numbers."""
     family, name = str(table.get("family")), table.get("item")
     if family not in PROBES:
         raise BadFile(f"{where}: family = {family!r} must be one of {', '.join(PROBES.names())}")
@@ -76,7 +76,7 @@ def item_of(table: dict[str, Any], where: str) -> Item:
 
 
 def agreement_table(answers: Iterable[Answer], family: str) -> list[list[str]]:
-    """Agreed/written by kind and language, of one family; its last column counts what is wrong and read as right."""
+    """One family's agreed/written counts by kind and language; the last column counts wrong answers read as right."""
     own = [answer for answer in answers if answer.item.family == family]
     languages = list(dict.fromkeys(answer.item.language for answer in own))
     lines = [[family, *languages, ALL, "read as right"]]
@@ -92,12 +92,12 @@ def share(answers: Sequence[Answer]) -> str:
 
 
 def read_as_right(answers: Iterable[Answer]) -> list[Answer]:
-    """The answers that are not right and that a parser takes for right."""
+    """The answers that are not right but that a parser reads as right."""
     return [answer for answer in answers if answer.reading == RIGHT != answer.label]
 
 
 def disagreements(answers: Iterable[Answer]) -> Iterator[str]:
-    """A line for each answer that a parser reads otherwise."""
+    """A line for each answer that a parser reads differently."""
     for answer in answers:
         if not answer.agrees:
             yield f"{answer.item.id}: {answer.text!r} is {answer.label}, read as {answer.reading}"

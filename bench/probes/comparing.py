@@ -1,4 +1,4 @@
-"""What one clause states about two marked numbers: which is larger, that both are the same, or nothing."""
+"""The statement of one clause about two marked numbers: which is larger, that they are equal, or nothing."""
 
 import re
 from functools import cache
@@ -16,7 +16,7 @@ SIGN_LEFT = {">": 0, "<": 1}
 
 
 class Comparison(NamedTuple):
-    """Where a clause compares. up: whether its subject is the larger one."""
+    """A comparing word's place in a clause. up: whether its subject is the larger number."""
 
     start: int
     end: int
@@ -33,7 +33,7 @@ def statement(clause: str, words: Words, by_text: bool, topic: int | None) -> St
     found = comparisons(clause, words, by_text)
     if len(found) > 1 and (halves := of_halves(clause, words, by_text)) is not None:
         return halves
-    if len({one.up for one in found}) != 1:  # nothing compares, or in both directions
+    if len({one.up for one in found}) != 1:  # no comparison, or comparisons in both directions
         return None
     subject, negated = subject_of(clause, words, found, topic)
     if subject is None:

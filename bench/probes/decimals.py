@@ -1,7 +1,7 @@
-"""Which is larger, 9.11 or 9.9? The trap of source 003 and its controls, in nine languages and three forms.
+"""Comparisons such as 9.11 and 9.9: the trap of source 003 and its controls, in nine languages and three forms.
 
-Items are generated from a seed. Held out are a fifth of the integers, a phrasing of each kind in every
-language, and Indonesian and Chinese whole; the asked items are held out in integer and phrasing both.
+Items are generated from a seed. A fifth of the integers, one phrasing of each kind in every language, and all of
+Indonesian and Chinese are held out. The asked items are held out in both integer and phrasing.
 """
 
 import random
@@ -20,11 +20,11 @@ from bench.probes.words import LANGUAGES
 
 SEED = 911
 UNSEEN_LANGUAGES = ("id", "zh")  # no phrasing of theirs is in the training part
-COUNTS = {"trap": 6, "longer": 2, "version": 2, "date": 2}  # asked in a language; of any other group one
+COUNTS = {"trap": 6, "longer": 2, "version": 2, "date": 2}  # items asked per language; any other group: one
 WRAPS = ("plain", "alpaca", "chat")
 WRAP_SHARES = (2, 2, 1)  # of the training part: a plain prompt is the shortest, and costs least to learn from
 INPUT_SHARE = 0.5  # of the training part's comparisons of numbers in the Alpaca prompt
-SHARES = {"trap": 8, "longer": 3, "version": 2, "date": 2, "negative": 2, "whole": 2}  # of the training part; others 1
+SHARES = {"trap": 8, "longer": 3, "version": 2, "date": 2, "negative": 2, "whole": 2}  # in the training part; others 1
 
 
 @cache

@@ -1,6 +1,6 @@
-"""Files that are made from probes: what the task `numbers` trains on, and lm-eval's tasks.
+"""Files generated from probes: the training rows of the task `numbers`, and lm-eval tasks.
 
-`python -m bench probes --write` writes them; a test holds what is committed equal to what would be written.
+`python -m bench probes --write` writes them. A test compares the committed files with what would be written.
 """
 
 import json
@@ -32,7 +32,7 @@ def numbers_rows() -> list[dict[str, str]]:
 
 
 def continued(item: Item) -> str:
-    """The sequence again from its beginning, and on: a small model that has said it knows better what comes next."""
+    """The sequence from its beginning, then its continuation: repeating it helps a small model to continue it."""
     shown = sequences.shown_of(item)
     return ", ".join(map(str, [*shown, *sequences.rest_of(shown, item.group)][: sequences.TRAINED_TERMS]))
 
@@ -55,7 +55,7 @@ def replayed() -> list[dict[str, str]]:
 
 
 def lm_eval_form(family: str) -> str:
-    """The form of the items that lm-eval asks: plain texts where there are any, for a chat needs a template."""
+    """The form of the items that lm-eval asks: plain texts if there are any, because a chat needs a template."""
     return TEXT if any(item.form == TEXT for item in PROBES[family].items) else CHAT
 
 
@@ -71,7 +71,7 @@ def lm_eval_row(item: Item) -> dict[str, Any]:
 
 
 def files() -> dict[Path, str]:
-    """Every made file and its text."""
+    """Every generated file and its text."""
     made = {NUMBERS: json_lines(numbers_rows())}
     for family in PROBES:
         made[LM_EVAL / f"{OWN}{family.name}.jsonl"] = json_lines(lm_eval_rows(family.name))

@@ -1,7 +1,7 @@
-"""Facts: short questions that a small model answers, asked to see what tuning forgets.
+"""Facts: short questions that a small model can answer, asked to see what tuning forgets.
 
-Read by the answer: the right choice is stated, no other is, and neither is denied ("not Lyon but Paris").
-Figures, plurals and forms of an adjective count as the word they stand for (fixtures/probes/spellings.toml).
+An answer is right if it states the right choice and no other; a denied name is not stated ("not Lyon but Paris").
+Digits, plurals and adjective forms count as the word that they stand for (fixtures/probes/spellings.toml).
 """
 
 import re
@@ -50,7 +50,7 @@ SIDES = (
     re.compile(r"\b(?:after|follows?|followed|following|danach|nach|folgt|setelah(?:nya)?|después|sigue|après|suit)\b"),
 )
 LONG_WORD = 4  # letters: shorter words are in every sentence
-FEW_WORDS = 3  # of an answer that needs no sentence; what follows it only adds to it
+FEW_WORDS = 3  # an answer without a sentence; what follows only adds to it
 
 ASKED = 2  # every second question of a language: all families, before and after, are to take 90 s on two cores
 
@@ -134,7 +134,7 @@ def parts_of(clause: str, names: set[str]) -> list[str]:
 
 
 def speaks_of_another(text: str, asked: str) -> bool:
-    """Whether it is about what once was, or about what comes before where the question is what comes after."""
+    """Whether the clause is about the past, or about what comes before although the question is what comes after."""
     said, wanted = ([bool(side.search(plain(one))) for side in SIDES] for one in (text, asked))
     return bool(FORMER.search(text)) or (any(wanted) and any(said) and not any(map(min, said, wanted)))
 
@@ -170,12 +170,12 @@ def names_of(draft: Sequence[Clause], item: Item) -> set[str]:
 
 
 def words_asked(item: Item) -> set[str]:
-    """The question's long words."""
+    """The long words of the question."""
     return {word for word in words_of(item.prompt) if len(word) >= LONG_WORD}
 
 
 def stands_beside(text: str) -> bool:
-    """Whether a clause is one more of a list, or an alternative."""
+    """Whether a clause is another item of a list, or an alternative."""
     words = words_of(text)
     return (
         len(words) <= 1
@@ -186,7 +186,7 @@ def stands_beside(text: str) -> bool:
 
 
 def leaves_open(said: str, names: set[str], asked: str) -> bool:
-    """Whether it does not know, asks back or says the question again, and names no choice even to deny it."""
+    """Whether the answer does not know, asks back or repeats the question, without naming a choice even to deny it."""
     if names & set(words_of(ASKS.sub(" ", said))):
         return False
     words = words_of(said)
@@ -195,7 +195,7 @@ def leaves_open(said: str, names: set[str], asked: str) -> bool:
 
 
 def bank() -> list[Item]:
-    """All questions that are written."""
+    """All questions in the file."""
     return read_items(FOLDER / "facts.jsonl")
 
 

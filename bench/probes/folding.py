@@ -1,6 +1,6 @@
-"""Text in one spelling: case, letters that are written in several ways, and digits of any script.
+"""Normalisation of text to one spelling: case, letters that are written in several ways, and digits of any script.
 
-Answers and the patterns that read them pass through here alike, so that one pattern finds every spelling.
+Both the answers and the patterns that read them are normalised here, so that one pattern finds every spelling.
 """
 
 import re
@@ -34,5 +34,5 @@ def folded_pattern(pattern: str) -> str:
 
 
 def any_of(patterns: list[str]) -> re.Pattern[str]:
-    """One expression of them all; of none, one that never matches."""
+    """One expression that matches any of them; without any, one that never matches."""
     return re.compile("|".join(f"(?:{folded_pattern(pattern)})" for pattern in patterns) or "(?!)")

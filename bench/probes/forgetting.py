@@ -1,7 +1,7 @@
 """Forgetting: the loss on general text that no recipe trains on, base against tuned.
 
 The texts were written for this project, two to five sentences each on varied subjects, four of them not in
-English. Nothing is asked and nothing parsed; what counts is nats a token, weighted by tokens.
+English. Nothing is asked or parsed. The figure is nats per token, weighted by tokens.
 """
 
 from bench.probes import GARBLED, LOSS, PROBES, Family, Item

@@ -1,7 +1,7 @@
-"""Which number of an answer is which: ⟨A⟩ and ⟨B⟩ stand for the two choices, ⟨X⟩ for any other number.
+"""Marks for the numbers of an answer: ⟨A⟩ and ⟨B⟩ stand for the two choices, ⟨X⟩ for any other number.
 
-A number may be written in many ways: with a point, a comma or an apostrophe, with thousands apart, in another
-script's digits, in words. What it can mean is compared with the choices, so that they decide what a comma is.
+A number may be written in many ways: with a point, a comma or an apostrophe, with separated thousands, in another
+script's digits, in words. All its possible values are compared with the choices, which thus decide what a comma means.
 """
 
 import html
@@ -24,7 +24,7 @@ SEPARATORS = DECIMAL_SIGNS + "٬/"
 SPACES = " \u00a0\u202f\u2009"  # between thousands
 NUMBER = rf"(?<!\d)(?<!\d[.,])[-−]?\d+(?:[{SEPARATORS}]\d+|[{SPACES}]\d{{3}}(?!\d))*"
 GROUPED = re.compile(rf"\d{{1,3}}(?:[{SPACES},.'٬]\d{{2,3}})*[{SPACES},.'٬]\d{{3}}")  # 1,234 and, in India, 12,34,567
-YEAR = 1000  # the least that is a year behind a day and a month
+YEAR = 1000  # the smallest number that is a year after a day and a month
 
 RUN_ON = re.compile(rf"\n\s*#|{HEADING}|<\|")  # a model that writes the next question itself
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
@@ -42,7 +42,7 @@ SIGNS = (
 
 
 def plain(answer: str) -> str:
-    """The answer up to a question of its own making: markup gone, signs and letters in one spelling."""
+    """The answer up to a question that the model adds itself: without markup, signs and letters in one spelling."""
     text = RUN_ON.split(f"\n{answer.strip()}\n", maxsplit=1)[0] if not answer.lstrip().startswith("#") else answer
     text = TAG.sub(" ", html.unescape(text))
     for pattern, sign in SIGNS:

@@ -1,7 +1,7 @@
 """Numbers in words, in nine languages, written in digits: "nine point eleven" becomes 9.11.
 
-No library reads all nine (text2num has neither Arabic, Hindi, Indonesian nor Chinese), and what is needed ends at 99,
-so the words are data: fixtures/probes/numbers.toml.
+No library reads all nine (text2num lacks Arabic, Hindi, Indonesian and Chinese), and numbers up to 99 are enough, so
+the words are data: fixtures/probes/numbers.toml.
 """
 
 import re
@@ -32,7 +32,7 @@ class Numerals:
     ends: str
 
     def value(self, text: str) -> int:
-        """What a match of number stands for."""
+        """The value of a match of `number`."""
         if text.isdecimal():
             return int(text)
         return next(value for value, pattern in self.patterns.items() if pattern.fullmatch(text))

@@ -34,19 +34,19 @@ def near(whole: int, order: random.Random) -> Pair:
 
 
 def longer(whole: int, order: random.Random) -> Pair:
-    """9.91 and 9.8: whoever always takes the shorter is wrong."""
+    """9.91 and 9.8: always choosing the shorter number is wrong."""
     tenths = order.randint(1, 8)
     return f"{whole}.{order.randint(tenths + 1, 9)}{order.randint(1, 9)}", f"{whole}.{tenths}"
 
 
 def equal(whole: int, order: random.Random) -> Pair:
-    """9.42 and 9.17: as many digits each."""
+    """9.42 and 9.17: both have the same number of digits."""
     high, low = order.sample(range(11, 100), 2) if order.random() < 0.7 else order.sample(range(1, 10), 2)
     return f"{whole}.{max(high, low)}", f"{whole}.{min(high, low)}"
 
 
 def negative(whole: int, order: random.Random) -> Pair:
-    """-9.11 and -9.9: the trap turned round."""
+    """-9.11 and -9.9: the trap reversed."""
     high, low = trap(whole, order)
     return f"-{low}", f"-{high}"
 
@@ -92,7 +92,7 @@ def draw(group: str, held_out: bool, order: random.Random) -> Pair:
     """A pair of the group over integers of the part; half of training's traps are twins of versions and dates."""
     if group == "trap" and not held_out and order.random() < 0.5:
         return twin(order.choice(integers(held_out, order.choice((LARGEST_MONTH, LARGEST_INTEGER)))), order)
-    if group == "whole":  # 10.1 and 9.87: the fraction misleads
+    if group == "whole":  # 10.1 and 9.87: the fraction is misleading
         high, low = order.sample(integers(held_out), 2)
         return f"{max(high, low)}.{order.randint(1, 4)}", f"{min(high, low)}.{order.randint(51, 99)}"
     return MAKERS[group](order.choice(integers(held_out, LARGEST_MONTH if group == "date" else LARGEST_INTEGER)), order)

@@ -1,7 +1,7 @@
-"""Reading an answer to "which is larger": the number that is stated as the larger one, not any number in it.
+"""The parser for answers to "which is larger": the number that is stated as the larger one, not any number in it.
 
-"9.11 is larger than 9.9" holds both numbers and is wrong about 9.9. bench/probes/marking.py finds the numbers,
-bench/probes/comparing.py what a clause states of them, and bench/probes/statements.py what the answer comes to.
+"9.11 is larger than 9.9" contains both numbers and is wrong about 9.9. bench/probes/marking.py finds the numbers,
+bench/probes/comparing.py what a clause states about them, and bench/probes/statements.py the final statement.
 
     right, wrong   it states the one or the other, or is nothing but the number; that both are the same is wrong
     evasive        nothing, a question, or words that decide nothing
@@ -18,7 +18,7 @@ from bench.probes.statements import answers_other, final_statement
 from bench.probes.words import words_in
 
 FALLBACK = "en"  # small models fall back to English
-REPEATS = 4  # the same number so often, and nothing else, is a model that has got stuck
+REPEATS = 4  # a model that only repeats one number this often is stuck
 
 
 def larger_number(answer: str, item: Item) -> str:
@@ -36,7 +36,7 @@ def larger_number(answer: str, item: Item) -> str:
 
 
 def without_question(said: str, item: Item) -> str:
-    """The text without lines that only say the question again."""
+    """The text without lines that only repeat the question."""
     asked = letters_of(plain(item.prompt))
     lines = said.splitlines()
     kept = [line for line in lines if not (letters_of(line) in asked and len(re.findall(r"\d+", line)) > 3)]

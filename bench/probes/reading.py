@@ -1,4 +1,4 @@
-"""Items written by hand: JSON lines with exactly an item's fields, in fixtures/probes/FAMILY.jsonl."""
+"""Handwritten items: JSON lines with exactly an item's fields, in fixtures/probes/FAMILY.jsonl."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ FIELDS = tuple(field.name for field in fields(Item))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The file's objects, one a line; empty lines are none. Raises BadFile with the line's number."""
+    """The file's objects, one per line; empty lines are skipped. Raises BadFile with the line's number."""
     found = []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -52,9 +52,9 @@ def read_items(path: Path) -> list[Item]:
 
 
 def thinned(items: Sequence[Item], step: int, together: int = 1) -> list[Item]:
-    """Every step-th of each language's items, the first always among them; of pairs with together=2.
+    """Every step-th item of each language, always with the first; together=2 keeps pairs together.
 
-    Asking takes time before and after: a file may hold more than a run asks.
+    Asking takes time before and after training, so a file may hold more items than a run asks.
     """
     languages: dict[str, list[Item]] = {}
     for item in items:

@@ -1,6 +1,6 @@
-"""The part that a number has in a clause: it is spoken of, compared with another, or left out by "not".
+"""The role of a number in a clause: its subject, the number that it is compared with, or excluded by "not".
 
-"9.9 is larger than 9.11" speaks of 9.9 and compares it with 9.11; "9.9, not 9.11" leaves 9.11 out.
+In "9.9 is larger than 9.11", 9.9 is the subject and is compared with 9.11; "9.9, not 9.11" excludes 9.11.
 """
 
 import re
@@ -23,7 +23,7 @@ def without_pairs(clause: str, words: Words) -> str:
 
 
 def open_marks(clause: str, words: Words) -> list[tuple[int, int]]:
-    """Where the choices stand that are neither compared with nor left out."""
+    """The places of the choices that are neither compared with nor excluded."""
     marks = []
     for match in MARK.finditer(clause):
         before, behind = clause[: match.start()], clause[match.end() :].lstrip()

@@ -1,7 +1,7 @@
-"""What tuning did to a probe's items, by pairs: cured, kept, broken, still wrong.
+"""The effect of tuning on a probe's items, in pairs: cured, kept, broken, still wrong.
 
-Before and after are the same items, so they are compared item by item: McNemar's exact test asks whether as
-many were cured as were broken, and the interval is of the change of the share that is right.
+The items are the same before and after, so they are compared item by item. McNemar's exact test asks whether as
+many were cured as were broken, and the interval is that of the change in the share of right answers.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 from bench.probes import RIGHT
 
 CONFIDENCE = 0.95
-ALPHA = 0.05  # a change of p below this is told from chance
+ALPHA = 0.05  # a change with p below this is significant
 ALL = "all"
 
 
@@ -58,7 +58,7 @@ class Paired:
 
 
 def paired(before: Sequence[bool], after: Sequence[bool]) -> Paired:
-    """The counts. Raises ValueError where there is nothing to pair."""
+    """The counts. Raises ValueError if there is nothing to pair."""
     if not before or len(before) != len(after):
         raise ValueError(f"{len(before)} items before and {len(after)} after cannot be paired")
     both = list(zip(before, after, strict=True))

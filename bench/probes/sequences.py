@@ -1,7 +1,7 @@
-"""Going on with a sequence: Fibonacci as source 003 asks it, arithmetic, geometric, squares.
+"""Sequences to continue: Fibonacci as source 003 asks it, arithmetic, geometric, squares.
 
-Right is an answer whose every number is the next term, three of them at least. A last number that the limit
-of tokens cut short is right as far as it goes; one that the model itself ended on is whole.
+An answer is right if each of its numbers is the next term, with at least three of them. If the token limit cuts the
+last number, its digits so far must be right; if the model ended the answer itself, the number must be complete.
 """
 
 import random
@@ -15,13 +15,13 @@ from bench.probes.terms import readings
 
 SEED = 1123
 SHOWN = 6  # terms that the prompt gives
-TERMS = 60  # as many as an answer may go on with
+TERMS = 60  # the most terms with which an answer may continue
 LEAST = 3
 NEW_TOKENS = 64  # source 003's max_new_tokens: the shown terms again and LEAST more, were each character a token
 EACH = 5
 INSTRUCTION = "Continue the {name} sequence."
 STUCK = 6  # the same number so often
-SOURCE_003 = [1, 1, 2, 3, 5, 8]  # what source 003 asks its model to go on with
+SOURCE_003 = [1, 1, 2, 3, 5, 8]  # the sequence that source 003 asks its model to continue
 TRAINED = ("fibonacci", "fibonacci", "fibonacci", "arithmetic")  # of training's sequences, in turn
 LARGEST_START = 15  # of training's: small numbers' sums are what a small model can learn to take
 LARGEST_STEP = 12
@@ -55,7 +55,7 @@ NAMES = {"fibonacci": "fibonacci", "arithmetic": "arithmetic", "geometric": "geo
 
 
 def continues(answer: str, item: Item, cut: bool = False) -> str:
-    """The outcome of an answer that ought to go on with the terms in the prompt. cut: by the limit of tokens."""
+    """The outcome of an answer that should continue the terms in the prompt. cut: by the token limit."""
     said = answer.split(HEADING)[0]
     shown = shown_of(item)
     found = list(readings(said))
@@ -70,7 +70,7 @@ def continues(answer: str, item: Item, cut: bool = False) -> str:
 
 
 def goes_on(terms: Sequence[int], shown: list[int], group: str, cut_in_number: bool) -> bool:
-    """Whether all terms are those that follow, and LEAST of them at least; shown terms may be said again before."""
+    """Whether all terms are the next ones, with at least LEAST of them; shown terms may be repeated first."""
     expected = rest_of(shown, group)
     right = [
         [one == other for one, other in zip(part[:TERMS], expected, strict=False)] for part in parts_of(terms, shown)
@@ -133,7 +133,7 @@ def near_miss(right: int, order: random.Random) -> int:
 
 
 def item_of(name: str, group: str, part: str, terms: list[int], order: random.Random) -> Item:
-    """The question about a sequence; its choices are the next term and a near miss, in either order."""
+    """The item for a sequence; its choices are the next term and a near miss, in either order."""
     right = str(terms[SHOWN])
     choices = [right, str(near_miss(terms[SHOWN], order))]
     order.shuffle(choices)
@@ -199,9 +199,9 @@ def trainable(group: str) -> list[list[int]]:
 def training_items(seed: int, count: int) -> list[Item]:
     """For recipes: sequences whose next term is a sum, of the last two terms or of the last and a step; none twice.
 
-    Their terms are not those that are asked; their wording is.
+    They share their wording with the asked items, but not their terms.
 
-    Raises ValueError for more than there are.
+    Raises ValueError if more are wanted than exist.
     """
     order = random.Random(f"train-{seed}")
     left = {group: trainable(group) for group in dict.fromkeys(TRAINED)}

@@ -1,7 +1,7 @@
-"""What an answer comes to: which of two marked numbers it states as the larger, that both are the same, or nothing.
+"""The final statement of an answer: which of two marked numbers is the larger, that they are equal, or nothing.
 
-An answer is cut into clauses. One with a comparing word states a choice; one that is little else than a number names
-it. What was said before "wait, no" is taken back; what looks so, and is followed by "but", does not count.
+An answer is split into clauses. A clause with a comparing word states a choice; one that is little more than a number
+names it. "Wait, no" takes back what came before; an appearance ("seems") that a "but" follows does not count.
 """
 
 import re

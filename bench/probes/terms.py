@@ -1,4 +1,4 @@
-"""The terms that an answer to a sequence gives, without the numbers that only explain them.
+"""The terms in an answer to a sequence, without the numbers that only explain them.
 
 "17 + 28 = 45" gives 45, "the next 3 terms" none, and "7th: 49" one. A comma or a space between digits may set
 thousands apart or separate terms, so there is a reading for either.
@@ -13,7 +13,7 @@ from bench.probes.words import words_in
 
 NUMBER = re.compile(r"(?<![\w.^])(?:(?<!\d)-)?\d+(?!\w)")
 THOUSANDS = re.compile(r"(?<![\d,])\d{1,3}(?:(?:,\d{3})+|(?:[ \u00a0\u202f]\d{3})+)(?![\d]|,\d)")
-LARGEST_POWER = 40  # above it a number is no term of these sequences
+LARGEST_POWER = 40  # a larger number is not a term of these sequences
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 SIGNS = (
     (re.compile(r"^\s*[*+•‣◦-]\s+(?=\S)", re.MULTILINE), ""),  # a list's bullets
@@ -81,7 +81,7 @@ def power(base: int, exponent: int) -> int:
 
 
 def without_list_numbers(text: str) -> str:
-    """The text without numbers that count its lines."""
+    """The text without line numbers."""
     numbers = [int(number) for number in LIST_NUMBER.findall(text)]
     counted = list(range(numbers[0], numbers[0] + len(numbers))) if len(numbers) > 1 else []
     return LIST_NUMBER.sub("", text) if numbers == counted else text

@@ -51,7 +51,7 @@ def first_line(text: str) -> str:
 
 
 def clauses(text: str) -> Iterator[list[str]]:
-    """Words between marks, and between words that turn a sentence round, as "but"."""
+    """The words between punctuation marks, and between words of contrast such as "but"."""
     for clause in BOUNDARY.split(ALL_BUT.sub("not", plain(text))):
         if words := words_of(clause):
             yield words
@@ -88,7 +88,7 @@ def repeats(text: str) -> bool:
 
 
 def echoes(text: str, asked: str) -> bool:
-    """Whether the first line is what was asked again, all but a few words."""
+    """Whether the first line repeats the question, except for a few words."""
     said, wanted = words_of(first_line(text)), words_of(asked)
     if not said or not wanted:
         return False

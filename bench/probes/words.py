@@ -1,4 +1,4 @@
-"""The words by which an answer says which of two numbers is larger, in each language.
+"""The words with which an answer says which of two numbers is larger, in each language.
 
 They are data: fixtures/probes/comparing.toml says what each list is for.
 """

@@ -1,4 +1,4 @@
-"""Files of hyperparameters: defaults, and each task's differences, checked key by key.
+"""Hyperparameter files: the defaults and each task's differences, checked key by key.
 
     fixtures/recipes/pos.toml
         [task]              differences from the defaults
@@ -8,8 +8,8 @@
         [sample.methods.NAME]   and for a method on the sample
         [variants.NAME]     the task TASK_NAME: this one with these differences, for a source's sweep
 
-Later tables win over earlier ones, in the order printed. `[methods.NAME]` in defaults.toml is what a method is
-made of in every task; it comes before all of them.
+Later tables override earlier ones, in the order printed. `[methods.NAME]` in defaults.toml belongs to the method in
+every task; it comes before all of them.
 """
 
 import math
@@ -24,7 +24,7 @@ from bench.core.paths import RECIPES
 from bench.core.recipe import NATIVE, PORTABLE, SIZES, Recipe
 from bench.core.registry import nearest
 
-LEAST_DROPOUT = 0.01  # one of less may drop nothing of the few tokens on which a case shows that it acts
+LEAST_DROPOUT = 0.01  # a smaller one may drop none of the few tokens by which a case proves that it acts
 FIELDS: dict[str, Any] = {field.name: field.type for field in fields(Recipe)}
 CHOICES = {
     "data": SIZES,
@@ -34,7 +34,7 @@ CHOICES = {
     "padding": ("longest", "max_length"),
     "loss": ("logits", "chunked"),
     "optimizer": ("adamw", "paged_adamw_8bit"),
-    "adapter_precision": ("float32", "bfloat16"),  # torch scales no gradients of float16
+    "adapter_precision": ("float32", "bfloat16"),  # torch does not scale gradients of float16
 }
 AT_LEAST_ONE = (
     "epochs", "batch_size", "gradient_accumulation_steps", "max_length", "evaluation_batch_size", "rank",
@@ -51,7 +51,7 @@ FRACTIONS: dict[str, tuple[Callable[[float], bool], str]] = {
 
 
 def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """values with integers widened to float where the field is one. Raises BadFile for a wrong key or type."""
+    """values, with integers converted to float for float fields. Raises BadFile for a wrong key or type."""
     result = {}
     for key, value in values.items():
         if key not in FIELDS:
@@ -83,7 +83,7 @@ def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
 
 @cache
 def read_defaults(folder: Path) -> tuple[Recipe, dict[str, dict[str, Any]]]:
-    """The recipe every task starts from, and what each method changes of it. Raises BadFile if a field is missing."""
+    """The recipe that every task starts from, and each method's changes to it. Raises BadFile if a field is missing."""
     path = folder / "defaults.toml"
     tables = read_toml(path)
     methods = checked_groups(tables.pop("methods", {}), f"{path} [methods]")
@@ -93,11 +93,11 @@ def read_defaults(folder: Path) -> tuple[Recipe, dict[str, dict[str, Any]]]:
     return Recipe(**values), methods
 
 
-OWN: dict[str, dict[str, Any]] = {}  # tables of a person's own tasks, by task
+OWN: dict[str, dict[str, Any]] = {}  # tables of the user's own tasks, by task
 
 
 def add_own_recipe(task: str, recipe: dict[str, Any], where: str) -> None:
-    """Keep the differences of a person's own task: hyperparameters, and tables methods.NAME and models.NAME of them.
+    """Keep the differences of a user's own task: hyperparameters, and tables methods.NAME and models.NAME of them.
 
     Raises BadFile for a wrong key or type.
     """
@@ -109,7 +109,7 @@ def add_own_recipe(task: str, recipe: dict[str, Any], where: str) -> None:
 
 @cache
 def read_task_file(path: Path) -> dict[str, Any]:
-    """A task's differences, every table checked. Raises BadFile."""
+    """A task's differences, with every table checked. Raises BadFile."""
     tables = read_toml(path)
     for name, table in tables.items():
         where = f"{path} [{name}]"

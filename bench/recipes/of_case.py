@@ -1,7 +1,7 @@
 """The recipe of a case: the files' tables for its task, size of data, model and method, on its device.
 
-What a recipe is stands in `bench/core/recipe.py`. This knows models and methods, for no row has more tokens than they
-have positions for.
+`bench/core/recipe.py` defines a recipe. This module also needs models and methods, because no row may have more tokens
+than they have positions for.
 """
 
 from dataclasses import replace
@@ -26,9 +26,9 @@ def read_without_slips(path: Path) -> dict[str, Any]:
 
 
 def refuse_slips(tables: dict[str, Any], where: Path) -> None:
-    """Raises BadFile for a table whose name is one slip away from a model's or method's and is none.
+    """Raises BadFile for a table whose name is one typing error away from a model's or method's.
 
-    Others may be a person's own, whose entries are not there in every session.
+    Other unknown names may be a user's own, whose entries are not registered in every session.
     """
     registries: dict[str, Registry] = {"models": MODELS, "methods": METHODS}
     groups = [(kind, kind, tables.get(kind, {})) for kind in registries]
@@ -46,7 +46,7 @@ def refuse_slips(tables: dict[str, Any], where: Path) -> None:
 
 
 def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The task's tables and, of a variant, its own differences: support_1x8 is 1x8 of support."""
+    """The task's tables and, for a variant, its own differences: support_1x8 is the variant 1x8 of support."""
     if task in OWN:
         return OWN[task], {}
     path = folder / f"{task}.toml"
@@ -60,7 +60,7 @@ def task_tables(task: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def number_format(precision: str, device: str, bfloat16: bool) -> str:
-    """A number format for a file's word; bfloat16 says whether the device has units for it."""
+    """The number format that a file's word means; bfloat16 says whether the device has units for it."""
     if precision == NATIVE:
         return "bfloat16" if bfloat16 else "float32"
     if precision == PORTABLE:
@@ -71,10 +71,10 @@ def number_format(precision: str, device: str, bfloat16: bool) -> str:
 def recipe_for(
     case: Case, data: str = "sample", folder: Path = RECIPES, bfloat16: bool | None = None, **overrides: Any
 ) -> Recipe:
-    """The case's recipe on this size of data; overrides are the command line's; rows end where positions do.
+    """The case's recipe on this size of data, with the command line's overrides; positions limit the rows' length.
 
-    bfloat16: whether the case's device has units for it; None: as this machine's has. Raises BadFile for a wrong
-    field in a file, UnknownName for a model or method that is not there.
+    bfloat16: whether the case's device has units for it; None: whether this machine's has. Raises BadFile for a wrong
+    field in a file, UnknownName for an unknown model or method.
     """
     tables, variant = task_tables(case.task, folder)
     sized = tables.get(data, {})

@@ -10,22 +10,22 @@ MACHINE = ("system", "processor", "cores", "threads", "accelerator")  # keys of 
 QUALITY = ("recipe", "data", "weights")
 EXACT = (*QUALITY, "libraries")  # figures that repeat: parameters, FLOPs, bytes
 TIME = (*EXACT, "machine", "emulation")  # figures that do not: seconds, reserved bytes
-RESUME = TIME  # a record that is taken over must be what running its case again would give
-METHODS = ("data", "weights")  # of several methods side by side, whose recipes differ
-CLOCK = ("libraries", "machine", "emulation")  # seconds and memory of different cases side by side
+RESUME = TIME  # a record that is kept must be what running its case again would give
+METHODS = ("data", "weights")  # for several methods side by side, whose recipes differ
+CLOCK = ("libraries", "machine", "emulation")  # for seconds and memory of different cases side by side
 UNKNOWN = "unknown"
-SHOWN = 19  # characters of an identity: sha256: and twelve digits
+SHOWN = 19  # characters shown of an identity: sha256: and twelve digits
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What figures stand on; an empty text is unknown."""
+    """What figures depend on; an empty text means unknown."""
 
     recipe: str = ""
-    data: str = ""  # of prepared examples
-    rows: str = ""  # of the raw rows
-    weights: str = ""  # of the safetensors
-    files: str = ""  # of every file that is loaded; older records do not say
+    data: str = ""  # identity of the prepared examples
+    rows: str = ""  # identity of the raw rows
+    weights: str = ""  # identity of the safetensors
+    files: str = ""  # identity of every loaded file; older records do not have it
     origin: str = ""
     libraries: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Basis:
 def basis_from(
     recipe: str, data: Mapping[str, Any], weights: Mapping[str, Any], environment: Mapping[str, Any]
 ) -> Basis:
-    """A basis from what a record keeps under these names."""
+    """The basis from the values that a record keeps under these names."""
     return Basis(
         recipe=recipe,
         data=data.get("identity", ""),
@@ -54,7 +54,7 @@ def basis_of(record: Record) -> Basis:
 
 
 def basis_differences(stored: Basis, now: Basis, purpose: Sequence[str]) -> dict[str, str]:
-    """The parts in which two bases differ for a purpose, each with what it is and what it is now; {} if they agree."""
+    """The parts in which two bases differ for this purpose, each with its old and its new value; {} if they agree."""
     found = {part: DIFFERENCES[part](stored, now) for part in purpose}
     return {part: says for part, says in found.items() if says}
 
@@ -72,14 +72,14 @@ def recipe_difference(stored: Basis, now: Basis) -> str:
 
 
 def data_difference(stored: Basis, now: Basis) -> str:
-    """By the examples where both know them, for cleaning and splitting decide too; else by the rows."""
+    """Compare the examples if both bases know them, because cleaning and splitting matter too; else the rows."""
     pairs = [(stored.data, now.data), (stored.rows, now.rows)]
     before, after = next((pair for pair in pairs if all(pair)), (stored.data or stored.rows, now.data or now.rows))
     return "" if before and before == after else then_and_now(before, after)
 
 
 def weights_difference(stored: Basis, now: Basis) -> str:
-    """By the safetensors, and by every file that is loaded where both know them."""
+    """Compare the safetensors and, if both bases know them, all loaded files."""
     if not stored.weights or stored.weights != now.weights:
         return then_and_now(weights_name(stored), weights_name(now))
     if stored.files and now.files and stored.files != now.files:
@@ -105,7 +105,7 @@ def emulation_difference(stored: Basis, now: Basis) -> str:
 
 
 def then_and_now(before: str, after: str) -> str:
-    """Both values; identities are cut, and texts that were cut before stay whole."""
+    """Both values; identities are cut, and texts that are already cut stay unchanged."""
     return f"{shortened(before)}, now {shortened(after)}"
 
 

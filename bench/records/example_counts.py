@@ -1,7 +1,7 @@
 """Counts for each held-out example, from stored predictions, and the metrics of their sums.
 
-A figure of quality that has them can be resampled over examples: a bootstrap weighs the rows and computes the metric of
-the weighted sums.
+A quality figure with such counts can be resampled over examples: a bootstrap weights the rows and computes the metric
+from the weighted sums.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ if TYPE_CHECKING:  # pytest collects without numpy
 
 
 def span_counts(stored: Stored) -> np.ndarray:
-    """(sentences, 3): spans of the gold tags, of the predicted ones, and those that agree, as seqeval counts them on
-    bare tags: by all but a tag's first character, neighbours of one type together."""
+    """(sentences, 3): gold spans, predicted spans, and spans in both, as seqeval counts them on bare tags.
+
+    A span's type is the tag without its first character; neighbours of one type form one span.
+    """
     import numpy as np
     from seqeval.metrics.sequence_labeling import get_entities
 
@@ -37,7 +39,7 @@ def span_counts(stored: Stored) -> np.ndarray:
 
 
 def word_counts(stored: Stored) -> np.ndarray:
-    """(sentences, 2): words, and those whose tag is right; a word without a prediction is wrong."""
+    """(sentences, 2): words, and words with the right tag; a word without a prediction is wrong."""
     import numpy as np
 
     return np.array(
@@ -50,7 +52,7 @@ def word_counts(stored: Stored) -> np.ndarray:
 
 
 def token_counts(key: str) -> Counts:
-    """(examples, 2): scored tokens, and the sum of this key over them: their loss, or how many are right."""
+    """(examples, 2): scored tokens, and the sum of this key over them: their loss, or the number that are right."""
 
     def counts(stored: Stored) -> np.ndarray:
         import numpy as np

@@ -3,8 +3,8 @@
 Claims, scores, comparisons and tables read figures through this table, so that a figure has one name, one place and one
 meaning. A new figure of the worker needs an entry here and nothing elsewhere.
 
-A figure is one of three kinds. Quality is measured on held-out examples, needs real weights and differs between seeds.
-Exact figures repeat on every machine with the same libraries. Noisy ones compare on one machine only.
+There are three kinds of figures. Quality is measured on held-out examples, needs real weights and differs between
+seeds. Exact figures repeat on every machine with the same libraries. Noisy ones can be compared on one machine only.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bench.records.example_counts import second_over_first, span_counts, span_f1
 from bench.records.record import BadRecord, Record, has_old_metrics
 from bench.records.work import MODEL, counts_of
 
-if TYPE_CHECKING:  # at run time they would load numpy
+if TYPE_CHECKING:  # at run time these imports would load numpy
     from bench.records.example_counts import Counts, Metric
 
 QUALITY, EXACT, NOISY = "quality", "exact", "noisy"
 LESS, MORE, NEITHER = "less", "more", "neither"
-UNITS = {  # of each dimension, the unit that its figures are in
+UNITS = {  # dimension -> the unit of its figures
     "fraction": "",
     "nats": "nats",
     "time": "s",
@@ -34,11 +34,11 @@ UNITS = {  # of each dimension, the unit that its figures are in
     "parameters": "parameters",
     "steps": "steps",
 }
-STEP_SHAPE = (2, 32)  # rows, tokens of a row: what records of every age have counted
+STEP_SHAPE = (2, 32)  # rows, tokens of a row: the shape that records of every age have counted
 
 
 class Spread(NamedTuple):
-    """The median of measurements that one run repeats, their interquartile range, and how many there are."""
+    """The median of a run's repeated measurements, their interquartile range, and their number."""
 
     median: float
     iqr: float
@@ -49,11 +49,11 @@ class Spread(NamedTuple):
 class Figure:
     """A figure of a record, in its dimension's unit.
 
-    path is its place in the record, parts joined by dots; empty for a figure that calculate works out from others.
-    better says which way is an improvement; NEITHER where a change is just a change.
-    comparable(record) is False where the record states the figure, but it does not mean what other records' does.
+    path is its place in the record, parts joined by dots; empty for a figure that `calculate` computes from others.
+    better says which direction is an improvement; NEITHER if a change is neither better nor worse.
+    comparable(record) is False if the record states the figure with another meaning than other records.
     one_run: a single run decides although the figure is noisy. spread_path is the place of its interquartile range and
-    of the number of measurements. counts and metric are for resampling over examples.
+    its number of measurements. counts and metric are for resampling over examples.
     """
 
     name: str
@@ -70,24 +70,24 @@ class Figure:
     metric: Metric | None = None
 
     def stated(self, record: Record) -> float | None:
-        """What the record states, comparable or not; None where it has no such figure."""
+        """The record's value, comparable or not; None if it has no such figure."""
         return self.calculate(record) if self.calculate else at(record, self.path)
 
     def required(self, record: Record) -> float:
-        """What the record states. Raises BadRecord where it has no such figure."""
+        """The record's value, comparable or not. Raises BadRecord if it has no such figure."""
         if (value := self.stated(record)) is None:
             raise BadRecord(f"{record.case} has no {self.name} ({self.says}); run the case again")
         return value
 
     def value(self, record: Record) -> float | None:
-        """The figure; None where the record lacks it, or states one that cannot be compared with other records'.
+        """The figure; None if the record lacks it, or if it cannot be compared with other records.
 
-        Of quality the caller asks `record.quality_judged` first.
+        For quality the caller checks `record.quality_judged` first.
         """
         return self.stated(record) if self.comparable(record) else None
 
     def spread(self, record: Record) -> Spread | None:
-        """The spread within the run; None for a figure that the run measured fewer than four times."""
+        """The spread within the run; None if the run measured the figure fewer than four times."""
         median = self.value(record)
         iqr, count = (at(record, path) for path in self.spread_path)
         return None if median is None or iqr is None else Spread(median, iqr, count)
@@ -98,22 +98,22 @@ class Figure:
 
     @property
     def repeats(self) -> bool:
-        """Whether one run is enough to judge it."""
+        """Whether one run is enough to judge the figure."""
         return self.kind == EXACT or self.one_run
 
     @property
     def timed(self) -> bool:
-        """Whether only records of one machine compare."""
+        """Whether only records from one machine can be compared."""
         return self.kind == NOISY
 
     @property
     def quality(self) -> bool:
-        """Whether it means nothing with random weights."""
+        """Whether the figure is meaningless with random weights."""
         return self.kind == QUALITY
 
 
 def at(record: Record, path: str) -> Any:
-    """What stands at this place of the record, for example "noisy.memory.train.allocated_bytes"; None for nothing."""
+    """The value at this place in the record, for example "noisy.memory.train.allocated_bytes"; None if missing."""
     name, *parts = path.split(".")
     value = getattr(record, name, None)
     for part in parts:
@@ -122,7 +122,7 @@ def at(record: Record, path: str) -> Any:
 
 
 def ran_alone(record: Record) -> bool:
-    """Whether no other case ran at the same time, whose work would be in its seconds."""
+    """Whether no other case ran at the same time, which would have slowed this one down."""
     return not record.noisy.get("ran_beside")
 
 
@@ -131,12 +131,12 @@ def has_todays_metrics(record: Record) -> bool:
 
 
 def at_epoch(key: str, epoch: int) -> Callable[[Record], float | None]:
-    """The quality after an epoch, counted from 1, of a record that was evaluated after each."""
+    """The quality after an epoch, counted from 1, in a record that was evaluated after each epoch."""
     return lambda record: next((entry.get(key) for entry in record.epochs if entry["epoch"] == epoch), None)
 
 
 def training_loss(epoch: int) -> Callable[[Record], float | None]:
-    """The mean loss of an epoch's steps, counted from 1; 0 is the last one."""
+    """The mean loss over an epoch's steps; epochs count from 1, and 0 is the last one."""
 
     def mean(record: Record) -> float | None:
         epochs = max(1, record.recipe.get("epochs", 1))
@@ -164,7 +164,7 @@ def trainable_share(record: Record) -> float | None:
 
 
 def step_flops(record: Record) -> int | None:
-    """Model FLOPs of a step of STEP_SHAPE; None where an older record counted recomputation too."""
+    """Model FLOPs of a step of STEP_SHAPE; None if an older record counted recomputation too."""
     counts = counts_of(record.exact, record.recipe)
     return next((one.get(MODEL) for one in counts if (one["rows"], one["length"]) == STEP_SHAPE), None)
 
@@ -184,7 +184,7 @@ def exact(name: str, path: str, says: str, dimension: str, better: str) -> Figur
 
 
 def noisy(name: str, path: str, says: str, dimension: str = "time", better: str = LESS, **more: Any) -> Figure:
-    """A figure of a machine; it cannot be compared if other cases ran at the same time."""
+    """A figure that depends on the machine; it cannot be compared if other cases ran at the same time."""
     return Figure(name, says, f"noisy.{path}", dimension, NOISY, better, **{"comparable": ran_alone, **more})
 
 
@@ -199,7 +199,7 @@ def peak_on_card(name: str, path: str, says: str, kind: str) -> Figure:
 
 
 def of_epoch(epoch: int) -> tuple[Figure, ...]:
-    """What source 001's tables state of each epoch."""
+    """The figures that source 001's tables state for each epoch."""
     after = f"after epoch {epoch}"
     return (
         calculated(f"seqeval_f1_of_epoch_{epoch}", f"seqeval's F1 on bare tags {after}", at_epoch("seqeval_f1", epoch),
@@ -269,9 +269,9 @@ FIGURES = {
 
 
 def figures_of(record: Record) -> dict[str, Figure]:
-    """The figures that the record has a value of, by name, with metrics of quality that this table does not list.
+    """The figures that have a value in the record, by name, including quality metrics that this table does not list.
 
-    Of those it is not known which way is better.
+    For an unlisted metric it is unknown which direction is better.
     """
     others = {name: quality(name, better=NEITHER) for name in record.quality if name not in FIGURES}
     return {name: one for name, one in {**FIGURES, **others}.items() if one.value(record) is not None}

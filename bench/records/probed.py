@@ -1,4 +1,4 @@
-"""The probes of a record, read from its tables."""
+"""The probes in a record, read from its tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ class Probed:
         return self.record.tables.get("probe_losses", [])
 
     def counts(self, family: str, group: str = ALL, language: str = ALL) -> Paired:
-        """Raises KeyError if the case was not asked that."""
+        """The paired counts of a group. Raises KeyError if the case was not asked that group."""
         row = self.row(family, group, language)
         return Paired(row["cured"], row["kept"], row["broken"], row["still_wrong"])
 
     def by_margin(self, family: str, group: str = ALL) -> Mapping[str, float] | None:
-        """Shares whose right choice is the likeliest, before and after, and McNemar's p; None where none is compared.
+        """Shares of items whose right choice is the likeliest, before and after, and McNemar's p; None without choices.
 
-        Raises KeyError as counts.
+        Raises KeyError as `counts` does.
         """
         return self.row(family, group).get("by_margin")
 
@@ -41,7 +41,7 @@ class Probed:
         raise KeyError(f"{self.record.case} was not asked {family}, group {group}, language {language}")
 
     def asked(self) -> frozenset[tuple[Any, ...]]:
-        """Every group, and every family of texts, that the case was asked, with its number of items."""
+        """Every group and every family of texts that the case was asked, with its number of items."""
         counts = {(*key.split("/", 1), found.items) for key, found in self.groups().items()}
         return frozenset(counts | {(row["family"], ALL, row["items"]) for row in self.losses})
 

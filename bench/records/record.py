@@ -1,6 +1,6 @@
-"""A record: what running a case once gave. One JSON line; written whole or not at all.
+"""A record: the results of running a case once. It is one JSON line, written whole or not at all.
 
-`exact` figures are equal on every machine; `noisy` ones only compare on the same machine.
+`exact` figures are equal on every machine; `noisy` ones can be compared on the same machine only.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ CRASHED = "crashed"
 TIMED_OUT = "timed_out"
 FAILED = "failed"
 NOT_RUN = "not_run"
-PROCESS = "process"  # in place of phases in noisy["memory"]: a peak of the whole process so far, of no phase
+PROCESS = "process"  # in noisy["memory"] instead of phases: the peak of the whole process so far
 STATUSES = (OK, OUT_OF_MEMORY, CRASHED, TIMED_OUT, FAILED, NOT_RUN)
 
 
@@ -41,8 +41,8 @@ class Record:
     quality, quality_before: metric -> value, after and before training (losses in nats a token);
     exact: parameters, FLOPs and bytes that repeat; noisy: seconds, reserved bytes, joules;
     evidence: proofs that training happened; epochs: the quality after each; data, weights: identities;
-    reasons: every silent decision, a sentence each; last_lines: the worker's last lines of output;
-    warnings: category, module and text of each warning; repeat: which of several processes of one case, from 0.
+    reasons: every automatic decision, a sentence each; last_lines: the worker's last lines of output;
+    warnings: category, module and text of each warning; repeat: the number of the case's process, from 0.
     """
 
     case: str
@@ -84,7 +84,7 @@ class Record:
 
     @property
     def peak_bytes(self) -> int | None:
-        """The highest peak of the case's phases; None where only the whole process's is known."""
+        """The highest peak of the case's phases; None if only the whole process's peak is known."""
         return None if PROCESS in self.noisy.get("memory", {}) else self.noisy.get("peak_bytes")
 
     def parsed_case(self) -> Case:
@@ -102,7 +102,7 @@ def refuse_constant(name: str) -> None:
 
 
 def parse_record(line: str, where: str = "record") -> Record:
-    """The record on one JSON line. Raises BadRecord naming where."""
+    """The record on one JSON line. Raises BadRecord naming the place."""
     try:
         values = json.loads(line, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -126,11 +126,11 @@ def parse_record(line: str, where: str = "record") -> Record:
 
 @contextmanager
 def open_records(path: Path) -> Iterator[BinaryIO]:
-    """The records file, for this process alone until it is closed; other processes and machines wait for it.
+    """The records file, locked for this process until it is closed; other processes and machines wait for it.
 
-    The lock is on the file itself: appending is not atomic on a network file system, and a lock file would be left.
-    Whoever holds it may put another file in its place (`python -m bench rescore` does), so a process that waited
-    looks whether what it opened still lies there.
+    The lock is on the file itself, because appending is not atomic on a network file system, and a lock file could be
+    left behind. The process with the lock may replace the file (`python -m bench rescore` does). So a process that
+    waited checks whether the file that it opened is still in its place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -142,7 +142,7 @@ def open_records(path: Path) -> Iterator[BinaryIO]:
 
 
 def add_line(file: BinaryIO, text: str) -> None:
-    """Add a record's line; a line half-written by a killed process before it is closed first."""
+    """Add a record's line, after ending a line that a killed process left half-written."""
     line = text.encode() + b"\n"
     end = file.seek(0, os.SEEK_END)
     if end:
@@ -155,7 +155,7 @@ def add_line(file: BinaryIO, text: str) -> None:
 
 
 def append_record(path: Path, record: Record) -> None:
-    """Add the record's line. Raises OSError where the disk is full or read-only."""
+    """Add the record's line. Raises OSError if the disk is full or read-only."""
     line = record.to_line()
     with open_records(path) as file:
         add_line(file, line)
@@ -164,14 +164,14 @@ def append_record(path: Path, record: Record) -> None:
 def has_old_metrics(record: Record) -> bool:
     """Whether metrics are stored under names that mean something else today.
 
-    `f1` of pos once was seqeval's F1 on bare tags, which is `seqeval_f1` today; `precision` stood beside it then alone.
+    `f1` of pos was once seqeval's F1 on bare tags, now `seqeval_f1`; only such records also have `precision`.
     """
     qualities = (record.quality, record.quality_before, *record.epochs)
     return record.parsed_case().task == "pos" and any("precision" in quality for quality in qualities)
 
 
 def old_metrics(folder: Path, records: Iterable[Record]) -> str:
-    """One sentence on the records with old metrics; empty where there are none."""
+    """One sentence about the records with old metrics; empty if there are none."""
     first, *others = [record.case for record in records if has_old_metrics(record)] or [""]
     more = f" and {len(others)} more" if others else ""
     return first and (
@@ -192,9 +192,9 @@ def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
 
 
 def read_lines(path: Path) -> tuple[dict[str, Record], list[str]]:
-    """The newest record of each case, of whatever age, and a sentence for each line that could not be read.
+    """The newest record of each case, including records with old metrics, and a sentence for each unreadable line.
 
-    Of a case that was repeated, its first repeat.
+    For a repeated case this is its first repeat.
     """
     repeats, complaints = read_repeats(path)
     return {case: record for (case, repeat), record in repeats.items() if repeat == 0}, complaints
@@ -217,7 +217,7 @@ def read_repeats(path: Path) -> tuple[dict[tuple[str, int], Record], list[str]]:
 def read_run(folder: Path) -> tuple[dict[str, Record], list[str]]:
     """The newest record of each case of a run that is to be judged, and a sentence for each damaged line.
 
-    Raises BadRecord where no record can be read, and where one has old metrics.
+    Raises BadRecord if no record can be read, or if one has old metrics.
     """
     records, complaints = read_lines(folder / "records.jsonl")
     if old := old_metrics(folder, records.values()):
@@ -228,7 +228,7 @@ def read_run(folder: Path) -> tuple[dict[str, Record], list[str]]:
 
 
 def decode_line(line: bytes, where: str) -> str:
-    """The line as text: a killed process may have cut it inside a character."""
+    """The line as text; a killed process may have cut it inside a character."""
     try:
         return line.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The folder of a run: its command and machine, its records, and what was answered."""
+"""The folder of a run: its command and machine, its records, and the models' answers."""
 
 import json
 import re
@@ -15,8 +15,8 @@ from bench.core.paths import RUNS
 from bench.machine.environment import describe_machine, distributions, processor
 from bench.records.record import Record, add_line, open_records
 
-NAMED = ("torch", "transformers", "peft")  # libraries whose versions are in a run's name
-EMULATION = "emulation"  # the key of a run and of a record's environment: the emulated card's name
+NAMED = ("torch", "transformers", "peft")  # the libraries whose versions are in a run's name
+EMULATION = "emulation"  # the key, in a run and in a record's environment, of the emulated card's name
 
 
 class NotStored(Exception):
@@ -24,10 +24,10 @@ class NotStored(Exception):
 
 
 def make_folder(emulation: str | None, folder: Path | None, name: str = "") -> Path:
-    """The run's folder, a new one if none is given; it says what began it, and of which card (emulation_of) it is.
+    """The run's folder, a new one if none is given. It records the command that started it and its card (emulation_of).
 
     name: what follows the time in the name of a new folder; by default the machine and the versions of the libraries.
-    Raises NotStored where it cannot be written.
+    Raises NotStored if the folder cannot be written.
     """
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name or default_name(emulation)}"
     about = {"command": command(), "machine": describe_machine(), "distributions": distributions()}
@@ -37,10 +37,10 @@ def make_folder(emulation: str | None, folder: Path | None, name: str = "") -> P
     try:
         if folder is None:
             folder = made = new_folder(RUNS, name)
-        if not (folder / "run.json").exists():  # a resumed run keeps the command that began it
+        if not (folder / "run.json").exists():  # a resumed run keeps its first command
             write_atomically(folder / "run.json", json.dumps(about, indent=1) + "\n")
         if made is None:
-            with open_records(folder / "records.jsonl"):  # learn that it cannot be written before anything trains
+            with open_records(folder / "records.jsonl"):  # fail before training if it cannot be written
                 pass
     except OSError as error:
         if made:
@@ -51,7 +51,7 @@ def make_folder(emulation: str | None, folder: Path | None, name: str = "") -> P
 
 
 def command() -> list[str]:
-    """What began this session; `python -m pytest` is pytest, and `python -m bench` is lorabench."""
+    """The command that started this session; `python -m pytest` becomes pytest, and `python -m bench` lorabench."""
     path = Path(sys.argv[0])
     ours = path.stem == "lorabench" or path.parts[-2:] == ("bench", "__main__.py")
     return ["lorabench" if ours else "pytest", *sys.argv[1:]]
@@ -60,7 +60,7 @@ def command() -> list[str]:
 def resume_command(folder: Path) -> str:
     """The command line that continues this session's run."""
     words = command()
-    for option in ("--resume", "--run-name"):  # the run has its name, and is named by its folder below
+    for option in ("--resume", "--run-name"):  # the run already has its name, and its folder is added below
         words = without_option(words, option)
     return shlex.join([*words, "--resume", folder.name if folder.parent == RUNS else shown(folder)])
 
@@ -75,19 +75,19 @@ def without_option(words: list[str], option: str) -> list[str]:
 
 
 def new_folder(where: Path, name: str) -> Path:
-    """A folder that no other session has: name, or name-2, name-3, … of sessions that began in the same second."""
+    """A folder that no other session has: name, or name-2, name-3, … if sessions start in the same second."""
     where.mkdir(parents=True, exist_ok=True)
     folder, number = where / name, 1
     while True:
         with suppress(FileExistsError):
-            folder.mkdir()  # only one session can make it
+            folder.mkdir()  # only one session can create it
             return folder
         number += 1
         folder = where / f"{name}-{number}"
 
 
 def why_not_stored(folder: Path, unwritten: Mapping[str, OSError]) -> str:
-    """One sentence on what of a run could not be written, however much it is; unwritten: the error by what it is of."""
+    """One sentence on the parts of a run that could not be written, however many. unwritten: part -> its error."""
     first, *others = unwritten
     more = f" and {len(others)} more" if others else ""
     error = unwritten[first]
@@ -98,17 +98,17 @@ def why_not_stored(folder: Path, unwritten: Mapping[str, OSError]) -> str:
 
 
 def shown(path: Path) -> str:
-    """The path, relative to the current folder if it is inside."""
+    """The path, relative to the current folder if it is inside it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def predictions_path(case_id: str) -> str:
-    """The file of a case's held-out examples, inside the run's folder."""
+    """The path, inside the run's folder, of the file with a case's held-out examples."""
     return f"predictions/{case_id}.jsonl"
 
 
 def answers_file(folder: Path, case_id: str, kind: str) -> Path:
-    """The file of a case's other rows: `probes` for what it answered to them, `before` for the untrained model's."""
+    """The file of a case's other rows: `probes` for the answers to probes, `before` for the untrained model's rows."""
     return folder / "predictions" / f"{case_id}.{kind}.jsonl"
 
 
@@ -119,9 +119,9 @@ def write_case(
     probed: list[dict[str, Any]],
     untrained: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Its answers first, so that a record never speaks of a file that is not there, nor of another session's.
+    """Write a case: its answers first, so that a record never refers to a missing file or to another session's.
 
-    Raises OSError where the disk is full or read-only.
+    Raises OSError if the disk is full or read-only.
     """
     line = record.to_line()
     with open_records(folder / "records.jsonl") as file:

@@ -1,4 +1,4 @@
-"""Stored records: each with the run it belongs to, and its predictions read when they are needed."""
+"""Stored records, each with the run that it belongs to; predictions are read when they are needed."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from bench.records.run_folder import answers_file
 
 @dataclass(frozen=True)
 class Stored:
-    """A record with the run it is of; name is RUN/case-id."""
+    """A record with its run; name is RUN/case-id."""
 
     run: str
     folder: Path
@@ -25,12 +25,12 @@ class Stored:
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
-        """The prediction for each held-out example; [] if none was kept. Raises ValueError if damaged."""
+        """The prediction for each held-out example; [] if none was kept. Raises ValueError if the file is damaged."""
         return self.rows(self.folder / self.record.predictions) if self.record.predictions else []
 
     @cached_property
     def probed(self) -> list[dict[str, Any]]:
-        """The answer to each item of the probes; [] if none was asked. Raises ValueError if damaged."""
+        """The answer to each probe item; [] if none was asked. Raises ValueError if the file is damaged."""
         return self.rows(self.probed_path)
 
     @property
@@ -41,7 +41,7 @@ class Stored:
     def untrained(self) -> list[dict[str, Any]]:
         """The prediction for each held-out example before training; [] if none was kept.
 
-        Raises ValueError if damaged.
+        Raises ValueError if the file is damaged.
         """
         return self.rows(answers_file(self.folder, self.record.case, "before"))
 

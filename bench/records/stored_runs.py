@@ -1,7 +1,7 @@
-"""Stored runs by their names: a person's own in RUNS, and those that the project ships.
+"""Stored runs by their names: the user's own in RUNS, and those that the project ships.
 
-A run is named by its folder, its name, what --run-name called it, the beginning of its name where only one run has
-it, `latest`, or `accepted`, which is the accepted baseline.
+A run can be named by its folder, its name, its --run-name, the beginning of its name if that is unique, `latest`, or
+`accepted`, which is the accepted baseline.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ RUN_HELP = "a run: its folder, its name or an unambiguous prefix of it, latest, 
 
 
 def committed_runs() -> list[Path]:
-    """The project's own runs in the order of their names; those named by a time are a person's."""
+    """The project's own runs in the order of their names; runs named by a time are a user's."""
     return [path for name, path in sorted(runs_in(COMMITTED).items()) if not named_by_time(name)]
 
 
@@ -24,7 +24,7 @@ def runs_in(folder: Path) -> dict[str, Path]:
 
 
 def accepted_baselines() -> dict[str, Path]:
-    """The newest accepted baseline of each kind of machine, by that kind's name."""
+    """The newest accepted baseline for each kind of machine, by the kind's name."""
     return {path.parent.parent.name: path.parent for path in sorted(BASELINES.glob(f"*/{NEWEST}/records.jsonl"))}
 
 
@@ -33,7 +33,7 @@ def named_by_time(name: str) -> bool:
 
 
 def find_run(text: str) -> Path:
-    """The run's folder. Raises ValueError with one sentence if there is none, or more than one."""
+    """The run's folder. Raises ValueError with one sentence if no run, or more than one, matches."""
     if (Path(text).expanduser() / "records.jsonl").is_file():
         return Path(text).expanduser()
     if text == ACCEPTED:
@@ -47,7 +47,7 @@ def find_run(text: str) -> Path:
             return own[begun[-1]]
         raise ValueError(f"latest: no run of yours in {RUNS} yet")
     if named := sorted(name for name in own if named_by_time(name) and name.partition("-")[2] == text):
-        return own[named[-1]]  # the newest that --run-name gave this name
+        return own[named[-1]]  # the newest with this --run-name
     near = sorted(name for name in known if text and name.startswith(text))
     if len(near) == 1:
         return known[near[0]]
@@ -57,7 +57,7 @@ def find_run(text: str) -> Path:
 
 
 def find_accepted() -> Path:
-    """The accepted baseline. Raises ValueError if there is none, or one for several kinds of machine."""
+    """The accepted baseline. Raises ValueError if there is none, or if several kinds of machine have one."""
     known = accepted_baselines()
     if len(known) == 1:
         return next(iter(known.values()))

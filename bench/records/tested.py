@@ -1,6 +1,6 @@
-"""How a run's tests ended, those of each case and the others, kept beside its records in tests.json.
+"""The outcomes of a run's tests, those of each case and the others, stored beside its records in tests.json.
 
-A record is written before its tests run. Without this file a comparison could not see that a test passed in one run
+A record is written before its tests run. Without this file a comparison could not tell that a test passed in one run
 and was skipped in the other.
 """
 
@@ -14,14 +14,14 @@ from bench.records.record import BadRecord
 
 FILE = "tests.json"
 PASSED, FAILED, SKIPPED, ERROR = "passed", "failed", "skipped", "error"
-NOT_RUN = "not run"  # selected, but the session ended before
+NOT_RUN = "not run"  # selected, but the session ended first
 
 
 @dataclass(frozen=True)
 class CaseTests:
-    """by_case: case -> test -> outcome; others: the same of tests of no case, by their ids.
+    """by_case: case -> test -> outcome; others: test id -> outcome, for tests without a case.
 
-    exit_code: of the last session; finished: whether every test that any session selected came to an end.
+    exit_code: the last session's; finished: whether every test that any session selected came to an end.
     """
 
     finished: bool = False
@@ -30,13 +30,13 @@ class CaseTests:
     others: Mapping[str, str] = field(default_factory=dict)
 
     def outcomes(self, case: str) -> Mapping[str, str]:
-        """Of the case's tests that came to an end."""
+        """The outcomes of the case's tests that came to an end."""
         return {test: outcome for test, outcome in self.by_case.get(case, {}).items() if outcome != NOT_RUN}
 
     def with_earlier(self, earlier: "CaseTests | None") -> "CaseTests":
-        """The same with the outcomes of tests that only an earlier session of the run had.
+        """These outcomes, and those of tests that only an earlier session of the run had.
 
-        So a test that failed, or was not run, counts until it is run again.
+        So a test that failed, or did not run, counts until it runs again.
         """
         if earlier is None:
             earlier = CaseTests()
@@ -48,7 +48,7 @@ class CaseTests:
 
 
 def newest(earlier: Mapping[str, str], later: Mapping[str, str]) -> dict[str, str]:
-    """The later outcomes; one that failed earlier stays where the later session did not come to the test."""
+    """The later outcomes; an earlier failure stays if the later session did not reach the test."""
     kept = {test: one for test, one in earlier.items() if one in (FAILED, ERROR) and later.get(test) == NOT_RUN}
     return {**earlier, **later, **kept}
 
@@ -61,12 +61,12 @@ def short_name(node_id: str, case: str) -> str:
 
 
 def write_tested(folder: Path, tested: CaseTests) -> None:
-    """Raises OSError where the disk is full or read-only."""
+    """Write tests.json. Raises OSError if the disk is full or read-only."""
     write_atomically(folder / FILE, json.dumps(asdict(tested), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_tested(folder: Path) -> CaseTests | None:
-    """None for a run whose version did not keep it. Raises BadRecord if the file is damaged."""
+    """The stored outcomes; None if the run's version did not keep them. Raises BadRecord if the file is damaged."""
     try:
         return CaseTests(**json.loads((folder / FILE).read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def read_tested(folder: Path) -> CaseTests | None:
 
 
 def tested_before(folder: Path) -> CaseTests | None:
-    """What an earlier session kept; None also if its file is damaged, which the next session writes anew."""
+    """The outcomes of an earlier session; None also if its file is damaged, because the next session replaces it."""
     try:
         return read_tested(folder)
     except BadRecord:

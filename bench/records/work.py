@@ -1,13 +1,13 @@
 """Work of a training step as a function of its batch's shape, and the rate and utilisation that follow from it.
 
-Attention grows with the square of a row's length, some methods multiply whole weights once a pass (DoRA, HiRA), and
+Attention grows with the square of a row's length, some methods multiply whole weights once per pass (DoRA, HiRA), and
 virtual tokens lengthen every row. So FLOPs are not proportional to tokens, and every batch is counted at its own
 padded shape. No torch here: a stored record is enough.
 
-Model FLOPs are those of forward and backward with nothing computed twice; hardware FLOPs include what gradient
+Model FLOPs are those of forward and backward with nothing computed twice. Hardware FLOPs include what gradient
 checkpointing and the loss in chunks compute again. Both count attention as full squares, whatever a mask or a sliding
-window leaves out and whatever a fused kernel skips or repeats; the head at every position, also where no label is;
-packed weights as the dense product they stand for. The optimizer and a method's penalty are in neither.
+window leaves out and whatever a fused kernel skips or repeats. Both count the head at every position, even without a
+label, and packed weights as the dense product that they represent. Neither counts the optimizer or a method's penalty.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from bench.machine.cards import is_card
 from bench.records.record import Record
 
 MODEL, HARDWARE = "model_step", "hardware_step"
-HALF_PRECISION = ("bfloat16", "float16")  # of which PEAK_FLOPS speaks
+HALF_PRECISION = ("bfloat16", "float16")  # the formats of PEAK_FLOPS
 
 # Dense bf16 (T4: fp16) matrix products in FLOP/s, from NVIDIA's data sheets of each card.
 PEAK_FLOPS = {
@@ -31,7 +31,7 @@ PEAK_FLOPS = {
     "L40S": 362e12,
     "T4": 65e12,
     "V100": 125e12,  # fp16
-    "RTX 2080 Ti": 53.8e12,  # fp16; as every GeForce card here with sums in float32, from the white paper of its kind
+    "RTX 2080 Ti": 53.8e12,  # fp16; for all GeForce cards: float32 sums, from their generation's white paper
     "RTX 3070": 40.6e12,
     "RTX 3080": 59.5e12,
     "RTX 3090": 71e12,
@@ -44,7 +44,7 @@ PEAK_FLOPS = {
 class Work:
     """FLOPs of forward and backward: per pass, per position, and per pair of positions in a row.
 
-    added: positions that the method puts before each row's tokens.
+    added: positions that the method adds before each row's tokens.
     """
 
     added: int
@@ -62,7 +62,7 @@ class Work:
 
 
 def work_from(counts: Sequence[Mapping[str, Any]], name: str, added: int) -> Work:
-    """The work that gives what was counted at three shapes: (1, short), (2, short) and (2, long)."""
+    """The work that matches the counts at three shapes: (1, short), (2, short) and (2, long)."""
     one, two, long = (Fraction(count[name]) for count in counts)
     short_positions, long_positions = (counts[number]["length"] + added for number in (1, 2))
     per_pass = 2 * one - two
@@ -77,8 +77,8 @@ def works_of(counts: Sequence[Mapping[str, Any]], added: int) -> tuple[Work, Wor
 
 
 def counts_of(exact: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a record counted at each shape. An older record has one shape, and counts what runs, so of a step under
-    gradient checkpointing it has hardware FLOPs alone.
+    """A record's counts at each shape. An older record has one shape and counts what runs, so for a step under gradient
+    checkpointing it has only hardware FLOPs.
     """
     if "flops_counts" in exact:
         return list(exact["flops_counts"])
@@ -94,9 +94,9 @@ def counts_of(exact: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[dict[
 
 
 def share_of_peak(flops_per_second: float, card: str, precision: str) -> float | None:
-    """Share of the card's peak; None where none is known, as in float32.
+    """Share of the card's peak; None if no peak is known, as in float32.
 
-    Raises ArithmeticError above 1: the FLOPs or the clock are wrong then, and that is no record.
+    Raises ArithmeticError above 1: then the FLOPs or the clock are wrong, and the figure must not be recorded.
     """
     peak = next((value for name, value in PEAK_FLOPS.items() if is_card(name, card)), None)
     if peak is None or precision not in HALF_PRECISION:
@@ -110,9 +110,9 @@ def share_of_peak(flops_per_second: float, card: str, precision: str) -> float |
 def utilisation_figures(
     model_flops: float, hardware_flops: float, seconds: float, card: str, precision: str
 ) -> dict[str, Any]:
-    """Rates of these FLOPs, which took so many seconds, and their shares of the card's peak (MFU and HFU).
+    """The rates of these FLOPs over these seconds, and their shares of the card's peak (MFU and HFU).
 
-    precision: the recipe's, of matrix products.
+    precision: the recipe's, for matrix products.
     """
     rates = {"model_flops": model_flops / seconds, "hardware_flops": hardware_flops / seconds}
     found: dict[str, Any] = {f"{name}_per_second": rate for name, rate in rates.items()}
@@ -120,7 +120,7 @@ def utilisation_figures(
 
 
 def heaviest_shape(record: Record) -> tuple[int, int]:
-    """Rows and padded length of the batch of most positions; of a record that does not say so, of its first batch."""
+    """Rows and padded length of the batch with the most positions, or of the first batch if the record does not say."""
     batches = record.exact.get("heaviest_batches")
     if not batches:
         rows, length = record.exact["step_shape"]

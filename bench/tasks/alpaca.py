@@ -1,4 +1,4 @@
-"""Following instructions as source 003 does it: yahma/alpaca-cleaned in the Alpaca prompt (its Fig. 5)."""
+"""Instruction following as in source 003: yahma/alpaca-cleaned in the Alpaca prompt (its Fig. 5)."""
 
 from dataclasses import replace
 from typing import Any

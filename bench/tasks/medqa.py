@@ -1,7 +1,7 @@
-"""Health questions as source 000 does it: MedQuAD, question -> answer, after its text cleaning.
+"""Health questions as in source 000: MedQuAD, question -> answer, after its text cleaning.
 
-Source 000, section B.1, removes URLs, emoticons, hashtags and stray markup; its text also names
-punctuation and numbers, but its own Table I keeps both, and so does this.
+Source 000, section B.1, removes URLs, emoticons, hashtags and stray markup. Its text also names
+punctuation and numbers, but its own Table I keeps both, and so does this task.
 """
 
 import html
@@ -41,7 +41,7 @@ def clean(text: str) -> str:
     """
     for pattern in (TAG, URL, HASHTAG, EMOJI, EMOTICON):
         text = pattern.sub(" ", html.unescape(text) if pattern is TAG else text)
-    text = re.sub(r"\(\s*\)|\[\s*\]", " ", text)  # what held a URL
+    text = re.sub(r"\(\s*\)|\[\s*\]", " ", text)  # brackets around a URL
     text = re.sub(r"\s+", " ", text.replace("\xa0", " "))
     return re.sub(r" ([.,;:!?])(?=\s|$)", r"\1", text).strip()
 

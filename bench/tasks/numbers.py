@@ -1,8 +1,8 @@
-"""Comparing decimals: the cure for what source 003 left open, 9.11 against 9.9.
+"""Comparison of decimals: training for the question that source 003 left open, 9.11 against 9.9.
 
-The rows are the training part of the probe of decimals, written by `python -m bench probes --write`, and what
-the probe asks with its answers, held out in integer, phrasing and language. Among them are sequences of small
-sums, held out in their terms, and plain instructions, so that a model does not learn to answer everything by a number.
+`python -m bench probes --write` writes the rows: the training part of the decimals probe, and the probe's items with
+their answers, held out by integer, phrasing and language. Also included are sequences of small sums, held out by their
+terms, and plain instructions, so that a model does not learn to answer everything with a number.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from bench.tasks import TASKS, BadData, Prepared, Task
 from bench.tasks.responses import filled, named, prepare_pairs, score_responses
 
 DATA = DataSpec(
-    hub_id="",  # it is generated here, and nowhere else
+    hub_id="",  # it is generated here only
     columns=("id", "part", "form", "prompt", "answer"),
     splits=("train",),
     samples=("numbers.jsonl",),

@@ -1,4 +1,4 @@
-"""A person's own data as a task, from a table of a TOML file or the command line and without Python.
+"""A user's own data as a task, from a table in a TOML file or the command line, without Python.
 
     [tasks.tickets]
     data = "tickets.jsonl"        JSON lines or parquet, or a data set of the Hub as owner/name
@@ -10,8 +10,8 @@
     words = "tokens"              a column of lists of words
     labels = "tags"               a column of lists with one label for each word; any labels
 
-The other keys are in KEYS. Where the table names no rows to hold out, `bench.tasks.splitting` chooses them. A task of
-this kind has no sample and no full data: it has the rows that it was given.
+The other keys are in KEYS. If the table names no rows to hold out, `bench.tasks.splitting` chooses them. A task of this
+kind has no sample and full data, only the rows that it was given.
 """
 
 import re
@@ -31,7 +31,7 @@ from bench.tasks import BadData, Prepared, Task, pos
 from bench.tasks.responses import filled, prepare_pairs, score_responses
 from bench.tasks.splitting import held_out_rows, leaking_rows
 
-PAIRS, TAGS = ("instruction", "response"), ("words", "labels")  # keys that name columns, and columns of that name
+PAIRS, TAGS = ("instruction", "response"), ("words", "labels")  # keys that name columns, and default column names
 KEYS = {
     "data": "a file of JSON lines or parquet, or a data set of the Hub as owner/name",
     "instruction": "the column of what is asked",
@@ -55,7 +55,7 @@ TRAIN, HELD_OUT = "train", "held_out"
 
 
 def own_task(name: str, table: Mapping[str, Any], where: str) -> Task:
-    """The task of a table; its paths are absolute. Raises BadFile naming where, key and what is near."""
+    """The task of a table, whose paths are absolute. Raises BadFile naming the place, the key and similar keys."""
     check_name(name, where)
     check_texts(table, KEYS, where)
     if "data" not in table:
@@ -90,7 +90,7 @@ def own_task(name: str, table: Mapping[str, Any], where: str) -> Task:
 
 
 def data_spec(table: Mapping[str, Any], where: str) -> DataSpec:
-    """Where the rows are, without columns: files that are there, or a data set of the Hub by splits."""
+    """Where the rows are, without columns: existing files, or the splits of a data set on the Hub."""
     data, held_out = table["data"], table.get("held_out", "")
     if Path(data).suffix.lower() in FORMS:
         for key in ("split", "revision"):
@@ -116,7 +116,7 @@ def why_no_file(path: Path) -> str:
 
 
 def chosen_columns(table: Mapping[str, Any], there: Sequence[str], where: str) -> dict[str, str]:
-    """Column by key, for a pair of keys: as the table names them, or as the file calls its columns itself."""
+    """Column by key, for a pair of keys: the table's names, or the file's own column names."""
     for keys, of_others in ((PAIRS, TAGS), (TAGS, (*PAIRS, "prompt"))):
         given = [key for key in keys if key in table]
         others = [key for key in of_others if key in table]
@@ -166,7 +166,7 @@ def prepare_responses(
 
 
 def asked_text(prompt: str, rows: Mapping[str, list[dict]]) -> Callable[[Mapping[str, Any]], str]:
-    """A function that gives what a row asks, to compare rows by: the prompt's columns that differ between rows.
+    """A function that returns the text by which rows are compared: the prompt's columns that differ between rows.
 
     An instruction or a template that all rows share would make all of them nearly the same.
     """
@@ -191,7 +191,7 @@ def prepare_tags(columns: Mapping[str, str], rows: dict[str, list[dict]], tokeni
 
 
 def as_texts(value: Any) -> Any:
-    """A list whose whole numbers are text: labels are often numbers."""
+    """The list with whole numbers converted to text, because labels are often numbers."""
     return [str(item) if type(item) is int else item for item in value] if isinstance(value, list) else value
 
 
@@ -203,9 +203,9 @@ def with_reasons(prepared: Prepared, reasons: list[str]) -> Prepared:
 def parted(
     rows: Mapping[str, list[Any]], text: Callable[[Any], str], needed: Callable[[Any], Collection[str]] | None = None
 ) -> tuple[list[Any], list[Any], list[str]]:
-    """What is trained on, what is held out, and sentences about it. Raises BadData if nothing can be held out.
+    """The training rows, the held-out rows, and sentences about the split. Raises BadData if nothing can be held out.
 
-    needed: what of a row training must see in another too.
+    needed: the values of a held-out row, such as labels, that training rows must contain too.
     """
     parts = list(rows.values())
     if len(parts) == 2:

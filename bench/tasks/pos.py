@@ -1,7 +1,7 @@
-"""Part-of-speech tagging as source 001 does it: batterydata/pos_tagging, Penn Treebank tags.
+"""Part-of-speech tagging as in source 001: batterydata/pos_tagging, Penn Treebank tags.
 
-`f1`, the headline, is the micro-averaged F1 over words. Every word has one tag, so it is the share of words that are
-tagged right, and the same number as `accuracy`: every confusion counts. `macro_f1` is the mean of each tag's own F1
+`f1`, the headline, is the micro-averaged F1 over words. Every word has one tag, so `f1` is the share of words with the
+right tag and equals `accuracy`: every confusion counts. `macro_f1` is the mean of each tag's own F1
 over the tags of the held-out words, so a rare tag counts as much as NN. `loss` is the mean over the scored words.
 
 `seqeval_f1`, `seqeval_precision` and `seqeval_recall` are what source 001 reports. seqeval reads a bare tag as a
@@ -31,14 +31,14 @@ DATA = DataSpec(
     splits=("train", "test"),
     samples=("pos_news.jsonl", "pos_everyday.jsonl"),
 )
-HELD_OUT_EVERY = 5  # of the sample, which comes in one piece: each fifth sentence
+HELD_OUT_EVERY = 5  # every fifth sentence of the sample, which has no split of its own
 SMOKE_METHODS = ("full", "head", "lora", "lora_all", "dora", "adalora", "ia3", "prefix", "prompt", "qlora")
-RARE = 5  # a tag in fewer sentences than this keeps them in the training part
-NO_INDEX = -1  # the predicted label of a word without a prediction: no tag has it
+RARE = 5  # sentences with a tag that fewer sentences have stay in the training part
+NO_INDEX = -1  # the predicted label of a word without a prediction; no tag has this index
 
 
 class Sentence(NamedTuple):
-    """A row: its words, a tag for each, and where it stands in the data."""
+    """A row: its words, a tag for each, and its place in the data."""
 
     words: list[str]
     tags: list[str]
@@ -46,7 +46,7 @@ class Sentence(NamedTuple):
 
 
 def as_list(value: Any, where: str) -> list[str]:
-    """A column's value as words; the data set stores lists as their Python text."""
+    """A column's value as words; the data set stores lists as Python literals."""
     if isinstance(value, str):
         try:
             value = ast.literal_eval(value)
@@ -75,7 +75,7 @@ def tagged(rows: list[dict], split: str) -> list[Sentence]:
 
 
 def split_sample(sentences: list[Sentence]) -> tuple[list[Sentence], list[Sentence]]:
-    """Each fifth sentence is held out, unless one of its tags is rare: a tag must be seen to be learned."""
+    """Hold out every fifth sentence, unless one of its tags is rare: a model must see a tag to learn it."""
     counts = Counter(tag for sentence in sentences for tag in set(sentence.tags))
     train: list[Sentence] = []
     held_out: list[Sentence] = []
@@ -90,14 +90,14 @@ def encode(
 ) -> tuple[list[Example], int]:
     """Examples with each word's label on its first sub-word, and how many sentences were cut.
 
-    Raises BadData for a sentence of which no word is left: nothing of it could be scored.
+    Raises BadData for a sentence without any word left, because nothing in it could be scored.
     """
     examples, cut = [], 0
     encoded = tokenizer([sentence.words for sentence in sentences], is_split_into_words=True)
     for number, (words, tags, where) in enumerate(sentences):
         ids, word_ids = encoded["input_ids"][number], encoded.word_ids(number)
         if len(ids) > recipe.max_length:
-            end = int(word_ids[-1] is None)  # a special token at the end stays there
+            end = int(word_ids[-1] is None)  # a special token at the end stays at the end
             kept = [*range(recipe.max_length - end), *range(len(ids) - end, len(ids))]
             ids, word_ids = [ids[index] for index in kept], [word_ids[index] for index in kept]
             cut += 1
@@ -146,7 +146,7 @@ def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prep
 
 
 def prepare_tagged(train: list[Sentence], held_out: list[Sentence], tokenizer: Any, recipe: Recipe) -> Prepared:
-    """Both parts encoded, limited as the recipe says. Raises BadData for a label that training does not see."""
+    """Both parts encoded, with the recipe's limits. Raises BadData for a label that is not in the training part."""
     train, held_out = limited(train, recipe.train_examples), limited(held_out, recipe.evaluation_examples)
     if not train:
         raise BadData("no row is left to train on; add rows")

@@ -1,6 +1,6 @@
-"""What the tasks of prompt and response share: the loss counts the response's tokens alone.
+"""Code shared by tasks with prompts and responses: the loss counts the response's tokens alone.
 
-The response ends with the end-of-sequence token, which counts too: a model must learn to stop.
+The response ends with the end-of-sequence token, which also counts, because a model must learn to stop.
 """
 
 import random
@@ -12,7 +12,7 @@ from bench.sources.tokenizer import BYTES
 from bench.tasks import IGNORE, BadData, Example, Prepared, Score
 
 HELD_OUT_SHARE = 0.1
-HELD_OUT_LIMIT = 500  # held-out rows of a full data set; more would cost time and tell no more
+HELD_OUT_LIMIT = 500  # held-out rows of a full data set; more would only cost time
 ALSO_OF_BYTES = (
     ", or let the text have fewer tokens: it is split into bytes, for no tokenizer was found; name a "
     "tokenizer_stand_in in the model's entry, or give a mirror that has the model's tokenizer"
@@ -21,10 +21,10 @@ SPLIT_SEED = 20260101  # the split belongs to the task, not to a case's seed
 
 
 def split_by_group(rows: list[dict], group: str) -> tuple[list[dict], list[dict]]:
-    """Train and held-out rows, no text of the group column in both, so that nothing leaks.
+    """Training and held-out rows. No text of the group column is in both, so that nothing leaks.
 
-    Texts that differ in case, white space or the mark at their end are the same. Of many held-out rows
-    HELD_OUT_LIMIT are kept, evenly spread: a file is often sorted by subject.
+    Texts that differ only in case, white space or final punctuation are the same. At most HELD_OUT_LIMIT held-out rows
+    are kept, evenly spread, because a file is often sorted by subject.
     """
     values = sorted({row[group] for row in rows})
     random.Random(SPLIT_SEED).shuffle(values)
@@ -42,13 +42,13 @@ def normalised(text: str) -> str:
 
 
 def encode(pairs: Iterable[tuple[str, str, str]], tokenizer: Any, recipe: Recipe) -> tuple[list[Example], int, int]:
-    """Examples of (key, prompt, answer); how many were cut; how many had no room left for an answer."""
+    """Examples from (key, prompt, answer); how many were cut; how many had no room left for an answer."""
     examples, cut, dropped = [], 0, 0
     end = tokenizer.eos_token_id
     first = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
     for key, prompt, answer in pairs:
         asked = first + tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        if not asked:  # the answer's first token would have nothing to be predicted from
+        if not asked:  # nothing would come before the answer's first token to predict it
             raise BadData(f"{key}: its prompt {prompt!r:.60} becomes no token; remove the row")
         told = [*tokenizer(answer, add_special_tokens=False)["input_ids"], end]
         ids = (asked + told)[: recipe.max_length]
@@ -70,7 +70,7 @@ def starts_with_bos(tokenizer: Any) -> bool:
 def prepare_pairs(
     train: list[tuple[str, str, str]], held_out: list[tuple[str, str, str]], tokenizer: Any, recipe: Recipe
 ) -> Prepared:
-    """Both parts encoded, limited as the recipe says. Raises BadData if a part is left empty."""
+    """Both parts encoded, with the recipe's limits. Raises BadData if a part is left empty."""
     for part, says in ((train, "to train on"), (held_out, "held out")):
         if not part:
             raise BadData(f"no row is {says}; add rows, for training and for evaluation need one each")
@@ -89,7 +89,7 @@ def prepare_pairs(
 
 
 def filled(splits: dict[str, list[dict]], columns: Sequence[str]) -> list[dict]:
-    """The rows of the only split, checked. Raises BadData naming split, row and column of what is no text, or blank."""
+    """The rows of the only split, checked. Raises BadData naming split, row and column of a blank or non-text value."""
     ((split, rows),) = splits.items()
     for number, row in enumerate(rows, 1):
         for column in columns:
@@ -102,7 +102,7 @@ def filled(splits: dict[str, list[dict]], columns: Sequence[str]) -> list[dict]:
 
 
 def named(split: str) -> str:
-    """The split as a person knows it: the sample comes in one piece, which is held under "all"."""
+    """The split's name for messages: the sample comes in one piece, stored under "all"."""
     return "sample" if split == "all" else split
 
 

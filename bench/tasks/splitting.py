@@ -11,18 +11,18 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
-ALIKE = 0.9  # share of words: one word of twenty may differ, and none of eight
+ALIKE = 0.9  # share of words: one word in twenty may differ, none in eight
 HELD_OUT_SHARE = 0.1
-HELD_OUT_LIMIT = 500  # rows; more would cost time and tell no more
+HELD_OUT_LIMIT = 500  # rows; more would only cost time
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The text's words in lower case; the text itself where it has none."""
+    """The text's words in lower case; the text itself if it has none."""
     return tuple(re.findall(r"\w+", text.casefold())) or (text,)
 
 
 def group_texts(texts: Sequence[str]) -> list[int]:
-    """A number for each text, the same for texts that are nearly the same, directly or by others between them."""
+    """A group number for each text. Texts that are nearly the same, directly or through others, share a number."""
     words = [words_of(text) for text in texts]
     places = {one: place for place, one in enumerate(dict.fromkeys(words))}
     groups = list(range(len(places)))
@@ -40,8 +40,8 @@ def group_texts(texts: Sequence[str]) -> list[int]:
 def similar_pairs(sets: Sequence[frozenset[str]]) -> list[tuple[int, int]]:
     """Pairs of sets that share ALIKE of their words, by number.
 
-    Such a pair has one of the rarest words of both in common: of n words it is among the first n - ALIKE n + 1
-    (prefix filtering, as in Bayardo et al. 2007). Few pairs are left to compare.
+    Both sets of such a pair contain a common rare word: in a set of n words, rarest first, it is among the first
+    n - ALIKE n + 1 (prefix filtering, as in Bayardo et al. 2007). So few pairs are left to compare.
     """
     counts = Counter(word for one in sets for word in one)
     lists: dict[str, list[int]] = defaultdict(list)
@@ -64,7 +64,7 @@ def held_out_rows(texts: Sequence[str], needed: Sequence[Collection[str]] = ()) 
 
     A group of rows that are nearly the same is never divided, so there may be up to twice as many.
 
-    needed: what of each row training must see elsewhere too, as its labels; a group that has the last of one trains.
+    needed: values of each row, such as labels, that training must see. A group with the last row of a value trains.
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for number, group in enumerate(group_texts(texts)):
@@ -88,7 +88,7 @@ def digest(text: str) -> str:
 
 
 def leaking_rows(train: Sequence[str], held_out: Sequence[str]) -> set[int]:
-    """The numbers of the held-out texts that are nearly the same as one that is trained on."""
+    """The numbers of the held-out texts that are nearly the same as a training text."""
     groups = group_texts([*train, *held_out])
     trained = set(groups[: len(train)])
     return {number for number, group in enumerate(groups[len(train) :]) if group in trained}

@@ -1,4 +1,4 @@
-"""Customer support as source 002 does it: Bitext, instruction -> response.
+"""Customer support as in source 002: Bitext, instruction -> response.
 
 The full data repeats instructions with different responses, so rows are split by instruction.
 """

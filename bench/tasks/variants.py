@@ -1,7 +1,7 @@
-"""Variants: a task with another recipe, for what a source varied. Each is one table in its parent's recipe file.
+"""Variants: tasks with another recipe, for a source's sweeps. Each is one table in its parent's recipe file.
 
-`[variants.1x8]` in fixtures/recipes/support.toml makes the task support_1x8, so that its cases have ids of
-their own. A variant is slow and runs LoRA alone unless it is named.
+`[variants.1x8]` in fixtures/recipes/support.toml makes the task support_1x8, so that its cases have their own ids.
+A variant is slow and runs LoRA alone unless it is named.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ def register() -> None:
         try:
             names = variants_of(task.name)
         except BadFile:
-            continue  # said in one sentence where the recipe is read
+            continue  # reported in one sentence when the recipe is read
         for name in names:
             says = f"{task.says}, variant {name}"
             TASKS.put(f"{task.name}_{name}", replace(task, name=f"{task.name}_{name}", says=says, variant_of=task.name))
