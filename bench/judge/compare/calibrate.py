@@ -144,7 +144,7 @@ def drawn_records(chance: random.Random, method: str, seeds: int) -> Iterator[Re
 
 
 def quality_rates(gates: int, seeds: int, deviations: Sequence[float], prior: Noise) -> list[Rate]:
-    """False red gates by how many cases diverged, and how often a loss of a margin in one of ten diverged is detected."""
+    """False red gates by how many cases diverged, and detections of a loss of a margin in one of ten that diverged."""
     chance = random.Random(f"{SEEDS} {seeds}")
     named = f"{seeds} seed{'s' * (seeds > 1)}"
     equal = float(any(state in RED for state in states_of_equal_runs(chance, seeds)))
@@ -185,7 +185,7 @@ def memory_rates() -> list[Rate]:
 
 
 def time_rates(gates: int, spread: float, clock: str) -> list[Rate]:
-    """For the named cases of a comparison, 10 processes a side: false red gates, and how often a slow-down is detected."""
+    """For the named cases of a comparison, 10 processes a side: false red gates, and detections of a slow-down."""
     chance = random.Random(f"{SEEDS} {clock}")
 
     def processes(slower: float) -> list[float]:

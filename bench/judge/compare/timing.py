@@ -26,7 +26,7 @@ LEAST_PROCESSES = 3
 MOST_CASES = 5  # in one comparison
 LEVEL = 0.018  # over all named cases
 TOLD = 0.03  # a ratio nearer to 1 than this is not reported
-WIDEST = 0.25  # a wider interval decides nothing
+WIDEST = 0.25  # an interval whose upper end is further off than this decides nothing
 
 
 @dataclass(frozen=True)
