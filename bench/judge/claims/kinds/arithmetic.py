@@ -40,7 +40,7 @@ from bench.judge.claims.vocabulary import ABOVE, BELOW, SIGNS, UNITS, dimension_
 from bench.judge.claims.wording import bounds
 from bench.judge.verdict import CONFIRMED, ERROR, INCONCLUSIVE, POSSIBLE, REFUTED, Verdict
 
-INLINE = {"value": (int, float), "unit": (str,), "where": (str,), "inferred": (bool,)}  # keys of an operand that is a table
+INLINE = {"value": (int, float), "unit": (str,), "where": (str,), "inferred": (bool,)}  # of an operand that is a table
 NEEDED_INLINE = ("value", "unit", "where")
 ROUNDING = 1e-12  # floating-point error at a bound
 

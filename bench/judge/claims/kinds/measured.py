@@ -42,9 +42,7 @@ SEEDS_DIFFER = ", for quality differs between seeds; a claim of a single run say
 SECONDS_DIFFER = ", for seconds of one process have no interval"
 NEEDS_AGAINST = ("equivalence", "direction")
 COURSE = "loss_change"
-STEPS_AS_ONE = (
-    4  # neighbouring steps are correlated: at an autocorrelation of 0.6 every fourth adds information
-)
+STEPS_AS_ONE = 4  # neighbouring steps are correlated: at an autocorrelation of 0.6 every fourth adds information
 PROCESS_SPREAD = 0.12  # standard deviation of a median's logarithm from process to process, pooled over committed runs
 
 
@@ -125,7 +123,7 @@ def check_figures(claim: Claim, where: str) -> None:
 
 
 def check_models(claim: Claim, cases: list[Case], where: str) -> None:
-    """Check that the case fits the protocol, which names a stand-in if stand_in_for names the source's model."""
+    """Check that the cases fit the protocol. It names a stand-in's model, and stand_in_for the source's model."""
     for case in cases:
         if claim.protocol.model not in (case.model, UNSTATED, NONE):
             raise refuse(where, "by.case", f"runs {case.model}, but the protocol's model is {claim.protocol.model}")

@@ -3,7 +3,7 @@
     by = { look = "adapter_is_quantised", method = "qlora" }
 
 The looks are functions of bench/worker/check/looks.py, which needs torch; a worker runs them. value is true or false.
-For a method that the project lacks, such as `method = "irqlora"`, `look = "absent"` gives not_run, with what is missing.
+For a method that the project lacks (`method = "irqlora"`), `look = "absent"` gives not_run, with what is missing.
 """
 
 from collections.abc import Mapping
