@@ -237,7 +237,7 @@ def head_sum(entry: ModelEntry, labels: int) -> str:
 
 
 def base_sum(entry: ModelEntry, labels: int) -> str:
-    """All parameters of the model: embeddings, linear layers, norms, and the head unless it is an embedding."""
+    """All parameters of the model: embeddings, linear layers, norms, and the head unless it is tied."""
     linear = sum(one.inputs * one.outputs + one.outputs * one.biased for one in linear_layers(entry))
     embedding, norms = embedding_parameters(entry), norm_parameters(entry)
     text = f"{embedding:,} of embeddings + {linear:,} of linear layers + {norms:,} of norms"
