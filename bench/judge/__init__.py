@@ -5,7 +5,7 @@
     predictions/   predictions compared with cards, publications and earlier versions
     compare/       runs compared with each other
 
-A verdict comes from records alone, so that it can be given again without running anything.
+A verdict depends on records alone, so it can be recomputed without running anything.
 
 May import: core, machine, models, methods, recipes, probes, sources, tasks, records, executor, predict.
 """

@@ -1,8 +1,9 @@
-"""Bands of probes: what measured seeds say that a case must reach before and after tuning.
+"""Bands of probes: the range, from measured seeds, in which a case must lie before and after tuning.
 
-`fixtures/probe_thresholds.toml` is written by `python -m bench probes --thresholds RUN...`: for each case
-(without its seed) and each group of a family the range of the seeds' shares right, before and after tuning, and of
-the growth of a loss, wider by three standard deviations over the seeds or one item, whichever is more.
+`python -m bench probes --thresholds RUN...` writes `fixtures/probe_thresholds.toml`. For each case (without its seed)
+and each group of a family it holds the range over seeds of the share of right answers, before and after tuning, and
+the range of the growth of a loss. Each range is widened by three standard deviations over the seeds or by one item,
+whichever is more.
 """
 
 import math
@@ -22,9 +23,9 @@ from bench.records.record import Record
 FILE = FIXTURES / "probe_thresholds.toml"
 SHARE = (0.0, 1.0)
 ANY = (-math.inf, math.inf)
-PARTS = ("before", "after", "losses")  # of an entry
-LEAST_LOSS_MARGIN = 0.002  # of a relative change of loss: other processors round otherwise
-ROUNDING = 1e-9  # of floating point, which is no part of a share
+PARTS = ("before", "after", "losses")  # keys of an entry
+LEAST_LOSS_MARGIN = 0.002  # of a relative change of loss: processors round differently
+ROUNDING = 1e-9  # floating-point error, not part of a share
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ProbeBands:
 
 
 def read_bands(record: Record, path: Path = FILE) -> ProbeBands | None:
-    """The measured bands that speak of this record; None where there are none of its recipe, weights and data."""
+    """The measured bands for this record; None if there are none for its recipe, weights and data."""
     entry = read_toml(path).get(group_of(record)) if path.exists() else None
     if entry is None or band_differences(record, path):
         return None
@@ -56,13 +57,13 @@ def read_bands(record: Record, path: Path = FILE) -> ProbeBands | None:
 
 
 def band_differences(record: Record, path: Path = FILE) -> dict[str, str] | None:
-    """In what the record differs from what its case's bands were measured with; None where there are none."""
+    """How the record differs from the basis of its case's bands; None if the case has no bands."""
     entry = read_toml(path).get(group_of(record)) if path.exists() else None
     return None if entry is None else basis_differences(basis_of_entry(entry), basis_of(record), QUALITY)
 
 
 def measure_bands(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
-    """Bands from records of several seeds. Raises ValueError for too few seeds, and where seeds differ."""
+    """Bands from records of several seeds. Raises ValueError for too few seeds, or if the seeds' bases differ."""
     groups: dict[str, list[Record]] = {}
     for record in records:
         if record.ok and record.quality_judged and (Probed(record).rows or Probed(record).losses):
@@ -81,7 +82,7 @@ def bands_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
     for key, counts in probed[0].groups().items():
         for when in ("before", "after"):
             ends = ends_of([getattr(one.groups()[key], when) for one in probed], 1 / counts.items, SHARE)
-            if tuple(ends) != SHARE:  # nothing can lie outside that
+            if tuple(ends) != SHARE:  # nothing can lie outside this range
                 found[when][key] = ends
     for row in probed[0].losses:
         changes = [other["change"] for one in probed for other in one.losses if other["family"] == row["family"]]
@@ -90,7 +91,7 @@ def bands_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
 
 
 def ends_of(values: Sequence[float], least: float, limits: tuple[float, float]) -> list[float]:
-    """[lowest, highest]; to four decimals, rounded outwards, so that what is just allowed is not refused."""
+    """[lowest, highest] to four decimals, rounded outwards so that a value on the limit is not refused."""
     margin = max(DEVIATIONS * statistics.stdev(values), least)
     lowest, highest = max(limits[0], min(values) - margin), min(limits[1], max(values) + margin)
     return [math.floor(1e4 * (lowest + ROUNDING)) / 1e4, math.ceil(1e4 * (highest - ROUNDING)) / 1e4]

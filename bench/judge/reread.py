@@ -1,7 +1,7 @@
-"""Stored answers to probes, read by today's parsers: what each is worth, and the record's shares from that.
+"""Stored answers to probes, parsed again by today's parsers, and the record's shares recomputed from them.
 
-A parser that is improved reads what was said before as well as what is said now, so runs before and after stay
-comparable. What was said, and how likely the choices were, stays as it was stored.
+An improved parser also reads old answers, so runs from before and after the improvement stay comparable. The answers
+themselves, and the probabilities of the choices, stay as they were stored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ WHEN = ("before", "after")
 
 
 class NotAsked(ValueError):
-    """A stored answer to an item that no probe asks today."""
+    """A stored answer belongs to an item that no probe asks today."""
 
 
 @dataclass(frozen=True)
 class Reread:
-    """A record and the rows of its probes, read anew; changes: a sentence for each share that is another now."""
+    """A record and the rows of its probes, parsed again. changes: a sentence for each share that changed."""
 
     record: Record
     rows: list[dict[str, Any]]
@@ -30,7 +30,7 @@ class Reread:
 
 
 def reread(record: Record, rows: Sequence[Mapping[str, Any]]) -> Reread:
-    """The record with its probes read by today's parsers. Raises NotAsked for an item that is gone."""
+    """The record with its probes parsed by today's parsers. Raises NotAsked for an item that no longer exists."""
     items = items_of(record, rows)
     new = [row_anew(row, items[row["key"]]) if row["key"] in items else dict(row) for row in rows]
     asked = [row for row in new if row["key"] in items]
@@ -41,7 +41,7 @@ def reread(record: Record, rows: Sequence[Mapping[str, Any]]) -> Reread:
 
 
 def items_of(record: Record, rows: Sequence[Mapping[str, Any]]) -> dict[str, Item]:
-    """Key -> item of every row that has answers; texts whose loss was taken have none."""
+    """Key -> item of every row that has answers; rows of texts with a measured loss have none."""
     found = {}
     for row in rows:
         if "said_before" not in row:
@@ -55,15 +55,15 @@ def items_of(record: Record, rows: Sequence[Mapping[str, Any]]) -> dict[str, Ite
 
 
 def row_anew(row: Mapping[str, Any], item: Item) -> dict[str, Any]:
-    """The row with what its answers are worth today."""
+    """The row with the outcome of its answers by today's parser."""
     family = PROBES[item.family]
     return {**row, **{when: family.outcome(row[f"said_{when}"], item, was_cut(row, when, item)) for when in WHEN}}
 
 
 def was_cut(row: Mapping[str, Any], when: str, item: Item) -> bool:
-    """Whether the limit of tokens ended the answer.
+    """Whether the token limit ended the answer.
 
-    Older rows do not say so. There an answer was cut if it was right, and would not be had it ended by itself.
+    Older rows do not state it. Such an answer was cut if it was right, but would be wrong had it ended by itself.
     """
     stored = row.get(f"cut_{when}")
     if stored is not None:

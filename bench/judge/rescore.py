@@ -1,8 +1,7 @@
 """Stored records with today's metrics, computed from their stored predictions.
 
-A metric that is new is added, and one that has another name today gets that name. No stored figure changes: the
-predictions must give it again. A record is refused where they do not, because they are of another run or because the
-definition has changed.
+A new metric is added, and a renamed one gets its new name. No stored figure changes: the predictions must reproduce
+it. If they do not, the record is refused: the predictions are from another run, or the definition has changed.
 """
 
 import re
@@ -13,22 +12,22 @@ from typing import Any
 from bench.records.record import Record, has_old_metrics
 from bench.tasks import TASKS, Example, Prepared, Task
 
-CLOSE = 1e-9  # the same sums, on another version of a library
-OF_SEQEVAL = {"f1": "seqeval_f1", "precision": "seqeval_precision", "recall": "seqeval_recall"}  # pos, once -> today
+CLOSE = 1e-9  # the same sums with another version of a library
+OF_SEQEVAL = {"f1": "seqeval_f1", "precision": "seqeval_precision", "recall": "seqeval_recall"}  # of pos: old -> new
 
 
 class Disagrees(ValueError):
-    """Stored predictions that give another quality than their record has."""
+    """Stored predictions give a different quality than their record states."""
 
 
 class CutWords(ValueError):
-    """A record of sentences that were cut, which does not say how many held-out words have no prediction."""
+    """Sentences of the record were cut, and it does not state how many held-out words have no prediction."""
 
 
 def rescored(record: Record, predictions: Sequence[Mapping[str, Any]]) -> Record:
-    """The record with today's metrics under today's names; predictions are empty where none were kept.
+    """The record with today's metrics under today's names; predictions is empty if none were kept.
 
-    Raises Disagrees naming record, metric and both values, and CutWords where today's metrics cannot be known.
+    Raises Disagrees naming record, metric and both values, and CutWords if today's metrics cannot be known.
     """
     task = TASKS[record.parsed_case().task]
     renamed_record = renamed(record)
@@ -46,11 +45,11 @@ def rescored(record: Record, predictions: Sequence[Mapping[str, Any]]) -> Record
                 f"{record.case}: the record has {name} = {value!r}, but its stored predictions give {found[name]!r}; "
                 "they are of another run, or the metric has changed and needs a new name"
             )
-    return replace(renamed_record, quality={**found, **renamed_record.quality})  # what was stored stays to the bit
+    return replace(renamed_record, quality={**found, **renamed_record.quality})  # stored values stay equal to the bit
 
 
 def quality_of(task: Task, record: Record, predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The task's own score of the stored rows."""
+    """The score that the task computes from the stored rows."""
     labels = record.tables.get("confusion", {}).get("labels", [])
     held_out = [
         Example(row["key"], row.get("gold", []), row.get("gold", []), unscored=row.get("unscored", []))
@@ -60,10 +59,10 @@ def quality_of(task: Task, record: Record, predictions: Sequence[Mapping[str, An
 
 
 def renamed(record: Record) -> Record:
-    """A record of pos with old metrics, under today's names; any other record as it is.
+    """A pos record whose old metrics get today's names; any other record is returned unchanged.
 
-    Its f1 becomes its accuracy, the share of right words. Raises CutWords where sentences were cut: words that were cut
-    off had no part in the old accuracy, and count as wrong today.
+    Its f1 becomes its accuracy, the share of right words. Raises CutWords if sentences were cut: the old accuracy
+    left out words that were cut off, and today they count as wrong.
     """
     if not has_old_metrics(record):
         return record

@@ -1,4 +1,4 @@
-"""Intervals and tests, each a few lines on scipy and numpy. results/STATISTICS.md shows that they hold their levels.
+"""Intervals and tests, each a few lines of scipy and numpy. results/STATISTICS.md shows that they keep their levels.
 
 Counts of examples are arrays (examples, columns); a metric is a function of the columns' sums.
 """
@@ -15,32 +15,32 @@ from typing import TYPE_CHECKING, Any
 
 from bench.judge.verdict import PROCESSES, ROUNDS, SEEDS
 
-if TYPE_CHECKING:  # pytest collects without numpy, a tenth of a second to import, and scipy.stats, half a second
+if TYPE_CHECKING:  # keeps numpy (0.1 s to import) and scipy.stats (0.5 s) out of pytest's collection
     import numpy as np
 
     Metric = Callable[[np.ndarray], np.ndarray]  # (…, columns) -> (…)
 
 ALPHA = 0.05
 RESAMPLES = 4000
-MOST_UNITS = 1000  # that units_needed looks for
+MOST_UNITS = 1000  # the largest sample that units_needed tries
 RESAMPLING_SEED = 20260101
-CHUNK = 250  # resamples at a time: their weights are an array (CHUNK, examples)
+CHUNK = 250  # resamples at a time; their weights are an array (CHUNK, examples)
 NORMAL = NormalDist()
-NORMAL_IQR = 2 * NORMAL.inv_cdf(0.75)  # of a standard deviation of 1
-TWO_SIDED = NORMAL.inv_cdf(1 - ALPHA / 2)  # standard errors to each end of the interval
+NORMAL_IQR = 2 * NORMAL.inv_cdf(0.75)  # of a normal with a standard deviation of 1
+TWO_SIDED = NORMAL.inv_cdf(1 - ALPHA / 2)  # standard errors from the mean to each end of the interval
 MEDIAN_WIDENING = math.sqrt(math.pi / 2)  # the standard error of a median over that of a mean
-LEAST_SEEDS = 2  # one value tells nothing of its noise
+LEAST_SEEDS = 2  # one value says nothing about its noise
 LEAST_ROUNDS = 3  # fewer have no quartiles
-MANY_ROUNDS = 200  # from here on a median is normal
-DRAWS = 20_000  # of a sample's median over its interquartile range: p-values go down to 1 / DRAWS
+MANY_ROUNDS = 200  # from here on a median is treated as normal
+DRAWS = 20_000  # of a sample's median over its interquartile range; the smallest p-value is 1 / DRAWS
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """A median over so many rounds; of neighbours that resemble each other only one in as_one tells something new."""
+    """A median over count rounds. Neighbouring rounds are correlated: as_one of them count as one observation."""
 
     median: float
-    iqr: float | None  # interquartile range; None of too few
+    iqr: float | None  # interquartile range; None for too few rounds
     count: int
     as_one: int = 1
 
@@ -49,17 +49,17 @@ class Rounds:
         return self.iqr is not None and self.count >= LEAST_ROUNDS
 
     def noise(self, stream: int) -> Any:
-        """Draws of what the median is off by, as a share of it; other streams are other draws."""
+        """Draws of the median's error, as a share of the median; each stream gives different draws."""
         return (self.iqr or 0.0) / self.median * math.sqrt(self.as_one) * pivots(self.count, stream)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval, over so many units: seeds, processes or rounds.
+    """A figure and its 95 % interval over `sample` units: seeds, processes or rounds.
 
-    error: the standard error, 0 of a figure that is exact, infinite of one that was seen once.
-    values: of a figure that is exact, of each record. samples: the bootstrap's, or of a median; empty where there are
-    none. on_logarithm: error is of the figure's logarithm. again(n): the same mean and spread over n units.
+    error: the standard error; 0 for an exact figure, infinite for a figure measured once.
+    values: for an exact figure, the value of each record. samples: draws of the bootstrap or of a median, or empty.
+    on_logarithm: error is that of the figure's logarithm. again(n): the same mean and spread over n units.
     """
 
     value: float
@@ -71,7 +71,7 @@ class Estimate:
     examples: int = 0
     values: tuple[float, ...] = ()
     samples: Any = field(default=(), compare=False, repr=False)  # an array
-    degrees: int = 0  # of freedom of Student's t; 0: a normal's
+    degrees: int = 0  # degrees of freedom of Student's t; 0: normal distribution
     on_logarithm: bool = False
     again: Callable[[int], Estimate] | None = field(default=None, compare=False, repr=False)
 
@@ -84,19 +84,19 @@ class Estimate:
         return tail(self, bound, above=False)
 
     def smallest_seen(self) -> float:
-        """The smallest difference that a test at 5 % sees in 8 of 10 runs of this size."""
+        """The smallest difference that a test at 5 % detects in 8 of 10 runs of this size."""
         distance = (self.quantile(1 - ALPHA / 2) + self.quantile(0.8)) * self.error
         return self.value * math.expm1(distance) if self.on_logarithm else distance
 
     def quantile(self, share: float) -> float:
-        """Standard errors below which this share lies."""
+        """The quantile, in standard errors, below which this share lies."""
         if not self.degrees:
             return NORMAL.inv_cdf(share)
         return students_quantile(share, self.degrees)
 
 
 def tail(estimate: Estimate, bound: float, above: bool) -> float:
-    """The share of samples on the wrong side of bound, or a normal's or Student's; never 0 of a finite number."""
+    """The share of samples on the wrong side of bound, or a normal's or Student's tail; never 0 for a finite sample."""
     if math.isinf(estimate.error):
         return 1.0
     if len(estimate.samples):
@@ -116,24 +116,24 @@ def tail(estimate: Estimate, bound: float, above: bool) -> float:
 
 
 def distance_of(estimate: Estimate, bound: float) -> float:
-    """From bound up to the figure, on the scale of its error."""
+    """The distance from bound up to the figure, on the scale of its error."""
     if not estimate.on_logarithm:
         return estimate.value - bound
     return math.log(estimate.value / bound) if 0 < bound < math.inf else math.copysign(math.inf, 1 - bound)
 
 
 def exact(values: Sequence[float]) -> Estimate:
-    """A figure that repeats, as each record has it; no test is made of it."""
+    """A figure that repeats exactly, with the value of each record; it needs no test."""
     return Estimate(statistics.fmean(values), min(values), max(values), 0.0, len(values), values=tuple(values))
 
 
 def unknown(value: float, unit: str = SEEDS) -> Estimate:
-    """A figure that was seen once: its interval is endless."""
+    """A figure measured once: its interval is infinite."""
     return Estimate(value, -math.inf, math.inf, math.inf, 1, unit)
 
 
 def over_seeds(values: Sequence[float], unit: str = SEEDS) -> Estimate:
-    """The mean over seeds or processes with Student's interval; from one the interval is endless."""
+    """The mean over seeds or processes with Student's interval, which is infinite for a single value."""
     if len(values) < LEAST_SEEDS:
         return unknown(float(values[0]), unit)
     error = statistics.stdev(values) / math.sqrt(len(values))
@@ -141,7 +141,7 @@ def over_seeds(values: Sequence[float], unit: str = SEEDS) -> Estimate:
 
 
 def students(mean: float, error: float, count: int, unit: str) -> Estimate:
-    """Student's interval of a mean over so many units."""
+    """A mean over count units with Student's interval."""
     half = error * students_quantile(1 - ALPHA / 2, count - 1)
 
     def again(other: int) -> Estimate:
@@ -158,13 +158,13 @@ def students_quantile(share: float, degrees: int) -> float:
 
 
 def ratio_over_processes(above: Sequence[float], below: Sequence[float]) -> Estimate:
-    """The geometric mean of quotients in pairs, with Student's interval on the logarithm."""
+    """The geometric mean of pairwise quotients, with Student's interval on the logarithm."""
     logarithms = [math.log(a / b) for a, b in zip(above, below, strict=True)]
     return on_logarithm(over_seeds(logarithms, PROCESSES))
 
 
 def on_logarithm(estimate: Estimate) -> Estimate:
-    """The figure of an estimate of its logarithm."""
+    """The estimate of a figure, from an estimate of the figure's logarithm."""
     again = estimate.again
     return replace(
         estimate, value=math.exp(estimate.value), low=math.exp(estimate.low), high=math.exp(estimate.high),
@@ -188,7 +188,7 @@ def median_over_rounds(spread: Rounds, times: float = 1, between: float = 0.0) -
 
 
 def ratio_over_rounds(above: Rounds, below: Rounds, between: float = 0.0) -> Estimate:
-    """The quotient of two medians, each over rounds of one process; between: as for a median, 0 of the same process."""
+    """The quotient of two medians, each over rounds of one process; between: as for a median, 0 within one process."""
     value = above.median / below.median
     if not (above.known and below.known):
         return unknown(value, ROUNDS)
@@ -218,9 +218,9 @@ def from_samples(value: float, samples: np.ndarray, count: int, again: Callable[
 
 @cache
 def pivots(count: int, stream: int) -> np.ndarray:
-    """Draws of a normal sample's median over its interquartile range: what tells a median's noise from so few values.
+    """Draws of a normal sample's median over its interquartile range, from which a median's noise follows.
 
-    Where the spread is itself estimated from a few values, their quotient has far heavier tails than a normal.
+    The spread is itself estimated from a few values, so this quotient has far heavier tails than a normal.
     """
     import numpy as np
 
@@ -232,7 +232,7 @@ def pivots(count: int, stream: int) -> np.ndarray:
 
 
 def with_seed_spread(estimate: Estimate, spread: float) -> Estimate:
-    """One seed's figure, whose examples and seed both make noise; spread: the standard deviation between seeds."""
+    """One seed's figure, with the noise of both examples and seed; spread: the standard deviation between seeds."""
     error = math.hypot(estimate.error, spread)
     half = TWO_SIDED * error
     return replace(estimate, low=estimate.value - half, high=estimate.value + half, error=error, samples=(), degrees=0)
@@ -241,9 +241,9 @@ def with_seed_spread(estimate: Estimate, spread: float) -> Estimate:
 def bootstrap(counts: np.ndarray, metric: Metric, paired_with: np.ndarray | None = None) -> Estimate:
     """metric of one seed's counts (examples, columns), or its difference from paired_with's, over examples.
 
-    Each resample draws examples that are the same for both sides: a sentence that is hard for one method is hard
-    for the other. Seeds are not resampled: of two or three such an interval is far too narrow, and over_seeds has
-    Student's. Raises ValueError where the two sides differ in shape.
+    Each resample draws the same examples for both sides: a sentence that is hard for one method is hard for the other.
+    Seeds are not resampled: with two or three of them the interval would be far too narrow, so over_seeds uses
+    Student's. Raises ValueError if the two sides differ in shape.
     """
     import numpy as np
 
@@ -284,20 +284,20 @@ def falls(values: Sequence[float]) -> tuple[float, float]:
 
 
 def rises(values: Sequence[float]) -> float:
-    """The p-value against "they do not rise": the order that was seen counts for it as for the other."""
+    """The p-value against "they do not rise"; the observed order counts towards both directions."""
     return falls([-value for value in values])[1]
 
 
 def units_needed(p_with: Callable[[int], float], counts: Iterable[int], others: Sequence[float] = ()) -> int:
-    """The first of counts at which Holm's correction leaves the p-value below 5 %, the others staying as they are.
+    """The first of counts at which the p-value stays below 5 % after Holm's correction; the others do not change.
 
-    p_with: the p-value that so many units of the same mean and spread would have. 0 where none of the counts would do.
+    p_with(n): the p-value that n units of the same mean and spread would have. Returns 0 if no count is enough.
     """
     return next((count for count in counts if holm([p_with(count), *others])[0] < ALPHA), 0)
 
 
 def counts_above(sample: int, unit: str) -> Iterable[int]:
-    """Larger samples to try: each number of seeds or processes, and of rounds each a fifth more."""
+    """Larger samples to try: every number of seeds or processes; for rounds, each a fifth more than the last."""
     if unit != ROUNDS:
         return range(sample + 1, MOST_UNITS + 1)
     steps = range(1, math.ceil(math.log(MOST_UNITS / sample, 1.2)))
@@ -306,7 +306,7 @@ def counts_above(sample: int, unit: str) -> Iterable[int]:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over seeds and Student's interval of it, in the figure's own unit."""
+    """A mean over seeds with Student's interval, in the figure's own unit."""
 
     mean: float
     low: float
@@ -317,12 +317,12 @@ class Interval:
         return (self.high - self.low) / 2
 
     def beats(self, other: Interval, greater_is_better: bool) -> bool:
-        """Whether it is better with no overlap; intervals that touch overlap."""
+        """Whether this interval is better and does not overlap the other; intervals that touch overlap."""
         return self.low > other.high if greater_is_better else self.high < other.low
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """The mean's 95 % interval by Student's t. Raises ValueError for a single value: its noise is not known."""
+    """The mean's 95 % interval by Student's t. Raises ValueError for a single value: its noise is unknown."""
     if len(values) < LEAST_SEEDS:
         raise ValueError(f"{len(values)} value has no interval; measure at least {LEAST_SEEDS} seeds")
     estimate = over_seeds(values)

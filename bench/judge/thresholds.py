@@ -1,22 +1,23 @@
-"""Bands of quality: measured on several seeds, never guessed, and good for one recipe, weights and data only.
+"""Bands of quality: measured on several seeds, never guessed, and valid for one recipe, weights and data only.
 
-`fixtures/thresholds.toml` is written by `python -m bench thresholds RUN...`, an entry for each case (without
-its seed) and size of data. It holds two bands, [lowest, highest]: of the quality after training and of that before.
-A band reaches from the worst seed less a margin to the best seed plus it. The margin is the largest of
+`python -m bench thresholds RUN...` writes `fixtures/thresholds.toml`, with an entry for each case (without its seed)
+and size of data. An entry holds two bands, [lowest, highest]: one for the quality after training, one for the quality
+before. A band reaches from the worst seed minus a margin to the best seed plus the margin. The margin is the largest of
 
     three standard deviations over the seeds
-    a tenth of a reference. For `quality` it is what training gained, or what it left to the ideal if that is less; for
-        `before` what training gained: a base that is a tenth of it better or worse at the start is another base
-    one held-out example, of a metric between 0 and 1: by that much the figure moves if one answer changes
+    a tenth of a reference. For `quality` it is the gain from training, or the distance left to the ideal if that is
+        less. For `before` it is the gain: a base that starts a tenth of it better or worse is a different base
+    one held-out example, for a metric between 0 and 1: the figure moves by that much if one answer changes
 
-It is meant for the measured seeds on other processors and with other libraries, which round otherwise; on one machine
-float32 repeats to the bit. A seed that was not measured may fall outside: at least three seeds are measured, and
-three say little of their spread. Simulated with the spread of each committed case (tests/judge/test_thresholds.py),
-that happens to fewer than 1 in 100 new seeds on average, and to about 8 in 100 of the noisiest case.
+The margin allows for the measured seeds on other processors and with other libraries, which round differently; on one
+machine float32 repeats to the bit. A seed that was not measured may fall outside: at least three seeds are measured,
+and three say little about their spread. Simulated with the spread of each committed case
+(tests/judge/test_thresholds.py), this happens to fewer than 1 in 100 new seeds on average, and to about 8 in 100 for
+the noisiest case.
 
-A figure outside its band is unexpected, also where it is better: a base that was tampered with, or a metric that no
-longer sees a mistake, often looks like progress. The gain over the untrained adapter must be at least half of the
-mean gain.
+A figure outside its band is unexpected even if it is better: a base that was tampered with, or a metric that no longer
+detects a mistake, often looks like progress. The gain over the untrained adapter must be at least half of the mean
+gain.
 """
 
 import math
@@ -36,34 +37,34 @@ from bench.records.record import Record
 from bench.tasks import TASKS
 
 FILE = FIXTURES / "thresholds.toml"
-OWN_FILE = "lorabench-thresholds.toml"  # a person's own, in the folder where they stand
+OWN_FILE = "lorabench-thresholds.toml"  # a user's own thresholds, in the current folder
 OWN_VARIABLE = "LORABENCH_THRESHOLDS"
 DEVIATIONS = 3.0
 MARGIN = 0.1  # of the reference
-IDEAL = {True: 1.0, False: 0.0}  # of a metric whose greater values are better, and of a loss
-LIMITS = {True: (0.0, 1.0), False: (0.0, math.inf)}  # what such metrics cannot leave
+IDEAL = {True: 1.0, False: 0.0}  # greater_is_better -> the ideal value: of a metric, of a loss
+LIMITS = {True: (0.0, 1.0), False: (0.0, math.inf)}  # the range of such metrics
 LEAST_GAIN = 0.5  # of the mean gain
-LEAST_SEEDS = 3  # fewer say nothing of their spread
+LEAST_SEEDS = 3  # fewer say nothing about their spread
 DECIMALS = 4
 BASIS = ("recipe", "weights", "origin", "data")
 FIELDS = {"metric": str, **dict.fromkeys(BASIS, str), "quality": list, "before": list, "gain": float, "seeds": int}
-OPTIONAL = {"files": str}  # older records do not say
+OPTIONAL = {"files": str}  # older records do not state it
 
 
 def basis_of_entry(entry: Mapping[str, Any]) -> Basis:
-    """What a threshold was measured with."""
+    """The basis that a threshold was measured with."""
     return Basis(**{name: entry[name] for name in (*BASIS, *OPTIONAL) if name in entry})
 
 
 def entry_basis(records: Sequence[Record]) -> dict[str, str]:
-    """The fields of an entry's basis; `files` only where every record states them."""
+    """The fields of an entry's basis; `files` only if every record states them."""
     first = basis_of(records[0])
     found = {name: getattr(first, name) for name in BASIS}
     return found | ({"files": first.files} if all(basis_of(record).files for record in records) else {})
 
 
 def common_basis(name: str, group: Sequence[Record]) -> dict[str, str]:
-    """What all of a case's seeds were measured with. Raises ValueError where they differ, or one is given twice."""
+    """The basis shared by all of a case's seeds. Raises ValueError if they differ, or a seed is given twice."""
     if len({record.case for record in group}) < len(group):
         raise ValueError(f"{name}: one seed is given twice, which tells nothing of its noise; name each run once")
     first = basis_of(group[0])
@@ -76,7 +77,7 @@ def common_basis(name: str, group: Sequence[Record]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Band:
-    """Where a figure is expected."""
+    """The range in which a figure is expected."""
 
     lowest: float
     highest: float
@@ -90,16 +91,16 @@ class Band:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Entries by case without seed; each holds for its recipe, weights and data alone."""
+    """Entries by case without seed; each is valid for its recipe, weights and data only."""
 
     entries: Mapping[str, Mapping[str, Any]]
 
     def entry_of(self, record: Record) -> Mapping[str, Any] | None:
-        """The entry that speaks of this record; None if none does."""
+        """The entry for this record; None if there is none."""
         return None if self.mismatch(record) else self.entries[group_of(record)]
 
     def differences(self, record: Record) -> dict[str, str] | None:
-        """In what the record differs from what its case's entry was measured with; None where there is no entry."""
+        """How the record differs from the basis of its case's entry; None if the case has no entry."""
         entry = self.entries.get(group_of(record))
         if entry is None:
             return None
@@ -108,7 +109,7 @@ class Thresholds:
         return found | ({"metric": f"{entry['metric']}, now {metric}"} if entry["metric"] != metric else {})
 
     def mismatch(self, record: Record) -> str:
-        """Why no threshold speaks of this record; empty if one does."""
+        """Why no threshold applies to this record; empty if one does."""
         other = self.differences(record)
         if other is None:
             return f"no threshold was measured for {group_of(record)}"
@@ -120,7 +121,7 @@ class Thresholds:
 
 
 def read_thresholds(path: Path = FILE) -> Thresholds:
-    """Raises BadFile naming file, case and key for a wrong field or type."""
+    """The thresholds of a file. Raises BadFile naming file, case and key for a wrong field or type."""
     entries = read_toml(path) if path.exists() else {}
     for name, entry in entries.items():
         if not isinstance(entry, dict) or entry.keys() - OPTIONAL.keys() != FIELDS.keys():
@@ -132,20 +133,20 @@ def read_thresholds(path: Path = FILE) -> Thresholds:
 
 
 def wrong_keys(entry: Any) -> str:
-    """The first key that is not one of an entry's, and what is near, as the end of a sentence."""
+    """The first key that an entry cannot have, and similar valid keys, as the end of a sentence."""
     odd = [key for key in entry if key not in {**FIELDS, **OPTIONAL}] if isinstance(entry, dict) else []
     return f"; it has {odd[0]!r}, did you mean {', '.join(nearest(odd[0], list(FIELDS)) or FIELDS)}?" if odd else ""
 
 
 def own_thresholds(named: str = "") -> Path | None:
-    """The file of a person's own thresholds: the one named, that of the environment, or OWN_FILE if it is there."""
+    """The file of a user's own thresholds: the one named, the one in OWN_VARIABLE, or OWN_FILE if it exists."""
     if chosen := named or os.environ.get(OWN_VARIABLE, ""):
         return Path(chosen).expanduser()
     return Path(OWN_FILE) if Path(OWN_FILE).is_file() else None
 
 
 def read_with_own(own: Path | None) -> Thresholds:
-    """The project's thresholds and a person's, of which theirs counts where both have one. Raises BadFile."""
+    """The project's thresholds and a user's own, which take precedence. Raises BadFile."""
     entries = read_thresholds().entries
     if own is None:
         return Thresholds(entries)
@@ -155,7 +156,7 @@ def read_with_own(own: Path | None) -> Thresholds:
 
 
 def check_field(where: str, key: str, value: Any) -> None:
-    """Raises BadFile for a value that the key cannot have; a band is two finite numbers, the lower first."""
+    """Raise BadFile for a value that the key cannot have; a band is two finite numbers, the lower first."""
     kind: Any = {**FIELDS, **OPTIONAL}[key]
     if type(value) is not kind:
         raise BadFile(f"{where}: {key} = {value!r} must be {kind.__name__}")
@@ -167,7 +168,7 @@ def check_field(where: str, key: str, value: Any) -> None:
 
 
 def measure(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
-    """Thresholds from records of several seeds. Raises ValueError where seeds differ in recipe, weights or data."""
+    """Thresholds from records of several seeds. Raises ValueError if seeds differ in recipe, weights or data."""
     groups: dict[str, list[Record]] = {}
     for record in records:
         if record.ok and record.quality_judged:
@@ -176,7 +177,7 @@ def measure(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
 
 
 def enough_seeds(name: str, group: Sequence[Record]) -> None:
-    """Raises ValueError for fewer seeds than a band needs."""
+    """Raise ValueError for fewer seeds than a band needs."""
     if len(group) < LEAST_SEEDS:
         names = ", ".join(record.case for record in group)
         raise ValueError(f"{name}: {len(group)} seeds ({names}) say too little of their noise; run {LEAST_SEEDS}")
@@ -209,13 +210,13 @@ def threshold(name: str, group: list[Record]) -> dict[str, Any]:
 
 
 def one_item(group: Sequence[Record]) -> float:
-    """What one held-out example is of all; 0 where a record does not say how many there are."""
+    """One held-out example as a share of all; 0 if a record does not state how many there are."""
     counts = [record.data.get("held_out_examples", 0) for record in group]
     return 1 / min(counts) if all(counts) else 0.0
 
 
 def band(values: Sequence[float], reference: float, limits: tuple[float, float], least: float = 0.0) -> list[float]:
-    """[lowest, highest]: the seeds' extremes and a margin beyond each, within what the metric can be.
+    """[lowest, highest]: the seeds' extremes with a margin beyond each, clipped to the metric's range.
 
     least: the smallest margin.
     """
@@ -225,7 +226,7 @@ def band(values: Sequence[float], reference: float, limits: tuple[float, float],
 
 
 def wider_than_gain(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
-    """The entries whose band of quality is wider than what training gained, with both: they judge next to nothing."""
+    """Entries whose quality band is wider than the gain from training, with both widths: they judge next to nothing."""
     sizes = {
         name: (entry["quality"][1] - entry["quality"][0], entry["gain"] / LEAST_GAIN) for name, entry in entries.items()
     }

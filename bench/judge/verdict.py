@@ -1,4 +1,4 @@
-"""A verdict: a state, and a sentence with observed, expected, tolerance, place and what it rests on."""
+"""A verdict: a state, and a sentence with observed, expected, tolerance, place and basis."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,22 +7,22 @@ CONFIRMED = "confirmed"
 REFUTED = "refuted"
 INCONSISTENT = "inconsistent"  # the source contradicts itself
 IMPLAUSIBLE = "implausible"  # it breaks a physical bound
-POSSIBLE = "possible"  # nothing contradicts it, and nothing confirms it: a bound is kept, or a figure is inferred
+POSSIBLE = "possible"  # nothing contradicts or confirms it: a bound is kept, or a figure is inferred
 INCONCLUSIVE = "inconclusive"  # too few examples or seeds
 NOT_RUN = "not_run"  # something is missing
-OUTCOMES = (CONFIRMED, REFUTED, INCONSISTENT, IMPLAUSIBLE, POSSIBLE, INCONCLUSIVE, NOT_RUN)  # that a claim may expect
-ERROR = "error"  # this project contradicts itself, so nothing is known of the source
+OUTCOMES = (CONFIRMED, REFUTED, INCONSISTENT, IMPLAUSIBLE, POSSIBLE, INCONCLUSIVE, NOT_RUN)  # what a claim may expect
+ERROR = "error"  # this project contradicts itself, so nothing is known about the source
 STATES = (*OUTCOMES, ERROR)
 
-SEEDS, PROCESSES, ROUNDS, STEPS = "seeds", "processes", "rounds", "steps"  # what a test is made over
+SEEDS, PROCESSES, ROUNDS, STEPS = "seeds", "processes", "rounds", "steps"  # units of a test
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of a claim. p_value: of the test behind a statistical verdict, None where none was made.
+    """What is known about a claim. p_value: of the test behind a statistical verdict, None if there was no test.
 
-    sample: over how many units that test was made, and unit what they are; p_with: the p-value that so many units of
-    the same mean and spread would have in the same test. None where more of them would not help.
+    sample: how many units the test used, and unit their kind. p_with(n): the p-value that n units of the same mean and
+    spread would have in the same test; None if more units would not help.
     """
 
     claim: str

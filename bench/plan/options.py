@@ -25,11 +25,11 @@ class Options:
     workers: int
     emulate: CardKind | None = None
     attempt: bool = False
-    max_steps: int = 0  # 0: as the recipe says
+    max_steps: int = 0  # 0: the recipe decides
     allow_unjudged: bool = False
     baseline: Path | None = None
     allow_commit: bool = False
-    repeat: int = 0  # which of several processes of each case this session runs
+    repeat: int = 0  # the number of this process, if each case runs in several
     run_name: str = ""  # of a new run, after its time; empty: the machine and the versions of the libraries
-    own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a person's modules registered
-    header: str = ""  # a line of pytest's header that names a person's own files
+    own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a user's modules registered
+    header: str = ""  # a line of pytest's header that names a user's own files

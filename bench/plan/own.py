@@ -1,4 +1,4 @@
-"""A person's own models, data and methods: one file for all of them, or paths on the command line.
+"""A user's own models, data and methods: one file for all of them, or paths on the command line.
 
     entries = ["my_methods.py"]       modules that add methods, families, models or tasks
 
@@ -13,8 +13,8 @@
     [tasks.tickets.recipe.methods.lora]
     learning_rate = 1e-3
 
-The file is lorabench.toml in the current folder, or any that --entries names. Paths are relative to it. What it says is
-checked here and handed to workers as text, so that a file that changes during a run changes nothing.
+The file is lorabench.toml in the current folder, or any that --entries names. Paths are relative to it. Its contents
+are checked here and passed to workers as text, so a change of the file during a run has no effect.
 """
 
 import json
@@ -41,25 +41,25 @@ OF_MODEL = {
     "hub": "the model's id on the Hub, as owner/name",
     "revision": "the commit on the Hub (default main)",
 }
-ADDED: dict[tuple[str, str], Any] = {}  # kind and name -> the table that it was added by, for one named twice
+ADDED: dict[tuple[str, str], Any] = {}  # kind and name -> the table that added it, to detect duplicates
 
 
 @dataclass
 class Own:
-    """What a person added: entries for workers to import or call, and the names that paths were given."""
+    """What a user added: entries for workers to import or call, and the names given to paths."""
 
     entries: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)  # a path of the command line -> the model or task it is now
     files: list[Path] = field(default_factory=list)
 
     def named(self, words: tuple[str, ...]) -> tuple[str, ...]:
-        """The words, with names in the place of paths."""
+        """The words, with paths replaced by names."""
         return tuple(self.names.get(word, word) for word in words)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A model or a task as a person wrote it, with absolute paths, and where it stands."""
+    """A model or a task as a user wrote it, with absolute paths, and its place."""
 
     kind: str
     name: str
@@ -74,7 +74,7 @@ def add_own(
 ) -> Own:  # fmt: skip
     """Register what --entries names, the file of the current folder, and models and tasks that are paths.
 
-    Raises ValueError in one sentence, with file and key, for what is wrong.
+    Raises ValueError with one sentence that names the file and key at fault.
     """
     own = Own()
     files = [FILE] if Path(FILE).is_file() else []
@@ -110,7 +110,7 @@ def add_module(word: str, folder: Path, where: str, own: Own) -> None:
 
 
 def near_in(path: Path, pattern: str) -> str:
-    """What of a folder is named like the path, as the end of a sentence."""
+    """Files in the folder with names similar to the path, as the end of a sentence."""
     names = sorted(one.name for one in path.parent.glob(pattern)) if path.parent.is_dir() else []
     near = nearest(path.name, names)
     return f"; did you mean {', '.join(near)}?" if near else ""
@@ -147,7 +147,7 @@ def tables_of(values: Mapping[str, Any], kind: str, path: Path) -> Iterator[tupl
 
 
 def model_table(name: str, table: dict[str, Any], where: str, folder: Path, mirror: Path | None) -> Table:
-    """The table with its config.json found. Raises BadFile if there is none, or the folder is not there."""
+    """The table with its config.json found. Raises BadFile if there is none, or the folder does not exist."""
     check_texts(table, OF_MODEL, where)
     if ("folder" in table) == ("hub" in table):
         raise BadFile(f"{where}: name a folder or hub, one of them: {OF_MODEL['folder']}, or {OF_MODEL['hub']}")
@@ -168,7 +168,7 @@ def model_table(name: str, table: dict[str, Any], where: str, folder: Path, mirr
 
 
 def task_table(name: str, table: dict[str, Any], where: str, folder: Path, mirror: Path | None) -> Table:
-    """The table with absolute paths of its files, and its recipe apart."""
+    """The table with absolute paths of its files, and its recipe separate."""
     values = {key: value for key, value in table.items() if key != "recipe"}
     for key in ("data", "held_out"):
         if isinstance(value := values.get(key), str) and Path(value).suffix.lower() in FORMS:

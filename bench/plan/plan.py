@@ -1,4 +1,4 @@
-"""What a case is in this session: its data, recipe, probes and job, as the command line and the card have it."""
+"""The plan of a case in this session: its data, recipe, probes and job, by the command line and the card."""
 
 import os
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from bench.tasks import TASKS
 
 
 def threads_for(workers: int) -> int:
-    """Threads of each worker: what OMP_NUM_THREADS says, or else an equal share of the cores."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": 2 are of loops inside a loop
+    """Threads of each worker: OMP_NUM_THREADS, or else an equal share of the cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": 2 is for nested loops
     if wanted.isdecimal() and int(wanted):
         return int(wanted)
     return max(1, describe_machine()["cores"] // workers)
@@ -45,11 +45,11 @@ class Plan:
         return size_of(TASKS[case.task].data, self.options.data, self.options.mirror)
 
     def is_paper_size(self, case: Case) -> bool:
-        """Whether the case's data is so large that it runs when it is asked for alone."""
+        """Whether the case's data is so large that it runs only on request."""
         return self.data_size(case) == "full" and TASKS[case.task].data.paper_size
 
     def recipe(self, case: Case) -> Recipe:
-        """The case's recipe as the command line and the emulated card have it; asked for each of its many tests."""
+        """The case's recipe by the command line and the emulated card; called for each of its many tests."""
         if case not in self._recipes:
             self._recipes[case] = self._recipe(case)
         return self._recipes[case]
@@ -60,7 +60,7 @@ class Plan:
         return recipe_on(recipe, card) if (card := self.card(case)) else recipe
 
     def card(self, case: Case) -> CardKind | None:
-        """The card that the case is run as on; None for the one that is there, and for the processor."""
+        """The card that the case emulates; None for the real card, and for the processor."""
         return None if case.device == "cpu" else self.options.emulate
 
     def probes(self, case: Case) -> tuple[str, ...]:
@@ -75,11 +75,11 @@ class Plan:
         if case.device == "cpu":
             return ""
         if self.options.attempt or not self._cards():
-            return missing(case.device)  # the same sentence of every case
+            return missing(case.device)  # the same sentence for every case
         return too_small(case, self.recipe(case), self._cards())
 
     def _cards(self) -> tuple[Card, ...]:
-        """The cards that are there, with no more room than the emulated one has."""
+        """The cards of this machine, with no more room than the emulated one has."""
         kind = self.options.emulate
         if kind is None:
             return cards()
@@ -104,9 +104,9 @@ class Plan:
         return random and all(size == "sample" for _, size in sources.data.values())
 
     def refusal(self, case: Case, stored: Record, found: dict[str, Any]) -> str:
-        """Why the record is not taken over for the case; empty if it is what running it again would give.
+        """Why the record is not reused for the case; empty if running the case again would give the same.
 
-        found: what look_up says of the session's weights and rows.
+        found: what look_up reports about the session's weights and rows.
         """
         if not stored.ok:
             return f"it {stored.status.replace('_', ' ')} before"
@@ -125,7 +125,7 @@ class Plan:
         return described(basis_differences(basis_of(stored), self.basis(case, found), RESUME))
 
     def basis(self, case: Case, found: dict[str, Any]) -> Basis:
-        """What a record of the case would stand on in this session."""
+        """The basis that a record of the case would have in this session."""
         card = self.card(case)
         environment = {**describe_machine(), "threads": self.threads, "emulation": card.name if card else ""}
         rows, weights = found["rows"].get(case.task, ""), found["weights"].get(case.model, {})
@@ -133,7 +133,7 @@ class Plan:
 
     @property
     def threads(self) -> int:
-        """Of a worker, so that those that run at once share the cores."""
+        """Threads of a worker, so that simultaneous workers share the cores."""
         return threads_for(self.options.workers)
 
     def work(self, case: Case) -> CaseWork:

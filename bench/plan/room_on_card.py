@@ -1,4 +1,4 @@
-"""Before a case starts: whether its card can hold it, by the closed form; nothing heavy is imported."""
+"""A check before a case starts: whether its card can hold it, by the closed form, without any heavy import."""
 
 from functools import cache
 
@@ -17,10 +17,10 @@ from bench.predict.terms import total
 
 @cache
 def needed_bytes(model: str, method: str, recipe: Recipe) -> int | None:
-    """Bytes that tensors of this training hold at the least; None for a method without a closed form.
+    """The least bytes that tensors of this training hold; None for a method without a closed form.
 
-    The peak of a full batch where batches are padded to max_length. Where they are as long as their examples
-    are, what stays whatever those are: weights, what trains, its gradients and states.
+    If batches are padded to max_length, the peak of a full batch. If they are as long as their examples, what does not
+    depend on the examples: weights, trainable parameters, their gradients and optimizer states.
     """
     entry = MODELS[model]
     try:

@@ -1,4 +1,4 @@
-"""Which cases there are: tasks x models x methods x devices x seeds, as far as they suit each other.
+"""The selection of cases: tasks x models x methods x devices x seeds, as far as they fit together.
 
 There is no list of cases. Embedded models run everything their task asks for, on every device; a source's
 models run what the source ran, on a GPU. Options narrow or widen this.
@@ -46,7 +46,7 @@ def all_cases(selection: Selection) -> list[Case]:
 
 
 def why_none(selection: Selection) -> str:
-    """Why no case is selected, by the first of what was named that does not suit the rest."""
+    """Why no case is selected: the first named entry that does not fit the rest."""
     tasks = [TASKS[name] for name in chosen(selection.tasks, TASKS)]
     devices = chosen(selection.devices, DEVICES)
     models = [model for device in devices for task in tasks for model in models_for(task, device, selection)]
@@ -74,7 +74,7 @@ def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelE
 
 
 def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str]:
-    """Named methods; by default the source's for its model, and all for any other; of a variant those of sweeps."""
+    """Named methods; by default the source's for its model, all for any other, and those of sweeps for a variant."""
     usual = tuple(method.name for method in METHODS if method.in_sweeps or not task.variant_of)
     names = selection.methods or (not task.variant_of and model.source_cases.get(task.name)) or usual
     return [name for name in METHODS.names() if name in names and METHODS[name].suits(model)]

@@ -1,4 +1,4 @@
-"""What pytest-benchmark's table leaves out: memory, FLOPs, tokens and quality of each case, in a saved run and now.
+"""Figures that pytest-benchmark's table lacks: memory, FLOPs, tokens and quality of each case, in a saved run and now.
 
 A benchmark's `extra_info` carries these figures, from the record of the same case in the same session.
 """
@@ -16,12 +16,12 @@ from bench.report.tables import text_lines
 from bench.tasks import TASKS
 
 HEADINGS = ("", "then", "now", "change")
-BASIS = ("recipe", "data", "weights")  # of extra_info: what must be equal for quality to be compared
+BASIS = ("recipe", "data", "weights")  # keys of extra_info that must be equal to compare quality
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure of extra_info in the table: its heading, and how its value is written."""
+    """A figure of extra_info in the table: its heading, and how its value is formatted."""
 
     heading: str
     text: Callable[[float], str]
@@ -38,7 +38,7 @@ SHOWN = {
 
 
 def figures_of(record: Record) -> dict[str, Any]:
-    """The record's figures for extra_info; None for what it does not have.
+    """The record's figures for extra_info; None for a figure that it lacks.
 
     mean_step_flops: model FLOPs of a step, the mean over training. quality: the task's metric after training; None with
     random weights.
@@ -90,7 +90,7 @@ def both(then: float | None, now: float | None, text: Callable[[float], str]) ->
 
 
 def change(then: float | None, now: float | None) -> str:
-    """The relative change; a dash where either is unknown."""
+    """The relative change; a dash if either is unknown."""
     if not then or now is None:
         return EMPTY
     return "same" if then == now else f"{now / then - 1:+.1%}"

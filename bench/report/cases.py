@@ -26,15 +26,15 @@ SHOWN: dict[str, Callable[[float], str]] = {  # figure -> its text, in the order
 
 
 def stated(record: Record, name: str) -> str:
-    """The figure as the record states it, also of a case that ran beside others; a dash where it has none."""
+    """The figure as the record states it, even for a case that ran beside others; a dash if it has none."""
     value = FIGURES[name].stated(record)
     return EMPTY if value is None else SHOWN[name](value)
 
 
 def row(record: Record, thresholds: Thresholds) -> list[str]:
-    """One line of the table; a dash stands for what the record lacks."""
+    """One row of the table; a dash stands for a figure that the record lacks."""
     name = record.parsed_case().task
-    if name not in TASKS:  # a run of a person's own entries, read without them
+    if name not in TASKS:  # a run with a user's own entries, read without them
         return [record.case, record.status, *[EMPTY] * 8]
     task = TASKS[name]
     if not record.ok:
@@ -57,7 +57,7 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
 def table_of(
     records: Iterable[Record], thresholds: Thresholds, verdicts: Mapping[str, str] | None = None
 ) -> list[list[str]]:
-    """The headings and a row for each record. verdicts: of a session's tests by case id, a column of its own."""
+    """The headings and a row for each record. verdicts: a session's test verdicts by case id, shown in a column."""
     records = list(records)
     table = [list(HEADINGS), *(row(record, thresholds) for record in records)]
     if verdicts is None:

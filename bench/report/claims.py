@@ -20,7 +20,7 @@ a figure is inferred. `not_run` says what is missing.
 
 
 def summary(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> list[list[str]]:
-    """The headings, and a line for each source, and for its stand-ins where it has any; errors only if there are."""
+    """The headings, and a line for each source and for its stand-ins, if any; errors are listed only if any exist."""
     groups: dict[str, Counter[str]] = {}
     for name, verdict in verdicts.items():
         claim = claims[name]

@@ -1,4 +1,4 @@
-"""A comparison of two runs as text, Markdown, JSON and JUnit: what is worse first, what is the same folded."""
+"""A comparison of two runs as text, Markdown, JSON and JUnit: worse figures first, equal ones folded."""
 
 import json
 from collections import Counter
@@ -24,16 +24,16 @@ from bench.judge.compare.runs import Comparison
 from bench.records.record import Record
 
 HEADINGS = ("state", "case", "figure", "before", "after", "why")
-WIDTH = 13  # of a state, the longest and a space
+WIDTH = 13  # of the longest state and a space
 
 
 def in_order(findings: Collection[Finding]) -> list[Finding]:
-    """All that is not the same, the most serious first."""
+    """All findings that are not the same, the most serious first."""
     return sorted((one for one in findings if one.state != SAME), key=lambda one: STATES.index(one.state))
 
 
 def counts(comparison: Comparison) -> str:
-    """One line: how many cases are in which state, by their most serious figure; one of all seeds is of each seed."""
+    """One line: the number of cases in each state, by their worst figure; one over all seeds counts for each seed."""
     by_case: dict[str, list[Finding]] = {}
     for one in comparison.findings:
         by_case.setdefault(one.case, []).append(one)
@@ -44,7 +44,7 @@ def counts(comparison: Comparison) -> str:
 
 
 def without_seed(case: str) -> str:
-    """The name under which a finding over several seeds of the case stands."""
+    """The name used for a finding over several seeds of the case."""
     return case.rsplit("-", 1)[0]
 
 
@@ -54,7 +54,7 @@ def versions(comparison: Comparison) -> list[str]:
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
-    """What a reader must know of either side."""
+    """What a reader must know about either side."""
     for side in (comparison.before, comparison.after):
         if any(record.environment.get("dirty") for record in side.records.values()):
             yield f"{side.name} was run from a checkout with changes that are in no commit"
@@ -98,7 +98,7 @@ def text_lines(comparison: Comparison) -> list[str]:
 
 
 def markdown(comparison: Comparison) -> str:
-    """For a summary of CI: counts, versions, what is not the same, and what is folded."""
+    """For a CI summary: counts, versions, what differs, and what is folded."""
     lines = [
         f"**{for_markdown(comparison.before.name)} → {for_markdown(comparison.after.name)}**: {counts(comparison)}"
     ]
@@ -138,7 +138,7 @@ def as_json(comparison: Comparison, code: int) -> str:
 
 
 def as_junit(comparison: Comparison, red: Collection[str]) -> str:
-    """A test case for each case and kind of figure; what is red fails, what could not be decided is skipped."""
+    """A test case for each case and kind of figure; red ones fail, undecided ones are skipped."""
     suite = ElementTree.Element("testsuite", name="lorabench compare")
     by_test: dict[tuple[str, str], list[Finding]] = {}
     for one in comparison.findings:

@@ -16,7 +16,7 @@ HEADINGS = ("part", "begins with", "claims", "what no claim speaks of, and why")
 
 
 def summary(parts: Sequence[Part]) -> list[list[str]]:
-    """The headings, and how many parts of each source have claims and how many a reason alone."""
+    """The headings, and how many parts of each source have claims and how many only a reason."""
     lines = []
     for source in dict.fromkeys(part.source for part in parts):
         own = [part for part in parts if part.source == source]

@@ -1,5 +1,5 @@
-"""Epochs: what training did from one to the next, as in source 001's Tables 3 to 6, which tags were then taken for
-which, and what one would take, as in source 002's table of training results.
+"""Tables of epochs: figures after each epoch, as in source 001's Tables 3 to 6, tags that were confused, and seconds
+per epoch, as in source 002's table of training results.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ def alike(record: Record) -> tuple[str, ...]:
 
 
 def epochs_table(records: Iterable[Record]) -> list[list[str]]:
-    """A line for each case's epoch: means over seeds, ± half of their 95 % interval; the headings alone without any."""
+    """A line for each epoch of each case: means over seeds, ± half of their 95 % interval; headings only if none."""
     groups = [(name, found) for name, found in by_group(records) if all(record.epochs for record in found)]
     told = [key for key in SHOWN if any(key in record.epochs[0] for _, found in groups for record in found)]
     lines = [["case", "seeds", "epoch", *(SHOWN[key] for key in told)]]
@@ -61,7 +61,7 @@ def over_seeds(values: Sequence[float]) -> str:
 
 
 def seconds_table(records: Iterable[Record]) -> list[list[str]]:
-    """A line for each case that trained: the median step, and from it an epoch of its training examples."""
+    """A line for each case that trained: the median step, and the duration of an epoch derived from it."""
     lines = [["case", "processor or card", "batch", "accumulation", "s/step", "tokens/s", "steps", "s/epoch"]]
     for record in records:
         if record.ok:
@@ -83,8 +83,10 @@ def machine_of(record: Record) -> str:
 
 
 def confusions_table(records: Iterable[Record]) -> list[list[str]]:
-    """A case's most frequent mistakes over its seeds: tag, taken for, how often, and of how many; headings alone
-    where no record has a confusion matrix."""
+    """A case's most frequent mistakes over its seeds: tag, mistaken for, how often, and out of how many.
+
+    Only the headings if no record has a confusion matrix.
+    """
     lines = [["case", "tag", "taken for", "times", "of the tag's words"]]
     for name, found in by_group(records):
         matrices = [record.tables["confusion"] for record in found if "confusion" in record.tables]
@@ -93,7 +95,7 @@ def confusions_table(records: Iterable[Record]) -> list[list[str]]:
 
 
 def most_frequent(matrices: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Cells of the CONFUSIONS largest counts off the diagonal, summed; counts[i][j]: label i taken for label j."""
+    """Cells of the CONFUSIONS largest counts off the diagonal, summed; counts[i][j]: label i mistaken for label j."""
     counts: dict[tuple[str, str], int] = {}
     words: dict[str, int] = {}
     for matrix in matrices:

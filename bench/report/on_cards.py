@@ -64,7 +64,7 @@ def markdown() -> list[str]:
 
 
 def notes() -> list[str]:
-    """What is to be known of the runs that the records are of, by the runs' own words."""
+    """What a reader must know about the records' runs, in the runs' own words."""
     runs = dict.fromkeys(COMMITTED / name.split("/")[0] / "run.json" for name, _ in committed())
     told = {file: json.loads(file.read_text(encoding="utf-8")).get("note") for file in runs if file.is_file()}
     return [f"- `{file.parent.name}`: {note}" for file, note in told.items() if note]

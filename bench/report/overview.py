@@ -1,4 +1,4 @@
-"""The table of `python -m bench fit`: what each model and method needs, and what of it each card holds."""
+"""The table of `python -m bench fit`: what each model and method needs, and how much of it fits on each card."""
 
 import json
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def count(size: int | None) -> str:
 
 
 def ways(found: Sequence[Fitting]) -> list[str]:
-    """The precision and the checkpointing of all, or of which."""
+    """The precision and checkpointing that all share, or those of each pair of model and method."""
     named: dict[str, dict[str, None]] = {}
     for one in found:
         recipe = one.question.recipe
@@ -50,7 +50,7 @@ def ways(found: Sequence[Fitting]) -> list[str]:
 
 
 def notes(found: Sequence[Fitting]) -> list[str]:
-    """Why a figure is missing, and what a card computes otherwise; each once."""
+    """Why a figure is missing, and what a card computes differently; each note once."""
     said = []
     for one in found:
         hint = one.card.cannot(one.question.recipe.precision)

@@ -1,4 +1,4 @@
-"""What pages take from commands: tables, pictures and console listings in Markdown, to be compared and made anew.
+"""Parts of pages that come from commands: tables, pictures and console listings, to be compared and regenerated.
 
     <!-- table: python -m bench table smoke --markdown -->
     what the command prints
@@ -7,8 +7,8 @@
     <!-- picture: python -m bench picture smoke -->
     ![what it shows](images/smoke.svg)
 
-A console listing that shows what a command of `python -m bench` prints is replayed too, unless a comment before it
-says why not: `<!-- not replayed: takes six minutes -->`. A line `...` stands for lines that are left out.
+A console listing of a `python -m bench` command is replayed too, unless a comment before it says why not:
+`<!-- not replayed: takes six minutes -->`. A line `...` stands for lines that are left out.
 """
 
 import re
@@ -28,7 +28,7 @@ Run = Callable[[list[str]], str]  # a command's words without `python -m bench` 
 
 @dataclass(frozen=True)
 class Listing:
-    """A command in a console listing, and the lines that stand below it."""
+    """A command in a console listing, and the lines below it."""
 
     command: str
     output: str
@@ -42,7 +42,7 @@ class Listing:
         return LEFT_OUT not in self.output.splitlines()
 
     def shows(self, printed: str) -> bool:
-        """Whether the listing is what the command printed, but for what is left out."""
+        """Whether the listing matches what the command printed, apart from lines left out."""
         pattern = "".join(
             r"(?:.*\n)*?" if line == LEFT_OUT else re.escape(line) + "\n" for line in self.output.splitlines()
         )
@@ -55,18 +55,18 @@ def tables(text: str) -> list[tuple[list[str], str]]:
 
 
 def pictures(text: str) -> list[tuple[list[str], str]]:
-    """(words of the command, the file as the page names it) of each picture."""
+    """(words of the command, the file name on the page) of each picture."""
     return [(shlex.split(match[1]), match[2]) for match in PICTURE.finditer(text)]
 
 
 def listings(text: str) -> list[Listing]:
-    """The commands of `python -m bench` with their output, of listings that are to be replayed."""
+    """The `python -m bench` commands, with their output, of the listings to replay."""
     found = [listing for match in CONSOLE.finditer(text) if not match[1] for listing in split_console(match[2])]
     return [one for one in found if one.output and one.command.startswith(COMMAND)]
 
 
 def split_console(text: str) -> Iterator[Listing]:
-    """Every command of a console listing; a line that ends in a backslash goes on in the next."""
+    """Every command of a console listing; a line that ends in a backslash continues on the next."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
         end = next(number for number, line in enumerate(lines, 1) if not line.endswith("\\"))
@@ -84,5 +84,5 @@ def refreshed(text: str, run: Run) -> str:
 
 
 def pages(root: Path) -> list[Path]:
-    """README, and the pages of docs and results."""
+    """The README, and the pages of docs and results."""
     return [root / "README.md", *sorted((root / "docs").rglob("*.md")), *sorted((root / "results").glob("*.md"))]

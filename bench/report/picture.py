@@ -1,7 +1,7 @@
 """A picture of a run: the quality of each method against its peak memory, with thresholds, as SVG text.
 
-It is written without a plotting library, so that the core needs none. The file is readable on a light and on a dark
-page, in black and white, and by a screen reader: `title` and `desc` say what it shows.
+No plotting library is used, so the core needs none. The file is readable on a light or dark page, in black and white,
+and by a screen reader: `title` and `desc` describe it.
 """
 
 import math
@@ -19,7 +19,7 @@ from bench.tasks import TASKS
 
 WIDTH, HEIGHT = 800, 460
 LEFT, RIGHT, TOP, BOTTOM = 78, 776, 78, 396  # edges of the plot
-LETTER, LINE = 8.4, 17  # width and height that a letter of a label is given, at 15 pixels
+LETTER, LINE = 8.4, 17  # width and height reserved for a letter of a label, at 15 pixels
 RADIUS = 6
 DASH = 11  # half of a threshold's dash
 TICKS = 6
@@ -44,12 +44,12 @@ text { font: 15px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f
 
 
 class NothingToDraw(ValueError):
-    """The run has no case whose quality was judged, or none that was asked for."""
+    """The run has no case whose quality was judged, or none that was requested."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One method: means over its seeds. threshold: the worse end of its band; None where none was measured."""
+    """One method: means over its seeds. threshold: the worse end of its band; None if none was measured."""
 
     method: str
     peak_gigabytes: float
@@ -186,7 +186,7 @@ def label_boxes(x: float, y: float, text: str) -> Iterator[Box]:
 
 
 def place_labels(points: Sequence[tuple[float, float, str]], taken: Sequence[Box]) -> list[Box]:
-    """A box for each label, over no other label and nothing that is taken, as far as there is a place."""
+    """A box for each label that overlaps no other label and nothing in taken, if there is room."""
     placed: list[Box] = []
     for x, y, text in points:
         inside = [
@@ -223,7 +223,7 @@ def as_svg(picture: Picture) -> str:
 
 
 def label(box: Box, x: float, text: str) -> str:
-    """The label of a point at x, against the side of its box that is nearest to the point."""
+    """The label of a point at x, aligned to the side of its box nearest to the point."""
     left, _, right, bottom = box
     if left > x:
         return text_line(left, bottom - 4, text)
@@ -247,7 +247,7 @@ def head_lines(picture: Picture, points: Sequence[Point]) -> list[str]:
 
 
 def sentence(point: Point, picture: Picture) -> str:
-    """A point in words, for whoever cannot see it."""
+    """A point in words, for screen readers."""
     threshold = "no threshold" if point.threshold is None else f"threshold {point.threshold:.4f}"
     return f"{point.method}: {picture.metric} {point.quality:.4f}, {threshold}, {point.peak_gigabytes:.2f} GB"
 

@@ -48,7 +48,7 @@ def phases_table(prediction: Prediction) -> list[str]:
 
 
 def allocator_table(prediction: Prediction) -> list[str]:
-    """The same in lines, GiB."""
+    """The allocator's figures, GiB."""
     before = ["–"] if prediction.closed else []
     lines = [
         row(f"  {ALLOCATOR[name]}", [*before, f"{size / GIB:.2f}"]) for name, size in of_allocator(prediction).items()
@@ -61,7 +61,7 @@ def row(name: str, cells: list[str]) -> str:
 
 
 def cards_table(peaks: Peaks, precision: str) -> list[str]:
-    """Each card: what it has, what of it is usable, whether that is enough."""
+    """Each card: its memory, how much of it is usable, and whether that is enough."""
     share = f"; of what is needed, {100 * LOST_SHARE:.0f} % and workspaces of matrix products are set aside"
     lines = [
         f"cards: total, usable (less {CONTEXT_BYTES // MIB} MiB of CUDA's own){'' if peaks.log.entries else share}",

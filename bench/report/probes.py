@@ -16,14 +16,14 @@ NAMES = 3  # of the headings; numbers follow
 
 
 def wanted(row: Mapping[str, Any], by_language: bool) -> bool:
-    """Of the summary's cells, those of a table: groups over all languages, or languages over all groups."""
+    """Whether a summary cell belongs in the table: groups over all languages, or languages over all groups."""
     if by_language:
         return row["group"] == ALL and row["language"] != ALL
     return row["language"] == ALL
 
 
 def cells(record: Record, by_language: bool = False) -> list[list[str]]:
-    """Lines of the table of one record; random weights know nothing that could be shown."""
+    """The table's lines for one record; random weights know nothing to show."""
     lines: list[list[str]] = []
     if not record.quality_judged:
         return lines
@@ -52,7 +52,7 @@ def probes_table(records: Iterable[Record], by_language: bool = False) -> list[l
 def seeds_table(records: Iterable[Record], by_language: bool = False) -> list[list[str]]:
     """The headings, and a line for each cell of a case without its seed: shares right, after tuning over the seeds.
 
-    By answers, and last by log-probabilities: the share of items whose right choice is the likeliest.
+    Shares by answers, then, last, by log-probabilities: the share of items whose right choice is the likeliest.
     """
     found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     part = "language" if by_language else "group"

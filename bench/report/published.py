@@ -1,4 +1,4 @@
-"""The page results/PREDICTIONS.md: predictions beside published figures and other estimators', by halves."""
+"""The page results/PREDICTIONS.md: predictions next to published figures and other estimators', by halves."""
 
 from collections.abc import Iterable
 from statistics import median
@@ -100,7 +100,7 @@ def summary(found: list[Compared]) -> Table:
 
 
 def errors(cases: list[Compared], predictor: str, kinds: tuple[str, ...] = ()) -> list[float]:
-    """A predictor's absolute errors, of all kinds of figures or of these, where it has a prediction."""
+    """A predictor's absolute errors for all kinds of figures or only these, wherever it has a prediction."""
     return [
         abs(case.error(amount)) for case in cases
         if (amount := case.predictions[predictor]) is not None and (not kinds or case.published.kind in kinds)

@@ -21,7 +21,7 @@ def headings(comparison: Comparison) -> list[str]:
 
 
 def cells(standing: Standing, comparison: Comparison) -> list[str]:
-    """One row: means with half of their interval; a place that is shared begins with "="."""
+    """One row: means with half of their interval; a shared place begins with "="."""
     score = EMPTY if standing.score is None else f"{standing.score:.3f}"
     if standing.score_interval:
         score += f" ± {standing.score_interval.half:.3f}"

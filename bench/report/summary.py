@@ -1,7 +1,7 @@
-"""The summary of a session in Markdown, for a run's folder and for CI: what failed first, then all cases in a table.
+"""The summary of a session in Markdown, for a run's folder and for CI: failures first, then all cases in a table.
 
-It says what somebody needs who has only this page: the verdict on each case, how many tests ran, with which libraries
-on which machine, and the commands that repeat it.
+It is complete for a reader who has only this page: the verdict on each case, how many tests ran, with which libraries
+on which machine, and the commands that repeat the session.
 """
 
 import shlex
@@ -21,10 +21,10 @@ MOST_NAMED = 5  # failed cases that a command names; more are repeated by the wh
 
 @dataclass(frozen=True)
 class Beside:
-    """What else of a session decides how it ended.
+    """What else in a session decides how it ended.
 
-    failed: ids of failed tests of no case; unrun: cases that were selected and have no record; ended: how the session
-    ended, where that is neither a pass nor failed tests.
+    failed: ids of failed tests that belong to no case; unrun: selected cases without a record; ended: how the session
+    ended, if neither with a pass nor with failed tests.
     """
 
     failed: Sequence[str] = ()
@@ -62,7 +62,7 @@ def summary_page(
 
 
 def made_with(records: Iterable[Record]) -> str:
-    """Libraries and machine of the records, several where they differ, and where the weights of each model are from."""
+    """Libraries and machine of the records, several if they differ, and where the weights of each model are from."""
     records = [record for record in records if record.environment]
     machines = dict.fromkeys(machine_words(record.environment) for record in records)
     weights = dict.fromkeys(
@@ -99,7 +99,7 @@ def counts(tests: Iterable[CaseVerdict]) -> str:
 
 
 def commands(words: Sequence[str], failed: Sequence[str], run_name: str) -> list[tuple[str, list[str]]]:
-    """What each command is for, and its words."""
+    """The purpose of each command, and its words."""
     found = [("repeat it", list(words))]
     if failed and len(failed) <= MOST_NAMED and "-k" not in words:
         found.append(("repeat what failed", [*words, "-k", " or ".join(failed)]))

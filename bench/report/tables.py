@@ -1,6 +1,6 @@
-"""Tables of cells, the first line their headings: names to the left, numbers to the right.
+"""Tables of cells whose first line holds the headings: names on the left, numbers on the right.
 
-Cells may hold text from outside; here it is made safe to show.
+Cells may hold text from outside; this module makes it safe to show.
 """
 
 import textwrap
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from bench.core.outside_text import for_markdown, for_terminal
 
 Table = Sequence[Sequence[str]]
-NO_BREAK = "\u00a0"  # a space at which no line is broken
+NO_BREAK = "\u00a0"  # a non-breaking space
 
 
 def text_lines(table: Table, names: int) -> list[str]:
-    """Lines for a terminal, columns aligned; names: how many of the columns begin at the left."""
+    """Lines for a terminal with aligned columns; names: how many columns are aligned to the left."""
     table = [[for_terminal(cell) for cell in line] for line in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return ["  ".join(map(aligned, line, widths, left_first(names, widths))).rstrip() for line in table]
@@ -35,7 +35,7 @@ def aligned(cell: str, width: int, left: bool) -> str:
 
 
 def lines_within(table: Table, names: int, width: int) -> list[str]:
-    """Lines for a terminal of so many columns: the table, or a paragraph for each row where the table is wider.
+    """Lines for a terminal `width` columns wide: the table, or a paragraph for each row if the table is wider.
 
     A table that wraps cannot be read.
     """
@@ -44,7 +44,7 @@ def lines_within(table: Table, names: int, width: int) -> list[str]:
 
 
 def paragraphs(table: Table, width: int) -> list[str]:
-    """Each row as a paragraph: its first cell, then every other cell behind its heading."""
+    """Each row as a paragraph: its first cell, then every other cell after its heading."""
     headings, *rows = [[for_terminal(cell) for cell in line] for line in table]
     found = []
     for first, *cells in rows:

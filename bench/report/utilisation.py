@@ -1,9 +1,9 @@
-"""The table of FLOP/s and utilisation, of records of any age.
+"""The table of FLOP/s and utilisation, for records of any age.
 
-A record states its rates. One from before model and hardware FLOPs were told apart states a rate that was scaled from
-2 x 32 tokens, recomputation included. Its step is counted again here, with today's libraries, on a model without
-storage, at the shape of its heaviest batch; its seconds are its own. Where rows are padded to the batch's longest, the
-other batches are shorter, and the figures are upper bounds.
+A record states its rates. A record from before model and hardware FLOPs were distinguished states a rate scaled from
+2 x 32 tokens, recomputation included. This module counts its step again, with today's libraries, on a model without
+storage, at the shape of its heaviest batch, and keeps the record's seconds. If rows are padded to the batch's longest,
+the other batches are shorter, and the figures are upper bounds.
 """
 
 from collections.abc import Sequence

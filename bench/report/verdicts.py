@@ -1,4 +1,4 @@
-"""What the tests of one case came to, in words: all passed, or how many failed and which."""
+"""The outcome of one case's tests in words: all passed, or how many failed and which."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class CaseVerdict:
     broken: str = ""
 
     def count(self) -> str:
-        """In few words: 14 passed, 1 of 14 failed, not judged."""
+        """A few words: 14 passed, 1 of 14 failed, not judged."""
         ran = self.passed + len(self.failed)
         if self.broken or not ran:
             return "not judged"
         return f"{len(self.failed)} of {ran} failed" if self.failed else f"{self.passed} passed"
 
     def sentence(self) -> str:
-        """With the names of what failed: 1 of 14 failed: generates_what_it_reads."""
+        """The count with the names of failed tests: 1 of 14 failed: generates_what_it_reads."""
         if self.broken:
             return f"not judged: {self.broken}"
         more = f" and {len(self.failed) - MOST_NAMES} more" if len(self.failed) > MOST_NAMES else ""
@@ -34,7 +34,7 @@ class CaseVerdict:
 
 
 def verdict_on(outcomes: Mapping[str, str], record: Record | None) -> CaseVerdict:
-    """The verdict of a case's tests, by the names and outcomes that records.tested keeps."""
+    """The verdict of a case's tests, from the names and outcomes that records.tested stores."""
     counts = {state: [name for name, one in outcomes.items() if one == state] for state in (PASSED, SKIPPED)}
     failed = tuple(plain_name(name) for name, one in outcomes.items() if one in (FAILED, ERROR))
     broken = "" if record is None or record.ok else record.status.replace("_", " ")

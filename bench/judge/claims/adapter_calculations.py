@@ -1,8 +1,7 @@
-"""Calculations of what an adapter holds, from its paper's formula and the shapes of a model.
+"""Calculations of an adapter's size, from its paper's formula and the shapes of a model.
 
-A model that this project has no entry for is given in the claim's file, by the numbers of its config.json, or the
-matrices that the adapter sits on are listed. They are an addition to calculations.py, which explains what a
-calculation is.
+If this project has no entry for a model, the claim's file gives the numbers of its config.json, or lists the matrices
+that the adapter modifies. calculations.py explains what a calculation is.
 
     [models.llama_13b]
     model_type = "llama"
@@ -39,13 +38,13 @@ from bench.models.shapes import linear_layers, targeted, total_parameters
 
 Config = Mapping[str, Any]
 Matrices = Sequence[Sequence[int]]
-NAME = "name"  # under which a claim's file gives the model
+NAME = "name"  # the key under which a claim's file names the model
 TERA = 1e12
 
 
 @dataclass(frozen=True)
 class Form:
-    """parameters(rank, inputs, outputs) of one matrix, and the same as text with its numbers."""
+    """parameters(rank, inputs, outputs) of one matrix, and the same formula as text with the numbers filled in."""
 
     parameters: Callable[[int, int, int], int]
     written: str
@@ -64,7 +63,7 @@ FORMS = {
 
 
 def model_of(config: Config) -> ModelEntry:
-    """The model that a config.json's numbers describe. Raises BadFile for numbers that describe none."""
+    """The model that a config.json's numbers describe. Raises BadFile if they describe none."""
     try:
         numbers = {key: value for key, value in config.items() if key != NAME}
         return entry_of(numbers, Path(config[NAME]))
@@ -73,7 +72,7 @@ def model_of(config: Config) -> ModelEntry:
 
 
 def matrices_of(matrices: Matrices, config: Config, targets: Sequence[str]) -> Counter[tuple[int, int]]:
-    """How many matrices of (inputs, outputs) there are: those listed, or those of the model that targets select."""
+    """How many matrices of each (inputs, outputs) there are: those listed, or the model's that targets select."""
     if config:
         entry = model_of(config)
         layers = targeted(entry, tuple(targets)) if targets else linear_layers(entry)
@@ -85,7 +84,7 @@ def matrices_of(matrices: Matrices, config: Config, targets: Sequence[str]) -> C
 
 
 def counted(form: str, rank: int, shapes: Mapping[tuple[int, int], int]) -> Result:
-    """Parameters of an adapter on these matrices. Raises ValueError for a form that is not there."""
+    """Parameters of an adapter on these matrices. Raises ValueError for an unknown form."""
     if form not in FORMS:
         raise ValueError(f"form = {form!r} must be one of {', '.join(FORMS)}")
     own = FORMS[form]

@@ -1,4 +1,4 @@
-"""Which records may speak of a claim. Every other one of the same case is refused by name, never averaged in."""
+"""Admission of records to a claim. Every other record of the same case is refused by name, never averaged in."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from bench.records.stored import Stored
 from bench.sources.data import load_rows
 from bench.tasks import TASKS
 
-REASON_CHARACTERS = 100  # of why a case failed; its record has the whole
+REASON_CHARACTERS = 100  # shown of why a case failed; its record has the full text
 
 
 @dataclass(frozen=True)
 class Admitted:
-    """Records by seed, and a sentence for each that was refused."""
+    """Records by seed, and a sentence for each refused record."""
 
     by_seed: Mapping[int, Stored]
     refused: tuple[str, ...]
@@ -34,7 +34,7 @@ def sample_identity(task: str) -> str:
 
 
 def data_identity(task: str, size: str, census: Mapping[str, Any]) -> str:
-    """The hash of the rows a record must be of; empty where full data was never counted."""
+    """The hash that a record's rows must have; empty if full data was never counted."""
     if size == "sample":
         return sample_identity(task)
     return census.get(TASKS[task].variant_of or task, {}).get("identity", "")
@@ -45,8 +45,8 @@ def group(case: Case) -> Case:
 
 
 def admit(case: Case, size: str, figure: Figure, evidence: Evidence) -> Admitted:
-    """Of all records of this case and size of data, those that may be judged; the last run wins a seed."""
-    kinds: list[dict[int, Stored]] = []  # by seed, of one recipe, data and weights each
+    """The records of this case and size of data that may be judged; for each seed, the last run wins."""
+    kinds: list[dict[int, Stored]] = []  # each by seed, with one recipe, data and weights
     refused = []
     identity = data_identity(case.task, size, evidence.census)
     for stored in evidence.records:
@@ -64,7 +64,7 @@ def admit(case: Case, size: str, figure: Figure, evidence: Evidence) -> Admitted
 
 
 def kind_of(stored: Stored, kinds: list[dict[int, Stored]]) -> dict[int, Stored]:
-    """The records that this one may be averaged with, as QUALITY says; a new kind where there are none."""
+    """The records that this one may be averaged with, by QUALITY; a new kind if there are none."""
     for by_seed in kinds:
         first = next(iter(by_seed.values()))
         if not basis_differences(basis_of(first.record), basis_of(stored.record), QUALITY):
@@ -74,7 +74,7 @@ def kind_of(stored: Stored, kinds: list[dict[int, Stored]]) -> dict[int, Stored]
 
 
 def of_one_kind(kinds: list[dict[int, Stored]], refused: list[str]) -> Admitted:
-    """The records of the kind that has most seeds, of equals those of the lowest one."""
+    """The records of the kind with the most seeds; on a tie, the one with the lowest seed."""
     kinds = sorted(kinds, key=lambda by_seed: (-len(by_seed), min(by_seed)))
     kept = dict(sorted(kinds[0].items())) if kinds else {}
     for stored in (stored for others in kinds[1:] for _, stored in sorted(others.items())):
@@ -85,14 +85,14 @@ def of_one_kind(kinds: list[dict[int, Stored]], refused: list[str]) -> Admitted:
 
 
 def complaint(stored: Stored, case: Case, size: str, figure: Figure, identity: str) -> str:
-    """Why this record may not speak; empty if it may."""
+    """Why this record may not count; empty if it may."""
     record = stored.record
     if not record.ok:
         reason = shorten(record.reason, REASON_CHARACTERS, placeholder=" …")
         return f"it {record.status.replace('_', ' ')}" + (f" ({reason})" if reason else "")
     if card := record.environment.get("emulation"):
         return f"an emulated {card}"
-    kinds = (True, False) if case.device == "cpu" else (True,)  # of processors there are both
+    kinds = (True, False) if case.device == "cpu" else (True,)  # processors come in both kinds
     wanted = {recipe_for(case, size, bfloat16=units).digest() for units in kinds}
     if record.recipe_digest not in wanted:
         return f"of another recipe, digest {record.recipe_digest} where today's is {' or '.join(sorted(wanted))}"
@@ -107,7 +107,7 @@ def complaint(stored: Stored, case: Case, size: str, figure: Figure, identity: s
 
 
 def missing_examples(stored: Stored, record: Record) -> str:
-    """Predictions that are kept must be whole; where none were kept a figure has no examples to resample."""
+    """Why the stored predictions are incomplete, or empty. If none were stored, there are no examples to resample."""
     try:
         seen = len(stored.examples)
     except ValueError as error:
@@ -122,7 +122,7 @@ def short(identity: str) -> str:
 
 
 def of_one_run(sides: list[Admitted]) -> tuple[list[Admitted], list[str]]:
-    """Only records of the first record's run and machine: seconds of two do not compare."""
+    """Only records of the first record's run and machine: seconds of different ones cannot be compared."""
     first = next((stored for side in sides for stored in side.by_seed.values()), None)
     if first is None:
         return sides, []
@@ -134,7 +134,7 @@ def of_one_run(sides: list[Admitted]) -> tuple[list[Admitted], list[str]]:
 
 
 def on_device(sides: list[Admitted], name: str) -> tuple[list[Admitted], list[str]]:
-    """Only records of this accelerator, or of a processor with "8 cores": a source's seconds are its device's."""
+    """Only records of this accelerator, or of a processor with "8 cores": a source's seconds hold for its device."""
     return only(
         sides,
         lambda stored: matches(stored, name),
@@ -145,7 +145,7 @@ def on_device(sides: list[Admitted], name: str) -> tuple[list[Admitted], list[st
 def only(
     sides: list[Admitted], belongs: Callable[[Stored], bool], why_not: Callable[[Stored], str]
 ) -> tuple[list[Admitted], list[str]]:
-    """Each side's records that belong, and a sentence for each that does not."""
+    """Each side's records that belong, and a sentence for each record that does not."""
     refused = [why_not(stored) for side in sides for stored in side.by_seed.values() if not belongs(stored)]
     kept = [
         replace(side, by_seed={seed: stored for seed, stored in side.by_seed.items() if belongs(stored)})
@@ -155,7 +155,7 @@ def only(
 
 
 def matches(stored: Stored, name: str) -> bool:
-    """Whether the record's device is the one of this name; an RTX 3080 Ti is no RTX 3080."""
+    """Whether the record's device has this name; an RTX 3080 Ti is not an RTX 3080."""
     return is_card(name, device_of(stored))
 
 

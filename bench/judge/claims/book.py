@@ -1,4 +1,4 @@
-"""All claims: `fixtures/claims/*.toml`, a file for each source, read and checked whole."""
+"""All claims from `fixtures/claims/*.toml`, one file per source, read and checked as a whole."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ def read_claims(folder: Path = FOLDER) -> dict[str, Claim]:
 
 
 def read_file(path: Path) -> list[Claim]:
-    """The claims of one source, without a look at what judges them."""
+    """The claims of one source; their `by` is not checked."""
     tables = read_toml(path)
     file = path.name
     header = read_header(tables, file)
@@ -44,7 +44,7 @@ def read_file(path: Path) -> list[Claim]:
 
 
 def read_header(tables: Mapping[str, Any], file: str) -> dict[str, Any]:
-    """source, title and the protocols by name, each checked."""
+    """The file's source, title and protocols by name, each checked."""
     for key in ("source", "title"):
         if not isinstance(tables.get(key), str) or not tables[key]:
             raise BadFile(f"{file}: {key} must be text, at the top of the file")
@@ -66,7 +66,7 @@ def read_header(tables: Mapping[str, Any], file: str) -> dict[str, Any]:
 
 
 def with_config(table: Any, models: Mapping[str, Any], where: str) -> Any:
-    """The claim's table, with the numbers of the file's model where `by` names one as its config."""
+    """The claim's table; if `by` names one of the file's models as its config, the name is replaced by its numbers."""
     by = table.get("by") if isinstance(table, dict) else None
     if not isinstance(by, dict) or "config" not in by:
         return table

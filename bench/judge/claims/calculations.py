@@ -1,7 +1,7 @@
-"""The calculations an arithmetic claim may name. Each gives a figure in base units and the sum that leads to it.
+"""The calculations that an arithmetic claim may name. Each returns a figure in base units and the sum behind it.
 
-An argument annotated Operand (or Operands) takes numbers with their unit and place, or ids of claims. The sum is
-written with the figures as they are printed, so that a reader can do it again.
+An argument annotated Operand (or Operands) takes numbers with their unit and place, or ids of claims. The sum shows
+the figures as they are printed, so a reader can check it.
 """
 
 import itertools
@@ -18,15 +18,15 @@ from bench.predict.formula.closed_form import closed_form
 from bench.predict.question import ask
 from bench.tasks.pos import bare_spans
 
-FORWARD_AND_BACK = 4  # FLOPs of a frozen weight and token: 2 forward, 2 for the gradient of its input
-RECOMPUTED = 2  # and with gradient checkpointing 2 for the forward pass again
+FORWARD_AND_BACK = 4  # FLOPs per frozen weight and token: 2 forward, 2 for the gradient of its input
+RECOMPUTED = 2  # with gradient checkpointing, 2 more for the second forward pass
 MOST_BITS = 64
-LIKE, QUOTIENT = "like", "quotient"  # what a result is: of the operands' dimension, or of their quotient
-LEAST, MOST = "least", "most"  # a result that is a bound: the true figure is no less, or no more
+LIKE, QUOTIENT = "like", "quotient"  # a result's dimension: that of the operands, or that of their quotient
+LEAST, MOST = "least", "most"  # the result is a bound: the true figure is at least, or at most, this
 
 
 class BadArgument(ValueError):
-    """An argument that the calculation cannot take; key is its name."""
+    """The calculation cannot take an argument; key is the argument's name."""
 
     def __init__(self, key: str, says: str) -> None:
         super().__init__(says)
@@ -35,9 +35,9 @@ class BadArgument(ValueError):
 
 @dataclass(frozen=True)
 class Operand:
-    """A number in base units, shown as it is printed; place is where, dimension "" where nobody says.
+    """A number in base units, shown as printed at place; dimension is "" if unknown.
 
-    inferred: the source does not print it, so that what follows from it confirms nothing.
+    inferred: the source does not print it, so nothing that follows from it confirms a claim.
     """
 
     value: float
@@ -52,7 +52,7 @@ Operands = list[Operand]
 
 @dataclass(frozen=True)
 class Result:
-    """how: the sum that gives the value, in printed figures; where it is one figure, what the source says elsewhere."""
+    """how: the sum that gives the value, in printed figures; for a single figure, what the source says elsewhere."""
 
     value: float
     how: str
@@ -60,11 +60,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Calculation:
-    """An entry. run(**arguments) -> Result; fails_as: the verdict where a claim disagrees with it.
+    """An entry. run(**arguments) -> Result; fails_as: the verdict if a claim disagrees with it.
 
-    gives: LIKE, QUOTIENT, or the result's dimension; takes: the dimension of operands, where it is fixed.
-    bound: LEAST or MOST where the result is a bound, and not the figure itself.
-    check(**arguments): raises BadArgument; where there is none, the calculation itself is tried.
+    gives: LIKE, QUOTIENT, or the result's dimension; takes: the dimension of operands, if it is fixed.
+    bound: LEAST or MOST if the result is a bound, not the figure itself.
+    check(**arguments): raises BadArgument; without it, the calculation itself is tried.
     """
 
     name: str
@@ -86,19 +86,19 @@ def listed(operands: Operands, sign: str) -> str:
 
 
 def nonzero(operands: Operands, key: str) -> None:
-    """Raises BadArgument where one of them is 0, by which nothing can be divided."""
+    """Raise BadArgument if one of them is 0: it is a divisor."""
     if any(operand.value == 0 for operand in operands):
         raise BadArgument(key, "holds a 0, by which nothing can be divided")
 
 
 def several(operands: Operands, key: str) -> None:
-    """Raises BadArgument for a single figure, which has no next one."""
+    """Raise BadArgument for a single figure, which has no next one."""
     if len(operands) < 2:
         raise BadArgument(key, f"{len(operands)} figure is no row; give at least 2")
 
 
 def paired(of: Operands, over: Operands) -> list[tuple[Operand, Operand]]:
-    """Raises BadArgument for lists of unequal length, and for a 0 below."""
+    """The two lists in pairs. Raises BadArgument for lists of unequal length, and for a 0 in over."""
     if len(of) != len(over):
         raise BadArgument("over", f"is {len(over)} long, and of is {len(of)} long; they must be pairs")
     nonzero(over, "over")
@@ -158,7 +158,7 @@ def f1(precision: Operand, recall: Operand) -> Result:
 
 
 def one_tag_a_word(gold: str, predicted: str) -> None:
-    """Raises BadArgument for no word, or for unequal numbers of tags."""
+    """Raise BadArgument if there is no word, or if the numbers of tags differ."""
     if not gold.split() or len(gold.split()) != len(predicted.split()):
         raise BadArgument("predicted", f"has {len(predicted.split())} tags for {len(gold.split())} words of gold")
 
@@ -209,7 +209,7 @@ def smallest_step_down(of: Operands) -> Result:
 
 
 def changes(of: Operands) -> tuple[list[float], str]:
-    """From the first of a row to each later one, and the same as text."""
+    """The changes from the first figure of a row to each later one, and the same as text."""
     several(of, "of")
     return [later.value - of[0].value for later in of[1:]], ", ".join(
         f"{later.shown} - {of[0].shown}" for later in of[1:]
@@ -296,6 +296,6 @@ def linear_parameters(model: str) -> int:
 
 
 def product_weights(model: str) -> int:
-    """Weights that every token is multiplied with: the linear layers and the output matrix."""
+    """Weights that every token is multiplied by: the linear layers and the output matrix."""
     entry: Any = MODELS[model]
     return linear_parameters(model) + head_parameters(entry, 0)

@@ -1,4 +1,4 @@
-"""A claim: one statement of a source, with its place, its number, its protocol and what judges it.
+"""A claim: one statement of a source, with its place, number and protocol, and how it is judged.
 
     fixtures/claims/002_gpt2_support.toml
         source, title                   of the whole file
@@ -35,8 +35,8 @@ from bench.methods import METHODS
 from bench.models import MODELS
 from bench.tasks import TASKS
 
-UNSTATED = "unstated"  # by the source
-NONE = "none"  # the claim is of no model, method or task
+UNSTATED = "unstated"  # the source does not state it
+NONE = "none"  # the claim concerns no model, method or task
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9_.]+)+")
 FIELDS: dict[str, tuple[type, ...]] = {
     "where": (str,),
@@ -61,7 +61,7 @@ REGISTRIES: dict[str, Registry] = {"task": TASKS, "model": MODELS, "method": MET
 
 @dataclass(frozen=True)
 class Protocol:
-    """What the source did, each a name or a few words; `unstated` is what it leaves out."""
+    """What the source did; each field is a name or a few words, or `unstated` if the source leaves it out."""
 
     task: str
     model: str
@@ -77,10 +77,10 @@ PROTOCOL_FIELDS = tuple(Protocol.__dataclass_fields__)
 
 @dataclass(frozen=True)
 class Claim:
-    """value and tolerance are in base units (bytes, seconds, fractions); unit is how they are shown.
+    """value and tolerance are in base units (bytes, seconds, fractions); unit is the unit in which they are shown.
 
     text is the value of a claim about an answer. stand_in_for: the source's model that protocol.model replaces.
-    family: claims whose tests are corrected for together; empty for those of one source.
+    family: names the claims whose tests are corrected together; empty: those of the same source.
     """
 
     id: str
@@ -114,7 +114,7 @@ class Claim:
         return " to ".join(printed(number, self.unit) for number in self.value)
 
     def shown_tolerance(self) -> str:
-        """Beside the value; empty where there is none."""
+        """The tolerance as text next to the value; empty if there is none."""
         return f" ± {printed(self.tolerance, self.unit)}" if self.tolerance else ""
 
     def shown(self, number: float) -> str:
@@ -126,7 +126,7 @@ def refuse(where: str, key: str, says: str) -> BadFile:
 
 
 def known(where: str, key: str, name: Any, names: Any) -> str:
-    """The name, if it is one of names. Raises BadFile saying what is near."""
+    """The name, if it is one of names. Raises BadFile with similar names."""
     if name in names:
         return name
     near = nearest(str(name), list(names))
@@ -135,7 +135,7 @@ def known(where: str, key: str, name: Any, names: Any) -> str:
 
 
 def registered(where: str, key: str, kind: str, name: Any) -> None:
-    """Raises BadFile for a task, model or method that no registry has."""
+    """Raise BadFile for a task, model or method that no registry has."""
     try:
         REGISTRIES[kind][name]
     except UnknownName as error:
@@ -143,7 +143,7 @@ def registered(where: str, key: str, kind: str, name: Any) -> None:
 
 
 def parse_protocol(table: Any, where: str) -> Protocol:
-    """Raises BadFile for a field that is missing, unknown or names what does not exist."""
+    """The protocol of a table. Raises BadFile for a field that is missing, unknown or names what does not exist."""
     if not isinstance(table, dict):
         raise refuse(where, "protocol", f"expected a table or the name of one, saw {table!r}")
     for key, value in table.items():
@@ -161,7 +161,7 @@ def parse_protocol(table: Any, where: str) -> Protocol:
 
 
 def parse_value(table: Mapping[str, Any], where: str) -> tuple[tuple[float, ...], str]:
-    """(numbers in base units, text). Raises BadFile where value, unit, quantity and comparator do not fit."""
+    """(numbers in base units, text). Raises BadFile if value, unit, quantity and comparator do not fit together."""
     quantity = known(where, "quantity", table["quantity"], QUANTITIES)
     dimension = dimension_of(quantity)
     unit = table["unit"]
@@ -195,7 +195,7 @@ def is_number(value: Any) -> bool:
 
 
 def check_order(numbers: list[float], quantity: str, table: Mapping[str, Any], where: str) -> None:
-    """Raises BadFile for a range from high to low, a negative distance, or a share beyond 0 to 1."""
+    """Raise BadFile for a range from high to low, a negative distance, or a share outside 0 to 1."""
     comparator, value = table["comparator"], table["value"]
     if comparator == BETWEEN and numbers[0] >= numbers[1]:
         raise refuse(where, "value", f"{value!r} must be the lower end and then the higher one")
@@ -207,12 +207,12 @@ def check_order(numbers: list[float], quantity: str, table: Mapping[str, Any], w
 
 
 def check_tolerance(table: Mapping[str, Any], where: str) -> None:
-    """Raises BadFile for one that is negative, or so wide that it confirms anything."""
+    """Raise BadFile for a tolerance that is negative, or so wide that it confirms anything."""
     tolerance, value = table["tolerance"], table["value"]
     if not is_number(tolerance) or tolerance < 0:
         raise refuse(where, "tolerance", f"{tolerance!r} must be a finite number of at least 0")
     numbers = [abs(number) for number in (value if isinstance(value, list) else [value]) if is_number(number)]
-    most = LARGEST_TOLERANCE * (max(numbers, default=0.0) or 1)  # of a 0, half of its unit: it is printed to a digit
+    most = LARGEST_TOLERANCE * (max(numbers, default=0.0) or 1)  # for a 0, half of its unit: it is printed to a digit
     if tolerance > most:
         raise refuse(where, "tolerance", f"{tolerance!r} must be at most {most:g}, half of the value")
 

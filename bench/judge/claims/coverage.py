@@ -1,7 +1,7 @@
-"""The parts of the five sources, each with the claims that speak of it or the reason why none does.
+"""The parts of the five sources, each with the claims that cover it or the reason why none does.
 
-A source says more than its claims show. fixtures/coverage.toml lists every paragraph, table and figure in its order, by
-its first words, so that a reader can tick them off beside the text.
+A source says more than its claims show. fixtures/coverage.toml lists every paragraph, table and figure in order, by its
+first words, so a reader can tick them off while reading the source.
 """
 
 import itertools
@@ -19,15 +19,15 @@ from bench.judge.claims.claim import Claim, known
 FILE = FIXTURES / "coverage.toml"
 NEEDED = ("source", "place", "opening")
 FIELDS = (*NEEDED, "claims", "reason", "more")
-PROSE = 150  # characters of a line from which it is a paragraph and no row of a table
+PROSE = 150  # characters from which a line is a paragraph, not a row of a table
 MARKUP = re.compile(r"[*#>`_$\\\"]|^[-•]\s|^\d+\.\s|<[^>]*>")
 
 
 @dataclass(frozen=True)
 class Part:
-    """A paragraph, table or figure. claims: ids of claims that speak of it; reason: why none does, or of what none.
+    """A paragraph, table or figure. claims: ids of claims that cover it; reason: why none does, or what none covers.
 
-    more: how many further lines of PROSE characters it has, as rows of a table or items of a list.
+    more: how many further lines of PROSE characters it has, such as rows of a table or items of a list.
     """
 
     source: str
@@ -39,7 +39,7 @@ class Part:
 
 
 def read_coverage(claims: Mapping[str, Claim], path: Path = FILE) -> list[Part]:
-    """The parts in their order. Raises BadFile for a claim that is not there, and for a part with nothing to it."""
+    """The parts in order. Raises BadFile for an unknown claim, and for a part with neither claim nor reason."""
     tables = read_toml(path).get("part", [])
     return [parse_part(table, claims, f"{path.name}, part {number}") for number, table in enumerate(tables, 1)]
 
@@ -72,14 +72,14 @@ def unplaced(parts: Iterable[Part], claims: Mapping[str, Claim]) -> list[str]:
 
 
 def plain(line: str) -> str:
-    """A line without markup and with single blanks."""
+    """The line without markup and with single spaces."""
     return " ".join(MARKUP.sub("", line.strip()).split())
 
 
 def unlisted(parts: Iterable[Part], text: str) -> list[str]:
-    """Sentences on what the list lacks of a source's text: openings that are not there, and paragraphs without a part.
+    """Sentences on how the list differs from a source's text: openings not found in it, and paragraphs without a part.
 
-    A part reaches to the next one's opening; a paragraph is a line of PROSE characters or more.
+    A part extends to the opening of the next one; a paragraph is a line of PROSE characters or more.
     """
     lines = [plain(line) for line in text.splitlines()]
     complaints, found, places, at = [], [], [], 0

@@ -1,4 +1,4 @@
-"""Gathering what claims are judged by: stored runs, the census, and a worker's answers about models."""
+"""The evidence for claims: stored runs, the census, and a worker's answers about models."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ WORK = "models looked into"
 
 
 def ask(questions: Sequence[Question], entries: tuple[str, ...] = ()) -> tuple[dict[str, Any], str]:
-    """The worker's answers by key_of(question), or none and why."""
+    """The worker's answers by key_of(question), or none and the reason."""
     if not questions:
         return {}, ""
     job = Job(WORK, LOOK_INTO_MODELS, LooksWork(tuple(questions)).to_plain())

@@ -15,7 +15,7 @@ Question = Mapping[str, Any]
 class Evidence:
     """answers: of bench.worker.check.looks, by key_of(question); unanswered: why there are none.
 
-    census: what was counted in the full data sets, by task.
+    census: counts of the full data sets, by task.
     """
 
     claims: Mapping[str, Claim]
@@ -25,7 +25,7 @@ class Evidence:
     unanswered: str = "nobody asked"
 
     def answer(self, question: Question) -> Any:
-        """The answer, or None where the worker could not give one."""
+        """The answer, or None if the worker could not give one."""
         return self.answers.get(key_of(question))
 
 
@@ -34,7 +34,7 @@ def key_of(question: Question) -> str:
 
 
 def check_keys(claim: Claim, required: Mapping[str, Any], optional: Mapping[str, Any]) -> None:
-    """Raises BadFile where `by` lacks a key, has one too many, or one of another type."""
+    """Raise BadFile if `by` lacks a key, has an unknown one, or one of the wrong type."""
     where = f"{claim.file} [{claim.id}]"
     kinds = {**required, **optional}
     for key, value in claim.by.items():

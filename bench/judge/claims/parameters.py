@@ -1,13 +1,13 @@
-"""Parameter counts of a claim: what a rank means for each method, and the count as a sum to do again.
+"""Parameter counts of a claim: what a rank means for each method, and the count as a sum that a reader can check.
 
     by = { calculation = "parameters", what = "trainable", model = "bert_base", method = "lora", rank = 8,
            targets = ["query", "value"], labels = 48 }
 
 targets are the modules, or "default" for the method's own. An encoder has a classifier, which trains too and needs
-labels; alone = true counts the adapter without it. Besides, a claim gives what its method's count depends on, and
-nothing else: rank for LoRA and its relatives, for VeRA the rank of its shared matrices (a multiple of 16 here),
-initial_rank for AdaLoRA, which trains at that rank and prunes later, virtual_tokens for prefix and prompt, nothing
-for IA3, full and head.
+labels; alone = true counts the adapter without it. A claim also states what its method's count depends on, and nothing
+else: rank for LoRA and its relatives; for VeRA the rank of its shared matrices (a multiple of 16 here); initial_rank
+for AdaLoRA, which trains at that rank and prunes later; virtual_tokens for prefix and prompt; nothing for IA3, full and
+head.
 """
 
 from collections import Counter
@@ -113,7 +113,7 @@ def check_head(by: Mapping[str, Any], method: Method, entry: ModelEntry, where: 
 
 
 def check_targets(by: Mapping[str, Any], method: Method, entry: ModelEntry, where: str) -> None:
-    """What has targets states them; the method's own only by the word."""
+    """A method with targets states them; its own targets are stated only as "default"."""
     own = method.targets(entry)
     if not own:
         if "targets" in by:
@@ -137,17 +137,17 @@ def targets_of(by: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def sizes_for(by: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe's fields that the claim's sizes stand for."""
+    """The recipe's fields for the claim's sizes."""
     sizes = {name: by[name] for name in SIZES if name in by}
     if METHODS[by["method"]].count is two_vectors:
         sizes["rank"] //= VERA_RANK_FACTOR
     if "initial_rank" in sizes:
-        sizes.setdefault("rank", sizes["initial_rank"])  # what it is pruned to changes no count
+        sizes.setdefault("rank", sizes["initial_rank"])  # the rank after pruning changes no count
     return sizes
 
 
 def question(by: Mapping[str, Any]) -> dict[str, Any]:
-    """What must be asked of peft's model."""
+    """The question to ask about peft's model."""
     return {
         "look": PARAMETERS, "model": by["model"], "method": by["method"], "labels": by.get("labels", 0),
         "targets": list(targets_of(by)), **sizes_for(by),
@@ -155,14 +155,14 @@ def question(by: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def by_formula(by: Mapping[str, Any]) -> dict[str, int]:
-    """trainable, total and the adapter's parameters from the architecture's numbers."""
+    """trainable, total and the adapter's parameters, computed from the architecture's numbers."""
     entry, method, labels = MODELS[by["model"]], METHODS[by["method"]], by.get("labels", 0)
     recipe, targets = replace(defaults(), **sizes_for(by)), targets_of(by)
     method = replace(method, targets=lambda model: targets)
     if by.get("alone"):
         return {"adapter": own_count(method, targeted(entry, targets), entry, recipe)}
     trainable = formula(entry, method, recipe, labels)
-    # peft keeps an encoder's head as it was beside the copy that trains, so it counts twice
+    # peft keeps an encoder's original head next to the copy that trains, so it counts twice
     return {"trainable": trainable, "total": total_parameters(entry, labels) + trainable * method.is_adapter}
 
 
@@ -173,7 +173,7 @@ def figure(by: Mapping[str, Any], counts: Mapping[str, int]) -> float:
 
 
 def how(by: Mapping[str, Any]) -> str:
-    """The sum behind the figure, and before it what is counted."""
+    """What is counted, then the sum behind the figure."""
     entry, method, labels = MODELS[by["model"]], METHODS[by["method"]], by.get("labels", 0)
     recipe = replace(defaults(), **sizes_for(by))
     trained = trained_sum(by, entry, method, recipe)
@@ -214,7 +214,7 @@ def adapter_sum(layers: list[Linear], entry: ModelEntry, method: Method, recipe:
 
 
 def layer_term(layer: Linear, entry: ModelEntry, method: Method, recipe: Recipe) -> str:
-    """What the method trains beside one layer."""
+    """The parameters that the method trains for one layer, as a term of the sum."""
     inputs, outputs = layer.inputs, layer.outputs
     terms: dict[Any, str] = {
         low_rank: f"{recipe.rank} × ({inputs} + {outputs})",
@@ -237,7 +237,7 @@ def head_sum(entry: ModelEntry, labels: int) -> str:
 
 
 def base_sum(entry: ModelEntry, labels: int) -> str:
-    """All parameters of the model: embeddings, linear layers, norms, and the head where it is no embedding's."""
+    """All parameters of the model: embeddings, linear layers, norms, and the head unless it is tied."""
     linear = sum(one.inputs * one.outputs + one.outputs * one.biased for one in linear_layers(entry))
     embedding, norms = embedding_parameters(entry), norm_parameters(entry)
     text = f"{embedding:,} of embeddings + {linear:,} of linear layers + {norms:,} of norms"

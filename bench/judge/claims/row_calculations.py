@@ -1,6 +1,6 @@
 """Calculations on a source's own figures: products, differences, extremes of a row, factors between columns.
 
-They are an addition to calculations.py, which explains what a calculation is.
+They extend calculations.py, which explains what a calculation is.
 """
 
 import itertools

@@ -1,7 +1,7 @@
-"""The judge's statistics on made-up data, whose truth is known: how often it errs, and how often it decides.
+"""The judge's statistics on simulated data, whose truth is known: how often it errs, and how often it decides.
 
-Levels, coverage and power by the functions that judge claims. Noise is normal, of a standard deviation of 1 between
-seeds where nothing else is said; each table says what its columns count.
+The functions that judge claims give the levels, coverage and power. Noise is normal, with a standard deviation of 1
+between seeds unless stated otherwise; each table states what its columns count.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Sides = list[list[Rounds]]
 
 @dataclass(frozen=True)
 class Table:
-    """says: what was made up, and what the columns count."""
+    """says: what was simulated, and what the columns count."""
 
     title: str
     says: str
@@ -47,7 +47,7 @@ class Table:
 
 
 def statement(comparator: str, value: float) -> Claim:
-    """A claim of which only the comparator and the value matter."""
+    """A claim in which only the comparator and the value matter."""
     return Claim(
         id="x-made-up", source="x", title="", where="", says="", kind="threshold", quantity="ratio", value=(value,),
         unit="x", comparator=comparator, protocol=NOTHING, tolerance=0.0, tolerance_reason="", by={}, expected="",
@@ -60,13 +60,13 @@ def share(count: int, runs: int) -> str:
 
 
 def states(claim: Claim, estimates: Sequence[Estimate]) -> tuple[int, int]:
-    """How many are confirmed, and how many refuted."""
+    """How many estimates confirm the claim, and how many refute it."""
     found = [decided(claim, estimate)[0] for estimate in estimates]
     return found.count(CONFIRMED), found.count(REFUTED)
 
 
 def random(number: int) -> np.random.Generator:
-    """A table's own noise, so that a table can be made again by itself."""
+    """A table's own random generator, so that each table can be reproduced by itself."""
     import numpy as np
 
     return np.random.default_rng([SEED, number])
@@ -122,7 +122,7 @@ def equivalence(runs: int = RUNS) -> Table:
 
 
 def timed(noise: np.random.Generator, runs: int, count: int, likeness: float, between: float) -> list[Rounds]:
-    """Medians of seconds around 1 in so many processes; neighbours are alike by so much."""
+    """Medians of seconds around 1, one for each process; likeness: the autocorrelation of neighbouring rounds."""
     import numpy as np
 
     steps = noise.normal(size=(count, runs))
@@ -218,7 +218,7 @@ def trends(runs: int = 300) -> Table:
 
 
 def families(runs: int = 500) -> Table:
-    """Many tests at once whose truth lies on the bound."""
+    """Many tests at once, each with the true value on the bound."""
     noise, rows = random(6), []
     claim = statement(ABOVE, 0.0)
     for tests in (1, 6, 24):

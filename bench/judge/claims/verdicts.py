@@ -1,4 +1,4 @@
-"""All claims judged: each by the judge of its kind, then corrected for how many tests were made at once."""
+"""Verdicts on all claims: each by the judge of its kind, then corrected for the number of simultaneous tests."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ KINDS: dict[str, Kind] = {
 
 
 def questions_of(claims: Iterable[Claim]) -> list[Question]:
-    """What must be asked of built models, each once."""
+    """The questions to ask about built models, each once."""
     found: list[Question] = []
     for claim in claims:
         found += [question for question in KINDS[claim.kind].questions(claim) if question not in found]
@@ -46,12 +46,12 @@ def questions_of(claims: Iterable[Claim]) -> list[Question]:
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:
-    """One claim by itself."""
+    """The verdict on one claim by itself."""
     return KINDS[claim.kind].judge(claim, evidence)
 
 
 def judge_all(claims: Iterable[Claim], evidence: Evidence) -> dict[str, Verdict]:
-    """Every claim's verdict by its id. Those that rest on a test must hold after Holm's correction in their family."""
+    """Every claim's verdict by its id. A verdict from a test must hold after Holm's correction in its family."""
     claims = list(claims)
     families = {claim.id: family_of(claim) for claim in claims}
     return corrected({claim.id: judge(claim, evidence) for claim in claims}, families)
@@ -62,7 +62,7 @@ def family_of(claim: Claim) -> str:
 
 
 def needed_for(names: Iterable[str], claims: Mapping[str, Claim]) -> dict[str, Claim]:
-    """The claims of these, all of their families, and those whose figures they cite."""
+    """The named claims, all claims of their families, and those whose figures they cite."""
     families = {family_of(claims[name]) for name in names}
     own = [name for name, claim in claims.items() if family_of(claim) in families]
     wanted = {name for one in own for name in arithmetic.cited(one, claims)}
@@ -70,9 +70,9 @@ def needed_for(names: Iterable[str], claims: Mapping[str, Claim]) -> dict[str, C
 
 
 def corrected(verdicts: Mapping[str, Verdict], families: Mapping[str, str]) -> dict[str, Verdict]:
-    """Each test's verdict after Holm's correction within its family, a source's claims where a claim names none.
+    """Each test's verdict after Holm's correction within its family; without a family, within its source's claims.
 
-    So a claim of another paper changes no verdict on this one.
+    So a claim of another paper does not change the verdicts on this one.
     """
     result = dict(verdicts)
     for family in dict.fromkeys(families.values()):

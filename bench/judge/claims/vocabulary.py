@@ -1,6 +1,6 @@
 """The words a claim may use: quantities with their dimension, units with their factor, comparators.
 
-A claim's value times its unit's factor is in the dimension's own unit: bytes, seconds, a fraction of 1.
+A claim's value times its unit's factor is in the dimension's base unit: bytes, seconds, a fraction of 1.
 """
 
 QUANTITIES = {
@@ -74,12 +74,12 @@ EQUAL, WITHIN = "equal", "within"
 AT_LEAST, AT_MOST, ABOVE, BELOW, BETWEEN = "at_least", "at_most", "above", "below", "between"
 CONTAINS, LACKS = "contains", "lacks"
 NUMERIC = (EQUAL, AT_LEAST, AT_MOST, ABOVE, BELOW, BETWEEN, WITHIN)
-COMPARATORS = {"truth": (EQUAL,), "text": (CONTAINS, LACKS)}  # of every other dimension: NUMERIC
+COMPARATORS = {"truth": (EQUAL,), "text": (CONTAINS, LACKS)}  # every other dimension: NUMERIC
 SIGNS = {EQUAL: "", AT_LEAST: "at least ", AT_MOST: "at most ", ABOVE: "above ", BELOW: "below ",
          BETWEEN: "", WITHIN: "within ± "}  # fmt: skip
 SHARES = ("trainable_share", "precision", "recall", "f1", "accuracy", "token_accuracy", "memory_share")  # 0 to 1
 LARGEST_TOLERANCE = 0.5  # of the value: a wider one confirms anything
-PARTS: dict[str, dict[str, int]] = {  # of dimensions that are quotients, or numbers alone
+PARTS: dict[str, dict[str, int]] = {  # of dimensions that are quotients or pure numbers
     "fraction": {},
     "ratio": {},
     "samples per second": {"rows": 1, "time": -1},
@@ -92,7 +92,7 @@ def dimension_of(quantity: str) -> str:
 
 
 def parts_of(dimension: str) -> dict[str, int]:
-    """The dimension as powers of dimensions that are no quotients; {} of a number alone."""
+    """The dimension as powers of dimensions that are not quotients; {} for a pure number."""
     return PARTS.get(dimension, {dimension: 1})
 
 
@@ -101,7 +101,7 @@ def units_of(dimension: str) -> list[str]:
 
 
 def shown(number: float, unit: str, digits: int = 6) -> str:
-    """A figure in base units, as text in this unit with so many digits; "yes" or "no" for a truth."""
+    """A figure in base units, as text in this unit with `digits` digits; "yes" or "no" for a truth."""
     if unit == "yes/no":
         return "yes" if number else "no"
     scaled = number / UNITS[unit][1]
@@ -121,7 +121,7 @@ def printed(number: float, unit: str) -> str:
 
 def satisfied(observed: float, value: tuple[float, ...], comparator: str, tolerance: float) -> bool:
     """Whether observed stands in the comparator's relation to value; all in base units."""
-    slack = tolerance * (1 + 1e-9) + 1e-12 * abs(observed)  # a binary fraction of a printed decimal
+    slack = tolerance * (1 + 1e-9) + 1e-12 * abs(observed)  # a printed decimal is rounded to a binary fraction
     if comparator == BETWEEN:
         return value[0] - slack <= observed <= value[1] + slack
     if comparator == WITHIN:

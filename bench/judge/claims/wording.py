@@ -1,4 +1,4 @@
-"""The sentence of a measured verdict: observed, expected, tolerance, place, and what would settle what is open."""
+"""The sentence of a measured verdict: observed, expected, tolerance, place, and what would settle an open one."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from bench.judge.verdict import PROCESSES, ROUNDS, SEEDS, STEPS, Verdict
 from bench.models import MODELS
 
 LEAST_P = 1e-12
-SHOWN_UNITS = {ROUNDS: "rounds or steps"}  # steps are rounds, several as one
+SHOWN_UNITS = {ROUNDS: "rounds or steps"}  # steps are rounds; several count as one
 SINGULAR = {SEEDS: "seed", PROCESSES: "process", STEPS: "step"}
 
 
@@ -43,7 +43,7 @@ def subject(claim: Claim) -> str:
 
 
 def sentence(claim: Claim, estimate: Estimate, p_value: float | None) -> str:
-    """Observed with interval and sample, expected with tolerance and place, the smallest difference that shows."""
+    """Observed with interval and sample, expected with tolerance and place, the smallest detectable difference."""
     tolerance = f" (tolerance {claim.shown(claim.tolerance)})" if claim.tolerance else ""
     says = f"{subject(claim)} is {claim.shown(estimate.value)}{interval_words(claim, estimate)}"
     says += f"; {claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}{tolerance}"
@@ -78,12 +78,12 @@ def sample_words(count: int, unit: str) -> str:
 
 
 def shown_p(p_value: float) -> str:
-    """p = 0.035; one that floating point cannot tell from 0 is only said to be small."""
+    """p = 0.035; a value that floating point cannot distinguish from 0 is only called small."""
     return f"p < {LEAST_P:g}" if p_value < LEAST_P else f"p = {p_value:.2g}"
 
 
 def enough(verdict: Verdict, others: Sequence[float]) -> str:
-    """How many would decide by the same test, if they spread as these did, beside the others that are corrected for."""
+    """How many units would decide the same test with the same spread, corrected together with the others."""
     words = SHOWN_UNITS.get(verdict.unit, verdict.unit)
     if verdict.p_with is None:
         return f"; more {words} are needed"

@@ -1,4 +1,4 @@
-"""Comparisons: two runs of the same cases, which is the gate of an upgrade, and the same case run in two ways.
+"""Comparisons of two runs of the same cases, which gate an upgrade, and of one case run by two engines.
 
 finding.py     a state for each figure, and what it means for the exit code
 margins.py     how much worse a task's quality may get, from fixtures/gate.toml

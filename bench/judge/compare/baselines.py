@@ -1,12 +1,12 @@
-"""Accepted baselines: runs that later ones are compared with, each kept with the reason why it was accepted.
+"""Accepted baselines: runs that later runs are compared with, each stored with the reason why it was accepted.
 
-`python -m bench baseline accept RUN --why "..."` is the only way to one. A baseline that a red or partial run could
-become would hide what it is there to show: pytest-benchmark's newest saved run is the next baseline, failed or not.
+`python -m bench baseline accept RUN --why "..."` is the only way to make one. If a red or partial run could become the
+baseline, it would hide regressions: pytest-benchmark, for example, compares with the newest saved run, failed or not.
 
     results/baselines/gate/KIND/newest/     the accepted run: records.jsonl, predictions/, run.json, tests.json
-    results/baselines/gate/KIND/release/    that of the last release, which shows what many small steps add up to
+    results/baselines/gate/KIND/release/    the last release's, which shows what many small steps add up to
 
-KIND is the instruction set of the processor, or the card: figures to the bit hold for one kind only.
+KIND is the instruction set of the processor, or the card: figures repeat to the bit only within one kind.
 """
 
 import json
@@ -31,11 +31,11 @@ ALLOWED = (PASSED, SKIPPED, NOT_RUN)  # outcomes of tests that did not fail
 
 
 class Refused(ValueError):
-    """A run that cannot become a baseline; says why, and what to do."""
+    """A run cannot become a baseline; the message states why, and what to do."""
 
 
 def kind_of(record: Record) -> str:
-    """The kind of machine: avx512, nvidia_h200, or unknown of an older record."""
+    """The kind of machine: avx512, nvidia_h200, or unknown for an older record."""
     about = record.environment
     on_card = record.parsed_case().device != "cpu"
     text = (about.get(EMULATION) or about.get("accelerator") if on_card else about.get("capability")) or "unknown"
@@ -43,9 +43,9 @@ def kind_of(record: Record) -> str:
 
 
 def accept(folder: Path, why: str, despite: Collection[str] = (), release: bool = False) -> Path:
-    """Keep the run as the baseline of its kind of machine, and with release as the last release's too.
+    """Store the run as the baseline of its kind of machine; with release, also as the last release's baseline.
 
-    despite: names of figures that are worse than in the baseline before, and are meant to be.
+    despite: names of figures that are intentionally worse than in the previous baseline.
     Raises Refused with one sentence.
     """
     side = read_side(folder)
@@ -64,7 +64,7 @@ def accept(folder: Path, why: str, despite: Collection[str] = (), release: bool 
 
 
 def reasons_against(side: Side) -> Iterator[str]:
-    """Why the run is red, partial or dirty, a sentence each."""
+    """The reasons why the run is red, partial or dirty, one sentence each."""
     if failed := [record for record in side.records.values() if not record.ok]:
         named = first_few(f"{record.case} ({record.status})" for record in failed)
         yield f"{named} did not end well; run the cases again"
@@ -107,7 +107,7 @@ def reasons_of_tests(side: Side) -> Iterator[str]:
 
 
 def compare_with_newest(side: Side, newest: Path, despite: Collection[str]) -> list[str]:
-    """Names of the figures that stand against the run and are meant. Raises Refused for one that was not named."""
+    """Names of the blocking figures, all intended. Raises Refused for a blocking figure that despite does not name."""
     if not (newest / "records.jsonl").is_file():
         return []
     found = compare_runs(read_side(newest), side, Options(allow_commit=True)).findings
@@ -121,7 +121,7 @@ def compare_with_newest(side: Side, newest: Path, despite: Collection[str]) -> l
 
 
 def stands_against(finding: Finding) -> bool:
-    """Whether it keeps the run from replacing the baseline: worse, missing, not compared, or likely to be a loss."""
+    """Whether the finding blocks the run: its figure is worse, missing, not compared, or likely to be a loss."""
     return finding.state in (*RED, INCOMPARABLE) or (finding.state == INCONCLUSIVE and finding.points_to_loss)
 
 
@@ -130,14 +130,14 @@ def name_of(finding: Finding) -> str:
 
 
 def restore(place: Path) -> None:
-    """Put back what `keep` had moved away when it was killed."""
+    """Put back the baseline that `keep` had moved away if it was killed before it finished."""
     old = place.with_name(f".{place.name}.old")
     if old.exists() and not place.exists():
         old.rename(place)
 
 
 def keep(side: Side, place: Path, about: dict) -> None:
-    """Put the run in the baseline's place; what was there stays until the new one is whole."""
+    """Replace the baseline with the run; the old baseline stays until the new one is complete."""
     fresh, old = (place.with_name(f".{place.name}.{word}") for word in ("new", "old"))
     for folder in (fresh, old):
         shutil.rmtree(folder, ignore_errors=True)
@@ -156,6 +156,6 @@ def keep(side: Side, place: Path, about: dict) -> None:
 
 
 def release_of(folder: Path) -> Path | None:
-    """The last release's baseline beside an accepted one; None where there is none."""
+    """The last release's baseline next to an accepted one; None if there is none."""
     found = folder.parent / RELEASE
     return found if folder.name == NEWEST and (found / "records.jsonl").is_file() else None

@@ -1,9 +1,10 @@
-"""How often the gate is wrong, by simulation: `python -m bench calibrate`.
+"""The gate's error rates, by simulation: `python -m bench calibrate`.
 
-Whole gates of 100 cases are drawn and judged by the very functions that judge runs. The spread over seeds is that of a
-measured case, drawn at random; the values are normal. A case that parted is drawn as if its seeds were others: no
-upgrade that was seen does as much, most part in no case at all. What is planted is planted in one case, of any spread,
-among ten that parted. Whole runs are drawn where none parted: their records are compared as those of any two runs.
+Whole gates of 100 cases are drawn and judged by the same functions that judge runs. The spread over seeds is that of a
+measured case, drawn at random; the values are normal. A case whose losses diverged is drawn as if its seeds were
+different ones: no upgrade seen so far does as much, and most diverge in no case at all. A loss is planted in one case,
+of any spread, among ten that diverged. Where no case diverged, whole runs are drawn, and their records are compared
+like those of any two runs.
 """
 
 import math
@@ -26,12 +27,12 @@ from bench.tasks import TASKS
 
 CASES = 100
 GATES = 5000
-SEEDS = 20261130  # of the random numbers
-STORED_SEEDS = 3  # that the project's runs have of a case; those that the first side has too are the same bits
-PARTED = (CASES // 10, CASES)  # cases of a gate that parted
+SEEDS = 20261130  # seeds the random numbers
+STORED_SEEDS = 3  # stored seeds of each case; those that the first side has too are equal to the bit
+PARTED = (CASES // 10, CASES)  # how many cases of a gate diverged
 CPU_SPREAD, WALL_SPREAD = 0.054, 0.129  # between processes of one case on a shared machine, relative
-LEAST_SEEDS = 3  # that tell a spread
-TASK = TASKS["pos"]  # of records that are drawn whole
+LEAST_SEEDS = 3  # that give a spread
+TASK = TASKS["pos"]  # the task of records that are drawn whole
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Rate:
 def measured_deviations(fractions: bool | None = None) -> list[float]:
     """The standard deviation over seeds, in margins, of every stored case with at least three.
 
-    fractions: of the cases that are judged by a metric between 0 and 1 alone, or by a loss alone; None: of all.
+    fractions: only cases judged by a metric between 0 and 1 (True) or by a loss (False); None: all cases.
     """
     gate = read_gate()
     found = []
@@ -69,7 +70,7 @@ def measured_deviations(fractions: bool | None = None) -> list[float]:
 
 
 def fitted_prior(deviations: Sequence[float], degrees: int = LEAST_SEEDS - 1) -> Noise:
-    """The scaled inverse chi-squared that variances of so many degrees of freedom come from (Smyth 2004)."""
+    """The scaled inverse chi-squared prior of variances, each with this many degrees of freedom (Smyth 2004)."""
     from scipy.special import digamma, polygamma
 
     logs = [math.log(max(each, 1e-6) ** 2) - float(digamma(degrees / 2)) + math.log(degrees / 2) for each in deviations]
@@ -90,13 +91,13 @@ def drawn(chance: random.Random, deviation: float, seeds: int, lost: float = 0.0
 
 @dataclass
 class DrawnCase:
-    """A case whose losses parted: its true spread, and how many margins it lost."""
+    """A case whose losses diverged: its true spread, and how many margins it lost."""
 
     deviation: float
     lost: float = 0.0
 
     def loss(self, chance: random.Random, seeds: int, known: list[list[float]], prior: Noise) -> Loss:
-        """The loss that so many new seeds of both sides show. known: values of earlier seeds, which they join."""
+        """The loss that new seeds of both sides show. known: values of earlier seeds, pooled with the new ones."""
         before, after = drawn(chance, self.deviation, seeds), drawn(chance, self.deviation, seeds, self.lost)
         known[0] += before
         known[1] += after
@@ -105,7 +106,7 @@ class DrawnCase:
 
 
 def red_cases(chance: random.Random, cases: Sequence[DrawnCase], seeds: int, prior: Noise) -> tuple[list[bool], int]:
-    """Which of a gate's cases are red, and how many fresh seeds of both sides that took."""
+    """Which of a gate's cases are red, and how many fresh seeds of both sides this took."""
     worse: set[int] = set()
     suspects: list[DrawnCase] = []
     fresh: list[Loss] = []
@@ -125,7 +126,7 @@ def red_cases(chance: random.Random, cases: Sequence[DrawnCase], seeds: int, pri
 
 
 def states_of_equal_runs(chance: random.Random, seeds: int) -> list[str]:
-    """The states of all figures of two runs of CASES cases, equal to the bit."""
+    """The states of all figures of two runs of CASES cases that are equal to the bit."""
     records = {one.case: one for number in range(CASES) for one in drawn_records(chance, f"drawn{number}", seeds)}
     before, after = (Side(name, Path(name), records) for name in ("before", "after"))
     return [one.state for one in compare_runs(before, after).findings]
@@ -143,7 +144,7 @@ def drawn_records(chance: random.Random, method: str, seeds: int) -> Iterator[Re
 
 
 def quality_rates(gates: int, seeds: int, deviations: Sequence[float], prior: Noise) -> list[Rate]:
-    """False red gates by how many cases parted, and how often a loss of a margin in one of ten that parted is seen."""
+    """False red gates by how many cases diverged, and detections of a loss of a margin in one of ten that diverged."""
     chance = random.Random(f"{SEEDS} {seeds}")
     named = f"{seeds} seed{'s' * (seeds > 1)}"
     equal = float(any(state in RED for state in states_of_equal_runs(chance, seeds)))
@@ -172,7 +173,7 @@ def quality_rates(gates: int, seeds: int, deviations: Sequence[float], prior: No
 
 
 def memory_rates() -> list[Rate]:
-    """A planted 1 %, and the 0.4 % that are allowed: bytes repeat, so nothing is drawn."""
+    """A planted growth of 1 %, and an allowed one of 0.4 %; bytes repeat, so nothing is drawn."""
     sizes = (100_000_000, 100_400_000, 101_000_000)
     before, *after = [Record("pos-tiny_bert-lora-cpu-s0", OK, exact={STEP: size}) for size in sizes]
     states = [[one.state for one in compare_exact(before, side, False)] for side in after]
@@ -184,7 +185,7 @@ def memory_rates() -> list[Rate]:
 
 
 def time_rates(gates: int, spread: float, clock: str) -> list[Rate]:
-    """Of the named cases of a comparison, 10 processes a side: false red gates, and a slow-down that is seen."""
+    """For the named cases of a comparison, 10 processes a side: false red gates, and detections of a slow-down."""
     chance = random.Random(f"{SEEDS} {clock}")
 
     def processes(slower: float) -> list[float]:

@@ -1,8 +1,8 @@
-"""Both engines on the same case, each in a fresh process: is our loop as fast as transformers.Trainer?
+"""A timing of both engines on the same case, each in a fresh process: is our loop as fast as transformers.Trainer?
 
     python -m bench engines pos-minilm_l6-lora-cpu-s0
 
-They take turns, so that a machine that is busy for a while slows both.
+The engines take turns, so that a machine that is busy for a while slows both.
 """
 
 import os
@@ -38,7 +38,7 @@ class Timing:
 def compare(case: Case, mirror: Path | None, data: str, entries: tuple[str, ...]) -> list[Timing]:
     """Time STEPS steps by each engine, TURNS times. Raises RuntimeError if a run does not end well.
 
-    entries: modules that register a person's own, for the worker.
+    entries: modules that register a user's own entries, for the worker.
     """
     seconds: dict[str, list[float]] = {engine: [] for engine in CHOICES["engine"]}
     losses: dict[str, float] = {}

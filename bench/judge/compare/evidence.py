@@ -1,8 +1,8 @@
 """Evidence compared: the distances and counts by which a record shows that a method keeps its promises.
 
-A distance that ought to be 0 is a rounding. It may grow tenfold, for a library that sums in another order, and is worse
-beyond that, also where a tolerance of the suites would still allow it: with transformers 5.24 the distance of
-generating from reading went from 7e-7 to 0.54, and losses and quality were equal to the bit.
+A distance that should be 0 is a rounding error. It may grow tenfold, because a library may sum in another order. Beyond
+that it is worse, even if a tolerance of the suites still allows it: with transformers 5.24 the distance between
+generating and reading rose from 7e-7 to 0.54, while losses and quality were equal to the bit.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from bench.judge.compare.exact import flat
 from bench.judge.compare.finding import BETTER, CHANGED, EVIDENCE, MISSING, NEW, WORSE, Finding
 from bench.records.record import Record
 
-FACTOR = 10.0  # that a distance may grow by
-FLOOR = 1e-6  # a distance below it is a rounding of float32
-LARGE = 0.01  # a distance above it is no rounding: the two models differ by design
+FACTOR = 10.0  # by which a distance may grow
+FLOOR = 1e-6  # a smaller distance is a rounding error of float32
+LARGE = 0.01  # a larger distance is not a rounding error: the two models differ by design
 DISTANCE = "_distance"
 DROPOUT = "training_passes_distance"
-SIZE_OF_ROUNDING = "rounding_distance"  # a yardstick, and no promise
+SIZE_OF_ROUNDING = "rounding_distance"  # a yardstick, not a promise
 FEWER_IS_BETTER = ("base.changed", "base_changed_by_attaching", "trained_without_gradient")
 SUSPECTS = {
     "start_distance": "the initial values of the adapter",
@@ -37,10 +37,10 @@ SUSPECTS = {
 
 
 def compare_evidence(before: Record, after: Record, common: bool) -> Iterator[Finding]:
-    """Every piece of evidence that differs. common: compare only what both records have."""
+    """A finding for each piece of evidence that differs. common: compare only what both records have."""
     old, new = flat(before.evidence), flat(after.evidence)
     for name in old.keys() | new.keys() if not common else old.keys() & new.keys():
-        if name.startswith("promises."):  # the method's own entry, which no library changes
+        if name.startswith("promises."):  # from the method's own entry, which no library changes
             continue
         values = (shown(old.get(name)), shown(new.get(name)))
         if name not in new:

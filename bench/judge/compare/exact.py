@@ -1,6 +1,6 @@
 """Exact figures compared: parameters, steps, FLOPs and bytes, which repeat on every machine with the same libraries.
 
-Their noise is 0: 30 of 30 were equal in repeated runs. What a library counts or rounds otherwise may still move FLOPs
+Their noise is 0: 30 of 30 were equal in repeated runs. A library that counts or rounds differently may still move FLOPs
 and file sizes by a part in a thousand, and pages of a few tensors may move a peak by half a percent. Beyond that a
 figure is worse. There is no floor in bytes: 8 MiB are 2 to 9 % of a step of MiniLM.
 """
@@ -19,7 +19,7 @@ COUNTS = ("trainable_parameters", "total_parameters", "optimizer_steps", "labels
 OURS = "_formula"  # lorabench's own arithmetic, which no library changes
 RESTING, STEP = "resting_allocated_bytes", "step_allocated_bytes"
 CARD = ("accelerator", "driver", "emulation")  # keys of a record's environment
-CARD_PEAK = "train.allocated_bytes"  # of torch's allocator on a card, which repeats there
+CARD_PEAK = "train.allocated_bytes"  # of torch's allocator, which repeats on a card
 SUSPECTS = {
     "trainable_parameters": "which modules the method adapts, or what its configuration freezes",
     "total_parameters": "the model's architecture, or what the method adds",
@@ -32,7 +32,7 @@ SUSPECTS = {
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as one, with dotted names; a shape that was counted is named by its rows and tokens."""
+    """Nested tables flattened into one with dotted names; a counted shape is named by its rows and tokens."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -47,7 +47,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def compare_exact(before: Record, after: Record, common: bool) -> Iterator[Finding]:
-    """Every exact figure that differs. common: compare only what both records have."""
+    """A finding for each exact figure that differs. common: compare only what both records have."""
     old, new = figures_of(before), figures_of(after)
     for name in old.keys() | new.keys() if not common else old.keys() & new.keys():
         kind = MEMORY if name.endswith("allocated_bytes") else EXACT
@@ -63,7 +63,7 @@ def compare_exact(before: Record, after: Record, common: bool) -> Iterator[Findi
 
 
 def card_difference(before: Record, after: Record) -> str:
-    """In what the cards differ on which the allocator's peak was seen; empty if they are alike."""
+    """How the cards of the two allocator peaks differ; empty if they are alike."""
     old, new = ({name: side.environment.get(name) for name in CARD} for side in (before, after))
     return table_difference(old, new)
 
@@ -76,7 +76,7 @@ def figures_of(record: Record) -> dict[str, Any]:
 
 
 def difference(case: str, kind: str, name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Finding:
-    """What a figure that differs is: worse beyond its bound, better below it, changed in between."""
+    """The finding for a figure that differs: worse beyond its bound, better below it, changed in between."""
     before, after = old[name], new[name]
     values = (shown(name, before), shown(name, after))
     suspect = suspect_of(name, old, new)
@@ -93,7 +93,7 @@ def difference(case: str, kind: str, name: str, old: Mapping[str, Any], new: Map
 
 
 def suspect_of(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What may have moved the figure; of a step's memory, which part of it grew."""
+    """What may have moved the figure; for a step's memory, which part of it grew."""
     if name in (RESTING, CARD_PEAK):
         return "what the model holds at rest: weights, their precision, or buffers" if name == RESTING else ""
     if name == STEP and all(RESTING in side for side in (old, new)):

@@ -1,4 +1,4 @@
-"""Findings of a comparison: a figure of a case, the state that it is in, and a sentence."""
+"""Findings of a comparison: a figure of a case, its state, and a sentence."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 SAME = "same"
 BETTER = "better"
 WORSE = "worse"
-CHANGED = "changed"  # differs, and is neither better nor worse
+CHANGED = "changed"  # differs, but is neither better nor worse
 INCONCLUSIVE = "inconclusive"  # the noise is too large to tell
-INCOMPARABLE = "incomparable"  # the two sides do not stand on the same basis
-MISSING = "missing"  # the first run has it, the second has not
-NEW = "new"  # the second run has it, the first has not
+INCOMPARABLE = "incomparable"  # the two sides have different bases
+MISSING = "missing"  # only the first run has it
+NEW = "new"  # only the second run has it
 STATES = (WORSE, MISSING, INCONCLUSIVE, INCOMPARABLE, CHANGED, BETTER, NEW, SAME)  # the most serious first
 RED = (WORSE, MISSING)
 
@@ -23,11 +23,11 @@ NOTHING_WORSE, SOMETHING_WORSE, NOTHING_COMPARABLE, UNDECIDED = 0, 1, 2, 3  # ex
 
 @dataclass(frozen=True)
 class Finding:
-    """What a comparison says of one figure. case: a case id, or of quality over several seeds an id without its seed.
+    """The result of a comparison for one figure. case: a case id; for quality over several seeds, one without its seed.
 
-    before, after: the values as text; suspect: what is likely to have caused the difference; fresh: options of pytest
-    suites that run the fresh seeds which decide; points_to_loss: of what is inconclusive, whether a loss was seen, and
-    not noise alone.
+    before, after: the values as text; suspect: the likely cause of the difference; fresh: options of pytest suites that
+    run the fresh seeds needed to decide; points_to_loss: for an inconclusive finding, whether the seeds show a loss
+    rather than noise alone.
     """
 
     case: str
@@ -47,7 +47,7 @@ class Finding:
                 raise ValueError(f"{name}={value!r} must be one of {', '.join(choices)}")
 
     def sentence(self) -> str:
-        """All of it on one line."""
+        """The whole finding on one line."""
         values = f": {self.before} → {self.after}" if self.before or self.after else ""
         parts = [f"{self.case} {self.figure or self.kind} {self.state}{values}", self.says]
         if self.suspect:
@@ -56,7 +56,7 @@ class Finding:
 
 
 def worst_state(findings: Iterable[Finding]) -> str:
-    """The most serious state; same where there is no finding."""
+    """The most serious state; same if there is no finding."""
     return min((finding.state for finding in findings), key=STATES.index, default=SAME)
 
 

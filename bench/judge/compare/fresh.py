@@ -1,6 +1,6 @@
-"""Fresh seeds: the options that run them, and whether two runs that are given as such may decide.
+"""Fresh seeds: the options that run them, and whether two runs given as fresh may decide.
 
-Seeds that raised a suspicion cannot confirm it, and those of another recipe or of other libraries say nothing of it.
+Seeds that raised a suspicion cannot confirm it, and seeds of another recipe or other libraries say nothing about it.
 """
 
 from bench.judge.compare.sides import Side, code_difference
@@ -11,11 +11,11 @@ OWN_ENGINE = "bench"  # the default of --engine
 
 
 class NotFresh(ValueError):
-    """Runs that cannot decide about a suspect; says why in one sentence."""
+    """Runs cannot decide about a suspect; the message states why in one sentence."""
 
 
 def check_fresh(sides: tuple[Side, Side], fresh: tuple[Side, Side]) -> None:
-    """Raises NotFresh unless both runs have seeds of their own, by the recipes and with the libraries of their side."""
+    """Raise NotFresh unless both runs have new seeds, with the recipes and libraries of their side."""
     if fresh[0].folder.resolve() == fresh[1].folder.resolve():
         raise NotFresh(f"--fresh names {fresh[0].name} twice; give a run of fresh seeds of each side")
     used = {case for side in sides for case, record in side.records.items() if record.ok}
@@ -28,7 +28,7 @@ def check_fresh(sides: tuple[Side, Side], fresh: tuple[Side, Side]) -> None:
 
 
 def difference(side: Side, record: Record) -> str:
-    """In what a fresh seed was run otherwise than its case was in the side; empty if it was not."""
+    """How the run of a fresh seed differs from its case's run in the side; empty if it does not."""
     like = [one for one in side.records.values() if group_of(one) == group_of(record)]
     parts = ("recipe", "libraries") if like else ("libraries",)
     first = like[0] if like else next(iter(side.records.values()))

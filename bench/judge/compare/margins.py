@@ -1,6 +1,6 @@
-"""Margins: how much worse a task's quality may get before it counts as worse, stated in fixtures/gate.toml.
+"""Margins: how far a task's quality may drop before it counts as worse, read from fixtures/gate.toml.
 
-Quality of every task is compared in margins, so that one rule holds for F1, which lies between 0 and 1, and for a loss.
+The quality of every task is compared in margins, so one rule covers both F1, which lies between 0 and 1, and a loss.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from bench.core.paths import FIXTURES
 from bench.tasks import TASKS, Task
 
 FILE = FIXTURES / "gate.toml"
-FRACTION, LOSS = "fraction", "loss"  # the margins of tasks that the file does not name
+FRACTION, LOSS = "fraction", "loss"  # keys of the margins for tasks that the file does not name
 
 
 @dataclass(frozen=True)
 class Noise:
-    """A variance over seeds, in squared margins, and the degrees of freedom that it is known with."""
+    """A variance over seeds, in squared margins, and its degrees of freedom."""
 
     variance: float
     degrees: float
@@ -27,10 +27,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Gate:
-    """The file, checked."""
+    """The contents of the file, checked."""
 
     margins: Mapping[str, float]
-    prior: Noise  # of a case of which no seed was seen
+    prior: Noise  # for a case without any seed
 
     def margin(self, task: Task) -> float:
         """Absolute for a metric between 0 and 1, relative for a loss."""
@@ -49,7 +49,7 @@ class Gate:
 
 @cache
 def read_gate(path: Path = FILE) -> Gate:
-    """Raises BadFile naming the key for a wrong field or value."""
+    """The gate's settings. Raises BadFile naming the key for a wrong field or value."""
     tables = read_toml(path)
     if tables.keys() != {"margins", "noise"}:
         raise BadFile(f"{path}: must have exactly the tables margins and noise")

@@ -1,7 +1,7 @@
-"""Answers to probes compared, item by item: the items are the population, so McNemar's exact test over them decides.
+"""A comparison of answers to probes, item by item. The items are the population, so McNemar's exact test decides.
 
-Losses of texts (forgetting) are compared in margins of a loss. They move with the seed of training as quality does, so
-they are worse only where the losses of training are equal.
+Losses of texts (forgetting) are compared in margins of a loss. Like quality, they vary with the seed of training, so
+they count as worse only if the losses of training are equal.
 """
 
 import math
@@ -22,13 +22,13 @@ from bench.records.stored import Stored
 
 @dataclass(frozen=True)
 class Items:
-    """What became of a family's items from the first run to the second."""
+    """How a family's items changed from the first run to the second."""
 
     family: str
     items: int
     cured: int
     broken: int
-    reworded: int  # another answer, and as right or wrong as before
+    reworded: int  # another answer, still right or still wrong
 
     @property
     def p(self) -> float:
@@ -36,14 +36,14 @@ class Items:
 
 
 def mcnemar(cured: int, broken: int) -> float:
-    """Two-sided exact p-value against "an item that changed is as likely cured as broken"; 1 where none changed."""
+    """Two-sided exact p-value against "a changed item is as likely cured as broken"; 1 if none changed."""
     changed = cured + broken
     tail = sum(math.comb(changed, count) for count in range(min(cured, broken) + 1))
     return min(1.0, 2 * tail / 2**changed)
 
 
 def compare_probes(before: Stored, after: Stored) -> Iterator[Finding]:
-    """A finding for each family in which an answer changed, or that the second run did not ask."""
+    """A finding for each family in which an answer changed, or which the second run did not ask."""
     case = before.record.case
     old, new = ({row["key"]: row for row in side.probed} for side in (before, after))
     yield from missing_items(case, old, new)
@@ -56,7 +56,7 @@ def compare_probes(before: Stored, after: Stored) -> Iterator[Finding]:
 
 
 def missing_items(case: str, old: dict[str, dict], new: dict[str, dict]) -> Iterator[Finding]:
-    """A finding for each family of which the second run lacks an answer."""
+    """A finding for each family in which the second run lacks an answer."""
     families = Counter(row["family"] for row in old.values())
     gone = Counter(row["family"] for key, row in old.items() if key not in new)
     for family, count in sorted(gone.items()):
@@ -66,7 +66,7 @@ def missing_items(case: str, old: dict[str, dict], new: dict[str, dict]) -> Iter
 
 
 def compare_losses(before: Record, after: Record) -> Iterator[Finding]:
-    """A finding for each group of texts whose loss after training differs, or that the second record lacks."""
+    """A finding for each group of texts whose loss after training differs, or which the second record lacks."""
     old, new = ({name_of(row): row["after"] for row in Probed(side).losses} for side in (before, after))
     noisy = before.losses != after.losses
     for name, loss in old.items():
@@ -80,7 +80,7 @@ def compare_losses(before: Record, after: Record) -> Iterator[Finding]:
 
 
 def of_loss(lost: float, noisy: bool) -> tuple[str, str]:
-    """The state of a loss that grew by so many margins, and a sentence. noisy: whether training differs."""
+    """The state of a loss that grew by `lost` margins, and a sentence. noisy: whether training differs."""
     if not noisy:
         state = WORSE if lost > LEAST_LOSS else BETTER if lost < -LEAST_LOSS else CHANGED
         return state, "the losses of all steps are equal, so no noise of training is in it"

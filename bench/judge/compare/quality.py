@@ -1,19 +1,19 @@
-"""Quality compared over seeds, in two stages.
+"""A comparison of quality over seeds, in two stages.
 
-The held-out examples are fixed and training is what varies, so the seed is the unit. (A test over the examples of one
-seed calls two seeds of one method different in 2 of 24 pairs.) A seed whose losses are all equal, or whose answers are,
-has no noise and needs no statistics. Of the others:
+The held-out examples are fixed and training varies, so the seed is the unit. (A test over the examples of one seed
+calls two seeds of one method different in 2 of 24 pairs.) A seed whose losses or answers are all equal has no noise and
+needs no statistics. For the others:
 
-1.  The mean loss of quality over the seeds, in margins, is compared by a t-test with what seeds do: the variance of
+1.  A t-test compares the mean loss of quality over the seeds, in margins, with the noise of seeds: the variance of
     both runs and of stored runs of the same case, shrunk towards a prior. The case is worse if it lost more than the
     margin in two seeds or more and chance would do so in fewer than one of a thousand comparisons (Bonferroni over all
     of their cases). It is a suspect if it is worse by a quarter of the margin at 5 %, or if a loss of a whole margin
     cannot be ruled out at 5 %.
-2.  Suspects alone are run with fresh seeds on both sides, as many as see a loss of the margin in 9 of 10 cases. Fresh
-    seeds decide: the case is worse at a level of 0.75 % over all suspects, by Holm.
+2.  Only suspects are run with fresh seeds on both sides: enough to detect a loss of the margin in 9 of 10 cases. The
+    fresh seeds decide: the case is worse at a level of 0.75 % over all suspects, by Holm.
 
-So false alarms of a whole gate stay near 1 % however many cases part, and `bench/judge/compare/calibrate.py` shows it.
-It needs neither torch nor numpy.
+False alarms of a whole gate thus stay near 1 % however many cases diverge; `bench/judge/compare/calibrate.py` shows it.
+This module needs neither torch nor numpy.
 """
 
 import math
@@ -25,19 +25,19 @@ from bench.judge.compare.finding import BETTER, INCONCLUSIVE, SAME, WORSE
 from bench.judge.compare.margins import Noise
 from bench.judge.statistics import holm
 
-SURE_LEVEL = 0.001  # of the first stage, over all cases of a comparison: what needs no fresh seeds
-LEAST_SURE = 2  # seeds that a sure loss is seen in
+SURE_LEVEL = 0.001  # of the first stage, over all cases of a comparison; such a loss needs no fresh seeds
+LEAST_SURE = 2  # seeds in which a sure loss must show
 SUSPECT_LEVEL = 0.05  # of the first stage
-LEAST_LOSS = 0.25  # margins; what is less is not called worse however sure it is
-LEVEL = 0.0075  # of the second stage, over all suspects of a gate; heavy tails of the spread add to it
-POWER = 0.9  # with which fresh seeds see a loss of a margin
-SEEN = 0.8  # with which the smallest visible difference is seen
+LEAST_LOSS = 0.25  # margins; a smaller loss is not called worse however sure it is
+LEVEL = 0.0075  # of the second stage, over all suspects of a gate; heavy tails of the spread raise it
+POWER = 0.9  # of the fresh seeds to detect a loss of a margin
+SEEN = 0.8  # the power that defines the smallest detectable difference
 LEAST_FRESH, MOST_FRESH = 4, 24  # fresh seeds on each side
 WHOLE = 1.0  # margin
 
 
 def variance(values: Sequence[float]) -> float:
-    """The sample variance; statistics.variance adds fractions, which a simulation has no time for."""
+    """The sample variance; statistics.variance adds fractions, which is too slow for a simulation."""
     mean = fmean(values)
     return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
@@ -51,8 +51,8 @@ def pooled(groups: Sequence[Sequence[float]], prior: Noise) -> Noise:
 
 
 def above(distance: float, degrees: float) -> float:
-    """Student's share above a distance in standard errors."""
-    from scipy.special import stdtr  # a tenth of a second, which only runs that part need
+    """The share of Student's t above a distance in standard errors."""
+    from scipy.special import stdtr  # takes 0.1 s to import; only runs that diverge need it
 
     return float(stdtr(degrees, -distance))
 
@@ -65,7 +65,7 @@ def quantile(share: float, degrees: float) -> float:
 
 @dataclass(frozen=True)
 class Loss:
-    """A mean loss of quality in margins (negative: a gain) of two sides of so many seeds, and the noise of a seed."""
+    """A mean loss of quality in margins (negative: a gain), the seeds on each side, and the noise of a seed."""
 
     mean: float
     seeds: int
@@ -73,41 +73,41 @@ class Loss:
 
     @property
     def error(self) -> float:
-        """The standard error of the difference of both sides' means."""
+        """The standard error of the difference between both sides' means."""
         return math.sqrt(2 * self.noise.variance / self.seeds)
 
     @property
     def p(self) -> float:
-        """One-sided, against "it is no worse"."""
+        """The one-sided p-value against "it is no worse"."""
         return above(self.mean / self.error, self.noise.degrees)
 
     @property
     def highest(self) -> float:
-        """The loss that is ruled out at SUSPECT_LEVEL."""
+        """The smallest loss that is ruled out at SUSPECT_LEVEL."""
         return self.mean + quantile(1 - SUSPECT_LEVEL, self.noise.degrees) * self.error
 
     @property
     def smallest_seen(self) -> float:
-        """The smallest loss, in margins, that a test at SUSPECT_LEVEL sees in SEEN of all cases."""
+        """The smallest loss, in margins, that a test at SUSPECT_LEVEL detects with a power of SEEN."""
         degrees = self.noise.degrees
         return (quantile(1 - SUSPECT_LEVEL, degrees) + quantile(SEEN, degrees)) * self.error
 
 
 def points_to_loss(loss: Loss) -> bool:
-    """Whether the seeds speak for a loss; they do not decide about it."""
+    """Whether the seeds suggest a loss; they do not decide it."""
     return loss.mean > LEAST_LOSS and loss.p < SUSPECT_LEVEL
 
 
 def is_sure(loss: Loss, cases: int) -> bool:
-    """Whether the loss of one of so many cases exceeds the margin beyond any doubt, so that no fresh seeds are needed.
+    """Whether the loss of one of `cases` cases exceeds the margin so surely that no fresh seeds are needed.
 
-    Bonferroni and not Holm: pytest judges a case before the others have run.
+    It uses Bonferroni, not Holm: pytest judges a case before the others have run.
     """
     return loss.seeds >= LEAST_SURE and loss.mean > WHOLE and loss.p * cases < SURE_LEVEL
 
 
 def first_stage(loss: Loss, cases: int = 1) -> str:
-    """worse, same, better, or inconclusive of a suspect. cases: of the whole comparison."""
+    """worse, same, better, or inconclusive for a suspect. cases: how many the whole comparison has."""
     if is_sure(loss, cases):
         return WORSE
     if points_to_loss(loss) or loss.highest > WHOLE:
@@ -116,16 +116,16 @@ def first_stage(loss: Loss, cases: int = 1) -> str:
 
 
 def needed_seeds(noise: Noise) -> int:
-    """Seeds on each side that see a loss of one margin with POWER."""
+    """Seeds needed on each side to detect a loss of one margin with POWER."""
     normal = NormalDist()
     distance = normal.inv_cdf(1 - LEVEL) + normal.inv_cdf(POWER)
     return max(math.ceil(2 * noise.variance * distance**2), LEAST_FRESH)
 
 
 def fresh_seeds(loss: Loss) -> int:
-    """Fresh seeds on each side that decide about a suspect.
+    """Fresh seeds needed on each side to decide about a suspect.
 
-    0 where even MOST_FRESH would see no loss of the margin, and nothing points to one.
+    0 if even MOST_FRESH would not detect a loss of the margin, and nothing points to one.
     """
     needed = needed_seeds(loss.noise)
     if needed > MOST_FRESH and loss.p >= SUSPECT_LEVEL:
@@ -146,5 +146,5 @@ def decided(loss: Loss, p: float) -> str:
 
 
 def mean_loss(losses: Sequence[float], groups: Sequence[Sequence[float]], prior: Noise) -> Loss:
-    """The loss over paired seeds. groups: values in margins of seeds that tell the noise, each group of one side."""
+    """The loss over paired seeds. groups: values in margins that give the noise, each group from one side."""
     return Loss(fmean(losses), len(losses), pooled(groups, prior))

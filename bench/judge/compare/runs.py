@@ -1,6 +1,6 @@
-"""Two runs compared, case by case and figure by figure.
+"""The comparison of two runs, case by case and figure by figure.
 
-Whatever the first run has and the second lacks is red, as is whatever failed: a gap in a table is how regressions hide.
+Anything that the second run lacks, or that failed, is red: regressions hide in gaps of a table.
 """
 
 from collections.abc import Iterator
@@ -40,12 +40,12 @@ from bench.records.tested import ERROR, PASSED, SKIPPED
 from bench.records.tested import FAILED as TEST_FAILED
 from bench.tasks import TASKS
 
-ALWAYS = (EXACT, MEMORY, EVIDENCE, TRACE)  # kinds of every case that ended well
+ALWAYS = (EXACT, MEMORY, EVIDENCE, TRACE)  # kinds of figures compared for every case that ended well
 
 
 @dataclass(frozen=True)
 class Options:
-    """allow_commit: compare across versions of lorabench, what both records hold; timed: cases whose seconds count."""
+    """allow_commit: compare across versions of lorabench what both records hold; timed: cases whose seconds count."""
 
     allow_commit: bool = False
     timed: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs and what was found, cases in the order of the first run."""
+    """Two runs and the findings, with cases in the order of the first run."""
 
     before: Side
     after: Side
@@ -98,7 +98,7 @@ def has_quality(record: Record) -> bool:
 
 
 def compare_case(case: str, before: Side, after: Side, options: Options) -> Iterator[Finding]:
-    """Everything of one case but its quality, which all of its seeds are needed for."""
+    """All findings of one case except its quality, which needs all of its seeds."""
     old, new = before.records.get(case), after.records.get(case)
     if old is None:
         yield of_new_case(after.records[case])
@@ -114,12 +114,12 @@ def compare_case(case: str, before: Side, after: Side, options: Options) -> Iter
         yield from found
         kinds = {one.kind for one in found}
         yield from (Finding(case, kind, SAME) for kind in ALWAYS if kind not in kinds)
-    if old is not None and new is not None and old.ok and new.ok:  # else all of its tests are skipped
+    if old is not None and new is not None and old.ok and new.ok:  # otherwise all of its tests are skipped
         yield from compare_tests(case, before, after)
 
 
 def of_new_case(new: Record) -> Finding:
-    """A case that the first run has not. One that failed is no better for being new."""
+    """A case that the first run lacks. A failed case is no better for being new."""
     says = "the first run has no such case"
     if new.ok:
         return Finding(new.case, STATUS, NEW, says=says)
@@ -140,7 +140,7 @@ def of_ending(old: Record, new: Record) -> Finding:
 
 
 def compare_records(before: Side, after: Side, old: Record, new: Record, common: bool) -> Iterator[Finding]:
-    """Findings of two records that ended well and stand on one basis."""
+    """Findings for two records that ended well and have the same basis."""
     yield from compare_exact(old, new, common)
     yield from compare_evidence(old, new, common)
     yield from compare_traces(before, after, old, new)
@@ -150,7 +150,7 @@ def compare_records(before: Side, after: Side, old: Record, new: Record, common:
 
 
 def compare_metrics(old: Record, new: Record, common: bool) -> Iterator[Finding]:
-    """Metrics that one side lacks. common: of those, the headline metric alone.
+    """Metrics that one side lacks. common: only the headline metric.
 
     The values that both have are compared over all seeds of the case.
     """
@@ -169,7 +169,7 @@ def compare_metrics(old: Record, new: Record, common: bool) -> Iterator[Finding]
 
 
 def compare_traces(before: Side, after: Side, old: Record, new: Record) -> Iterator[Finding]:
-    """Where the traces part first, and whether the untrained base itself has become worse."""
+    """Where the traces first diverge, and whether the untrained base itself has become worse."""
     untrained = (before.stored(old.case).untrained, after.stored(new.case).untrained)
     parts = departure(old, new, untrained)
     if parts is None:
@@ -187,7 +187,7 @@ def compare_traces(before: Side, after: Side, old: Record, new: Record) -> Itera
 
 
 def lost_untrained(old: Record, new: Record) -> float:
-    """Margins that the base's own quality lost; 0 where what is attached or a new head takes part in it."""
+    """Margins that the base's own quality lost; 0 if an attached adapter or a new head contributes to it."""
     case = old.parsed_case()
     if case.task not in TASKS or not (old.quality_judged and new.quality_judged):
         return 0.0
@@ -199,7 +199,7 @@ def lost_untrained(old: Record, new: Record) -> float:
 
 
 def compare_warnings(old: Record, new: Record) -> Iterator[Finding]:
-    """Warnings that only the second record has; none where a record is too old to keep them."""
+    """Warnings that only the second record has; none if a record is too old to store them."""
     if not all("load_averages" in one.noisy for one in (old, new)):
         return
     for one in new.warnings:
@@ -209,7 +209,7 @@ def compare_warnings(old: Record, new: Record) -> Iterator[Finding]:
 
 
 def compare_tests(case: str, before: Side, after: Side) -> Iterator[Finding]:
-    """Tests that passed in the first run and did not in the second, if both runs kept how their tests ended."""
+    """Tests that passed in the first run but not in the second, if both runs stored their tests' outcomes."""
     if before.tested is None or after.tested is None:
         return
     now = after.tested.outcomes(case)

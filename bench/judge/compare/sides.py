@@ -12,7 +12,7 @@ from bench.records.record import BadRecord, Record, read_repeats, read_run
 from bench.records.stored import Stored
 from bench.records.tested import CaseTests, read_tested
 
-# Keys of a record's environment that decide how sums round; of the later ones older records do not know.
+# Keys of a record's environment that decide how sums round; older records lack the later ones.
 ROUNDS = ("system", "processor", "threads", "accelerator", "driver", "emulation")
 ROUNDS_LATER = ("capability", "cudnn", "compute_capability")
 COMMIT = 12  # digits shown of a commit or a hash
@@ -20,7 +20,7 @@ COMMIT = 12  # digits shown of a commit or a hash
 
 @dataclass(frozen=True)
 class Side:
-    """A stored run, whole."""
+    """A whole stored run."""
 
     name: str
     folder: Path
@@ -32,7 +32,7 @@ class Side:
         return Stored(self.name, self.folder, self.records[case])
 
     def versions(self) -> dict[str, str | None]:
-        """Every distribution where the run lists them, else the libraries that its records name."""
+        """Versions of every distribution if the run lists them, else of the libraries that its records name."""
         listed = (self.about or {}).get("distributions")
         if listed:
             return dict(listed)
@@ -40,7 +40,7 @@ class Side:
 
 
 def read_side(folder: Path) -> Side:
-    """Raises BadRecord for a run that cannot be read whole: a damaged line may be of a case that failed."""
+    """Read a run. Raises BadRecord if any of it cannot be read: a damaged line may belong to a case that failed."""
     records, complaints = read_run(folder)
     if complaints:
         more = f" (and {len(complaints) - 1} more lines)" if complaints[1:] else ""
@@ -52,7 +52,7 @@ def read_side(folder: Path) -> Side:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """What run.json says; {} where it is missing. Raises BadRecord if it is damaged."""
+    """The contents of run.json; {} if it is missing. Raises BadRecord if it is damaged."""
     try:
         return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def repeats_of(side: Side, case: str) -> list[Record]:
 
 
 def why_incomparable(before: Record, after: Record, allow_commit: bool) -> str:
-    """In what the bases of two records differ, in words; empty if they may be compared."""
+    """How the bases of two records differ, in words; empty if they may be compared."""
     differences = basis_differences(basis_of(before), basis_of(after), QUALITY)
     if differences:
         return described(differences)
@@ -76,9 +76,10 @@ def why_incomparable(before: Record, after: Record, allow_commit: bool) -> str:
 
 
 def code_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """That lorabench's own code differs, whose measurements may; empty if it does not, or is not known.
+    """A note that lorabench's own code differs, so its measurements may; empty if it does not, or nobody knows.
 
-    By the code that measures where both records have its hash, for most commits leave it as it is; else by the commit.
+    If both records have the hash of the code that measures, it decides, because most commits do not change that code.
+    Otherwise the commit decides.
     """
     hashed = all(side.get(CODE) for side in (before, after))
     old, new = (side.get(CODE) if hashed else side.get("commit") or side.get("lorabench") for side in (before, after))
@@ -92,14 +93,14 @@ def code_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 
 
 def machine_difference(before: Record, after: Record) -> str:
-    """In what the machines differ, as far as it decides how sums round; empty if they are alike."""
+    """How the machines differ in what decides how sums round; empty if they are alike."""
     later = [name for name in ROUNDS_LATER if name in before.environment and name in after.environment]
     old, new = ({name: side.environment.get(name) for name in (*ROUNDS, *later)} for side in (before, after))
     return table_difference(old, new)
 
 
 def version_changes(before: Side, after: Side) -> dict[str, tuple[str, str]]:
-    """Distributions whose versions differ, each with both; of a run that lists libraries alone, those."""
+    """Distributions whose versions differ, each with both versions; if a run lists only libraries, only those."""
     old, new = before.versions(), after.versions()
     names = old.keys() & new.keys() if len(old) != len(new) and not (listed(before) and listed(after)) else old | new
     return {

@@ -1,9 +1,9 @@
-"""Seconds compared: the steps of interleaved processes of both sides, in turns A B B A.
+"""A comparison of seconds per step over interleaved processes of both sides, in turns A B B A.
 
-The steps of one process are no sample: between processes the spread was 5.4 % of CPU time and 12.9 % of wall time on a
-shared machine, inside one 7 to 9 %. So a process counts as one value, the median of its steps after the warm-up: CPU
-seconds on a processor, whose neighbours take wall time, and seconds on a card. The means of both sides' logarithms are
-compared by Student's t. It is judged only if it is asked for, of a few cases by name.
+The steps of one process are not an independent sample: between processes the spread was 5.4 % of CPU time and 12.9 % of
+wall time on a shared machine, within one 7 to 9 %. So a process counts as one value, the median of its steps after the
+warm-up: CPU seconds on a processor, where neighbours take wall time, and wall seconds on a card. Student's t compares
+the means of both sides' logarithms. Seconds are judged only on request, for a few named cases.
 """
 
 import math
@@ -18,20 +18,20 @@ from bench.records.basis import QUALITY, basis_differences, basis_of, described
 from bench.records.figures import ran_alone
 from bench.records.record import Record
 
-SECONDS = (*QUALITY, "machine", "emulation")  # what both sides share; the libraries are what is compared
+SECONDS = (*QUALITY, "machine", "emulation")  # must be equal on both sides; the libraries are what is compared
 WARM_UP_STEPS = 4
 LEAST_STEPS = 3  # after the warm-up
 PROCESSES = 10  # on each side
 LEAST_PROCESSES = 3
-MOST_CASES = 5  # of one comparison
+MOST_CASES = 5  # in one comparison
 LEVEL = 0.018  # over all named cases
-TOLD = 0.03  # a ratio nearer to 1 than this is not worth a word
-WIDEST = 0.25  # an interval that reaches further than this decides nothing
+TOLD = 0.03  # a ratio nearer to 1 than this is not reported
+WIDEST = 0.25  # an interval whose upper end is further off than this decides nothing
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long the second side takes: value, its 95 % interval, and the p-value against "no longer"."""
+    """How many times as long the second side takes, with a 95 % interval and the p-value against "no longer"."""
 
     value: float
     low: float
@@ -47,7 +47,7 @@ class Ratio:
 
 
 def log_variance(before: Sequence[float], after: Sequence[float]) -> float:
-    """The variance within both sides of the logarithms."""
+    """The variance of the logarithms within both sides."""
     inside = [variance(list(map(math.log, side))) * (len(side) - 1) for side in (before, after)]
     return sum(inside) / degrees_of(before, after)
 
@@ -57,7 +57,7 @@ def degrees_of(before: Sequence[float], after: Sequence[float]) -> int:
 
 
 def ratio(before: Sequence[float], after: Sequence[float], shared: float | None = None) -> Ratio:
-    """From one value for each process. shared: the variance of several cases, which counts as much as its own."""
+    """The ratio from one value per process. shared: the variance of several cases, weighted like this case's own."""
     own, degrees = log_variance(before, after), degrees_of(before, after)
     spread, known = (own, degrees) if shared is None else ((own + shared) / 2, 2 * degrees)
     error = math.sqrt(spread * (1 / len(before) + 1 / len(after)))
@@ -69,7 +69,7 @@ def ratio(before: Sequence[float], after: Sequence[float], shared: float | None 
 
 
 def ratios(sides: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Ratio]:
-    """Of the named cases of one comparison, whose spread is largely the machine's."""
+    """The ratios of the named cases of one comparison; their spread is largely the machine's, so they share it."""
     shared = fmean(log_variance(*pair) for pair in sides) if len(sides) > 1 else None
     return [ratio(*pair, shared) for pair in sides]
 
@@ -90,14 +90,14 @@ def state(one: Ratio, p: float) -> str:
 
 
 def process_value(record: Record) -> float | None:
-    """The median of a process's steps after the warm-up; None of a record without seconds for each step."""
+    """The median of a process's steps after the warm-up; None for a record without seconds for each step."""
     on_card = record.environment.get("accelerator") and record.parsed_case().device != "cpu"
     steps = record.noisy.get("step_seconds" if on_card else "step_cpu_seconds", [])[WARM_UP_STEPS:]
     return median(steps) if len(steps) >= LEAST_STEPS else None
 
 
 def interleaved(before: Sequence[Record], after: Sequence[Record]) -> bool:
-    """Whether the processes of both sides took turns, by when they began: no three of one side in a row."""
+    """Whether the processes of both sides took turns, by their start times: no three of one side in a row."""
     began = sorted((record.noisy.get("began", 0.0), side) for side, records in enumerate((before, after))
                    for record in records)  # fmt: skip
     sides = [side for _, side in began]
@@ -105,7 +105,7 @@ def interleaved(before: Sequence[Record], after: Sequence[Record]) -> bool:
 
 
 def why_incomparable(records: Sequence[Record]) -> str:
-    """In what the processes of both sides differ beside their libraries, in words; empty if their seconds compare."""
+    """How the processes of both sides differ apart from their libraries; empty if their seconds can be compared."""
     for record in records:
         if differences := basis_differences(basis_of(records[0]), basis_of(record), SECONDS):
             return described(differences)
@@ -144,5 +144,5 @@ def compare_times(cases: dict[str, tuple[list[Record], list[Record]]]) -> list[F
 
 
 def values(records: Sequence[Record]) -> list[float]:
-    """A value for each process; why_not_judged has seen that each has one."""
+    """A value for each process; why_not_judged has checked that each has one."""
     return [value for record in records if (value := process_value(record))]

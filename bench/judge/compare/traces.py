@@ -1,13 +1,13 @@
-"""Traces compared: the quality before training, the loss of every step and the quality after, in the order in time.
+"""A comparison of traces: the quality before training, the loss of every step, and the quality after, in time order.
 
 On one machine float32 repeats to the bit, so the first figure that differs says where to look:
 
-    quality before training    weights, tokenizer, attention mask; by how many of the answers changed, which of them
+    quality before training    weights, tokenizer, attention mask; how many answers changed tells which
     loss of step 1             the forward pass in training, or initial values
     a later step               gradients, optimizer, schedule
-    the quality after alone    evaluation, saving, merging
+    only the quality after     evaluation, saving, merging
 
-A trace that differs is never worse by itself: whether training suffered is for the quality after to say.
+A trace that differs is never worse by itself: the quality after training shows whether training suffered.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ BEFORE, LOSSES, AFTER = "quality before training", "losses", "quality after trai
 
 @dataclass(frozen=True)
 class Departure:
-    """Where two traces part first. figure: one of the three above; step: from 1, of the losses; size: relative."""
+    """Where two traces first diverge. figure: one of the three above; step: from 1, of the losses; size: relative."""
 
     figure: str
     step: int
@@ -72,9 +72,9 @@ def first_step(before: Sequence[float], after: Sequence[float]) -> int:
 def departure(
     before: Record, after: Record, untrained: tuple[Sequence[Any], Sequence[Any]] = ((), ())
 ) -> Departure | None:
-    """Where the traces part first; None where all are equal to the bit.
+    """Where the traces first diverge; None if all are equal to the bit.
 
-    untrained: the answers before training of both sides, where they were kept.
+    untrained: both sides' answers before training, if they were stored.
     """
     step = first_step(before.losses, after.losses)
     at_start = first_difference(before.quality_before, after.quality_before)
@@ -88,7 +88,7 @@ def departure(
 
 
 def suspect_at_start(step: int, before: Sequence[Any], after: Sequence[Any]) -> str:
-    """What makes another quality before training; step: the first whose losses differ too, 0 if none does."""
+    """What may have changed the quality before training; step: the first whose losses differ too, 0 if none does."""
     if step != 1:
         return EVALUATION  # the first step's forward pass is the same
     if not before or len(before) != len(after):

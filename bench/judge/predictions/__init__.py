@@ -1,1 +1,1 @@
-"""Predictions compared: with what cards held, with published figures, and with earlier versions."""
+"""Comparisons of predictions with measured cards, with published figures, and with earlier versions."""

@@ -1,8 +1,9 @@
-"""Traces of records of cards: of their heaviest batches, and of all batches in their order.
+"""Traces of records that a card ran: of their heaviest batches, and of all batches in order.
 
 A worker traces the step of a record's heaviest batches with today's libraries, in the allocator's blocks and with the
-workspaces of the card's matrix products. What the card reserved follows from all batches in their order: those of
-committed records are made again from their data, traced, and kept in results/baselines, for each takes minutes.
+workspaces of the card's matrix products. The bytes that the card reserved depend on all batches in order. For committed
+records these batches are rebuilt from their data and traced; because each trace takes minutes, it is stored in
+results/baselines.
 """
 
 import json
@@ -28,7 +29,7 @@ from bench.records.record import Record, read_records
 from bench.records.stored_runs import committed_runs
 from bench.sources import SourceError
 
-MOST_STEPS = 64  # of a run that are traced in their order; its heaviest batches come after them
+MOST_STEPS = 64  # of a run to trace in order; its heaviest batches follow
 TRACES = RESULTS / "baselines" / "measured.json"
 
 
@@ -39,7 +40,7 @@ def card_blas_bytes(record: Record) -> int:
 
 @dataclass(frozen=True)
 class TraceWork:
-    """What `traced` needs of a record, in JSON types."""
+    """What `traced` needs from a record, in JSON types."""
 
     case: str
     recipe: dict[str, Any]
@@ -56,7 +57,7 @@ def payload_of(record: Record) -> dict[str, Any]:
 
 
 def traced(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
-    """Work of a worker: the most bytes that one of a record's heaviest batches allocates, with the workspaces."""
+    """Run in a worker: the most bytes that any of a record's heaviest batches allocates, with the workspaces."""
     work = TraceWork(**payload)
     case = parse_case(work.case)
     question = Question(MODELS[case.model], METHODS[case.method], Recipe(**work.recipe), work.labels)
@@ -65,7 +66,7 @@ def traced(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
 
 
 def committed() -> Iterator[tuple[str, Record]]:
-    """RUN/case and record of everything stored that a card ran and a trace can speak of."""
+    """RUN/case and record of every stored record that a card ran and that can be traced."""
     for file in (folder / "records.jsonl" for folder in committed_runs()):
         for record in read_records(file)[0].values():
             if record.ok and not not_traced(record):
@@ -77,9 +78,9 @@ def read_traces() -> dict[str, Any]:
 
 
 def measure(mirror: Path | None) -> None:
-    """Trace the committed records that these libraries have not traced yet, and keep each trace as it is done.
+    """Trace the committed records that these libraries have not traced yet, and store each trace when it is done.
 
-    Says of each that cannot be traced why. Where tracing itself has changed, delete what is kept first.
+    Reports why a record cannot be traced. If tracing itself has changed, delete the stored traces first.
     """
     kept = read_traces()
     found = dict(kept["traced"]) if kept["versions"] == versions() else {}
@@ -95,11 +96,11 @@ def measure(mirror: Path | None) -> None:
 
 
 class OtherData(ValueError):
-    """A record's batches cannot be made again."""
+    """A record's batches cannot be rebuilt."""
 
 
 def reserved_of(record: Record, mirror: Path | None) -> Reserved:
-    """The record's batches in their order, in the allocator's hands. Raises OtherData."""
+    """The bytes that the allocator reserves for the record's batches in order. Raises OtherData."""
     from bench.predict.trace.course import course_of, trace_course  # loads torch
 
     case, recipe = parse_case(record.case), Recipe(**record.recipe)

@@ -1,8 +1,8 @@
-"""Public estimators of a training step's memory, asked for the same rows as this project's predictions.
+"""Public estimators of a training step's memory, run on the same rows as this project's predictions.
 
-Each is asked as its documentation has it, with what it has a setting for. None is needed to judge: what they said is
-kept in results/baselines/estimators.json. `python -m bench predict --published --measure` asks those that are
-installed again (pip install --no-deps fitcheck-llm ftuneai qmemcalc vramcalc, and their few requirements).
+Each is called as documented, with every setting that it has. Judging needs none of them: their answers are stored in
+results/baselines/estimators.json. `python -m bench predict --published --measure` runs those that are installed again
+(pip install --no-deps fitcheck-llm ftuneai qmemcalc vramcalc, and their few requirements).
 """
 
 import json
@@ -84,7 +84,7 @@ def qmemcalc(one: Published, asked: Question) -> float:
 
 
 def vramcalc(one: Published, asked: Question) -> float | None:
-    """It trains in 16 bits alone."""
+    """vramcalc's bytes; it supports training in 16 bits only."""
     from vramcalc.estimate import estimate
 
     if asked.method.quantised:
@@ -105,12 +105,12 @@ ESTIMATORS: Mapping[str, Estimator] = {
 
 
 def read_estimates() -> dict[str, Any]:
-    """versions, and bytes: estimator -> row -> bytes, or None where the estimator cannot be asked."""
+    """versions, and bytes: estimator -> row -> bytes, or None if the estimator does not support the row."""
     return dict(json.loads(FILE.read_text(encoding="utf-8"))) if FILE.exists() else {"versions": {}, "bytes": {}}
 
 
 def measure() -> str:
-    """Ask every estimator that is installed for every row, keep what they say; returns a sentence about it."""
+    """Run every installed estimator on every row and store the answers; returns a sentence about it."""
     kept, models = read_estimates(), read_models()
     rows = read_published()
     for name, ask_it in ESTIMATORS.items():
@@ -124,7 +124,7 @@ def measure() -> str:
 
 
 def ask_one(ask_it: Estimator, one: Published, models: Mapping[str, ModelEntry]) -> int | None:
-    """The estimator's bytes; None where it has no answer for such a row."""
+    """The estimator's bytes; None if it has no answer for such a row."""
     entry = models[one.model] if one.model in models else MODELS[one.model]
     asked = one.question({**models, one.model: entry})
     try:

@@ -1,8 +1,8 @@
 """The upgrade alarm: traced peaks of fixed configurations against a committed baseline, without a GPU.
 
-What a new torch, transformers, peft or bitsandbytes keeps in memory beyond the old one shows here before
-anything is trained. The large models stand with a few of their layers: what a layer costs more is the same in
-every layer, and a trace takes seconds then.
+If a new torch, transformers, peft or bitsandbytes keeps more in memory than the old one, it shows here before anything
+is trained. The large models are built with a few of their layers: every layer grows by the same amount, and the trace
+then takes seconds.
 """
 
 import json
@@ -20,8 +20,8 @@ from bench.predict.terms import peak, peak_phase
 from bench.records.record import BadRecord
 
 FILE = RESULTS / "baselines" / "predicted.json"
-GROWTH_SHARE = 0.005  # rounding to pages and buckets by which two builds of one library may differ
-GROWTH_BYTES = 8 * MIB  # a workspace more or less; the smallest models would fail on nothing else
+GROWTH_SHARE = 0.005  # two builds of one library may differ by rounding to pages and buckets
+GROWTH_BYTES = 8 * MIB  # one workspace more or less; without it the smallest models would fail on that alone
 COMMAND = "python -m bench predict --baseline"
 
 Phases = Mapping[str, Mapping[str, int]]
@@ -29,7 +29,7 @@ Phases = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Watched:
-    """One configuration: a model with so many layers (0: all), a method, a batch; with checkpoints or not."""
+    """One configuration: a model with a number of layers (0: all), a method, a batch, with or without checkpoints."""
 
     model: str
     method: str
@@ -71,7 +71,7 @@ def measure(question: Question) -> dict[str, dict[str, int]]:
 
 
 def read_baseline() -> dict[str, Any]:
-    """versions and peaks: configuration -> phase -> term -> bytes. Raises BadRecord where the file is damaged."""
+    """versions and peaks: configuration -> phase -> term -> bytes. Raises BadRecord if the file is damaged."""
     try:
         return dict(json.loads(FILE.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
@@ -79,20 +79,20 @@ def read_baseline() -> dict[str, Any]:
 
 
 def write_baseline(watched: tuple[Watched, ...] = WATCHED) -> str:
-    """Trace all configurations and keep them as the baseline; returns a sentence about it."""
+    """Trace all configurations and store them as the baseline; returns a sentence about it."""
     found = {one.id: measure(one.question()) for one in watched}
     write_atomically(FILE, json.dumps({"command": COMMAND, "versions": versions(), "peaks": found}, indent=1) + "\n")
     return f"{len(found)} predicted peaks in {FILE.relative_to(RESULTS.parent)}"
 
 
 def versions() -> dict[str, str | None]:
-    """The libraries that decide what a step keeps."""
+    """Versions of the libraries that decide what a step keeps in memory."""
     wanted = ("torch", "transformers", "peft", "bitsandbytes")
     return {name: version for name, version in library_versions().items() if name in wanted}
 
 
 def grown(before: Phases, now: Phases, since: str = "") -> str:
-    """What has grown beyond the bound, with its terms; empty if nothing has."""
+    """How the peak has grown beyond the bound, with the terms that grew; empty if it has not."""
     old, new = peak(before), peak(now)
     if new <= old * (1 + GROWTH_SHARE) + GROWTH_BYTES:
         return ""
@@ -107,7 +107,7 @@ def grown(before: Phases, now: Phases, since: str = "") -> str:
 
 
 def change_of_versions(known: Mapping[str, str]) -> str:
-    """Which of the deciding libraries are others than the baseline's, in words; empty if none is."""
+    """Which of these libraries' versions differ from the baseline's, in words; empty if none does."""
     changed = [f"{name} {known.get(name)} → {now}" for name, now in versions().items() if known.get(name) != now]
     return f" ({', '.join(changed)})" if changed else ""
 
@@ -121,5 +121,5 @@ def judge(one: Watched, now: Phases) -> str:
 
 
 def traced(payload: dict[str, Any], say: Any) -> dict[str, Any]:
-    """Work of a worker: the phases of the configuration with these fields."""
+    """Run in a worker: the phases of the configuration with these fields."""
     return {"phases": measure(Watched(**payload).question())}

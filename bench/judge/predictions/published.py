@@ -1,8 +1,8 @@
-"""Predictions compared with published figures, in two halves: one that may be looked at, and one that is only scored.
+"""A comparison of predictions with published figures, in two halves: an open one, and a sealed one that is only scored.
 
-fixtures/published.toml has the figures with source and settings. Which half a row is in follows from its id alone, so
-that nobody can choose: a rule about a trainer may be checked against the open half, never against the sealed one. Rows
-that were compared with predictions before the halves were made are open, whatever their id.
+fixtures/published.toml has the figures with source and settings. The id alone decides which half a row is in, so nobody
+can choose: a rule about a trainer may be checked against the open half, never against the sealed one. Rows that were
+compared with predictions before the split are open, whatever their id.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from bench.predict.question import Question, ask
 from bench.predict.trainers import read_trainer
 
 FILE = FIXTURES / "published.toml"
-AGREES = 0.10  # what reserving and printing in whole gigabytes may differ by
-GOAL_ALLOCATED, GOAL_ALL = 0.05, 0.08  # of the medians of absolute errors on the sealed half
+AGREES = 0.10  # allows for reserved memory and for figures printed in whole gigabytes
+GOAL_ALLOCATED, GOAL_ALL = 0.05, 0.08  # for the medians of absolute errors on the sealed half
 UNITS = {"GB": 10**9, "GiB": GIB, "MiB": MIB}
 ALLOCATED, UNSTATED, RESERVED, DRIVER, CARD = "allocated", "unstated", "reserved", "driver", "card"
 KINDS = (ALLOCATED, UNSTATED, RESERVED, DRIVER, CARD)
@@ -30,12 +30,12 @@ OPEN, SEALED = "open", "sealed"
 BY_TRAINER = "by trainer"  # a predictor: the profile of the program that was measured
 OWN = "own step"  # a predictor: this project's training step, whatever program was measured
 SEALED_FROM = 5  # the first hexadecimal digit of the SHA-256 of a sealed row's id is at least this: 11 of 16
-ANY_MODEL = "llama31_8b"  # whose recipe a question starts from; every number of it that matters is the row's
+ANY_MODEL = "llama31_8b"  # a question starts from its recipe; the row sets every number that matters
 
 
 @dataclass(frozen=True)
 class Published:
-    """One published figure with the settings that its source states; fixtures/published.toml says what they are."""
+    """One published figure with the settings that its source states; fixtures/published.toml explains them."""
 
     id: str
     source: str
@@ -68,12 +68,12 @@ class Published:
 
     @property
     def half(self) -> str:
-        """Which half the row is in, by its id alone."""
+        """The half that the row belongs to, by its id alone."""
         digit = int(hashlib.sha256(self.id.encode()).hexdigest()[0], 16)
         return SEALED if digit >= SEALED_FROM and not self.known else OPEN
 
     def question(self, models: Mapping[str, ModelEntry]) -> Question:
-        """The step that was measured, as this project would make it; models: those that have no entry of their own."""
+        """The measured step as a question to this project's predictor; models: those without an entry."""
         has_rank = self.method != "full"
         asked = ask(ANY_MODEL, self.method, batch_size=self.batch, rank=self.rank if has_rank else None,
                     dropout=self.dropout, optimizer=self.optimizer, gradient_checkpointing=self.checkpointing,
@@ -85,7 +85,7 @@ class Published:
         return replace(asked, entry=entry, method=method, recipe=replace(asked.recipe, max_length=self.length))
 
     def of_kind(self, tensor_bytes: int) -> int:
-        """What a figure of this kind is where tensors hold so many bytes: what reserving adds, and CUDA's own."""
+        """A figure of this kind if tensors hold tensor_bytes: it may add reserved memory, and CUDA's own."""
         if self.kind in (ALLOCATED, UNSTATED):
             return tensor_bytes
         reserved = with_lost_share(tensor_bytes + blas_bytes(AMPERE))
@@ -94,10 +94,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Compared:
-    """A published figure and what is predicted of it, in bytes."""
+    """A published figure and its predictions, in bytes."""
 
     published: Published
-    predictions: Mapping[str, int | None]  # by each predictor; None where it has none
+    predictions: Mapping[str, int | None]  # by predictor; None if it has no prediction
 
     def error(self, predicted: float) -> float:
         return predicted / self.published.published_bytes - 1
@@ -109,7 +109,7 @@ class Compared:
 
 
 def read_models() -> dict[str, ModelEntry]:
-    """The architectures of the file, which are no entries: nothing runs them."""
+    """The architectures that the file defines; they are not entries, because nothing runs them."""
     found = {}
     for name, numbers in read_toml(FILE).get("models", {}).items():
         config = {"max_position_embeddings": 1 << 20, **numbers}
@@ -126,7 +126,7 @@ def read_published() -> list[Published]:
 
 
 def rows_of(sources: list[dict[str, Any]]) -> Iterator[Published]:
-    """Each source's rows with what they have in common."""
+    """Each source's rows, with the settings that they share filled in."""
     names = {item.name for item in fields(Published)}
     needed = {item.name for item in fields(Published) if item.default is MISSING}
     for source in sources:
@@ -143,7 +143,7 @@ def rows_of(sources: list[dict[str, Any]]) -> Iterator[Published]:
 
 
 def read_cases(others: Mapping[str, Mapping[str, int | None]]) -> list[Compared]:
-    """Every figure with today's predictions, and with what other estimators said: estimator -> row -> bytes."""
+    """Every figure with today's predictions and with others, the estimators' answers: estimator -> row -> bytes."""
     models = read_models()
     return [
         Compared(one, {**predictions(one, models), **{name: said.get(one.id) for name, said in others.items()}})
@@ -152,7 +152,7 @@ def read_cases(others: Mapping[str, Mapping[str, int | None]]) -> list[Compared]
 
 
 def predictions(one: Published, models: Mapping[str, ModelEntry]) -> dict[str, int | None]:
-    """What each predictor says of a figure of its kind."""
+    """Each predictor's value for the published figure, as a figure of its kind."""
     asked = one.question(models)
     by_trainer = asked.by(read_trainer(one.trainer))
     return {

@@ -1,4 +1,4 @@
-"""Records into groups that can be compared, each with its methods' standings; what cannot is refused by name."""
+"""Groups of comparable records, each with its methods' standings; other records are refused by name."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ class Comparison:
 
     name: str
     metric: str
-    greater: Mapping[str, bool]  # of the dimensions compared: whether greater values are better
+    greater: Mapping[str, bool]  # compared dimension -> whether greater values are better
     left_out: list[str]
     standings: list[Standing]
 
 
 def compare(records: Iterable[Record], weights: Mapping[str, float]) -> tuple[list[Comparison], list[str]]:
-    """A comparison for each group, and a sentence for each record that is not in one.
+    """A comparison for each group, and a sentence for each record that is in none.
 
-    Raises ValueError naming the records where one group's data, weights or a method's recipes differ.
+    Raises ValueError naming the records if data, weights or a method's recipes differ within a group.
     """
     groups: dict[str, list[Record]] = {}
     refused = []
@@ -69,7 +69,7 @@ def compare_group(name: str, group: Sequence[Record], weights: Mapping[str, floa
 
 
 def require_alike(name: str, group: Sequence[Record], purpose: Sequence[str]) -> None:
-    """Raises ValueError naming the first record that differs from the group's first, and in what."""
+    """Raise ValueError naming the first record that differs from the group's first, and how."""
     first = group[0]
     for record in group[1:]:
         other = list(basis_differences(basis_of(first), basis_of(record), purpose))

@@ -13,7 +13,7 @@ from bench.tasks import TASKS
 
 
 def metric_of(record: Record) -> Figure:
-    """The metric of the record's task; random weights have none."""
+    """The metric of the record's task; models with random weights have none."""
     task = TASKS[record.parsed_case().task]
     better = MORE if task.greater_is_better else LESS
     return quality(task.metric, better=better, comparable=lambda record: record.quality_judged)
@@ -27,12 +27,12 @@ def right_share(record: Record) -> float | None:
 
 
 def is_about_truth(family: str) -> bool:
-    """Whether right answers of these probes are true ones; of a family that is not registered it is presumed."""
+    """Whether a right answer to these probes is a true one; assumed for a family that is not registered."""
     return family not in PROBES or PROBES[family].about_truth
 
 
 def asked_families(record: Record) -> dict[str, tuple[int, int]]:
-    """Family -> (items, right after tuning), of what the record's probes asked."""
+    """Family -> (items, right after tuning), for the families that the record's probes asked."""
     return {
         row["family"]: (
             sum(row[name] for name in ("cured", "kept", "broken", "still_wrong")),
@@ -45,14 +45,14 @@ def asked_families(record: Record) -> dict[str, tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Dimension:
-    """One of the five. figure(record) is the figure that it reads of the record."""
+    """One of the five dimensions. figure(record) is the record's figure for it."""
 
     name: str
     figure: Callable[[Record], Figure]
     weight: float = 1.0
 
     def read(self, record: Record) -> float | None:
-        """The record's figure, or None where it has none that can be compared."""
+        """The record's figure, or None if it has none that can be compared."""
         return self.figure(record).value(record)
 
 
@@ -72,7 +72,7 @@ WEIGHTS = {name: dimension.weight for name, dimension in DIMENSIONS.items()}
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """memory=1,quality=2 as weights; what is not named weighs nothing. Raises ValueError in one sentence."""
+    """Parse memory=1,quality=2; a dimension that is not named has weight 0. Raises ValueError in one sentence."""
     weights = dict.fromkeys(DIMENSIONS, 0.0)
     seen = set()
     for part in text.split(","):

@@ -1,7 +1,7 @@
-"""What is better than what, beyond the noise of seeds: intervals, dominance, fronts and places.
+"""An order of methods beyond the noise of seeds: intervals, dominance, fronts and places.
 
-Two figures tie where their intervals overlap. That is no equivalence (a may tie with b and b with c while a
-beats c), so dominance may run in a circle; those in the circle then share a front.
+Two figures tie if their intervals overlap. A tie is not an equivalence (a may tie with b and b with c while a beats c),
+so dominance can be circular; the methods in a circle then share a front.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,22 +20,22 @@ def dominates(one: Mapping[str, Interval], other: Mapping[str, Interval], greate
 
 
 def fronts(names: Sequence[str], beats: Callable[[str, str], bool]) -> dict[str, int]:
-    """Name -> Pareto rank: 1 where nothing dominates it, 2 where only those of rank 1 do, and so on.
+    """Name -> Pareto rank: 1 if nothing dominates it, 2 if only those of rank 1 do, and so on.
 
-    Where each of those that remain is dominated by another, all that are left share the rank.
+    If each remaining one is dominated by another, all of them share the rank.
     """
     ranks: dict[str, int] = {}
     left = list(names)
     while left:
         front = [name for name in left if not any(beats(other, name) for other in left)]
         rank = max(ranks.values(), default=0) + 1
-        ranks |= dict.fromkeys(front or left, rank)  # none is free of a better one: dominance runs in a circle
+        ranks |= dict.fromkeys(front or left, rank)  # each is dominated by another: dominance is circular
         left = [name for name in left if name not in ranks]
     return {name: ranks[name] for name in names}
 
 
 def places(scores: Mapping[str, Interval]) -> dict[str, int]:
-    """Name -> place: one more than how many scores are greater beyond the noise."""
+    """Name -> place: one more than the number of scores that are greater beyond the noise."""
     return {
         name: 1 + sum(other.beats(score, greater_is_better=True) for other in scores.values())
         for name, score in scores.items()
@@ -43,7 +43,7 @@ def places(scores: Mapping[str, Interval]) -> dict[str, int]:
 
 
 def ties(scores: Mapping[str, Interval], name: str) -> list[str]:
-    """Whose intervals overlap with this one's, so that neither is called better."""
+    """The names whose intervals overlap this one's, so neither is called better."""
     own = scores[name]
     return [
         other

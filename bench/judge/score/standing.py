@@ -1,4 +1,4 @@
-"""How the methods of one group stand to each other: shares of the best, scores, ranks and places."""
+"""Standings of the methods of one group: shares of the best, scores, ranks and places."""
 
 import math
 import statistics
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from bench.judge.score.pareto import dominates, fronts, places, ties
 from bench.judge.statistics import LEAST_SEEDS, Interval, interval
 
-Seeds = Sequence[Mapping[str, float]]  # a method's figures by dimension, one mapping a seed
+Seeds = Sequence[Mapping[str, float]]  # a method's figures by dimension, one mapping per seed
 
 
 @dataclass(frozen=True)
 class Standing:
     """One method in its group.
 
-    figures: dimension -> mean over seeds, intervals the same where there are seeds enough; score: a fraction of 1.
-    rank, place: None where one seed alone was measured; tied: whose scores are not told from this one.
+    figures: dimension -> mean over seeds; intervals: the same with intervals, if there are enough seeds; score: a
+    fraction of 1. rank, place: None if only one seed was measured; tied: methods whose scores tie with this one's.
     """
 
     method: str
@@ -32,7 +32,7 @@ class Standing:
 
 
 def share_of_best(value: float, best: float, greater_is_better: bool) -> float:
-    """1 for the group's best mean; half for twice the cost, or for half of what is wanted."""
+    """1 for the group's best mean; 0.5 for twice the cost, or for half the benefit."""
     one, other = (value, best) if greater_is_better else (best, value)
     if other == 0:
         return 1.0 if one == 0 else 0.0
@@ -44,7 +44,7 @@ def scores_of(
 ) -> dict[str, list[float]]:
     """Method -> the score of each seed: the weighted mean of its shares of the group's best mean.
 
-    Empty where no dimension that the group has weighs anything.
+    Empty if none of the group's dimensions has a weight.
     """
     total = sum(weights[name] for name in greater)
     if not total:

@@ -1,17 +1,17 @@
-"""Arithmetic claims: what a source prints against what follows from its own figures or from a model's shape.
+"""Arithmetic claims: a printed figure compared with what follows from the source's figures or a model's shape.
 
     by = { calculation = "average", of = ["s002-3080-1x8", 638] }
     by = { calculation = "same", of = { value = 14.748, unit = "GiB", where = "Fig. 3" } }
     by = { calculation = "parameters", what = "total", model = "gpt2", method = "lora", rank = 8, targets = "default" }
 
 `calculation` names a function of calculations.py, whose arguments are the other keys, or is "parameters"
-(parameters.py), which is settled twice: by formula and by building the real model on the meta device with peft. An
-operand is the id of a claim, whose value it then is, a table with value, unit and where it is printed, or a bare
-number in base units. A table may say inferred = true for what no source prints.
+(parameters.py), which is computed twice: by formula and by building the real model on the meta device with peft. An
+operand is the id of a claim (its value is used), a table with value, unit and where it is printed, or a bare number in
+base units. A table may say inferred = true for a figure that no source prints.
 
 A disagreement with a source's own figures is `inconsistent`, with a physical bound `implausible`, with a model's
-architecture `refuted`. What keeps within a bound, or agrees with an inferred figure, is `possible`. Where formula and
-model disagree the project is wrong, and the verdict is an `error`.
+architecture `refuted`. A figure that keeps within a bound, or agrees with an inferred figure, is `possible`. If formula
+and model disagree, the project is wrong, and the verdict is an `error`.
 """
 
 import inspect
@@ -42,11 +42,11 @@ from bench.judge.verdict import CONFIRMED, ERROR, INCONCLUSIVE, POSSIBLE, REFUTE
 
 INLINE = {"value": (int, float), "unit": (str,), "where": (str,), "inferred": (bool,)}  # of an operand that is a table
 NEEDED_INLINE = ("value", "unit", "where")
-ROUNDING = 1e-12  # of floating point, at a bound
+ROUNDING = 1e-12  # floating-point error at a bound
 
 
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
-    """Raises BadFile naming file, id and key."""
+    """Raise BadFile naming file, id and key."""
     where = f"{claim.file} [{claim.id}]"
     name = claim.by.get("calculation")
     known(where, "by.calculation", name, [*CALCULATIONS.names(), PARAMETERS])
@@ -61,7 +61,7 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
 
 
 def check_protocol(claim: Claim, key: str, where: str) -> None:
-    """The protocol's model and method are those that the claim is judged on."""
+    """Check that the protocol's model and method are those that the claim is judged on."""
     registered(where, f"by.{key}", key, claim.by[key])
     stated = getattr(claim.protocol, key)
     if stated not in (claim.by[key], UNSTATED, NONE):
@@ -79,7 +79,7 @@ def arguments_of(name: str) -> Mapping[str, inspect.Parameter]:
 
 
 def check_arguments(claim: Claim, claims: Mapping[str, Claim], where: str) -> None:
-    """The calculation's arguments, each of its kind and dimension; with them it must give a figure."""
+    """Check each argument's kind and dimension, and that the calculation gives a figure with them."""
     wanted = arguments_of(claim.by["calculation"])
     for key, value in claim.by.items():
         if key == "calculation":
@@ -130,7 +130,7 @@ def check_inline(table: Mapping[str, Any], where: str, key: str) -> None:
 
 
 def cited(name: str, claims: Mapping[str, Claim], seen: frozenset[str] = frozenset()) -> set[str]:
-    """The claim and all whose figures it rests on."""
+    """The claim and all claims whose figures it depends on."""
     found = {name}
     for value in claims[name].by.values():
         for one in value if isinstance(value, list) else [value]:
@@ -140,7 +140,7 @@ def cited(name: str, claims: Mapping[str, Claim], seen: frozenset[str] = frozens
 
 
 def check_outcome(claim: Claim, claims: Mapping[str, Claim], where: str) -> None:
-    """The dimensions fit, and the calculation does not fail on these arguments."""
+    """Check that the dimensions fit, and that the calculation does not fail on these arguments."""
     calculation = CALCULATIONS[claim.by["calculation"]]
     given = arguments(claim, claims)
     for key, dimension in calculation.takes.items():
@@ -157,7 +157,7 @@ def check_outcome(claim: Claim, claims: Mapping[str, Claim], where: str) -> None
 
 
 def result_dimension(claim: Claim, calculation: Calculation, given: Mapping[str, Any], where: str) -> None:
-    """Raises BadFile where the result is in another dimension than the claim; a bare number has any."""
+    """Raise BadFile if result and claim differ in dimension; a bare number fits any dimension."""
     if calculation.gives == QUOTIENT:
         operands = {key: given.get(key, []) for key in ("of", "over")}
         if any(not one.dimension for found in operands.values() for one in found):
@@ -191,12 +191,12 @@ def every_operand(given: Mapping[str, Any]) -> Iterator[Operand]:
 
 
 def questions(claim: Claim) -> list[Question]:
-    """What must be asked of a built model."""
+    """The questions to ask about a built model."""
     return [parameters.question(claim.by)] if claim.by["calculation"] == PARAMETERS else []
 
 
 def arguments(claim: Claim, claims: Mapping[str, Claim]) -> dict[str, Any]:
-    """What the calculation is called with."""
+    """The arguments that the calculation is called with."""
     kinds = {key: one.annotation for key, one in arguments_of(claim.by["calculation"]).items()}
     given: dict[str, Any] = {}
     for key, value in claim.by.items():
@@ -249,7 +249,7 @@ WORDS = {LEAST: "below", MOST: "above"}
 
 
 def bounded(claim: Claim, value: float, bound: str, fails_as: str) -> str:
-    """The state, where the true figure is no less (or no more) than value: possible unless the bound proves more."""
+    """The state if value bounds the true figure from below (or above): possible unless the bound proves more."""
     low, high = bounds(claim)
     slack = ROUNDING * abs(value)
     if bound == LEAST:
@@ -262,7 +262,7 @@ def bounded(claim: Claim, value: float, bound: str, fails_as: str) -> str:
 
 
 def judge_parameters(claim: Claim, evidence: Evidence) -> Verdict:
-    """By formula and by the real model; where the two disagree, the project is wrong and nothing is known."""
+    """The verdict by formula and by the real model; if the two disagree, the project is wrong and nothing is known."""
     by = claim.by
     expected = parameters.by_formula(by)
     state, says = compared(claim, Result(parameters.figure(by, expected), parameters.how(by)), REFUTED)

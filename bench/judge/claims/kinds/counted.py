@@ -26,9 +26,9 @@ COMMAND = "python -m bench census --mirror DIR"
 
 
 def count_data(mirror: Path | None, tasks: Sequence[str] = ()) -> dict[str, Any]:
-    """What the full data holds, by task: Hub id, identity of the rows, rows a split, and tags where it has labels.
+    """The contents of the full data, by task: Hub id, identity of the rows, rows per split, and tags if it has labels.
 
-    tasks: whose data; by default every task's that is no variant.
+    tasks: the tasks whose data is counted; by default every task that is not a variant.
     """
     census: dict[str, Any] = {}
     for task in [TASKS[name] for name in tasks] or [task for task in TASKS if not task.variant_of]:
@@ -45,7 +45,7 @@ def count_data(mirror: Path | None, tasks: Sequence[str] = ()) -> dict[str, Any]
 
 
 def read_census(path: Path = FILE) -> dict[str, Any]:
-    """{} where nothing was counted yet. Raises BadFile."""
+    """The census; {} if nothing was counted yet. Raises BadFile."""
     if not path.is_file():
         return {}
     try:
@@ -55,7 +55,7 @@ def read_census(path: Path = FILE) -> dict[str, Any]:
 
 
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
-    """Raises BadFile naming file, id and key."""
+    """Raise BadFile naming file, id and key."""
     where = f"{claim.file} [{claim.id}]"
     known(where, "by.count", claim.by.get("count"), COUNTS)
     more = {"label": (str,)} if claim.by["count"] == "label" else {}

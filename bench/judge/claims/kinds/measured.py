@@ -3,16 +3,16 @@
     by = { case = "pos-bert_base-lora-cuda", figure = "seqeval_f1", data = "full", seeds = 3 }
     by = { case = "…", against = "…", figure = "seconds_per_step", data = "full", seeds = 1 }
 
-case and against are case ids without their seed. With `against` the figure is compared: as a quotient where
-the claim's unit is ×, else as a difference. against_figure names another figure of the other side. times
-multiplies the figure: an epoch's seconds are those of a step times its steps. on names the device that the
-source used, a card's name or "8 cores"; records of others are refused. A trend may say course = true: the
-losses of every step are tested for falling. one_seed = true: a quality of a single run is meant, not that of the
-method, which takes two seeds or more; seed_spread is then the standard deviation between seeds, in the claim's unit,
-without which one seed decides nothing.
+case and against are case ids without their seed. With `against` the figure is compared: as a quotient if the claim's
+unit is ×, otherwise as a difference. against_figure names a different figure for the other side. times multiplies the
+figure: an epoch's seconds are those of a step times its steps. on names the device that the source used, a card's name
+or "8 cores"; records of other devices are refused. A trend may say course = true: the losses of every step are tested
+for falling. one_seed = true: the claim is about the quality of a single run, not of the method, which takes two seeds
+or more; seed_spread is then the standard deviation between seeds, in the claim's unit, without which one seed decides
+nothing.
 
-Quality is judged over seeds, seconds over processes or, in one process, over rounds. Bytes, parameters and FLOPs
-repeat: no test is made of them, and every record must agree.
+Quality is judged over seeds, seconds over processes or, within one process, over rounds. Bytes, parameters and FLOPs
+repeat: they need no test, and every record must agree.
 """
 
 import math
@@ -42,15 +42,13 @@ SEEDS_DIFFER = ", for quality differs between seeds; a claim of a single run say
 SECONDS_DIFFER = ", for seconds of one process have no interval"
 NEEDS_AGAINST = ("equivalence", "direction")
 COURSE = "loss_change"
-STEPS_AS_ONE = (
-    4  # neighbouring steps resemble each other: at an autocorrelation of 0.6 every fourth tells something new
-)
+STEPS_AS_ONE = 4  # neighbouring steps are correlated: at an autocorrelation of 0.6 every fourth adds information
 PROCESS_SPREAD = 0.12  # standard deviation of a median's logarithm from process to process, pooled over committed runs
 
 
 @dataclass(frozen=True)
 class Sides:
-    """The records of the case, and of what it is compared with."""
+    """The records of the case, and of the case it is compared with."""
 
     own: Admitted
     other: Admitted | None
@@ -63,7 +61,7 @@ class Sides:
 
 
 def case_of(text: str, where: str, key: str) -> Case:
-    """The case of an id without seed. Raises BadFile for what no registry has."""
+    """The case of an id without seed. Raises BadFile for a name that no registry has."""
     try:
         case = parse_case(f"{text}-s0")
         TASKS[case.task], MODELS[case.model], METHODS[case.method]
@@ -73,7 +71,7 @@ def case_of(text: str, where: str, key: str) -> Case:
 
 
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
-    """Raises BadFile naming file, id and key."""
+    """Raise BadFile naming file, id and key."""
     where = f"{claim.file} [{claim.id}]"
     check_keys(claim, REQUIRED, OPTIONAL)
     for key in ("figure", "against_figure"):
@@ -96,7 +94,7 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
 
 
 def check_seeds(claim: Claim, figure: Figure, where: str) -> None:
-    """Raises BadFile for fewer seeds than give an interval, and for a spread that is none."""
+    """Raise BadFile for too few seeds for an interval, and for an invalid spread."""
     one_seed, spread = claim.by.get("one_seed", False), claim.by.get("seed_spread")
     least, why = (2, SEEDS_DIFFER) if figure.quality and not one_seed else (1, "")
     if figure.dimension == "time" and not any(figure.spread_path):
@@ -110,7 +108,7 @@ def check_seeds(claim: Claim, figure: Figure, where: str) -> None:
 
 
 def check_figures(claim: Claim, where: str) -> None:
-    """The claim's quantity is what its figure measures, and both sides are in one dimension."""
+    """Check that the figure measures the claim's quantity, and that both sides have one dimension."""
     figure = FIGURES[claim.by["figure"]]
     other = FIGURES[claim.by.get("against_figure", figure.name)]
     if other.dimension != figure.dimension:
@@ -125,7 +123,7 @@ def check_figures(claim: Claim, where: str) -> None:
 
 
 def check_models(claim: Claim, cases: list[Case], where: str) -> None:
-    """The case is the protocol's; a stand-in says whose: the protocol names it, and stand_in_for the source's model."""
+    """Check that the cases fit the protocol. It names a stand-in's model, and stand_in_for the source's model."""
     for case in cases:
         if claim.protocol.model not in (case.model, UNSTATED, NONE):
             raise refuse(where, "by.case", f"runs {case.model}, but the protocol's model is {claim.protocol.model}")
@@ -167,13 +165,13 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
 
 
 def asked_again(claim: Claim, estimate: Estimate) -> Callable[[int], float] | None:
-    """The p-value of the same test over so many units that spread as these do; None where more would not help."""
+    """A function: the p-value of the same test over n units with the same spread; None if more would not help."""
     again = estimate.again
     return (lambda count: decided(claim, again(count))[1] or 0.0) if again else None
 
 
 def gather(claim: Claim, evidence: Evidence) -> Sides:
-    """The records that may speak, of both sides; seconds compare within one run, the last that has both."""
+    """The admitted records of both sides; seconds are compared within one run, the last that has both sides."""
     if FIGURES[claim.by["figure"]].timed and "against" in claim.by:
         for run in dict.fromkeys(stored.run for stored in reversed(evidence.records)):
             own = tuple(stored for stored in evidence.records if stored.run == run)
@@ -200,14 +198,17 @@ def gather_from(claim: Claim, evidence: Evidence) -> Sides:
 
 
 def paired_seeds(sides: Sides) -> list[int]:
-    """Seeds that both sides have."""
+    """The seeds that both sides have."""
     others = sides.other.by_seed if sides.other else sides.own.by_seed
     return sorted(sides.own.by_seed.keys() & others.keys())
 
 
 def estimated(claim: Claim, sides: Sides, seeds: list[int]) -> Estimate:
-    """The figure, or its quotient or difference, with its interval: over seeds or processes where there are several, of
-    one over the examples or the rounds; what repeats is taken as it is."""
+    """The figure, or its quotient or difference, with its interval.
+
+    The interval is over seeds or processes if there are several, for one over its examples or rounds. A figure that
+    repeats is taken as it is.
+    """
     figure = FIGURES[claim.by["figure"]]
     other_figure = FIGURES[claim.by.get("against_figure", figure.name)]
     own = [sides.own.by_seed[seed] for seed in seeds]
@@ -240,7 +241,7 @@ def number(figure: Figure, stored: Stored) -> float:
 
 
 def seconds_quotient(figure: Figure, other_figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
-    """The ratio of seconds: over processes where there are several, else over the rounds of one on each side."""
+    """The ratio of seconds: over processes if there are several, else over the rounds of one on each side."""
     above, below = [number(figure, one) for one in own], [number(other_figure, one) for one in others]
     if len(own) > 1:
         return statistics.ratio_over_processes(above, below)
@@ -251,13 +252,13 @@ def seconds_quotient(figure: Figure, other_figure: Figure, own: list[Stored], ot
 
 
 def rounds(figure: Figure, stored: Stored) -> Rounds | None:
-    """What one process measured several times; of neighbouring steps one in STEPS_AS_ONE tells something new."""
+    """What one process measured several times; STEPS_AS_ONE neighbouring steps count as one observation."""
     spread = figure.spread(stored.record)
     return Rounds(*spread, STEPS_AS_ONE if figure.name == "seconds_per_step" else 1) if spread else None
 
 
 def resampled(claim: Claim, figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
-    """Of one seed on each side: its examples' noise, and that of the seed where the claim states it."""
+    """The estimate from one seed on each side: with the examples' noise, and the seed's if the claim states it."""
     assert figure.counts is not None
     assert figure.metric is not None
     paired = figure.counts(others[0]) if others else None
@@ -269,13 +270,13 @@ def resampled(claim: Claim, figure: Figure, own: list[Stored], others: list[Stor
 
 
 def decided(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
-    """The state and the p-value of the test it rests on; figures without spread are compared as they are."""
+    """The state, and the p-value of the test behind it; figures without spread are compared as they are."""
     if estimate.error == 0:
         values = estimate.values or (estimate.value,)
         holds = {satisfied(value, claim.value, claim.comparator, claim.tolerance) for value in values}
         return (INCONCLUSIVE if len(holds) > 1 else CONFIRMED if holds.pop() else REFUTED), None
     if math.isinf(estimate.error):
-        return INCONCLUSIVE, None  # seen once: no test can be made
+        return INCONCLUSIVE, None  # measured once: no test is possible
     low, high = bounds(claim)
     inside = max(estimate.p_above(low), estimate.p_below(high))
     outside = min(

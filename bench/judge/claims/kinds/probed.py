@@ -24,14 +24,14 @@ SOMETHING = calculated("answers", "answers to probes", lambda record: 1.0, "text
 
 
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
-    """Raises BadFile naming file, id and key."""
+    """Raise BadFile naming file, id and key."""
     check_keys(claim, {"case": (str,), "data": (str,), "asked": (str,)}, {"seeds": (int,), "probe": (str,)})
     where = f"{claim.file} [{claim.id}]"
     check_models(claim, [case_of(claim.by["case"], where, "by.case")], where)
 
 
 def answers(stored: Stored, asked: str, probe: str = "") -> Iterator[str]:
-    """What the tuned model said wherever the prompt holds `asked`, and to the probe of this key."""
+    """The tuned model's answers to prompts that contain `asked`, and to the probe with this key."""
     for row in stored.record.tables.get("generated", []):
         if asked in row["prompt"]:
             yield row["generated"]

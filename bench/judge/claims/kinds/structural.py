@@ -2,8 +2,8 @@
 
     by = { look = "adapter_is_quantised", method = "qlora" }
 
-The looks are functions of bench/worker/check/looks.py, which needs torch; a worker answers them. value is true or
-false. A method the project has not is `method = "irqlora"` with `look = "absent"`: not_run, with what is missing.
+The looks are functions of bench/worker/check/looks.py, which needs torch; a worker runs them. value is true or false.
+For a method that the project lacks (`method = "irqlora"`), `look = "absent"` gives not_run, with what is missing.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ PAIRED = ("trains_as_many", "trains_fewer")
 
 
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
-    """Raises BadFile naming file, id and key."""
+    """Raise BadFile naming file, id and key."""
     where = f"{claim.file} [{claim.id}]"
     known(where, "by.look", claim.by.get("look"), [*LOOKS, ABSENT])
     if claim.by["look"] == ABSENT:
