@@ -116,10 +116,9 @@ def need_of(run: Run, case: Case) -> tuple[str, str]:
 
 
 def unmet_devices(run: Run, kept: Sequence[pytest.Item], gone: Sequence[pytest.Item]) -> tuple[str, ...]:
-    """The devices whose cases were all deselected, among those that --devices names (by default all)."""
+    """The devices whose cases were all deselected, among those that --devices names."""
     left, lost = ({case.device for item in items if (case := case_of(item))} for items in (kept, gone))
-    named = run.options.selection.devices
-    return tuple(device for device in named if device in lost - left) if named else tuple(lost if not left else ())
+    return tuple(device for device in run.options.selection.devices if device in lost - left)
 
 
 def is_distributed(config: pytest.Config) -> bool:

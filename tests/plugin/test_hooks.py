@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -29,7 +30,7 @@ from bench.plan import plan as planning
 from bench.plan.options import Options
 from bench.plan.plan import Plan
 from bench.plan.selection import Selection
-from bench.plugin import exit_codes, hooks, session
+from bench.plugin import exit_codes, hooks, selecting, session
 from bench.plugin.options import probe_families
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
@@ -1059,3 +1060,14 @@ def test_resuming_asks_what_was_not_asked(quiet, runs, asked, taken):
     run = Run(options(probes=("decimals", "facts"), resume=runs / "old"), quiet)
     submitted(run, case)
     assert (case.id in run.records) is taken
+
+
+@pytest.mark.parametrize(
+    ("named", "unmet"), [((), ()), (("cuda",), ("cuda",)), (("cpu", "cuda"), ("cuda",)), (("cpu",), ())]
+)
+def test_only_a_device_that_was_named_can_be_unmet(monkeypatch, named, unmet):
+    """Claims alone are a run too, though every case beside them needs a card."""
+    monkeypatch.setattr(selecting, "case_of", lambda item: item)
+    run = SimpleNamespace(options=SimpleNamespace(selection=SimpleNamespace(devices=named)))
+    on_cpu, on_card = SimpleNamespace(device="cpu"), SimpleNamespace(device="cuda")
+    assert selecting.unmet_devices(run, [on_cpu], [on_card]) == unmet
