@@ -50,11 +50,11 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def first_few(names: Iterable[str]) -> str:
-    """The first three names, and how many more there are."""
+def first_few(names: Iterable[str], most: int = NAMED) -> str:
+    """The first names, at most so many, and how many more there are."""
     listed = list(names)
-    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
-    return ", ".join(listed[:NAMED]) + more
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 def register_entry(entry: str) -> None:

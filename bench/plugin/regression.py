@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.case import Case
+from bench.core.registry import first_few
 from bench.judge.compare.finding import Finding
 from bench.judge.compare.runs import Options, compare_case, pairs_of
 from bench.judge.compare.seeds import compare_quality, groups_of
@@ -31,9 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except BadRecord as error:
         raise pytest.UsageError(f"--baseline: {error}") from None
     if failed := [record.case for record in side.records.values() if not record.ok]:
-        more = f" and {len(failed) - 1} more" if failed[1:] else ""
         raise pytest.UsageError(
-            f"--baseline {side.name}: {failed[0]}{more} did not end well there, and a failed run is no baseline; "
+            f"--baseline {side.name}: {first_few(failed, 1)} did not end well there, and a failed run is no baseline; "
             "give a run whose cases all ended well"
         )
     config.stash[BASELINE] = side

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, get_origin
 
 from bench.core.case import Case, parse_case
 from bench.core.outside_text import for_terminal
+from bench.core.registry import first_few
 
 SCHEMA = 1
 
@@ -172,10 +173,9 @@ def has_old_metrics(record: Record) -> bool:
 
 def old_metrics(folder: Path, records: Iterable[Record]) -> str:
     """One sentence about the records with old metrics; empty if there are none."""
-    first, *others = [record.case for record in records if has_old_metrics(record)] or [""]
-    more = f" and {len(others)} more" if others else ""
-    return first and (
-        f"{first}{more} in the run {folder.name}: f1 there is seqeval's on bare tags, and today's is over words; "
+    named = first_few((record.case for record in records if has_old_metrics(record)), 1)
+    return named and (
+        f"{named} in the run {folder.name}: f1 there is seqeval's on bare tags, and today's is over words; "
         f"`python -m bench rescore {folder}` gives them today's metrics"
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.core.files import write_atomically
 from bench.core.paths import RUNS
+from bench.core.registry import first_few
 from bench.machine.environment import describe_machine, distributions, processor
 from bench.records.record import Record, add_line, open_records
 
@@ -88,11 +89,10 @@ def new_folder(where: Path, name: str) -> Path:
 
 def why_not_stored(folder: Path, unwritten: Mapping[str, OSError]) -> str:
     """One sentence on the parts of a run that could not be written, however many. unwritten: part -> its error."""
-    first, *others = unwritten
-    more = f" and {len(others)} more" if others else ""
-    error = unwritten[first]
+    error = next(iter(unwritten.values()))
+    named = first_few(unwritten, 1)
     return (
-        f"the run is not stored: {first}{more} could not be written to {shown(folder)} ({error.strerror or error}); "
+        f"the run is not stored: {named} could not be written to {shown(folder)} ({error.strerror or error}); "
         f"make room there and add --resume {shown(folder)} to run what is missing"
     )
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.core.registry import first_few
 from bench.records.record import Record
 from bench.records.tested import ERROR, FAILED, PASSED, SKIPPED
-
-MOST_NAMES = 3  # of failed tests in a line
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,7 @@ class CaseVerdict:
         """The count with the names of failed tests: 1 of 14 failed: generates_what_it_reads."""
         if self.broken:
             return f"not judged: {self.broken}"
-        more = f" and {len(self.failed) - MOST_NAMES} more" if len(self.failed) > MOST_NAMES else ""
-        return self.count() + (f": {', '.join(self.failed[:MOST_NAMES])}{more}" if self.failed else "")
+        return self.count() + (f": {first_few(self.failed)}" if self.failed else "")
 
 
 def verdict_on(outcomes: Mapping[str, str], record: Record | None) -> CaseVerdict:
