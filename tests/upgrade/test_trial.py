@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
+from run_files import append_record
 
 from bench.__main__ import main
 from bench.commands import upgrade
 from bench.judge.compare import seeds
 from bench.judge.compare.finding import exit_code
-from bench.records.record import append_record
 from bench.upgrade import trial
 from bench.upgrade.overlays import Wanted
 from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_stage, selection_of, time_cases
