@@ -19,7 +19,7 @@ from bench.judge.compare.finding import INCONCLUSIVE, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_runs
 from bench.judge.compare.sides import read_side, repeats_of
 from bench.judge.compare.timing import PROCESSES, compare_times
-from bench.machine.environment import describe_machine, distributions
+from bench.machine.environment import code_digest
 from bench.records.record import read_repeats
 from bench.upgrade.overlays import python_path
 
@@ -31,7 +31,11 @@ JUDGED = (0, 1)  # exit codes of a session that came to its end
 
 
 class Stopped(RuntimeError):
-    """A session that did not come to its end; says what to do."""
+    """A session that did not come to its end; says what to do. code: the session's exit code."""
+
+    def __init__(self, says: str, code: int) -> None:
+        super().__init__(says)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,12 @@ class Environment:
 
 
 def folder_of(before: Environment, after: Environment, selection: Sequence[str], versions: Mapping[str, str]) -> Path:
-    """Where the runs of this upgrade lie: the same for the same two sides, selection and version of lorabench."""
+    """Where the runs of this upgrade lie: the same for the same two sides, selection and code that measures.
+
+    A commit that changes only pages or judges keeps what was measured; the session that resumes it judges anew.
+    """
     sides = [[str(one.python), *map(str, one.overlays)] for one in (before, after)]
-    code = describe_machine()["commit"] or distributions().get("lorabench")
-    key = json.dumps([sides, list(selection), dict(versions), code])
+    key = json.dumps([sides, list(selection), dict(versions), code_digest()])
     return RUNS / "upgrades" / hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
@@ -71,7 +77,8 @@ def run_side(
     if done.returncode not in JUDGED or not found:
         raise Stopped(
             f"the session of {side.name} ended with exit code {done.returncode}; what it measured is kept in {runs}; "
-            "the same command continues from there"
+            "the same command continues from there",
+            done.returncode,
         )
     return found[-1]
 

@@ -13,6 +13,7 @@ from bench.__main__ import main
 from bench.commands import upgrade
 from bench.judge.compare import seeds
 from bench.judge.compare.finding import exit_code
+from bench.machine import environment
 from bench.records.record import append_record
 from bench.upgrade import trial
 from bench.upgrade.overlays import Wanted
@@ -83,10 +84,22 @@ def test_the_same_upgrade_has_the_same_folder():
     assert len(folders) == 2
 
 
-def test_another_version_of_lorabench_measures_anew(monkeypatch):
+def test_other_code_that_measures_measures_anew(monkeypatch):
     before = folder_of(BEFORE, AFTER, [], {})
-    monkeypatch.setattr(trial, "describe_machine", lambda: {"commit": "newer"})
+    monkeypatch.setattr(trial, "code_digest", lambda: "sha256:other")
     assert folder_of(BEFORE, AFTER, [], {}) != before
+
+
+def test_a_commit_that_measures_alike_keeps_what_was_measured(monkeypatch):
+    """An edit of docs between two sessions has cost both sides' runs."""
+    before = folder_of(BEFORE, AFTER, [], {})
+    monkeypatch.setattr(environment, "git", lambda *words: "another commit")
+    environment.describe_machine.cache_clear()
+    try:
+        assert environment.describe_machine()["commit"] == "another commit"
+        assert folder_of(BEFORE, AFTER, [], {}) == before
+    finally:
+        environment.describe_machine.cache_clear()
 
 
 @pytest.fixture
