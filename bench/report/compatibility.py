@@ -27,7 +27,8 @@ $ {command}
 ```
 
 Made on {date} with torch {torch} and Python {python} on {processor} ({kind}) by code with the hash `{code}`. Today's
-packages are {today}. pip changes another package only if these releases require it.
+packages are {today}. pip changes another package only if these releases require it; what lorabench requires is set
+aside.
 """
 Fault = frozenset[tuple[str, str, str]]  # (case, kind, figure) of everything that is worse in a cell
 

@@ -72,7 +72,7 @@ WORDS = {WORKS: "work", BREAKS: "break", CONFLICT: "cannot be installed together
 def compare_cell(packages: Mapping[str, str], today: Side, side: Side, seconds: float | None) -> Cell:
     """The cell of a set whose cases were run."""
     findings = compare_runs(today, side).findings
-    red = tuple(one for one in findings if one.state in RED)
+    red = tuple(sorted((one for one in findings if one.state in RED), key=lambda one: (one.case, one.kind, one.figure)))
     brings = {name: both for name, both in version_changes(today, side).items() if name not in packages}
     counts = dict(sorted(Counter(one.state for one in findings).items()))
     return Cell(packages, BREAKS if red else WORKS, "", brings, counts, red, seconds)

@@ -32,6 +32,7 @@ SELECTION = (
     "full,lora,dora,adalora,ia3,prefix,prompt,qlora", "--devices", "cpu", "--max-steps", "2", "--workers", "2",
     "-k", "tiny or minilm_l6-lora or smollm2_135m-prefix", "-m", "slow or not slow",
 )  # fmt: skip
+OWN = "lorabench"
 TODAY = "today"  # the name of the side with the environment as it is
 MEASURED = "measured.json"  # beside a cell's runs: how long they took, and what judged them
 MOST_ROUNDS = 3  # in which pip is asked again with the packages whose requirements its answer leaves unmet
@@ -122,14 +123,15 @@ def resolve_together(python: Path, requirements: list[str]) -> list[Wanted]:
     """What these requirements change, so that every package of the environment still has what it needs.
 
     pip looks at the requirements of what it installs alone. A package that would lack something is added to what pip is
-    asked for. Raises Conflict where no releases suit each other.
+    asked for. lorabench's own bounds are set aside, for the table is about the libraries. Raises Conflict where no
+    releases suit each other.
     """
     own = import_path(python)
     asked = requirements
     for _ in range(MOST_ROUNDS):
         wanted = resolve(python, asked)
         overlays = [str(install(python, one)) for one in wanted]
-        lacking = sorted(unmet([*overlays, *own]) - unmet(own))
+        lacking = sorted(one for one in unmet([*overlays, *own]) - unmet(own) if one.distribution != OWN)
         if not lacking:
             return wanted
         asked = [*asked, *sorted({one.distribution for one in lacking} - set(asked))]
@@ -210,7 +212,7 @@ def table_of(grid: Grid, plans: Sequence[Planned], stopped: Mapping[str, str], c
         date=max(f"{run.folder.name[:4]}-{run.folder.name[4:6]}-{run.folder.name[6:8]}" for run, _ in runs),
         about=about_machine(next(iter(today[0].records.values()))),
         today={name: version_of(grid.python, name) or "none" for name in PACKAGES},
-        cases=tuple(today[0].records),
+        cases=tuple(sorted(today[0].records)),
         failing=failing_tests(today[0]),
         cells=cells,
     )

@@ -24,9 +24,10 @@ from bench.records.record import read_repeats
 from bench.upgrade.overlays import python_path
 
 JUDGING = ("test_methods.py", "test_cost.py", "test_quality.py")
+TWO_AT_ONCE = ("--workers", "2")  # small cases leave cores idle; a pair of cases on one thread each takes less time
 TINY = ("--models", "tiny_bert,tiny_llama,tiny_gpt2", "--tasks", "pos,support", "--devices", "cpu", "--max-steps", "4",
-        "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora")  # fmt: skip
-SMOKE = ("--devices", "cpu")
+        "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora", *TWO_AT_ONCE)  # fmt: skip
+SMOKE = ("--devices", "cpu", *TWO_AT_ONCE)
 JUDGED = (0, 1)  # exit codes of a session that came to its end
 
 

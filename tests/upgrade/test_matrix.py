@@ -28,6 +28,7 @@ RECORD = committed()[POS]
 BROKEN = replace(RECORD, evidence={**RECORD.evidence, "reload_distance": 0.1})
 RELEASES = {"transformers": ["5.24.0", "5.23.0"], "peft": ["0.21.2", "0.20.0"], "accelerate": ["1.15.0"]}
 LACKS = Unmet("datasets", "5.2.0", "hub>=2", "1.33.0")
+OURS = Unmet("lorabench", "0.2.0", "transformers>=5.17", "5.16.0")
 TODAY = {"transformers": "5.23.0", "peft": "0.21.2", "accelerate": "1.15.0"}
 
 
@@ -207,7 +208,7 @@ def test_a_package_that_would_lack_something_is_changed_too(sessions, monkeypatc
         asked.append(words)
         return [Wanted("hub", "1.33.0", "abc")]
 
-    found = iter([{LACKS}, set(), set(), set()])
+    found = iter([{LACKS, OURS}, set(), {OURS}, set()])
     monkeypatch.setattr(matrix, "resolve", resolve)
     monkeypatch.setattr(matrix, "unmet", lambda folders: next(found))
     assert [str(one) for one in resolve_together(Path("python"), ["transformers==5.17.0"])] == ["hub 1.33.0"]
