@@ -4,6 +4,7 @@ Cells in which the same figures of the same cases are worse share one number, so
 partner is described once.
 """
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.version import Version
@@ -25,11 +26,13 @@ nothing is worse. The cases train for a few steps on one processor, so a set tha
 ```console
 $ {command}
 ```
-
-Made on {date} with torch {torch} and Python {python} on {processor} ({kind}) by code with the hash `{code}`. Today's
-packages are {today}. pip changes another package only if these releases require it; what lorabench requires is set
-aside.
 """
+MADE = (
+    "Made on {date} with torch {torch} and Python {python} on {processor} ({kind}), by code with the hash `{code}`. "
+    "Today's packages are {today}. pip changes another package only if these releases require it; what lorabench "
+    "requires is set aside."
+)
+WIDTH = 120
 Fault = frozenset[tuple[str, str, str]]  # (case, kind, figure) of everything that is worse in a cell
 
 
@@ -39,10 +42,12 @@ def page(table: Table) -> str:
     today = ", ".join(f"{name} {version}" for name, version in table.today.items())
     faults = list(dict.fromkeys(fault_of(cell) for cell in table.cells if cell.state == BREAKS))
     parts = [
-        INTRODUCTION.format(**about, cases=len(table.cases), command=table.command, date=table.date, today=today),
+        INTRODUCTION.format(cases=len(table.cases), command=table.command),
+        textwrap.fill(MADE.format(**about, date=table.date, today=today), WIDTH) + "\n",
         *grids(table, faults),
         *section("What breaks", [line for fault in faults for line in fault_lines(fault, faults, table.cells)]),
-        *section("What cannot be installed or was not run", [*refusals(table.cells)]),
+        *section("What cannot be installed together", refusals(table.cells, CONFLICT)),
+        *section("What was not run", refusals(table.cells, NOT_RUN)),
         *section("What else pip changes", companions(table.cells)),
         *section("Tests that fail with today's packages", [f"- `{test}`" for test in table.failing]),
         *section("The cases", [f"`{'`, `'.join(table.cases)}`"]),
@@ -122,9 +127,13 @@ def says(finding: Finding) -> str:
     return f"{finding.figure or finding.kind} {values}"
 
 
-def refusals(cells: Sequence[Cell]) -> list[str]:
-    """The cells without a run, each with its reason."""
-    return [f"- {named(cell)}: {for_markdown(cell.why)}" for cell in cells if cell.state in (CONFLICT, NOT_RUN)]
+def refusals(cells: Sequence[Cell], state: str) -> list[str]:
+    """The reasons why cells have no run, each with its cells."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.state == state:
+            found.setdefault(cell.why, []).append(cell)
+    return [f"- {'; '.join(map(named, ones))}: {for_markdown(why)}" for why, ones in found.items()]
 
 
 def companions(cells: Sequence[Cell]) -> list[str]:

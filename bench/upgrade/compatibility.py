@@ -100,7 +100,8 @@ def read_table(path: Path) -> Table:
             Cell(**{**cell, "red": tuple(Finding(**{**one, "fresh": tuple(one["fresh"])}) for one in cell["red"])})
             for cell in found["cells"]
         )
-        return Table(**{**found, "cells": cells})
+        lists = {name: tuple(found[name]) for name in ("cases", "failing")}
+        return Table(**{**found, **lists, "cells": cells})
     except FileNotFoundError:
         raise BadTable(f"{path}: there is no such file; python -m bench matrix --json FILE writes one") from None
     except (ValueError, TypeError, KeyError, OSError) as error:

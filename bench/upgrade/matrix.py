@@ -222,7 +222,7 @@ def cell_of(plan: Planned, today: Side, found: tuple[Side, float] | None, stoppe
     if plan.problem:
         return Cell(plan.packages, *plan.problem)
     if found is None:
-        return Cell(plan.packages, NOT_RUN, stopped or "no command has come to it yet")
+        return Cell(plan.packages, NOT_RUN, stopped or "the same command continues with it")
     return compare_cell(plan.packages, today, *found)
 
 
