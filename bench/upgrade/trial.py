@@ -21,6 +21,7 @@ from bench.judge.compare.sides import read_side, repeats_of
 from bench.judge.compare.timing import PROCESSES, compare_times
 from bench.machine.environment import code_digest
 from bench.records.record import read_repeats
+from bench.records.tested import FILE as TESTED
 from bench.upgrade.overlays import python_path
 
 JUDGING = ("test_methods.py", "test_cost.py", "test_quality.py")
@@ -66,10 +67,16 @@ def folder_of(before: Environment, after: Environment, selection: Sequence[str],
 def run_side(
     side: Environment, folder: Path, selection: Sequence[str], say: Callable[[str], None], repeat: int = 0
 ) -> Path:
-    """The side's run, begun or resumed, or run once more. Raises Stopped if its session did not come to its end."""
+    """The side's run, begun or resumed, or run once more. Raises Stopped if its session did not come to its end.
+
+    A resumed session judges every case again. What its tests said before is removed, or a test that has another name
+    by now would be missing from the side that was not begun yet.
+    """
     runs = folder / side.name
     earlier = sorted(path.parent for path in runs.glob("*/records.jsonl"))
     resumed = ["--resume", str(earlier[-1])] if earlier else []
+    if earlier:
+        (earlier[-1] / TESTED).unlink(missing_ok=True)
     command = [str(side.python), "-P", "-m", "bench", "test", *JUDGING, *selection, "--allow-unjudged", "-q", *resumed]
     command += ["--repeat", str(repeat)] if repeat else []
     say(f"{side.name}: pytest suites {' '.join(selection)}")

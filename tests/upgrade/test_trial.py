@@ -13,8 +13,12 @@ from bench.__main__ import main
 from bench.commands import upgrade
 from bench.judge.compare import seeds
 from bench.judge.compare.finding import exit_code
+from bench.judge.compare.runs import compare_runs
+from bench.judge.compare.sides import read_side
 from bench.machine import environment
 from bench.records.record import append_record
+from bench.records.tested import CaseTests, write_tested
+from bench.records.tested import tested_before as outcomes_before
 from bench.upgrade import trial
 from bench.upgrade.overlays import Wanted
 from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_stage, selection_of, time_cases
@@ -77,6 +81,22 @@ def test_a_session_that_stopped_keeps_what_it_measured_and_is_resumed(sessions, 
     run_side(BEFORE, tmp_path, [], silent)
     assert "--resume" not in commands[0]
     assert commands[1][-1].endswith("2026-1")
+
+
+def test_a_test_that_was_renamed_between_two_sessions_is_not_missing(sessions, tmp_path):
+    """The first side was judged before the commit that renames it, the second side after it."""
+    planned, commands = sessions
+    planned |= {"before": [(0, [RECORD]), (0, [])], "after": [(0, [RECORD])]}
+    run = run_side(BEFORE, tmp_path, [], silent)
+    write_tested(run, CaseTests(finished=True, by_case={POS: {"test_cost.py::test_old_name": "passed"}}))
+    now = CaseTests(finished=True, by_case={POS: {"test_cost.py::test_new_name": "passed"}})
+    sides = []
+    for side in (BEFORE, AFTER):
+        run = run_side(side, tmp_path, [], silent)
+        write_tested(run, now.with_earlier(outcomes_before(run)))
+        sides.append(read_side(run))
+    assert "--resume" in commands[1]
+    assert [one for one in compare_runs(*sides).findings if one.kind == "tests"] == []
 
 
 def test_the_same_upgrade_has_the_same_folder():
