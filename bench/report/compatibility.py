@@ -12,7 +12,7 @@ from packaging.version import Version
 from bench.core.outside_text import for_markdown
 from bench.judge.compare.finding import STATUS, TESTS, Finding
 from bench.report.tables import markdown_lines
-from bench.upgrade.compatibility import BREAKS, CONFLICT, NOT_RUN, WORKS, Cell, Table
+from bench.upgrade.compatibility import BREAKS, CONFLICT, NOT_RUN, UNDECIDED, WORKS, Cell, Table
 
 INTRODUCTION = """\
 # Which releases work together
@@ -46,8 +46,9 @@ def page(table: Table) -> str:
         textwrap.fill(MADE.format(**about, date=table.date, today=today), WIDTH) + "\n",
         *grids(table, faults),
         *section("What breaks", [line for fault in faults for line in fault_lines(fault, faults, table.cells)]),
-        *section("What cannot be installed together", refusals(table.cells, CONFLICT)),
-        *section("What was not run", refusals(table.cells, NOT_RUN)),
+        *section("What is not decided", reasons(table.cells, UNDECIDED)),
+        *section("What cannot be installed together", reasons(table.cells, CONFLICT)),
+        *section("What was not run", reasons(table.cells, NOT_RUN)),
         *section("What else pip changes", companions(table.cells)),
         *section("Tests that fail with today's packages", [f"- `{test}`" for test in table.failing]),
         *section("The cases", [f"`{'`, `'.join(table.cases)}`"]),
@@ -127,8 +128,8 @@ def says(finding: Finding) -> str:
     return f"{finding.figure or finding.kind} {values}"
 
 
-def refusals(cells: Sequence[Cell], state: str) -> list[str]:
-    """The reasons why cells have no run, each with its cells."""
+def reasons(cells: Sequence[Cell], state: str) -> list[str]:
+    """The reasons why cells are in this state, each with its cells."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
         if cell.state == state:

@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.judge.compare.finding import RED, Finding
+from bench.core.registry import first_few
+from bench.judge.compare.finding import INCOMPARABLE, INCONCLUSIVE, RED, Finding
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import Side, version_changes
 
-WORKS, BREAKS, CONFLICT, NOT_RUN = "works", "breaks", "not installable together", "not run"
-STATES = (WORKS, BREAKS, CONFLICT, NOT_RUN)
+WORKS, BREAKS, UNDECIDED, CONFLICT, NOT_RUN = "works", "breaks", "not decided", "not installable together", "not run"
+STATES = (WORKS, BREAKS, UNDECIDED, CONFLICT, NOT_RUN)
 
 
 class BadTable(ValueError):
@@ -27,8 +28,8 @@ class BadTable(ValueError):
 class Cell:
     """A set of releases. packages: name -> version of what the set names, without what stays as it is today.
 
-    why: the reason why it was not run or cannot be installed; brings: other distributions whose version differs from
-    today's, as (today's, the cell's); counts: findings by state; red: the findings that are worse or missing.
+    why: the reason why it was not run, cannot be installed or is not decided; brings: other distributions whose version
+    differs, as (today's, the cell's); counts: findings by state; red: the findings that are worse or missing.
     """
 
     packages: Mapping[str, str]
@@ -66,16 +67,25 @@ class Table:
         return f"{len(self.cells)} set{'s' * (len(self.cells) != 1)} of releases: {said}"
 
 
-WORDS = {WORKS: "work", BREAKS: "break", CONFLICT: "cannot be installed together", NOT_RUN: "not run"}
+WORDS = {
+    WORKS: "work", BREAKS: "break", UNDECIDED: "not decided", CONFLICT: "cannot be installed together",
+    NOT_RUN: "not run",
+}  # fmt: skip
 
 
 def compare_cell(packages: Mapping[str, str], today: Side, side: Side, seconds: float | None) -> Cell:
-    """The cell of a set whose cases were run."""
+    """The cell of a set whose cases were run. A case that does not run today either decides nothing about the set."""
     findings = compare_runs(today, side).findings
+    undecided = [
+        one for one in findings
+        if one.state in (INCONCLUSIVE, INCOMPARABLE) and (one.case not in today.records or today.records[one.case].ok)
+    ]  # fmt: skip
     red = tuple(sorted((one for one in findings if one.state in RED), key=lambda one: (one.case, one.kind, one.figure)))
     brings = {name: both for name, both in version_changes(today, side).items() if name not in packages}
     counts = dict(sorted(Counter(one.state for one in findings).items()))
-    return Cell(packages, BREAKS if red else WORKS, "", brings, counts, red, seconds)
+    state = BREAKS if red else UNDECIDED if undecided else WORKS
+    why = first_few(one.sentence() for one in undecided) if state == UNDECIDED else ""
+    return Cell(packages, state, why, brings, counts, red, seconds)
 
 
 def failing_tests(side: Side) -> tuple[str, ...]:

@@ -170,8 +170,12 @@ def measure(grid: Grid, plan: Planned, say: Say) -> None:
     run = run_side(environment, grid.folder, grid.selection, say)
     if any(record.status == TIMED_OUT for record in read_side(run).records.values()):
         run = run_side(environment, grid.folder, grid.selection, say)
-    about = {"run": run.name, "seconds": round(time.monotonic() - began, 1), "judged_by": judging_digest()}
-    write_atomically(run.parent / MEASURED, json.dumps(about) + "\n")
+    path = run.parent / MEASURED
+    before = (
+        json.loads(path.read_text(encoding="utf-8"))["seconds"] if path.is_file() else 0.0
+    )  # judged anew, it adds up
+    about = {"run": run.name, "seconds": round(before + time.monotonic() - began, 1), "judged_by": judging_digest()}
+    write_atomically(path, json.dumps(about) + "\n")
 
 
 def stored(grid: Grid, side: str) -> tuple[Side, float] | None:

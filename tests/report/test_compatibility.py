@@ -13,6 +13,7 @@ from bench.upgrade.compatibility import (
     BREAKS,
     CONFLICT,
     NOT_RUN,
+    UNDECIDED,
     WORKS,
     BadTable,
     Cell,
@@ -40,6 +41,7 @@ CELLS = (
     Cell({"accelerate": "1.9.0"}, NOT_RUN, "the same command continues with it"),
     Cell({"accelerate": "1.7.0"}, NOT_RUN, "the same command continues with it"),
     Cell({"accelerate": "1.8.0"}, BREAKS, red=RED[2:]),
+    Cell({"accelerate": "1.6.0"}, UNDECIDED, "pos f1 inconclusive"),
 )
 ABOUT = {"torch": "2.13.0", "python": "3.11.9", "processor": "AMD EPYC", "kind": "avx512", "code": "abc"}
 TODAY = {"transformers": "5.23.0", "peft": "0.21.2", "accelerate": "1.15.0"}
@@ -58,6 +60,7 @@ def test_a_grid_of_pairs_and_a_list_of_single_releases():
         "| 1.14.0 | works |",
         "| 1.9.0 | not run |",
         "| 1.8.0 | breaks prefix (2) |",
+        "| 1.6.0 | not decided |",
     ):
         assert line in text.splitlines(), line
 
@@ -78,6 +81,7 @@ def test_what_was_not_run_and_what_else_changed_are_said():
     text = page(TABLE)
     assert "- transformers 5.23.0 with peft 0.9.0: peft 0.9.0 depends on transformers<5\n" in text
     assert "- accelerate 1.9.0; accelerate 1.7.0: the same command continues with it\n" in text
+    assert "- accelerate 1.6.0: pos f1 inconclusive\n" in text
     assert "- accelerate 1.14.0: psutil 7.2.2 → 7.0.0\n" in text
     assert "## Tests that fail" not in text
     assert "- `test_x of pos`" in page(replace(TABLE, failing=("test_x of pos",)))

@@ -5,10 +5,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from compared_runs import POS, committed, run_of
+from compared_runs import POS, SUPPORT, committed, run_of
 
 from bench.upgrade import matrix
-from bench.upgrade.compatibility import BREAKS, CONFLICT, NOT_RUN, WORKS, as_json
+from bench.upgrade.compatibility import BREAKS, CONFLICT, NOT_RUN, UNDECIDED, WORKS, as_json
 from bench.upgrade.matrix import (
     NothingToCompare,
     grid_of,
@@ -97,6 +97,27 @@ def test_the_same_command_measures_nothing_again_and_gives_the_same_table(sessio
     again = run_grid()
     assert len(sessions) == 4
     assert as_json(again) == as_json(first)
+
+
+def test_a_set_whose_cases_cannot_be_compared_is_not_said_to_work(sessions, monkeypatch):
+    """lorabench was edited while the grid ran."""
+    finishes = matrix.run_side
+    other = replace(RECORD, recipe_digest="other", recipe={**RECORD.recipe, "rank": 99})
+
+    def edited(side, folder, *rest):
+        return run_of(folder / side.name / "2026", [other]) if side.overlays else finishes(side, folder, *rest)
+
+    monkeypatch.setattr(matrix, "run_side", edited)
+    (cell,) = run_grid({"peft": ["0.20.0"]}).cells
+    assert (cell.state, cell.why.startswith(f"{POS} status incomparable; ")) == (UNDECIDED, True)
+
+
+def test_a_case_that_fails_today_too_is_nobodys_fault(sessions, monkeypatch):
+    failed = replace(committed()[SUPPORT], status="failed", reason="no such file")
+    monkeypatch.setattr(
+        matrix, "run_side", lambda side, folder, *_: run_of(folder / side.name / "2026", [RECORD, failed])
+    )
+    assert states(run_grid({"peft": ["0.20.0"]})) == {"0.20.0": WORKS}
 
 
 def test_an_interrupted_grid_continues_where_it_stopped(sessions, monkeypatch):
