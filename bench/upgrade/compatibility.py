@@ -63,14 +63,8 @@ class Table:
     def counts(self) -> str:
         """One line: the number of cells in each state."""
         states = Counter(cell.state for cell in self.cells)
-        said = ", ".join(f"{states[state]} {WORDS[state]}" for state in STATES if states[state])
-        return f"{len(self.cells)} set{'s' * (len(self.cells) != 1)} of releases: {said}"
-
-
-WORDS = {
-    WORKS: "work", BREAKS: "break", UNDECIDED: "not decided", CONFLICT: "cannot be installed together",
-    NOT_RUN: "not run",
-}  # fmt: skip
+        said = ", ".join(f"{state}: {states[state]}" for state in STATES if states[state])
+        return f"{len(self.cells)} set{'s' * (len(self.cells) != 1)} of releases; {said}"
 
 
 def compare_cell(packages: Mapping[str, str], today: Side, side: Side, seconds: float | None) -> Cell:

@@ -144,7 +144,7 @@ def test_a_grid_that_is_not_finished_says_what_was_not_run(sessions):
     run_cells(grid, plans[:1], silent, silent)
     table = table_of(grid, plans, {}, "")
     assert states(table)["5.23.0 0.20.0"] == NOT_RUN
-    assert table.counts() == "5 sets of releases: 2 work, 1 break, 2 not run"
+    assert table.counts() == "5 sets of releases; works: 2, breaks: 1, not run: 2"
 
 
 def test_other_suites_judge_the_stored_records_anew_and_other_code_measures_anew(sessions, monkeypatch):
