@@ -21,9 +21,9 @@ from bench.upgrade.matrix import (
     Planned,
     grid_of,
     plan_cell,
+    read_stored,
     run_cells,
     sets_of,
-    stored,
     table_of,
 )
 from bench.upgrade.overlays import releases_of
@@ -109,7 +109,7 @@ def describe(grid: Grid, plan: Planned) -> str:
     """What is known of a cell before anything runs."""
     if plan.problem:
         return ": ".join(plan.problem)
-    known = "stored" if stored(grid, plan.side) else "to run"
+    known = "stored" if read_stored(grid, plan.side) else "to run"
     return f"{known}, installs {', '.join(map(str, plan.wanted)) or 'nothing'}"
 
 

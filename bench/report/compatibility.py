@@ -66,7 +66,7 @@ def grids(table: Table, faults: Sequence[Fault]) -> list[str]:
     parts = []
     for group in sorted({tuple(cell.packages) for cell in table.cells}, key=lambda group: (-len(group), group)):
         words = {
-            tuple(cell.packages.values()): describe(cell, table.today, faults)
+            tuple(cell.packages.values()): describe_cell(cell, table.today, faults)
             for cell in table.cells if tuple(cell.packages) == group
         }  # fmt: skip
         rows = newest_first(versions[0] for versions in words)
@@ -85,7 +85,7 @@ def newest_first(versions: Iterable[str]) -> list[str]:
     return sorted(set(versions), key=Version, reverse=True)
 
 
-def describe(cell: Cell, today: Mapping[str, str], faults: Sequence[Fault]) -> str:
+def describe_cell(cell: Cell, today: Mapping[str, str], faults: Sequence[Fault]) -> str:
     """A cell in a few words: works, or the methods that break and the number of the paragraph about them."""
     if cell.state == BREAKS:
         return f"breaks {', '.join(sorted({method_of(one) for one in cell.red}))} ({faults.index(fault_of(cell)) + 1})"
@@ -108,19 +108,19 @@ def fault_lines(fault: Fault, faults: Sequence[Fault], cells: Sequence[Cell]) ->
     by_case: dict[str, list[Finding]] = {}
     for one in found[0].red:
         by_case.setdefault(one.case, []).append(one)
-    lines = [f"**{faults.index(fault) + 1}.** {'; '.join(map(named, found))}:", ""]
-    lines += [f"- `{case}`: {for_markdown('; '.join(map(says, ones)))}" for case, ones in by_case.items()]
+    lines = [f"**{faults.index(fault) + 1}.** {'; '.join(map(name_of, found))}:", ""]
+    lines += [f"- `{case}`: {for_markdown('; '.join(map(describe_finding, ones)))}" for case, ones in by_case.items()]
     suspects = dict.fromkeys(one.suspect for one in found[0].red if one.suspect)
     lines += [f"- suspect: {for_markdown(one)}" for one in suspects]
     return [*lines, ""]
 
 
-def named(cell: Cell) -> str:
+def name_of(cell: Cell) -> str:
     """transformers 5.24.0 with peft 0.21.2."""
     return " with ".join(f"{name} {version}" for name, version in cell.packages.items())
 
 
-def says(finding: Finding) -> str:
+def describe_finding(finding: Finding) -> str:
     """What is worse in one figure."""
     if finding.kind in (STATUS, TESTS):
         return f"{finding.after} ({finding.says})" if finding.after else finding.says
@@ -134,7 +134,7 @@ def reasons(cells: Sequence[Cell], state: str) -> list[str]:
     for cell in cells:
         if cell.state == state:
             found.setdefault(cell.why, []).append(cell)
-    return [f"- {'; '.join(map(named, ones))}: {for_markdown(why)}" for why, ones in found.items()]
+    return [f"- {'; '.join(map(name_of, ones))}: {for_markdown(why)}" for why, ones in found.items()]
 
 
 def companions(cells: Sequence[Cell]) -> list[str]:
@@ -145,4 +145,4 @@ def companions(cells: Sequence[Cell]) -> list[str]:
             found.setdefault(tuple(f"{name} {old} → {new}" for name, (old, new) in cell.brings.items()), []).append(
                 cell
             )
-    return [f"- {'; '.join(map(named, ones))}: {for_markdown(', '.join(changes))}" for changes, ones in found.items()]
+    return [f"- {'; '.join(map(name_of, ones))}: {for_markdown(', '.join(changes))}" for changes, ones in found.items()]

@@ -149,7 +149,7 @@ def run_cells(grid: Grid, plans: Sequence[Planned], say: Say, write: Callable[[]
             todo.setdefault(plan.side, plan)
     stopped: dict[str, str] = {}
     for number, (side, plan) in enumerate(todo.items(), 1):
-        if stored(grid, side) is not None:
+        if read_stored(grid, side) is not None:
             continue
         say(f"cell {number} of {len(todo)}: {plan}{time_left(grid, list(todo)[number - 1 :])}")
         try:
@@ -178,7 +178,7 @@ def measure(grid: Grid, plan: Planned, say: Say) -> None:
     write_atomically(path, json.dumps(about) + "\n")
 
 
-def stored(grid: Grid, side: str) -> tuple[Side, float] | None:
+def read_stored(grid: Grid, side: str) -> tuple[Side, float] | None:
     """The finished run of an environment and its seconds; None if it has none that today's suites judged."""
     path = grid.folder / side / MEASURED
     if not path.is_file():
@@ -199,16 +199,16 @@ def judging_digest() -> str:
 def time_left(grid: Grid, sides: Iterable[str]) -> str:
     """About how long these environments take, by those that are stored; empty if none is."""
     known = [float(json.loads(path.read_text())["seconds"]) for path in sorted(grid.folder.glob(f"*/{MEASURED}"))]
-    left = [side for side in sides if stored(grid, side) is None]
+    left = [side for side in sides if read_stored(grid, side) is None]
     return f" (about {len(left) * sum(known) / len(known) / 60:.0f} min left)" if known else ""
 
 
 def table_of(grid: Grid, plans: Sequence[Planned], stopped: Mapping[str, str], command: str) -> Table:
     """The table of what is stored. Raises NothingToCompare if today's run is missing or has no case that ended well."""
-    today = stored(grid, TODAY)
+    today = read_stored(grid, TODAY)
     if today is None or not any(record.ok for record in today[0].records.values()):
         raise NothingToCompare("no case ended well with today's packages, so there is nothing to compare with")
-    sides = {plan.side: stored(grid, plan.side) for plan in plans}
+    sides = {plan.side: read_stored(grid, plan.side) for plan in plans}
     cells = tuple(cell_of(plan, today[0], sides[plan.side], stopped.get(plan.side, "")) for plan in plans)
     runs = [side for side in (today, *sides.values()) if side is not None]
     return Table(

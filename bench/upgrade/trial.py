@@ -120,12 +120,12 @@ def time_cases(
     runs: dict[str, Path] = {}
     for repeat in range(PROCESSES):
         for side in (before, after) if repeat % 2 == 0 else (after, before):
-            runs[side.name] = timed_once(side, folder / "time", cases, selection, say, repeat)
+            runs[side.name] = time_once(side, folder / "time", cases, selection, say, repeat)
     sides = [read_side(runs[side.name]) for side in (before, after)]
     return compare_times({case: (repeats_of(sides[0], case), repeats_of(sides[1], case)) for case in cases})
 
 
-def timed_once(
+def time_once(
     side: Environment,
     folder: Path,
     cases: Sequence[str],

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 from compared_runs import POS, SUPPORT, committed, run_of
+from run_files import append_record
 from suite_sessions import start
 
-from bench.records.record import FAILED, append_record, read_repeats
+from bench.records.record import FAILED, read_repeats
 from bench.records.tested import read_tested
 
 SUITE = "suites/test_regression.py"

@@ -13,10 +13,10 @@ from bench.upgrade.matrix import (
     NothingToCompare,
     grid_of,
     plan_cell,
+    read_stored,
     resolve_together,
     run_cells,
     sets_of,
-    stored,
     table_of,
     time_left,
 )
@@ -150,9 +150,9 @@ def test_a_grid_that_is_not_finished_says_what_was_not_run(sessions):
 def test_other_suites_judge_the_stored_records_anew_and_other_code_measures_anew(sessions, monkeypatch):
     grid = grid_of(Path("python"), ())
     run_cells(grid, [], silent, silent)
-    assert stored(grid, "today") is not None
+    assert read_stored(grid, "today") is not None
     monkeypatch.setattr(matrix, "judging_digest", lambda: "other")
-    assert stored(grid, "today") is None
+    assert read_stored(grid, "today") is None
     monkeypatch.setattr(matrix, "code_digest", lambda: "other")
     assert grid_of(Path("python"), ()).folder != grid.folder
     assert grid_of(Path("python"), ("--tasks", "pos")).folder != grid.folder
@@ -166,7 +166,7 @@ def test_a_case_that_timed_out_runs_once_more(sessions, monkeypatch):
     )  # fmt: skip
     grid = grid_of(Path("python"), ())
     run_cells(grid, [], silent, silent)
-    assert [record.status for record in stored(grid, "today")[0].records.values()] == ["ok"]
+    assert [record.status for record in read_stored(grid, "today")[0].records.values()] == ["ok"]
 
 
 def test_what_contradicts_itself_is_said_in_pips_words_and_kept(sessions, monkeypatch):

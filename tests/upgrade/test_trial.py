@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
+from run_files import append_record
 
 from bench.__main__ import main
 from bench.commands import upgrade
@@ -16,7 +17,6 @@ from bench.judge.compare.finding import exit_code
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import read_side
 from bench.machine import environment
-from bench.records.record import append_record
 from bench.records.tested import CaseTests, write_tested
 from bench.records.tested import tested_before as outcomes_before
 from bench.upgrade import trial

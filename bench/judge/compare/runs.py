@@ -29,7 +29,7 @@ from bench.judge.compare.finding import (
 )
 from bench.judge.compare.fresh import check_fresh
 from bench.judge.compare.margins import read_gate
-from bench.judge.compare.probed import compare_probes
+from bench.judge.compare.probes import compare_probes
 from bench.judge.compare.quality import LEAST_LOSS
 from bench.judge.compare.seeds import Pair, compare_quality, groups_of
 from bench.judge.compare.sides import Side, machine_difference, repeats_of, version_changes, why_incomparable
@@ -170,7 +170,7 @@ def compare_metrics(old: Record, new: Record, common: bool) -> Iterator[Finding]
 
 def compare_traces(before: Side, after: Side, old: Record, new: Record) -> Iterator[Finding]:
     """Where the traces first diverge, and whether the untrained base itself has become worse."""
-    untrained = (before.stored(old.case).untrained, after.stored(new.case).untrained)
+    untrained = (before.stored(old.case).predictions_before, after.stored(new.case).predictions_before)
     parts = departure(old, new, untrained)
     if parts is None:
         return

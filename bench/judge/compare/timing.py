@@ -14,7 +14,7 @@ from statistics import fmean, median
 from bench.judge.compare.finding import BETTER, CHANGED, INCOMPARABLE, INCONCLUSIVE, SAME, TIME, WORSE, Finding
 from bench.judge.compare.quality import above, quantile, variance
 from bench.judge.statistics import holm
-from bench.records.basis import QUALITY, basis_differences, basis_of, described
+from bench.records.basis import QUALITY, basis_differences, basis_of, differences_text
 from bench.records.figures import ran_alone
 from bench.records.record import Record
 
@@ -96,7 +96,7 @@ def process_value(record: Record) -> float | None:
     return median(steps) if len(steps) >= LEAST_STEPS else None
 
 
-def interleaved(before: Sequence[Record], after: Sequence[Record]) -> bool:
+def took_turns(before: Sequence[Record], after: Sequence[Record]) -> bool:
     """Whether the processes of both sides took turns, by their start times: no three of one side in a row."""
     began = sorted((record.noisy.get("began", 0.0), side) for side, records in enumerate((before, after))
                    for record in records)  # fmt: skip
@@ -108,7 +108,7 @@ def why_incomparable(records: Sequence[Record]) -> str:
     """How the processes of both sides differ apart from their libraries; empty if their seconds can be compared."""
     for record in records:
         if differences := basis_differences(basis_of(records[0]), basis_of(record), SECONDS):
-            return described(differences)
+            return differences_text(differences)
         if not ran_alone(record):
             beside = ", ".join(record.noisy["ran_beside"])
             return f"a process ran beside {beside}, which slowed it down; run the cases again with --workers 1"
@@ -123,7 +123,7 @@ def why_not_judged(before: Sequence[Record], after: Sequence[Record]) -> str:
             f"{fewest} process a side says nothing of the spread between processes; time needs {PROCESSES} a side, "
             "interleaved"
         )
-    if not interleaved(before, after):
+    if not took_turns(before, after):
         return "the processes of the two sides did not take turns, so a busy neighbour may have slowed one side alone"
     if any(process_value(record) is None for record in (*before, *after)):
         return f"a process has fewer than {WARM_UP_STEPS + LEAST_STEPS} timed steps; give more --max-steps"

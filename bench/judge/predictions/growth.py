@@ -120,6 +120,6 @@ def judge(one: Watched, now: Phases) -> str:
     return grown(baseline["peaks"][one.id], now, change_of_versions(baseline["versions"]))
 
 
-def traced(payload: dict[str, Any], say: Any) -> dict[str, Any]:
+def trace_configuration(payload: dict[str, Any], say: Any) -> dict[str, Any]:
     """Run in a worker: the phases of the configuration with these fields."""
     return {"phases": measure(Watched(**payload).question())}

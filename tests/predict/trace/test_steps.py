@@ -21,7 +21,7 @@ from bench.predict.trace import fake_tensors as fake
 from bench.predict.trace.as_cuda import as_cuda
 from bench.predict.trace.fake_tensors import Answers, fake_tensors
 from bench.predict.trace.steps import batch_of, follow, full_extent, trace
-from bench.worker.measure.garbage import collected
+from bench.worker.measure.garbage import without_collection
 from bench.worker.measure.memory import LiveStorages
 from bench.worker.train.backward import backward
 from bench.worker.train.batches import pack
@@ -80,7 +80,7 @@ def test_and_so_of_batches_that_are_not_full(model, packing):
     extent = trainee.batching.extent(items)
     assert not extent.whole
     trainee.model.train()
-    seen = follow(trainee, trainee.batching.collated(items))
+    seen = follow(trainee, trainee.batching.collate(items))
     assert_alike(trace(MODELS[model], METHODS["lora"], recipe, labels_of(model), "cpu", extent), seen)
 
 
@@ -101,7 +101,7 @@ def test_its_steps_hold_what_two_steps_of_training_do(method, accumulated):
     trainee = tiny_trainee("tiny_llama", method, recipe)
     trainee.model.train()
     batch = batch_of(full_extent(MODELS["tiny_llama"], recipe), recipe)
-    with collected(), LiveStorages() as storages:
+    with without_collection(), LiveStorages() as storages:
         for tensor in (*trainee.model.parameters(), *trainee.model.buffers()):
             storages.add(tensor.detach())
         for tensor in (batch.input_ids, batch.labels, batch.attention_mask):
