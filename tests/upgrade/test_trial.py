@@ -17,8 +17,7 @@ from bench.judge.compare.finding import exit_code
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import read_side
 from bench.machine import environment
-from bench.records.tested import CaseTests, write_tested
-from bench.records.tested import tested_before as outcomes_before
+from bench.records.tested import CaseTests, earlier_tests, write_tested
 from bench.upgrade import trial
 from bench.upgrade.overlays import Wanted
 from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_stage, selection_of, time_cases
@@ -93,7 +92,7 @@ def test_a_test_that_was_renamed_between_two_sessions_is_not_missing(sessions, t
     sides = []
     for side in (BEFORE, AFTER):
         run = run_side(side, tmp_path, [], silent)
-        write_tested(run, now.with_earlier(outcomes_before(run)))
+        write_tested(run, now.with_earlier(earlier_tests(run)))
         sides.append(read_side(run))
     assert "--resume" in commands[1]
     assert [one for one in compare_runs(*sides).findings if one.kind == "tests"] == []
