@@ -15,6 +15,7 @@ from bench.report.charts.marks import colour_of, dash_of, symbol_of
 BINS = 240
 FEW = 60  # losses that are drawn one by one
 WIDE = 5  # of the highest loss over the lowest: from here on the axis is logarithmic
+MARKS = 8  # on a line of many steps, to tell methods apart without colour
 FEW_TICKS = 10  # steps that each have a tick
 WINDOW = 25  # a running median is over this share of the steps: one in 25
 SAYS = (
@@ -65,14 +66,13 @@ def traces_of(record: Record, shown: bool) -> list[Trace]:
     method = record.parsed_case().method
     line: Trace = {
         "type": "scatter", "name": safe(method), "legendgroup": method, "showlegend": shown,
-        "line": {"color": colour_of(method), "dash": dash_of(method), "width": 2},
+        "mode": "lines+markers", "line": {"color": colour_of(method), "dash": dash_of(method), "width": 2},
         "hovertext": safe(record.case), "hoverinfo": "x+y+text",
     }  # fmt: skip
+    marker = {"symbol": symbol_of(method), "color": colour_of(method), "size": 6}
     losses = record.losses
     if len(losses) <= FEW:
-        marker = {"symbol": symbol_of(method), "color": colour_of(method), "size": 6}
-        steps = list(range(1, len(losses) + 1))
-        return [{**line, "mode": "lines+markers", "marker": marker, "x": steps, "y": drawn(losses)}]
+        return [{**line, "marker": marker, "x": list(range(1, len(losses) + 1)), "y": drawn(losses)}]
     ends = [at * len(losses) // min(BINS, len(losses)) for at in range(min(BINS, len(losses)) + 1)]
     bins = [losses[start:end] for start, end in pairwise(ends)]
     middles = [(start + end + 1) // 2 for start, end in pairwise(ends)]
@@ -82,7 +82,8 @@ def traces_of(record: Record, shown: bool) -> list[Trace]:
         "x": [*middles, *reversed(middles)], "y": [*high, *reversed(low)], "fill": "toself",
         "fillcolor": colour_of(method), "opacity": 0.15, "line": {"width": 0},
     }  # fmt: skip
-    return [band, {**line, "mode": "lines", "x": middles, "y": drawn(running_median(losses, middles))}]
+    few = {**marker, "size": 8, "maxdisplayed": MARKS}
+    return [band, {**line, "marker": few, "x": middles, "y": drawn(running_median(losses, middles))}]
 
 
 def running_median(losses: Sequence[float], middles: Sequence[int]) -> list[float]:

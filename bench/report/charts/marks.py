@@ -18,23 +18,23 @@ SYMBOLS = (
     "triangle-left", "triangle-right", "bowtie", "hourglass",
 )  # fmt: skip
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-UNKNOWN = "#7f7f7f"
+FINE, COARSE = 5, 10
 OUTLINE = "rgba(128,128,128,0.9)"
 
-PATTERNS: dict[str, tuple[str, str]] = {  # term -> colour and pattern
-    terms.LINEAR: ("#4477aa", ""),
-    terms.PACKED: ("#4477aa", "/"),
-    terms.SCALES: ("#2f9fb5", "x"),
-    terms.EMBEDDINGS: ("#2f9fb5", ""),
-    terms.OTHER: ("#2f9fb5", "."),
-    terms.ADAPTER: ("#228833", ""),
-    terms.GRADIENTS: ("#999933", "\\"),
-    terms.STATES: ("#999933", ""),
-    terms.BATCH: ("#7f7f7f", "."),
-    terms.KEPT: ("#cc6677", ""),
-    terms.WORKING: ("#cc6677", "/"),
-    terms.LOGITS: ("#aa3377", "x"),
-    terms.UPDATE: ("#8866cc", "-"),
+PATTERNS: dict[str, tuple[str, str, int]] = {  # term -> colour, shape and size in pixels of its pattern
+    terms.LINEAR: ("#4477aa", "", FINE),
+    terms.PACKED: ("#4477aa", "/", FINE),
+    terms.SCALES: ("#2f9fb5", "x", FINE),
+    terms.EMBEDDINGS: ("#2f9fb5", "|", FINE),
+    terms.OTHER: ("#2f9fb5", ".", FINE),
+    terms.ADAPTER: ("#228833", "-", FINE),
+    terms.GRADIENTS: ("#999933", "\\", FINE),
+    terms.STATES: ("#999933", "+", FINE),
+    terms.BATCH: ("#7f7f7f", ".", COARSE),
+    terms.KEPT: ("#cc6677", "/", COARSE),
+    terms.WORKING: ("#cc6677", "\\", COARSE),
+    terms.LOGITS: ("#aa3377", "x", COARSE),
+    terms.UPDATE: ("#8866cc", "-", COARSE),
 }
 PHASES = {  # phase of a case -> symbol
     "load": "circle",
@@ -65,5 +65,6 @@ def dash_of(method: str) -> str:
 
 def bar_of(term: str) -> dict[str, Any]:
     """The marker of a term's bar."""
-    colour, pattern = PATTERNS[term]
-    return {"color": colour, "pattern": {"shape": pattern, "bgcolor": colour, "fgcolor": "#ffffff", "size": 6}}
+    colour, shape, size = PATTERNS[term]
+    pattern = {"shape": shape, "bgcolor": colour, "fgcolor": "#ffffff", "size": size, "solidity": 0.25}
+    return {"color": colour, "pattern": pattern}
