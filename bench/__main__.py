@@ -35,6 +35,7 @@ from bench.commands import (
     predicting,
     probes,
     refusals,
+    report,
     rescore,
     score,
     show,
@@ -49,7 +50,7 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, fit, predicting, table, picture, upgrade, matrix, compare, baseline, calibrate, score, claims,
+    testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, score, claims,
     coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
