@@ -55,7 +55,7 @@ def compare_vocabularies(model: str, trains: str, tied: bool = False) -> dict[st
 
 
 def batch_with_new_tokens(model: str) -> Batch:
-    """A batch in which every row has a new token, and in a decoder's also a label that is one."""
+    """A batch in which every row has a new token, each another one."""
     batch = batching_of(model).one(examples_of(model, ROWS))
     batch.input_ids[:, 1] = MODELS[model].config["vocab_size"] + torch.arange(ROWS)
     return batch
