@@ -28,6 +28,7 @@ from bench.commands import (
     fetching,
     fit,
     listing,
+    matrix,
     options,
     pages,
     picture,
@@ -48,8 +49,8 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, fit, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims, coverage,
-    probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, picture, upgrade, matrix, compare, baseline, calibrate, score, claims,
+    coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
