@@ -132,7 +132,8 @@ def print_plan(wanted: list[Wanted], stages: list[tuple[str, ...]]) -> None:
     for selection in stages:
         minutes = MINUTES.get(selection)
         about = f"  (about {minutes} minutes on two quiet cores)" if minutes else ""
-        show(f"  pytest {' '.join(trial.JUDGING)} {' '.join(selection)}{about}")
+        suites = " ".join(f"suites/{name}" for name in trial.JUDGING)
+        show(f"  pytest {suites} {' '.join(selection)}{about}")
 
 
 def installed(python: Path, wanted: Wanted) -> Path:
