@@ -29,6 +29,8 @@ from bench.commands import (
     fetching,
     fit,
     listing,
+    localize_commands,
+    matrix,
     options,
     pages,
     picture,
@@ -42,7 +44,6 @@ from bench.commands import (
     table,
     testing,
     thresholds,
-    typed,
     upgrade,
 )
 from bench.core.registry import UnknownName, names_in
@@ -50,8 +51,8 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, fit, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims, coverage,
-    probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, picture, upgrade, matrix, compare, baseline, calibrate, score, claims,
+    coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 EXAMPLES = """\
 examples:
@@ -73,8 +74,8 @@ INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog=program(),
-        description=typed("Predict, list, report and judge. Cases are run by pytest: pytest suites."),
-        epilog=typed(EXAMPLES),
+        description=localize_commands("Predict, list, report and judge. Cases are run by pytest: pytest suites."),
+        epilog=localize_commands(EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"lorabench {__version__}")

@@ -24,7 +24,7 @@ SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 
 def show(text: str = "", file: TextIO | None = None) -> None:
     """Print the text, of one line or several, with commands as they work here; it may quote what comes from outside."""
-    print(lines_for_terminal(typed(text)), file=file)
+    print(lines_for_terminal(localize_commands(text)), file=file)
 
 
 def program() -> str:
@@ -32,7 +32,7 @@ def program() -> str:
     return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m bench"
 
 
-def typed(text: str) -> str:
+def localize_commands(text: str) -> str:
     """The text with commands as they work here: the console script gives pytest the suites from any folder."""
     if INSTALLED or program() == SCRIPT:
         text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")

@@ -9,7 +9,8 @@ from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 
 from bench.__main__ import main
 from bench.commands.upgrade import print_plan
-from bench.upgrade.trial import TINY
+from bench.records.tested import CaseTests, write_tested
+from bench.upgrade.trial import JUDGING, TINY
 
 SMOKE = committed()
 BROKEN = ("compare", "virtual-tokens", "virtual-tokens-transformers-5-24")
@@ -45,7 +46,7 @@ def test_an_installed_lorabench_names_its_own_commands(form, tmp_path, monkeypat
 def test_an_installed_lorabench_plans_an_upgrade_in_its_own_commands(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["/usr/bin/lorabench"])
     print_plan([], [TINY])
-    assert "  lorabench test test_methods.py test_cost.py test_quality.py --models tiny_" in capsys.readouterr().out
+    assert f"  lorabench test {' '.join(JUDGING)} --models tiny_" in capsys.readouterr().out
 
 
 def test_markdown_has_red_rows_first_and_folds_the_rest(capsys):
@@ -65,6 +66,17 @@ def test_json_holds_every_finding_and_the_exit_code(capsys):
     assert {"case", "kind", "state", "figure", "says", "before", "after", "suspect", "fresh", "points_to_loss"} == said[
         "findings"
     ][0].keys()
+
+
+def test_a_red_test_without_a_case_is_repeated_by_its_name(tmp_path, capsys):
+    test = "suites/test_libraries.py::test_models_own_loss_is_ours[tiny_bert-whole]"
+    runs = [run_of(tmp_path / name, [SMOKE[POS]]) for name in ("a", "b")]
+    for run, outcome in zip(runs, ("passed", "failed"), strict=True):
+        write_tested(run, CaseTests(True, 0, {}, {test: outcome}))
+    assert main(["compare", *map(str, runs)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"worse        {test}  test" in lines
+    assert lines[-1] == f"repeat it with: pytest '{test}'"
 
 
 def test_junit_has_a_failure_for_each_red_kind_of_a_case(tmp_path, capsys):
