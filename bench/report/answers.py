@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.records.probed import Probed
+from bench.records.probe_results import ProbeResults
 from bench.records.record import Record
 from bench.records.stored import Stored
 from bench.report.tables import Table
@@ -37,9 +37,9 @@ def changed_answers(stored: Sequence[Stored]) -> Answers:
     rows: list[list[str]] = []
     left_out = 0
     for one in stored:
-        if not Probed(one.record).rows:
+        if not ProbeResults(one.record).rows:
             continue
-        changed = [row for row in one.probed if row.get("before") != row.get("after") and "said_after" in row]
+        changed = [row for row in one.probe_answers if row.get("before") != row.get("after") and "said_after" in row]
         left_out += len(changed[MOST_OF_CASE:])
         rows += [
             [one.record.case, *(str(row[key]) for key in (

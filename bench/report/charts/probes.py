@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.core.case import parse_case
 from bench.probes.scoring import ALL
-from bench.records.probed import Probed
+from bench.records.probe_results import ProbeResults
 from bench.records.record import Record
 from bench.report.charts.chart import Chart, axis, rounded, rows_axis, rows_height
 from bench.report.charts.labels import without_seed
@@ -23,7 +23,7 @@ def probe_charts(records: Iterable[Record]) -> list[Chart]:
     """A chart for each case with probes by language; its seeds are averaged."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        if record.quality_judged and Probed(record).rows:
+        if record.quality_judged and ProbeResults(record).rows:
             groups.setdefault(without_seed(record.case), []).append(record)
     return [chart for name, found in groups.items() if (chart := chart_of(name, found))]
 
@@ -31,7 +31,7 @@ def probe_charts(records: Iterable[Record]) -> list[Chart]:
 def chart_of(group: str, records: Sequence[Record]) -> Chart | None:
     shares: dict[Cell, list[tuple[float, float]]] = {}
     for record in records:
-        for row in Probed(record).rows:
+        for row in ProbeResults(record).rows:
             if row["language"] != ALL and row["group"] == ALL:
                 shares.setdefault((row["family"], row["language"]), []).append((row["before"], row["after"]))
     if not shares:

@@ -59,7 +59,7 @@ def quality_charts(records: Iterable[Record]) -> list[Chart]:
 
 def point_of(records: Sequence[Record]) -> Point:
     case = records[0].parsed_case()
-    memory = [FIGURES["peak_bytes"].required(record) for record in records]
+    memory = [FIGURES["peak_bytes"].required_value(record) for record in records]
     quality = [record.quality[TASKS[case.task].metric] for record in records]
     return Point(case.method, len(records), over_seeds(memory), over_seeds(quality))
 

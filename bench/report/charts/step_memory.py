@@ -76,7 +76,7 @@ def step_memory_charts(stored: Sequence[Stored]) -> list[Chart]:
 
 def on_processor(record: Record, traced: Mapping[str, int]) -> Step | None:
     """The step of a case on a processor; None for another case, or without the figure."""
-    measured = FIGURES["allocated_bytes"].stated(record)
+    measured = FIGURES["allocated_bytes"].value_in(record)
     if measured is None or record.parsed_case().device != "cpu":
         return None
     resident = at(record, "noisy.memory.train.resident_bytes")
@@ -85,12 +85,12 @@ def on_processor(record: Record, traced: Mapping[str, int]) -> Step | None:
 
 def on_card(record: Record, traced: Mapping[str, int]) -> Step | None:
     """The step of a case on a card; None for another case, or without the figure."""
-    measured = FIGURES["allocated_peak_bytes"].stated(record)
+    measured = FIGURES["allocated_peak_bytes"].value_in(record)
     if measured is None:
         return None
     heaviest = record.exact.get("heaviest_batches") or []
     shapes = [(one["rows"], one["length"]) for one in heaviest] or [shape_of(record)]
-    reserved = FIGURES["reserved_peak_bytes"].stated(record)
+    reserved = FIGURES["reserved_peak_bytes"].value_in(record)
     found = predicted_terms(record, shapes)
     return Step(without_seed(record.case), measured, reserved, found, traced.get("reserved_bytes"))
 
