@@ -4,6 +4,8 @@
     requirements.py   whether what is put together suits each other, by its metadata
     trial.py          both sides run, and compared
     blame.py          which package, and which release of it, made a figure worse
+    planting.py       faults planted in the libraries, one function each
+    faults.py         which checks catch a planted fault
 
 May import: core, machine, models, methods, recipes, probes, sources, tasks, records, executor, predict, judge.
 """
