@@ -49,6 +49,10 @@ ELSEWHERE = {
     "worker/test_case.py": ("worker.figures", "worker.first_method", "worker.stepper"),
     "worker/ask/test_questions.py": ("models.prompts", "worker.ask.probing"),
     "worker/ask/test_decoding.py": ("worker.build.attention", "worker.build.precision"),
+    "worker/check/libraries/test_checks.py": (
+        "worker.check.libraries.adapter_files", "worker.check.libraries.losses", "worker.check.libraries.subjects",
+        "worker.check.libraries.trainer", "worker.check.libraries.vocabulary",
+    ),
     "worker/build/test_packed_layers.py": ("worker.build.base", "worker.build.quantise"),
     "worker/check/test_evidence.py": ("worker.build.adapter", "worker.check.fingerprint", "worker.check.read_back"),
     "worker/measure/test_flops.py": ("records.work", "report.utilisation", "worker.measure.outline"),

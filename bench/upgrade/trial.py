@@ -23,7 +23,7 @@ from bench.machine.environment import describe_machine, distributions
 from bench.records.record import read_repeats
 from bench.upgrade.overlays import python_path
 
-JUDGING = ("test_methods.py", "test_cost.py", "test_quality.py")
+JUDGING = ("test_libraries.py", "test_methods.py", "test_cost.py", "test_quality.py")
 TINY = ("--models", "tiny_bert,tiny_llama,tiny_gpt2", "--tasks", "pos,support", "--devices", "cpu", "--max-steps", "4",
         "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora")  # fmt: skip
 SMOKE = ("--devices", "cpu")
