@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.case import Case, parse_case
 from bench.core.work import CHECK_LIBRARIES, PRELOAD_FOR_CASES, RUN_CASE, STEPPER
-from bench.executor import Executor, Job, Outcome, Session
+from bench.executor import Executor, Job, Outcome, RunsJobs, Session
 from bench.machine.environment import describe_machine
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -66,7 +66,7 @@ class Run:
 
     def __init__(self, options: Options, progress: Progress) -> None:
         self.options = options
-        self.plan = Plan(options)
+        self.plan = Plan(options, Executor.cards)
         self.progress = progress
         self.records: dict[str, Record] = {}
         self.complaints: list[str] = []
@@ -78,7 +78,7 @@ class Run:
         self.submitted: tuple[str, ...] = ()  # ids of the cases that this session judges
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
-        self._executors: list[Executor] = []
+        self._executors: list[RunsJobs] = []
         self._environment: dict[str, str] = {}
         self._prepared = False  # whether weights were fetched and the Hub was asked
         if self.folder:
@@ -173,7 +173,7 @@ class Run:
             self._jobs[case.id] = case
             executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment))
 
-    def _start_executor(self, timeout: float) -> Executor:
+    def _start_executor(self, timeout: float) -> RunsJobs:
         executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
         self._executors.append(executor)
         return executor
@@ -233,11 +233,11 @@ class Run:
         self.records[case.id] = record
         try:
             result = outcome.result if outcome.result and not record.repeat else {}  # keep the first process's answers
-            rows = {name: result.get(name, []) for name in ("probed", "untrained")}
+            rows = {name: result.get(name, []) for name in ("probe_answers", "untrained")}
             write_case(self.folder, record, [] if record.repeat else examples, **rows)
         except OSError as error:  # the disk failed, not the case, which is still judged
             self.unwritten[case.id] = error
-        self.progress.done(outcome)
+        self.progress.show_outcome(outcome)
 
     def _record(self, case: Case, outcome: Outcome) -> tuple[Record, list[dict[str, Any]]]:
         """The outcome as a record, and its examples. The case fails if its result is not a valid record."""
@@ -258,7 +258,7 @@ class Run:
             return Record(**fields), []
         result = dict(outcome.result)
         examples = result.pop("examples", [])
-        result.pop("probed", None)
+        result.pop("probe_answers", None)
         result.pop("untrained", None)
         result["noisy"] = {**result.get("noisy", {}), **of_outcome(outcome, result.get("noisy", {}))}
         if examples:
