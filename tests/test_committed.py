@@ -46,7 +46,7 @@ def test_committed_smoke_run_holds_every_smoke_case():
 
 
 def test_unknown_run_is_one_sentence(capsys):
-    assert main(["table", "smoky"]) == 2
+    assert main(["table", "nowhere"]) == 2
     sentence = capsys.readouterr().err
-    assert sentence.startswith("bench: smoky: no run with a records.jsonl there; runs are ")
+    assert sentence.startswith("bench: nowhere: no run with a records.jsonl there; runs are ")
     assert "h200, " in sentence  # among a person's own

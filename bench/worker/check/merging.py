@@ -73,4 +73,5 @@ def update_of(layer: Any, method: Method, recipe: Recipe) -> Tensor:
     weight = weight_of(layer)
     units = torch.eye(weight.shape[1], device=weight.device)
     adapted = AdaptedLayer(units, weight.T, None, parts_of(layer), lambda: weight)
-    return method.formula(adapted, method.scale.of(recipe) if method.scale else 1.0).T
+    formula: Any = method.formula  # methods that merge have one
+    return formula(adapted, method.scale.of(recipe) if method.scale else 1.0).T
