@@ -93,7 +93,7 @@ def configuration(base: Any, model: str, trains: str, tied: bool) -> Any:
         TOKENS: {"trainable_token_indices": {table: list(range(first, first + NEW_TOKENS))}},
         WHOLE: {"modules_to_save": [table] if tied or labels_of(model) else [table, "lm_head"]},
     }
-    tying = {"ensure_weight_tying": True} if tied and trains in (WHOLE, LORA) else {}
+    tying: dict[str, Any] = {"ensure_weight_tying": True} if tied and trains in (WHOLE, LORA) else {}
     return LoraConfig(
         r=RANK, target_modules=[*targets, table] if trains == LORA else targets,
         task_type="TOKEN_CLS" if labels_of(model) else "CAUSAL_LM", **more.get(trains, {}), **tying,
