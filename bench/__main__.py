@@ -28,6 +28,7 @@ from bench.commands import (
     fetching,
     fit,
     listing,
+    matrix,
     options,
     pages,
     picture,
@@ -49,8 +50,8 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, fit, predicting, table, report, picture, upgrade, compare, baseline, calibrate, score, claims,
-    coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, score,
+    claims, coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
@@ -75,7 +76,7 @@ def program() -> str:
     return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m bench"
 
 
-def typed(text: str) -> str:
+def localize_commands(text: str) -> str:
     """The text with commands as they work here: the console script gives pytest the suites from any folder."""
     if INSTALLED or program() == SCRIPT:
         text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")
@@ -85,8 +86,8 @@ def typed(text: str) -> str:
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog=program(),
-        description=typed("Predict, list, report and judge. Cases are run by pytest: pytest suites."),
-        epilog=typed(EXAMPLES),
+        description=localize_commands("Predict, list, report and judge. Cases are run by pytest: pytest suites."),
+        epilog=localize_commands(EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"lorabench {__version__}")
@@ -121,7 +122,7 @@ def main(words: Sequence[str] | None = None) -> int:
         code = arguments.work(arguments)
         sys.stdout.flush()
         if code == 0 and "next" in arguments:
-            show(f"next: {typed(arguments.next).format_map(vars(arguments))}", sys.stderr)
+            show(f"next: {localize_commands(arguments.next).format_map(vars(arguments))}", sys.stderr)
         return code
     except BrokenPipeError:  # whoever reads has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else closing it at exit breaks again

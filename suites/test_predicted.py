@@ -15,7 +15,7 @@ from bench.core.work import PRELOAD
 from bench.executor import Executor, Job, Outcome
 from bench.judge.predictions.card_traces import payload_of
 from bench.judge.predictions.growth import Watched, judge
-from bench.judge.predictions.on_cards import AGREES, compared, not_traced
+from bench.judge.predictions.on_cards import AGREES, compare_with_card, not_traced
 from bench.machine.cards import MIB
 from bench.records.record import OK, Record
 
@@ -71,7 +71,7 @@ def test_card_held_what_is_predicted(case: Case, record: Record, tracer: Executo
     tracer.submit(Job(case.id, "bench.judge.predictions.card_traces:traced", payload_of(record)))
     outcome = tracer.outcome(case.id)
     assert outcome.status == OK, could_not_trace(case.id, outcome)
-    seen = compared(record, (outcome.result or {})["bytes"])
+    seen = compare_with_card(record, (outcome.result or {})["bytes"])
     assert seen.agrees, (
         f"training held {seen.measured_bytes / MIB:,.1f} MiB, predicted {seen.traced_bytes / MIB:,.1f} MiB "
         f"({seen.error:+.1%}); allowed are {AGREES:.0%}; "

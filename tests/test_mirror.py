@@ -19,7 +19,7 @@ ELSEWHERE = {
     "judge/predictions/test_on_cards.py": ("judge.predictions.card_traces", "report.on_cards"),
     "judge/score/test_compare.py": ("judge.score.pareto", "judge.score.standing"),
     "judge/test_statistics.py": ("records.example_counts",),
-    "probes/test_scoring.py": ("judge.probe_thresholds", "records.probed", "report.probes"),
+    "probes/test_scoring.py": ("judge.probe_thresholds", "records.probe_results", "report.probes"),
     "probes/test_probes.py": ("probes.decimals", "probes.export", "probes.pairs", "probes.sequences"),
     "probes/test_facts.py": ("probes.reading", "probes.wording"),
     "probes/test_guardrails.py": ("probes.refusals",),
@@ -49,6 +49,10 @@ ELSEWHERE = {
     "worker/test_case.py": ("worker.figures", "worker.first_method", "worker.stepper"),
     "worker/ask/test_questions.py": ("models.prompts", "worker.ask.probing"),
     "worker/ask/test_decoding.py": ("worker.build.attention", "worker.build.precision"),
+    "worker/check/libraries/test_checks.py": (
+        "worker.check.libraries.adapter_files", "worker.check.libraries.losses", "worker.check.libraries.subjects",
+        "worker.check.libraries.trainer", "worker.check.libraries.vocabulary",
+    ),
     "worker/build/test_packed_layers.py": ("worker.build.base", "worker.build.quantise"),
     "worker/check/test_evidence.py": ("worker.build.adapter", "worker.check.fingerprint", "worker.check.read_back"),
     "worker/measure/test_flops.py": ("records.work", "report.utilisation", "worker.measure.outline"),
@@ -74,6 +78,7 @@ ELSEWHERE = {
     "judge/compare/test_quality.py": ("judge.compare.margins", "judge.compare.seeds"),
     "judge/compare/test_baselines.py": ("commands.baseline",),
     "commands/test_compare.py": ("commands.calibrate",),
+    "report/test_compatibility.py": ("upgrade.compatibility",),
     "upgrade/test_overlays.py": ("commands.upgrade", "upgrade.requirements"),
 }  # fmt: skip
 COMMANDS = {"commands.score": "judge/score/test_compare.py", "commands.refusals": "probes/test_guardrails.py",

@@ -9,6 +9,7 @@ import pytest
 from bench.core.case import Case
 from bench.core.paths import ROOT
 from bench.core.work import CaseWork
+from bench.executor import Executor
 from bench.machine.devices import Card
 from bench.methods import METHODS
 from bench.methods.parameters import formula
@@ -118,7 +119,7 @@ def test_renamed_entries_are_planned_alike(all_renamed):
     options = Options(selection=selection, entries=(), mirror=None, data="sample", engine="bench", synthetic=False,
                       probes=("facts",), lm_eval=(), resume=None, replay=None, case_timeout=None, workers=1)  # fmt: skip
     assert all_cases(selection) == [case]
-    plan = Plan(options)
+    plan = Plan(options, Executor.cards)
     assert plan.probes(case) == ("facts", RENAMED("source003"))
     assert plan.work(case).threads == plan.work(before).threads
 
@@ -136,7 +137,7 @@ def test_a_renamed_case_gives_the_same_figures(all_renamed, tmp_path, monkeypatc
     for part in ("exact", "losses", "quality", "quality_before", "evidence", "examples"):
         assert found[part] == expected[part], part
     assert [reason.replace(RENAMED(""), "") for reason in found["reasons"]] == expected["reasons"]
-    assert {row["family"] for row in found["probed"]} == {RENAMED("source003")}
+    assert {row["family"] for row in found["probe_answers"]} == {RENAMED("source003")}
 
 
 # Text that is compared with an entry's name and is none of it, or must be: (module, the name) -> why.

@@ -5,7 +5,7 @@ import argparse
 from bench.commands import Commands, add_command, show
 from bench.core.registry import names_in
 from bench.judge.compare.baselines import accept
-from bench.records.run_folder import shown
+from bench.records.run_folder import relative_path
 from bench.records.stored_runs import RUN_HELP, find_run
 
 
@@ -24,6 +24,6 @@ def add(commands: Commands) -> None:
 
 def accept_run(arguments: argparse.Namespace) -> int:
     place = accept(find_run(arguments.run), arguments.why, arguments.despite, arguments.release)
-    show(f"the baseline is {shown(place)}; commit it by itself, with the reason:")
-    show(f"  git add -f {shown(place.parent)} && git commit -m 'Accept a baseline: {arguments.why.strip()}'")
+    show(f"the baseline is {relative_path(place)}; commit it by itself, with the reason:")
+    show(f"  git add -f {relative_path(place.parent)} && git commit -m 'Accept a baseline: {arguments.why.strip()}'")
     return 0

@@ -11,7 +11,7 @@ from bench.judge.claims import simulation
 from bench.judge.claims.book import read_claims
 from bench.judge.claims.claim import Claim
 from bench.judge.claims.gathering import gather
-from bench.judge.claims.verdicts import KINDS, judge_all, needed_for
+from bench.judge.claims.verdicts import KINDS, claims_to_judge, judge_all
 from bench.judge.verdict import ERROR, STATES, Verdict
 from bench.records.stored_runs import committed_runs, find_run
 from bench.report import claims as scorecard
@@ -52,7 +52,7 @@ def print_scorecard(arguments: argparse.Namespace) -> int:
     chosen = chosen_claims(claims, arguments)
     verdicts = {}
     if chosen:
-        needed = needed_for(chosen, claims)
+        needed = claims_to_judge(chosen, claims)
         runs: list[Path] = [find_run(run) for run in arguments.runs] or committed_runs()
         evidence, complaints = gather(needed, runs, arguments.entries)
         for complaint in complaints:

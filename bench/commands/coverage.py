@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, show
 from bench.judge.claims.book import read_claims
-from bench.judge.claims.coverage import read_coverage, unlisted
+from bench.judge.claims.coverage import missing_from_list, read_coverage
 from bench.report import coverage
 
 
@@ -34,7 +34,7 @@ def print_coverage(arguments: argparse.Namespace) -> int:
     own = [part for part in parts if part.source == source]
     if not own or not Path(file).is_file():
         raise Mistake(f"--text {arguments.text}: expected SOURCE=FILE, a listed source and its text")
-    complaints = unlisted(own, Path(file).read_text(encoding="utf-8"))
+    complaints = missing_from_list(own, Path(file).read_text(encoding="utf-8"))
     for complaint in complaints:
         show(complaint, sys.stderr)
     return 1 if complaints else 0

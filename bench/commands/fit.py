@@ -126,7 +126,7 @@ def changes_of(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def left_out(arguments: argparse.Namespace, asked: Sequence[Question], searched: str | None = None) -> list[str]:
+def default_notes(arguments: argparse.Namespace, asked: Sequence[Question], searched: str | None = None) -> list[str]:
     """What a person left out and memory depends on most, with what was taken; searched: what needs no default."""
     said = []
     if arguments.length is None and searched != "length":
@@ -144,7 +144,7 @@ def show_overview(asked: Asked, cards: Sequence[CardKind], arguments: argparse.N
     """Print the table, tracing what has no closed form unless it is to be quick."""
     traces = None if arguments.quick or arguments.trainer else trace_with_progress
     found = list(fittings(asked.questions, cards, traces))
-    said = [*notes(found), *left_out(arguments, asked.questions), *asked.refusals]
+    said = [*notes(found), *default_notes(arguments, asked.questions), *asked.refusals]
     if arguments.json:
         show_json(as_json(found, said))
         return 0

@@ -58,7 +58,7 @@ def options_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 def table_of(options: Iterable[argparse.Action]) -> list[str]:
     """Lines of a Markdown table, or one sentence if there is no option; help texts are Markdown of this project."""
-    rows = [f"| `{in_cell(shown(option))}` | {in_cell(str(option.help))} |" for option in options]
+    rows = [f"| `{in_cell(option_text(option))}` | {in_cell(str(option.help))} |" for option in options]
     return [*HEAD, *rows] if rows else ["It has no options."]
 
 
@@ -66,7 +66,7 @@ def in_cell(text: str) -> str:
     return text.replace("|", r"\|")
 
 
-def shown(option: argparse.Action) -> str:
+def option_text(option: argparse.Action) -> str:
     """The option's names and value, as a person types them."""
     names = ", ".join(option.option_strings)
     if option.nargs == 0:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.commands import Commands, Mistake, add_command, need_checkout
 from bench.core.files import write_atomically
 from bench.core.paths import ROOT
-from bench.report.pages import pages, pictures, refreshed
+from bench.report.pages import pages, pictures, refresh_page
 
 
 def add(commands: Commands) -> None:
@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
     parser.set_defaults(work=refresh, next="git diff README.md docs results shows what changed")
 
 
-def printed(words: list[str]) -> str:
+def command_output(words: list[str]) -> str:
     """What a command prints, run as a person would. Raises Mistake with the command if it fails.
 
     An exit code of 1 is an answer: something is worse.
@@ -35,9 +35,9 @@ def refresh(arguments: argparse.Namespace) -> int:
     made: dict[Path, str] = {}
     for page in pages(ROOT):
         text = page.read_text(encoding="utf-8")
-        made[page] = refreshed(text, printed)
+        made[page] = refresh_page(text, command_output)
         for words, name in pictures(text):
-            made[page.parent / name] = printed(words)
+            made[page.parent / name] = command_output(words)
     for path, text in made.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_atomically(path, text)

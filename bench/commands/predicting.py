@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show, show_json
-from bench.commands.fit import add_shape, by_trainer, changes_of, left_out, named_model, questions, show_overview
+from bench.commands.fit import add_shape, by_trainer, changes_of, default_notes, named_model, questions, show_overview
 from bench.core.case import Case, parse_case
 from bench.core.recipe import SIZES
 from bench.core.registry import names_in
@@ -153,7 +153,7 @@ def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
     model = add_model(entry_of(config, arguments.config)).name if config else arguments.model
     question = question_of(model, arguments)
     prediction = prediction_of(question, arguments)
-    said = left_out(arguments, [question], searched=arguments.largest)
+    said = default_notes(arguments, [question], searched=arguments.largest)
     if arguments.trainer:
         said += [question.trainer.says, *saving_words(question)]
     return replace(prediction, reasons=[*said, *prediction.reasons, *other_than_predicted(config)])
@@ -161,7 +161,7 @@ def prediction_of_shape(arguments: argparse.Namespace) -> Prediction:
 
 def prediction_of(question: Question, arguments: argparse.Namespace) -> Prediction:
     if arguments.largest:
-        return searched(question, arguments)
+        return largest_prediction(question, arguments)
     return both.predict(question, traced=not arguments.quick and not arguments.trainer)
 
 
@@ -176,10 +176,10 @@ def prediction_of_case(arguments: argparse.Namespace) -> Prediction:
 
     course = course_of(case, question.recipe, mirror, steps)
 
-    def told(step: int) -> None:
+    def report_step(step: int) -> None:
         show(f"step {step + 1} of {len(course.steps)}", sys.stderr)
 
-    peaks = trace_course(course, question.recipe, told)
+    peaks = trace_course(course, question.recipe, report_step)
     reasons = [*both.reasons_of(question), *course.reasons]
     return Prediction(replace(question, labels=course.labels), None, peaks, reasons, course)
 
@@ -208,18 +208,18 @@ def question_of(model: str, arguments: argparse.Namespace) -> Question:
     return by_trainer(ask(model, arguments.method, **changes_of(arguments)), arguments)
 
 
-def searched(question: Question, arguments: argparse.Namespace) -> Prediction:
+def largest_prediction(question: Question, arguments: argparse.Namespace) -> Prediction:
     """Of the largest that fits the budget, by traces or with --quick by the closed form."""
     if not arguments.budget:
         raise Mistake("--largest needs --budget, as --budget 8GB or --budget rtx3090")
     card, what, quick = read_budget(arguments.budget), arguments.largest, arguments.quick
 
-    def traced(asked: Question) -> Peaks:
+    def trace_peaks(asked: Question) -> Peaks:
         show(f"tracing a {what} of {size_of(asked, what):,}", sys.stderr)
         return both.trace_of(asked)
 
     quick = quick or bool(arguments.trainer)
-    found = largest_that_fits(question, what, card, None if quick else traced)
+    found = largest_that_fits(question, what, card, None if quick else trace_peaks)
     beyond = ENDS[what] if found.is_last else f"{found.size + STEPS[what]:,} does not"
     said = f"largest {what} that fits {card.name}: {found.size:,}; {beyond}"
     if hint := card.cannot(question.recipe.precision):

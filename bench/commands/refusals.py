@@ -43,12 +43,12 @@ def rows_of(folder: Path, case: str) -> list[dict[str, Any]]:
 def lines_of(rows: list[dict[str, Any]]) -> list[str]:
     before, after = (refusals((row["group"], row[when]) for row in rows) for when in ("before", "after"))
     return [
-        f"  {group:14} declined {told(before[group])} -> {told(after[group])}"
+        f"  {group:14} declined {refusals_text(before[group])} -> {refusals_text(after[group])}"
         for group in (OUGHT_DECLINE, HARMLESS)
         if group in before
     ]
 
 
-def told(found: Refusals) -> str:
+def refusals_text(found: Refusals) -> str:
     low, high = found.interval
     return f"{found.declined} of {found.asked} ({low:.1%} to {high:.1%})"

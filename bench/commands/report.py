@@ -13,7 +13,7 @@ from bench.judge.claims.gathering import gather
 from bench.judge.claims.verdicts import judge_all
 from bench.judge.compare.finding import BETTER, INCOMPARABLE, SAME, STATUS
 from bench.judge.compare.runs import Comparison, compare_runs
-from bench.judge.compare.sides import read_about, read_side
+from bench.judge.compare.sides import read_run_json, read_side
 from bench.judge.thresholds import own_thresholds, read_with_own
 from bench.records.record import read_run
 from bench.records.stored import Stored
@@ -55,7 +55,7 @@ def write_page(arguments: argparse.Namespace) -> int:
         stored=[Stored(folder.name, folder, record) for record in records.values()],
         thresholds=read_with_own(own_thresholds()),
         tests=verdicts_on(read_tested(folder) or CaseTests(), records),
-        about=read_about(folder),
+        about=read_run_json(folder),
         claims=claims,
         judged=judged,
         comparison=comparison,

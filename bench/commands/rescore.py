@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.commands import Commands, add_command, show
 from bench.core.files import write_atomically
 from bench.judge.reread import reread
-from bench.judge.rescore import rescored
+from bench.judge.rescore import rescore_record
 from bench.records.record import decode_line, open_records, parse_record
 from bench.records.run_folder import json_lines
 from bench.records.stored import Stored
@@ -68,11 +68,11 @@ def rescored_run(folder: Path) -> Rescored:
                 newest[record.case] = (len(found.lines) - 1, record)
     for at, record in newest.values():
         stored = Stored(folder.name, folder, record)
-        new = reread(rescored(record, stored.examples), stored.probed)
+        new = reread(rescore_record(record, stored.examples), stored.probe_answers)
         if new.record != record:
             found.lines[at] = new.record.to_line()
             found.changed += 1
-        if new.rows != stored.probed:
-            found.answers[stored.probed_path] = json_lines(new.rows)
+        if new.rows != stored.probe_answers:
+            found.answers[stored.probe_answers_path] = json_lines(new.rows)
         found.says += new.changes
     return found

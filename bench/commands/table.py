@@ -36,14 +36,14 @@ def add(commands: Commands) -> None:
 
 
 def print_table(arguments: argparse.Namespace) -> int:
-    table, names, missing = chosen(arguments, records_of(arguments.run))
+    table, names, missing = choose_table(arguments, records_of(arguments.run))
     if len(table) == 1 and missing:
         raise Mistake(f"{arguments.run}: {missing}")
     show("\n".join(markdown_lines(table, names) if arguments.markdown else text_lines(table, names)))
     return 0
 
 
-def chosen(arguments: argparse.Namespace, records: Sequence[Record]) -> tuple[Table, int, str]:
+def choose_table(arguments: argparse.Namespace, records: Sequence[Record]) -> tuple[Table, int, str]:
     """The table that is asked for, how many of its columns are names, and what to say where it has no line."""
     if asked := arguments.probes or arguments.probes_over_seeds:
         tables = probes.probes_table if arguments.probes else probes.seeds_table

@@ -67,7 +67,7 @@ def judge_upgrade(arguments: argparse.Namespace) -> int:
         print_plan(wanted, stages)
         return 0
     before = Environment("before", arguments.current)
-    after = Environment("after", arguments.current, tuple(installed(arguments.current, one) for one in wanted))
+    after = Environment("after", arguments.current, tuple(install_side(arguments.current, one) for one in wanted))
     check_requirements(after, arguments.allow_unmet)
     found: list[Comparison] = []
     for number, selection in enumerate(stages, 1):
@@ -135,7 +135,7 @@ def print_plan(wanted: list[Wanted], stages: list[tuple[str, ...]]) -> None:
         show(f"  pytest {' '.join(trial.JUDGING)} {' '.join(selection)}{about}")
 
 
-def installed(python: Path, wanted: Wanted) -> Path:
+def install_side(python: Path, wanted: Wanted) -> Path:
     say(f"installing {wanted}" if not wanted.folder.is_dir() else f"{wanted} is there")
     return install(python, wanted)
 

@@ -32,7 +32,7 @@ def is_hidden(character: str) -> bool:
     return character in BLANKS or category in HIDDEN or ord(character) & 0xFFFF in LAST_OF_A_PLANE
 
 
-def spelled(character: str) -> str:
+def escape(character: str) -> str:
     """The character's escape, as Python writes it: \\x1b, \\u202e."""
     if character.isascii():
         return f"\\x{ord(character):02x}"
@@ -44,7 +44,7 @@ def for_terminal(text: str) -> str:
     if text.isprintable() and BLANKS.isdisjoint(text):
         return text
     line = re.sub(r"\r\n|\n|\t", " ", text)
-    return "".join(spelled(one) if is_hidden(one) else one for one in line)
+    return "".join(escape(one) if is_hidden(one) else one for one in line)
 
 
 def lines_for_terminal(text: str) -> str:

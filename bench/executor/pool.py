@@ -15,7 +15,7 @@ from bench.executor.job import Job, Outcome
 from bench.executor.local.fork_server import ForkServer
 from bench.executor.local.process import INTERRUPTED, WorkerProcess
 from bench.executor.session import Session
-from bench.machine.devices import cards
+from bench.machine.devices import Card, cards
 from bench.records.record import NOT_RUN
 
 TOUCHES_CUDA = {"transformers", "peft", "accelerate", "bitsandbytes", "bench"}  # packages
@@ -57,13 +57,13 @@ class Machine:
         limits = [limit, *(one.limit for one in self.running)]
         return self.session is None and len(self.running) < min(limits)
 
-    def started(self, worker: WorkerProcess, limit: int) -> None:
+    def note_start(self, worker: WorkerProcess, limit: int) -> None:
         beside = {one.worker.job.key for one in self.running}
         for one in self.running:
             one.beside.add(worker.job.key)
         self.running.append(Running(worker, limit, beside))
 
-    def ended(self, worker: WorkerProcess) -> tuple[str, ...]:
+    def note_end(self, worker: WorkerProcess) -> tuple[str, ...]:
         """Keys of the jobs that ran beside it at some moment."""
         (own,) = [one for one in self.running if one.worker is worker]
         self.running.remove(own)
@@ -118,6 +118,11 @@ class Executor:
     def preload_seconds(self) -> float:
         """Seconds to import the preload, once for all jobs and not part of any job's seconds; 0 until it is done."""
         return self._server.preload_seconds
+
+    @staticmethod
+    def cards() -> tuple[Card, ...]:
+        """The cards of this machine; a job runs on the first."""
+        return cards()
 
     def submit(self, job: Job) -> None:
         """Queue the job. Raises what pickle raises for a payload that it cannot pickle."""
@@ -217,7 +222,7 @@ class Executor:
             worker = WorkerProcess(job, self._payloads[job.key], self._server, self._timeout, self._tell_progress)
             thread = threading.Thread(target=self._run, args=(worker,), name=f"worker {job.key}", daemon=True)
             thread.start()  # waits for MACHINE.changed before it ends; raises where the system has no thread left
-            MACHINE.started(worker, self._workers)
+            MACHINE.note_start(worker, self._workers)
             self._own_workers.add(worker)
             self._threads.add(thread)
         if not self._queue and self in MACHINE.executors:
@@ -228,7 +233,7 @@ class Executor:
         job = worker.job
         with MACHINE.changed:
             cut_short = self._stopped and outcome.reason == INTERRUPTED
-            outcome = replace(outcome, beside=MACHINE.ended(worker))
+            outcome = replace(outcome, beside=MACHINE.note_end(worker))
         try:
             if not cut_short:
                 with self._callbacks:

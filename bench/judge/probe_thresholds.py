@@ -17,7 +17,7 @@ from bench.core.files import read_toml
 from bench.core.paths import FIXTURES
 from bench.judge.thresholds import BASIS, DEVIATIONS, OPTIONAL, Band, basis_of_entry, common_basis, enough_seeds
 from bench.records.basis import QUALITY, basis_differences, basis_of, group_of
-from bench.records.probed import Probed
+from bench.records.probe_results import ProbeResults
 from bench.records.record import Record
 
 FILE = FIXTURES / "probe_thresholds.toml"
@@ -36,12 +36,12 @@ class ProbeBands:
     after: Mapping[str, Band]
     losses: Mapping[str, Band]
 
-    def outside(self, probed: Probed) -> list[str]:
+    def outside(self, results: ProbeResults) -> list[str]:
         """A sentence for each figure outside its band."""
-        shares = probed.groups()
+        shares = results.groups()
         figures = [(f"{key} before tuning", shares[key].before, band) for key, band in self.before.items()]
         figures += [(f"{key} after tuning", shares[key].after, band) for key, band in self.after.items()]
-        changes = {row["family"]: row["change"] for row in probed.losses}
+        changes = {row["family"]: row["change"] for row in results.losses}
         figures += [(f"{key}: change of loss", changes[key], band) for key, band in self.losses.items()]
         return [
             f"{name} is {value:.4f}, unexpected beside {band}" for name, value, band in figures if not band.holds(value)
@@ -66,7 +66,7 @@ def measure_bands(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
     """Bands from records of several seeds. Raises ValueError for too few seeds, or if the seeds' bases differ."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        if record.ok and record.quality_judged and (Probed(record).rows or Probed(record).losses):
+        if record.ok and record.quality_judged and (ProbeResults(record).rows or ProbeResults(record).losses):
             groups.setdefault(group_of(record), []).append(record)
     return {name: bands_of(name, group) for name, group in groups.items()}
 
@@ -75,17 +75,17 @@ def bands_of(name: str, group: Sequence[Record]) -> dict[str, Any]:
     """One entry from one case's seeds."""
     basis = common_basis(name, group)
     enough_seeds(name, group)
-    probed = [Probed(record) for record in group]
-    if len({one.asked() for one in probed}) != 1:
+    results = [ProbeResults(record) for record in group]
+    if len({one.questions_asked() for one in results}) != 1:
         raise ValueError(f"{name}: the seeds were asked different probes; ask all seeds alike, as with --probes all")
     found: dict[str, dict[str, list[float]]] = {part: {} for part in PARTS}
-    for key, counts in probed[0].groups().items():
+    for key, counts in results[0].groups().items():
         for when in ("before", "after"):
-            ends = ends_of([getattr(one.groups()[key], when) for one in probed], 1 / counts.items, SHARE)
+            ends = ends_of([getattr(one.groups()[key], when) for one in results], 1 / counts.items, SHARE)
             if tuple(ends) != SHARE:  # nothing can lie outside this range
                 found[when][key] = ends
-    for row in probed[0].losses:
-        changes = [other["change"] for one in probed for other in one.losses if other["family"] == row["family"]]
+    for row in results[0].losses:
+        changes = [other["change"] for one in results for other in one.losses if other["family"] == row["family"]]
         found["losses"][row["family"]] = ends_of(changes, LEAST_LOSS_MARGIN, ANY)
     return {**basis, "seeds": len(group), **found}
 

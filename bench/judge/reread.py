@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.probes import PROBES, RIGHT, Item
 from bench.probes.scoring import summarise
-from bench.records.probed import Probed
+from bench.records.probe_results import ProbeResults
 from bench.records.record import Record
 
 WHEN = ("before", "after")
@@ -73,7 +73,7 @@ def was_cut(row: Mapping[str, Any], when: str, item: Item) -> bool:
 
 def share_changes(old: Record, new: Record) -> list[str]:
     """A sentence for each group whose count of right answers changed."""
-    before, after = Probed(old).groups(), Probed(new).groups()
+    before, after = ProbeResults(old).groups(), ProbeResults(new).groups()
     said = []
     for key in after:
         for when, tuned in zip(WHEN, ("before tuning", "after tuning"), strict=True):

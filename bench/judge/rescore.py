@@ -24,13 +24,13 @@ class CutWords(ValueError):
     """Sentences of the record were cut, and it does not state how many held-out words have no prediction."""
 
 
-def rescored(record: Record, predictions: Sequence[Mapping[str, Any]]) -> Record:
+def rescore_record(record: Record, predictions: Sequence[Mapping[str, Any]]) -> Record:
     """The record with today's metrics under today's names; predictions is empty if none were kept.
 
     Raises Disagrees naming record, metric and both values, and CutWords if today's metrics cannot be known.
     """
     task = TASKS[record.parsed_case().task]
-    renamed_record = renamed(record)
+    renamed_record = rename_metrics(record)
     if not predictions or not record.ok:
         return renamed_record
     found = quality_of(task, record, predictions)
@@ -58,7 +58,7 @@ def quality_of(task: Task, record: Record, predictions: Sequence[Mapping[str, An
     return task.score(Prepared([], held_out, labels), [dict(row) for row in predictions]).quality
 
 
-def renamed(record: Record) -> Record:
+def rename_metrics(record: Record) -> Record:
     """A pos record whose old metrics get today's names; any other record is returned unchanged.
 
     Its f1 becomes its accuracy, the share of right words. Raises CutWords if sentences were cut: the old accuracy

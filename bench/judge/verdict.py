@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bench.records.record import NOT_RUN  # of a claim: something is missing
+
 CONFIRMED = "confirmed"
 REFUTED = "refuted"
 INCONSISTENT = "inconsistent"  # the source contradicts itself
 IMPLAUSIBLE = "implausible"  # it breaks a physical bound
 POSSIBLE = "possible"  # nothing contradicts or confirms it: a bound is kept, or a figure is inferred
 INCONCLUSIVE = "inconclusive"  # too few examples or seeds
-NOT_RUN = "not_run"  # something is missing
 OUTCOMES = (CONFIRMED, REFUTED, INCONSISTENT, IMPLAUSIBLE, POSSIBLE, INCONCLUSIVE, NOT_RUN)  # what a claim may expect
 ERROR = "error"  # this project contradicts itself, so nothing is known about the source
 STATES = (*OUTCOMES, ERROR)

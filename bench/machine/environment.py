@@ -28,13 +28,13 @@ COMMIT = "LORABENCH_COMMIT"  # names the commit if the code was copied without i
 def library_versions() -> dict[str, str | None]:
     """The installed version of each library; None if it is not installed."""
 
-    def installed(name: str) -> str | None:
+    def version_of(name: str) -> str | None:
         try:
             return version(name)
         except PackageNotFoundError:
             return None
 
-    return {name: installed(name) for name in LIBRARIES}
+    return {name: version_of(name) for name in LIBRARIES}
 
 
 @cache

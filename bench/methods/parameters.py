@@ -3,7 +3,7 @@
 from bench.core.recipe import Recipe
 from bench.methods import ALL, HEAD, Method, Unsupported
 from bench.models import ENCODER, ModelEntry
-from bench.models.shapes import head_parameters, targeted, total_parameters
+from bench.models.shapes import head_parameters, target_layers, total_parameters
 
 
 def formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> int:
@@ -17,5 +17,5 @@ def formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int) -> i
         return head_parameters(entry, labels)
     if method.count is None:
         raise Unsupported(f"{method.name} states no formula of its parameters; give it count=")
-    own = method.count(targeted(entry, method.targets(entry)), entry, recipe)
+    own = method.count(target_layers(entry, method.targets(entry)), entry, recipe)
     return own + (head_parameters(entry, labels) if entry.kind == ENCODER else 0)

@@ -49,7 +49,7 @@ def linear_layers(entry: ModelEntry) -> list[Linear]:
     return layer(entry) * layer_count(entry)
 
 
-def targeted(entry: ModelEntry, targets: tuple[str, ...]) -> list[Linear]:
+def target_layers(entry: ModelEntry, targets: tuple[str, ...]) -> list[Linear]:
     """The layers that peft adapts for these target modules: those whose name ends in one of them.
 
     Raises ValueError if a target selects nothing.

@@ -52,7 +52,7 @@ class Own:
     names: dict[str, str] = field(default_factory=dict)  # a path of the command line -> the model or task it is now
     files: list[Path] = field(default_factory=list)
 
-    def named(self, words: tuple[str, ...]) -> tuple[str, ...]:
+    def replace_paths(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """The words, with paths replaced by names."""
         return tuple(self.names.get(word, word) for word in words)
 

@@ -1,7 +1,7 @@
 """The plan of a case in this session: its data, recipe, probes and job, by the command line and the card."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +10,14 @@ from bench.core.recipe import Recipe
 from bench.core.work import CaseWork
 from bench.executor import Job
 from bench.machine.cards import CardKind, recipe_on
-from bench.machine.devices import Card, cards, missing
+from bench.machine.devices import Card, missing
 from bench.machine.environment import describe_machine
 from bench.models import DECODER, MODELS
 from bench.plan.options import Options
 from bench.plan.room_on_card import too_small
 from bench.probes import PROBES
 from bench.recipes.of_case import recipe_for
-from bench.records.basis import RESUME, Basis, basis_differences, basis_from, basis_of, described
+from bench.records.basis import RESUME, Basis, basis_differences, basis_from, basis_of, differences_text
 from bench.records.record import Record
 from bench.sources.data import size_of
 from bench.sources.fetch import NeededSources
@@ -34,10 +34,14 @@ def threads_for(workers: int) -> int:
 
 
 class Plan:
-    """What the command line's options make of a case; nothing here runs or is written."""
+    """What the command line's options make of a case; nothing here runs or is written.
 
-    def __init__(self, options: Options) -> None:
+    cards: returns the cards that the session's executor has.
+    """
+
+    def __init__(self, options: Options, cards: Callable[[], tuple[Card, ...]]) -> None:
         self.options = options
+        self._executor_cards = cards
         self._recipes: dict[Case, Recipe] = {}
 
     def data_size(self, case: Case) -> str:
@@ -71,7 +75,7 @@ class Plan:
         return tuple(name for name in PROBES.names() if name in wanted)
 
     def cannot_run(self, case: Case) -> str:
-        """What the case lacks on this machine; empty if it can run."""
+        """What the case lacks where its job would run; empty if it can run."""
         if case.device == "cpu":
             return ""
         if self.options.attempt or not self._cards():
@@ -79,13 +83,13 @@ class Plan:
         return too_small(case, self.recipe(case), self._cards())
 
     def _cards(self) -> tuple[Card, ...]:
-        """The cards of this machine, with no more room than the emulated one has."""
+        """The cards that jobs can run on, with no more room than the emulated one has."""
         kind = self.options.emulate
         if kind is None:
-            return cards()
+            return self._executor_cards()
         return tuple(
             replace(card, name=f"{kind.name} (emulated)", free_bytes=min(card.free_bytes, kind.total_bytes))
-            for card in cards()
+            for card in self._executor_cards()
         )
 
     def sources(self, cases: Sequence[Case]) -> NeededSources:
@@ -122,7 +126,7 @@ class Plan:
                 return (
                     f"random weights were{'' if before else ' not'} asked for, and now they are{'' if now else ' not'}"
                 )
-        return described(basis_differences(basis_of(stored), self.basis(case, found), RESUME))
+        return differences_text(basis_differences(basis_of(stored), self.basis(case, found), RESUME))
 
     def basis(self, case: Case, found: dict[str, Any]) -> Basis:
         """The basis that a record of the case would have in this session."""

@@ -36,7 +36,7 @@ def all_cases(selection: Selection) -> list[Case]:
     """The selected cases: by device, then task, model, method and seed, in the registries' order."""
     return [
         Case(task.name, model.name, method, device, seed)
-        for device in chosen(selection.devices, DEVICES)
+        for device in choose_names(selection.devices, DEVICES)
         for task in TASKS
         if not selection.tasks or task.name in selection.tasks
         for model in models_for(task, device, selection)
@@ -47,8 +47,8 @@ def all_cases(selection: Selection) -> list[Case]:
 
 def why_none(selection: Selection) -> str:
     """Why no case is selected: the first named entry that does not fit the rest."""
-    tasks = [TASKS[name] for name in chosen(selection.tasks, TASKS)]
-    devices = chosen(selection.devices, DEVICES)
+    tasks = [TASKS[name] for name in choose_names(selection.tasks, TASKS)]
+    devices = choose_names(selection.devices, DEVICES)
     models = [model for device in devices for task in tasks for model in models_for(task, device, selection)]
     if models:
         refusals = [METHODS[name].refusal(model) for model in models for name in selection.methods]
@@ -59,7 +59,7 @@ def why_none(selection: Selection) -> str:
     return f"no case is selected: {next(filter(None, refusals), unnamed)}"
 
 
-def chosen(names: tuple[str, ...], registry: Registry) -> list[str]:
+def choose_names(names: tuple[str, ...], registry: Registry) -> list[str]:
     return [name for name in registry.names() if not names or name in names]
 
 

@@ -14,6 +14,7 @@
     claiming.py    claims as parameters, and their verdicts
     exit_codes.py  the exit codes that a session has beside pytest's own, far above those
     ini.py         pytest's markers and warning filters of this project, registered by the plugin
+    libraries.py   tiny models as parameters of the libraries' checks, and known faults
     regression.py  a session compared with a baseline
     report_file.py   the session as one HTML page (--report), and the claims' verdicts
     reports.py     the door for what tests say
@@ -32,4 +33,5 @@ PLUGINS = (
     "bench.plugin.hooks", "bench.plugin.selecting", "bench.plugin.broken_cases", "bench.plugin.outcomes",
     "bench.plugin.interrupts", "bench.plugin.summary", "bench.plugin.benchmarks", "bench.plugin.claiming",
     "bench.plugin.reports", "bench.plugin.tested", "bench.plugin.report_file", "bench.plugin.regression",
+    "bench.plugin.libraries",
 )  # fmt: skip

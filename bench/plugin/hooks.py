@@ -19,7 +19,7 @@ from bench.plugin.progress import Progress
 from bench.plugin.session import Run
 from bench.plugin.unjudged import Unjudged, in_default_run, without_metric, without_weights
 from bench.records.figures import FIGURES
-from bench.records.probed import Probed
+from bench.records.probe_results import ProbeResults
 from bench.records.record import FAILED, Record
 from bench.records.run_folder import NotStored
 from bench.tasks import TASKS
@@ -74,7 +74,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     everything = options.replay and options.selection == Selection()
     known = config.stash[RUN].known_cases() if everything else all_cases(options.selection)
     cases = [case for case in known if wanted is None or wanted.kwargs["wanted"](case)]
-    if "probed" in metafunc.fixturenames:
+    if "probe_results" in metafunc.fixturenames:
         cases = [case for case in cases if config.stash[RUN].plan.probes(case)]
     made = config.stash.setdefault(PARAMETERS, {})  # from earlier tests: a case has many tests
     for case in cases:
@@ -197,7 +197,7 @@ def properties_of(record: Record) -> list[tuple[str, object]]:
         "case": record.case,
         "recipe": record.recipe_digest,
         metric: record.quality.get(metric) if record.quality_judged else None,
-        **{name: FIGURES[name].stated(record) for name in IN_JUNIT},
+        **{name: FIGURES[name].value_in(record) for name in IN_JUNIT},
     }
     return [(name, value) for name, value in figures.items() if value not in (None, "")]
 
@@ -246,9 +246,9 @@ def judged_record(record: Record, require_judged: Callable[[Unjudged | None], No
 
 
 @pytest.fixture
-def probed(case: Case, judged_record: Record) -> Probed:
+def probe_results(case: Case, judged_record: Record) -> ProbeResults:
     """The case's probes, before and after training."""
-    found = Probed(judged_record)
+    found = ProbeResults(judged_record)
     if not (found.rows or found.losses):
         if TASKS[case.task].probes:
             pytest.fail(f"{case.id}: its record has no probes, which {case.task} always asks; run it again")

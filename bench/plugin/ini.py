@@ -10,6 +10,7 @@ MARKERS = (
     "gpu: the case runs on a CUDA device; deselected, with what it needs, where there is none",
     "slow: a paper-size run, or a method beyond the smoke run; deselected unless -m names it",
     "cases(wanted=...): of the matrix, only the cases for which wanted(case) is true",
+    "subjects(*models, methods=...): the tiny models, and methods, that a check of the libraries runs on",
 )
 WARNINGS = (
     "error",

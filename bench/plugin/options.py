@@ -84,12 +84,12 @@ def add_options(parser: pytest.Parser) -> None:
 
 def read_options(config: pytest.Config) -> Options:
     """Raises pytest.UsageError with one sentence on what is wrong."""
-    project = registered()
+    project = registered_names()
     try:
         mirror = named_folder(config.getoption("mirror"), "--mirror")
         own = read_own(config, mirror)
         selection = Selection(
-            **{name: own.named(names_in(config.getoption(name))) for name in LISTS if name != "seeds"},
+            **{name: own.replace_paths(names_in(config.getoption(name))) for name in LISTS if name != "seeds"},
             seeds=seeds(config.getoption("seeds")),
         )
         probes = probe_families(config.getoption("probes"))
@@ -112,7 +112,7 @@ def read_options(config: pytest.Config) -> Options:
         replay=replay,
         case_timeout=config.getoption("case_timeout"),
         workers=config.getoption("workers"),
-        emulate=emulated(config.getoption("emulate")),
+        emulate=emulated_card(config.getoption("emulate")),
         attempt=config.getoption("attempt"),
         max_steps=config.getoption("max_steps") or 0,
         allow_unjudged=config.getoption("allow_unjudged"),
@@ -120,7 +120,7 @@ def read_options(config: pytest.Config) -> Options:
         allow_commit=config.getoption("allow_commit"),
         repeat=repeat_of(config.getoption("repeat"), resume),
         run_name=checked_name(config.getoption("run_name")),
-        own_entries=registered() - project,
+        own_entries=registered_names() - project,
         header=header_of(own, config),
     )
 
@@ -157,12 +157,12 @@ def checked_name(text: str) -> str:
     return text
 
 
-def registered() -> frozenset[str]:
+def registered_names() -> frozenset[str]:
     """The names of all tasks, models and methods registered so far."""
     return frozenset((*TASKS.names(), *MODELS.names(), *METHODS.names()))
 
 
-def emulated(text: str) -> CardKind | None:
+def emulated_card(text: str) -> CardKind | None:
     """The card to emulate for GPU cases; it must not be larger than the real card."""
     if not text:
         return None

@@ -8,7 +8,7 @@ import pytest
 from bench.plugin.broken_cases import UNREPORTED
 from bench.plugin.exit_codes import NOTHING_JUDGED
 from bench.plugin.hooks import OUTCOMES, case_of
-from bench.records.tested import ERROR, NOT_RUN, PASSED, CaseTests, short_name
+from bench.records.tested import ERROR, NOT_REACHED, PASSED, CaseTests, short_name
 
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, NOTHING_JUDGED)
 OTHERS = pytest.StashKey[dict[str, str]]()  # tests without a case: id -> outcome
@@ -48,5 +48,5 @@ def tests_of_session(config: pytest.Config, code: int) -> CaseTests:
     for item in config.stash[ITEMS]:
         if UNREPORTED not in item.stash:
             outcomes, name = place_of(item, by_case, others)
-            outcomes.setdefault(name, NOT_RUN)
+            outcomes.setdefault(name, NOT_REACHED)
     return CaseTests(code in FINISHED, code, by_case, others)

@@ -75,7 +75,7 @@ class Progress:
             self._last[key] = now
             self._show(describe(key, said))
 
-    def done(self, outcome: Outcome) -> None:
+    def show_outcome(self, outcome: Outcome) -> None:
         """Show that a case is done: its status, and the reason if it is not ok."""
         reason = f", {outcome.reason}" if outcome.reason else ""
         with self._lock:

@@ -16,9 +16,9 @@ from bench.plugin.claiming import VERDICTS
 from bench.plugin.hooks import RUN, THRESHOLDS
 from bench.plugin.outcomes import tests_of_session
 from bench.records.record import BadRecord, Record
-from bench.records.run_folder import command, shown
+from bench.records.run_folder import command, relative_path
 from bench.records.stored import Stored
-from bench.records.tested import tested_before
+from bench.records.tested import earlier_tests
 from bench.report.verdicts import verdicts_on
 
 JUDGED = "Judged by this session, from the runs that each sentence names."
@@ -49,12 +49,12 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, None]:
         if (file := config.getoption("report")) and not config.option.collectonly:
             path = config.invocation_params.dir / file
             says = write_page(config, path, rows, int(session.exitstatus))
-            tell(config, says or f"report: {shown(path)}", red=bool(says))
+            write_line(config, says or f"report: {relative_path(path)}", red=bool(says))
     except OSError as error:
-        tell(config, f"the report or the verdicts on claims could not be written: {error}", red=True)
+        write_line(config, f"the report or the verdicts on claims could not be written: {error}", red=True)
 
 
-def tell(config: pytest.Config, says: str, red: bool) -> None:
+def write_line(config: pytest.Config, says: str, red: bool) -> None:
     if reporter := config.pluginmanager.getplugin("terminalreporter"):
         reporter.write_line(for_terminal(says), red=red)
 
@@ -80,7 +80,7 @@ def store_claims(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> No
 
 def write_page(config: pytest.Config, path: Path, rows: Sequence[Mapping[str, Any]], code: int) -> str:
     """Write the page. Returns why it was not written; empty if it was."""
-    from bench.judge.compare.sides import read_about
+    from bench.judge.compare.sides import read_run_json
     from bench.report.html_page import Contents, html_page
 
     run = config.stash[RUN]
@@ -90,9 +90,9 @@ def write_page(config: pytest.Config, path: Path, rows: Sequence[Mapping[str, An
     folder = run.folder or Path()
     tested = tests_of_session(config, code)
     try:
-        about = read_about(folder) if run.folder else {"command": command()}
+        about = read_run_json(folder) if run.folder else {"command": command()}
         if run.folder and not run.options.replay:
-            tested = tested.with_earlier(tested_before(folder))
+            tested = tested.with_earlier(earlier_tests(folder))
         page = html_page(Contents(
             name=folder.name or "no run",
             stored=[Stored(folder.name, folder, record) for record in records.values()],

@@ -53,7 +53,7 @@ class Deselected:
     def lines(self) -> list[str]:
         """One line for each need."""
         would = "would be " if self.listed else ""
-        return [f"{would}deselected: {counted(group)}: {self.says(need)}" for need, group in self.groups.items()]
+        return [f"{would}deselected: {count_text(group)}: {self.says(need)}" for need, group in self.groups.items()]
 
     def says(self, need: str) -> str:
         """What the tests need, and which option selects them."""
@@ -70,7 +70,7 @@ class Deselected:
 DESELECTED = pytest.StashKey[Deselected]()
 
 
-def counted(group: Group) -> str:
+def count_text(group: Group) -> str:
     tests = f"{group.tests:,} test{'s' if group.tests > 1 else ''}"
     cases = f" of {len(group.cases):,} case{'s' if len(group.cases) > 1 else ''}" if group.cases else ""
     return tests + cases

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bench.core.case import Case, parse_case
-from bench.core.work import PRELOAD_FOR_CASES, RUN_CASE, STEPPER
-from bench.executor import Executor, Job, Outcome, Session
+from bench.core.work import CHECK_LIBRARIES, PRELOAD_FOR_CASES, RUN_CASE, STEPPER
+from bench.executor import Executor, Job, Outcome, RunsJobs, Session
 from bench.machine.environment import describe_machine
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -29,6 +29,7 @@ from bench.tasks import TASKS
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
+CHECKS = "checks of the libraries"
 PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # option -> a case's part
 
 
@@ -64,7 +65,7 @@ class Run:
 
     def __init__(self, options: Options, progress: Progress) -> None:
         self.options = options
-        self.plan = Plan(options)
+        self.plan = Plan(options, Executor.cards)
         self.progress = progress
         self.records: dict[str, Record] = {}
         self.complaints: list[str] = []
@@ -76,7 +77,7 @@ class Run:
         self.submitted: tuple[str, ...] = ()  # ids of the cases that this session judges
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
-        self._executors: list[Executor] = []
+        self._executors: list[RunsJobs] = []
         self._environment: dict[str, str] = {}
         self._prepared = False  # whether weights were fetched and the Hub was asked
         if self.folder:
@@ -170,7 +171,7 @@ class Run:
             self._jobs[case.id] = case
             executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment))
 
-    def _start_executor(self, timeout: float) -> Executor:
+    def _start_executor(self, timeout: float) -> RunsJobs:
         executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
         self._executors.append(executor)
         return executor
@@ -230,11 +231,11 @@ class Run:
         self.records[case.id] = record
         try:
             result = outcome.result if outcome.result and not record.repeat else {}  # keep the first process's answers
-            rows = {name: result.get(name, []) for name in ("probed", "untrained")}
+            rows = {name: result.get(name, []) for name in ("probe_answers", "untrained")}
             write_case(self.folder, record, [] if record.repeat else examples, **rows)
         except OSError as error:  # the disk failed, not the case, which is still judged
             self.unwritten[case.id] = error
-        self.progress.done(outcome)
+        self.progress.show_outcome(outcome)
 
     def _record(self, case: Case, outcome: Outcome) -> tuple[Record, list[dict[str, Any]]]:
         """The outcome as a record, and its examples. The case fails if its result is not a valid record."""
@@ -255,7 +256,7 @@ class Run:
             return Record(**fields), []
         result = dict(outcome.result)
         examples = result.pop("examples", [])
-        result.pop("probed", None)
+        result.pop("probe_answers", None)
         result.pop("untrained", None)
         result["noisy"] = {**result.get("noisy", {}), **of_outcome(outcome, result.get("noisy", {}))}
         if examples:
@@ -288,6 +289,11 @@ class Run:
             self._prepare([case])
         job = self.plan.job(case, STEPPER, f"steps of {case.id}", self._environment)
         return self._executors[0].open_session(job)
+
+    def open_checks(self) -> Session:
+        """A worker that checks the libraries' own ways on tiny models; no queued case starts meanwhile."""
+        executor = self._executors[0] if self._executors else self._start_executor(TIMEOUT_SECONDS["sample"])
+        return executor.open_session(Job(CHECKS, CHECK_LIBRARIES))
 
     def stop(self) -> None:
         for executor in self._executors:

@@ -22,11 +22,11 @@ from bench.plugin.outcomes import ITEMS, tests_of_session
 from bench.plugin.selecting import DESELECTED, Deselected
 from bench.plugin.session import Run
 from bench.records.record import Record
-from bench.records.run_folder import command, shown, why_not_stored
-from bench.records.tested import ERROR, FAILED, CaseTests, tested_before
+from bench.records.run_folder import command, relative_path, why_not_stored
+from bench.records.tested import ERROR, FAILED, CaseTests, earlier_tests
 from bench.report import probes
 from bench.report.cases import NAMES_WITH_TESTS, table_of
-from bench.report.summary import Beside, made_with, summary_page
+from bench.report.summary import Beside, environment_text, summary_page
 from bench.report.tables import Table, lines_within
 from bench.report.verdicts import verdicts_on
 
@@ -60,7 +60,7 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tested
     """
     counts = {name: one.count() for name, one in verdicts_on(tested, run.records).items()}
     show_table(terminalreporter, "cases", table_of(run.records.values(), thresholds, counts), NAMES_WITH_TESTS)
-    terminalreporter.write_line(for_terminal(made_with(run.records.values())))
+    terminalreporter.write_line(for_terminal(environment_text(run.records.values())))
     if spent := run.seconds_spent():
         terminalreporter.write_line(spent)
     asked = probes.probes_table(run.records.values())
@@ -68,7 +68,7 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tested
         show_table(terminalreporter, "probes", asked, probes.NAMES)
     if run.folder and not run.options.replay:
         write_page_of_run(run, run.folder, thresholds, tested)
-        terminalreporter.write_line(for_terminal(f"records: {shown(run.folder)}"))
+        terminalreporter.write_line(for_terminal(f"records: {relative_path(run.folder)}"))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
@@ -79,7 +79,7 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tested
 
 def write_page_of_run(run: Run, folder: Path, thresholds: Thresholds, tested: CaseTests) -> None:
     """Write summary.md, including the outcomes of earlier sessions."""
-    every = tested.with_earlier(tested_before(folder))
+    every = tested.with_earlier(earlier_tests(folder))
     try:
         page = page_of({record.case: record for record in run.all_records()}, run, thresholds, every)
         write_atomically(folder / "summary.md", page)
@@ -92,12 +92,12 @@ def page_of(records: Mapping[str, Record], run: Run, thresholds: Thresholds, tes
     beside = Beside(
         tuple(test for test, outcome in tested.others.items() if outcome in (FAILED, ERROR)),
         tuple(case for case in tested.by_case if case not in records and not tested.outcomes(case)),
-        ended(tested, records),
+        ending_text(tested, records),
     )
     return summary_page(records.values(), thresholds, verdicts_on(tested, records), command(), stored, beside)
 
 
-def ended(tested: CaseTests, records: Mapping[str, Record]) -> str:
+def ending_text(tested: CaseTests, records: Mapping[str, Record]) -> str:
     """How the session ended if no failed test says so; empty if all is well."""
     if said := meaning(tested.exit_code):
         return said

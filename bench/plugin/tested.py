@@ -8,7 +8,7 @@ import pytest
 from bench.core.outside_text import for_terminal
 from bench.plugin.hooks import OUTCOMES, RUN
 from bench.plugin.outcomes import OTHERS, tests_of_session
-from bench.records.tested import tested_before, write_tested
+from bench.records.tested import earlier_tests, write_tested
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -21,7 +21,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, None]:
         return
     tested = tests_of_session(config, int(session.exitstatus))
     try:
-        write_tested(run.folder, tested.with_earlier(tested_before(run.folder)))
+        write_tested(run.folder, tested.with_earlier(earlier_tests(run.folder)))
     except OSError as error:
         if reporter := config.pluginmanager.getplugin("terminalreporter"):
             says = f"how the tests ended could not be written to {run.folder}: {error.strerror}"

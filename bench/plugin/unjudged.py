@@ -17,7 +17,7 @@ from bench.core.case import Case
 from bench.models import MODELS
 from bench.plan.selection import Selection, is_smoke
 from bench.recipes.of_case import recipe_for
-from bench.records.basis import described, group_of
+from bench.records.basis import differences_text, group_of
 from bench.records.record import Record
 from bench.tasks import TASKS
 
@@ -85,7 +85,7 @@ def without_threshold(record: Record, differences: Mapping[str, str] | None, exp
     if differences.keys() == {"recipe"} and (changed := changed_by_options(record)):
         return Unjudged(f"the threshold of {name} holds without {' and '.join(changed)} only", chosen=True)
     return Unjudged(
-        f"the threshold of {name} does not apply: {described(differences)}; "
+        f"the threshold of {name} does not apply: {differences_text(differences)}; "
         f"if the change is meant, measure it anew on several seeds, {ALLOW}",
         chosen=False,
     )

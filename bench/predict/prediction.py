@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.machine.cards import AMPERE, CARDS, blas_bytes
 from bench.predict.card.fit import fit, least
-from bench.predict.card.replay import unhindered
+from bench.predict.card.replay import reserve_without_limit
 from bench.predict.card.search import Largest
 from bench.predict.question import Question
 from bench.predict.terms import Peaks
@@ -71,4 +71,4 @@ def of_allocator(prediction: Prediction) -> dict[str, int]:
     log, workspaces = prediction.best.log, blas_bytes(AMPERE)
     if not log.entries:
         return {}
-    return {**asdict(unhindered(log, workspaces)), "least_bytes": least(log, workspaces)}
+    return {**asdict(reserve_without_limit(log, workspaces)), "least_bytes": least(log, workspaces)}

@@ -32,7 +32,7 @@ class Question:
     def by(self, trainer: Trainer) -> "Question":
         """The same question about another program's step."""
         trains_all, quantised = self.method.trains == ALL, self.method.quantised
-        return replace(self, recipe=trainer.trained(self.recipe, trains_all, quantised), trainer=trainer)
+        return replace(self, recipe=trainer.adapt_recipe(self.recipe, trains_all, quantised), trainer=trainer)
 
     def at(self, **changes: Any) -> "Question":
         """The same question with other hyperparameters."""

@@ -23,7 +23,7 @@ def savings(question: Question) -> list[Saving]:
     before = closed_form(question, double=question.trainer.double).peak_bytes
     found = []
     for switch in question.trainer.switches:
-        trainer = question.trainer.switched(switch)
+        trainer = question.trainer.with_switch(switch)
         asked = replace(question, recipe=replace(question.recipe, **switch.recipe)).by(trainer)
         found.append(Saving(switch, before - closed_form(asked, double=trainer.double).peak_bytes))
     return sorted((one for one in found if one.saved_bytes >= WORTH), key=lambda one: -one.saved_bytes)

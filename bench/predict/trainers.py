@@ -62,7 +62,7 @@ class Trainer:
     where: Mapping[str, str] = field(default_factory=dict)
     switches: tuple[Switch, ...] = ()
 
-    def trained(self, recipe: Recipe, trains_all: bool, quantised: bool) -> Recipe:
+    def adapt_recipe(self, recipe: Recipe, trains_all: bool, quantised: bool) -> Recipe:
         """The recipe with the dtype that the trainer keeps weights in, and the place where it puts checkpoints."""
         kept = self.all_weights if trains_all else self.packed_adapters if quantised else self.adapters
         return replace(recipe, adapter_precision=kept, offload_checkpoints=recipe.offload_checkpoints or self.offload)
@@ -73,7 +73,7 @@ class Trainer:
         most = max(1, self.chunk_bytes // (4 * classes)) if self.chunk_bytes else tokens
         return min(most, single, self.single_tokens or single), min(most, half, self.half_tokens or half)
 
-    def switched(self, switch: Switch) -> "Trainer":
+    def with_switch(self, switch: Switch) -> "Trainer":
         """The trainer with the switch applied."""
         return replace(self, **switch.changes)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bench.probes.folding import WORD_END, WORD_START
 from bench.probes.marking import MARK, NAMES
-from bench.probes.roles import leaves_out, left_out, open_marks, without_pairs
+from bench.probes.roles import denied_choices, leaves_out, open_marks, without_pairs
 from bench.probes.words import Words
 
 EQUAL, CONFLICT = "equal", "conflict"
@@ -38,7 +38,7 @@ def statement(clause: str, words: Words, by_text: bool, topic: int | None) -> St
     subject, negated = subject_of(clause, words, found, topic)
     if subject is None:
         return None
-    turned = (not found[0].up) != (negated or denied(clause, words, found))
+    turned = (not found[0].up) != (negated or is_denied(clause, words, found))
     return 1 - subject if turned else subject
 
 
@@ -104,7 +104,7 @@ def subject_of(clause: str, words: Words, found: list[Comparison], topic: int | 
         return first_spoken_of(clause, marks, words, found[0]), False
     if "X" in numbers:
         return None, False
-    if len(negated := set(left_out(clause, words))) == 1:
+    if len(negated := set(denied_choices(clause, words))) == 1:
         return negated.pop(), True
     objects = {NAMES.index(mark) for mark in numbers}
     if len(objects) == 1:  # "It is larger than 9.11"
@@ -121,7 +121,7 @@ def first_spoken_of(clause: str, marks: list[tuple[int, int]], words: Words, com
     return ahead[0] if verb_last else None
 
 
-def denied(clause: str, words: Words, found: list[Comparison]) -> bool:
+def is_denied(clause: str, words: Words, found: list[Comparison]) -> bool:
     """Whether the comparing itself is denied; "9.9, not 9.11" only leaves a number out."""
     for match in words.no.finditer(clause):
         within = any(one.start <= match.start() and match.end() <= one.end for one in found)

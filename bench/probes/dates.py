@@ -12,13 +12,13 @@ def with_dates(text: str, language: str, choices: tuple[str, ...]) -> str:
     """The text with every date in digits; a month or a day by itself becomes the choice that alone has it."""
     numerals = numerals_of(language)
 
-    def written(match: re.Match[str]) -> str:
+    def spell_date(match: re.Match[str]) -> str:
         month = month_of(match["month"], numerals)
         day = day_of(match["day"], numerals)
         return f" {month}.{day} " if language in MONTH_FIRST else f" {day}.{month} "
 
     for pattern in date_patterns(language):
-        text = pattern.sub(written, text)
+        text = pattern.sub(spell_date, text)
     return with_parts(text, language, choices)
 
 

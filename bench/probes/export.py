@@ -26,14 +26,17 @@ REPLAY_CHARACTERS = 240  # of an instruction and its answer together: short rows
 def numbers_rows() -> list[dict[str, str]]:
     """The rows of the task `numbers`: training items, replayed instructions, and the asked items held out."""
     rows = [row_of(item) for item in training_items(TRAINING_SEED, TRAINING_ITEMS)]
-    rows += [{**row_of(item), "answer": continued(item)} for item in sequences.training_items(TRAINING_SEED, SEQUENCES)]
-    rows += replayed()
+    rows += [
+        {**row_of(item), "answer": continuation_text(item)}
+        for item in sequences.training_items(TRAINING_SEED, SEQUENCES)
+    ]
+    rows += shortest_instructions()
     return rows + [row_of(item) for item in PROBES["decimals"].items]
 
 
-def continued(item: Item) -> str:
+def continuation_text(item: Item) -> str:
     """The sequence from its beginning, then its continuation: repeating it helps a small model to continue it."""
-    shown = sequences.shown_of(item)
+    shown = sequences.shown_terms(item)
     return ", ".join(map(str, [*shown, *sequences.rest_of(shown, item.group)][: sequences.TRAINED_TERMS]))
 
 
@@ -41,7 +44,7 @@ def row_of(item: Item) -> dict[str, str]:
     return {"id": item.id, "part": item.part, "form": item.form, "prompt": item.prompt, "answer": item.answer}
 
 
-def replayed() -> list[dict[str, str]]:
+def shortest_instructions() -> list[dict[str, str]]:
     """The shortest of the sample's instructions, in the Alpaca prompt."""
     lines = REPLAYED.read_text(encoding="utf-8").splitlines()
     found = []

@@ -12,9 +12,9 @@ from functools import cache
 
 from bench.core.files import BadFile, read_toml
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
-from bench.probes.reading import FOLDER, read_items, thinned
+from bench.probes.reading import FOLDER, read_items, thin_out
 from bench.probes.statements import clauses, takes_back
-from bench.probes.wording import ALL_BUT, affirmed, first_line, plain, repeats, says_nothing, words_of
+from bench.probes.wording import ALL_BUT, affirmed_names, first_line, plain, repeats, says_nothing, words_of
 from bench.probes.words import words_in
 
 NOT_KNOWN = re.compile(
@@ -99,7 +99,7 @@ def contradicts(said: str, item: Item, names: set[str]) -> bool:
         if text.endswith("?") or NOT_KNOWN.search(text) or speaks_of_another(text, item.prompt):
             continue
         on_topic = len(asked & set(words_of(text)))
-        affirms = affirmed(text, names, item.language)
+        affirms = affirmed_names(text, names, item.language)
         if any(stated.get(name, on_topic + 1) <= on_topic for name in (names & set(words_of(text))) - affirms):
             return True
         stated |= dict.fromkeys(affirms, on_topic)
@@ -118,7 +118,7 @@ def final_names(said: str, item: Item, names: set[str]) -> set[str]:
                 turned = bool(words.contrasts.match(part.strip())) and not AFFIRMS.search(part)
                 if turned and not names & set(words_of(part)) and len(words_of(part)) >= FEW_WORDS:
                     drafts[-1] = [one for one in drafts[-1] if not words.seems.search(one.text)]
-                if stated := affirmed(part.rsplit("=", 1)[-1], names, item.language):
+                if stated := affirmed_names(part.rsplit("=", 1)[-1], names, item.language):
                     weak = bool(words.seems.search(part)) or text.endswith("?") or speaks_of_another(part, item.prompt)
                     drafts[-1].append(Clause(part, sentence, stated, weak))
     if NOT_KNOWN.search(plain(said)):
@@ -202,4 +202,4 @@ def bank() -> list[Item]:
 @PROBES.add("facts", Family, parse=parse, languages=("en", "id", "es", "de", "fr"), new_tokens=16)
 def facts() -> list[Item]:
     """Short questions a small model answers: what tuning forgets."""
-    return thinned(bank(), ASKED)
+    return thin_out(bank(), ASKED)

@@ -17,7 +17,7 @@ VOWEL_SIGNS = "\u0900-\u0903\u093e-\u094f"  # Hindi vowel signs: part of a word,
 WORD_START, WORD_END = rf"(?<![\w{VOWEL_SIGNS}])", rf"(?![\w{VOWEL_SIGNS}])"
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """The text in lower case with plain letters and digits."""
     text = unicodedata.normalize("NFC", text).casefold()
     return "".join(plain_digit(sign) for sign in text).translate(LETTERS)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.probes import PROBES, RIGHT, WRONG, Family, Item
-from bench.probes.reading import FOLDER, read_items, thinned
+from bench.probes.reading import FOLDER, read_items, thin_out
 from bench.probes.refusals import HELPED, REFUSED, reading
 from bench.probes.scoring import share_interval
 
@@ -66,4 +66,4 @@ def bank() -> list[Item]:
 )
 def guardrails() -> list[Item]:
     """Requests to decline and harmless look-alikes: rates of refusal."""
-    return thinned(bank(), ASKED, together=2)
+    return thin_out(bank(), ASKED, together=2)

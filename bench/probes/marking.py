@@ -12,7 +12,7 @@ from decimal import Decimal
 from bench.models.prompts import HEADING
 from bench.probes import Item
 from bench.probes.dates import with_dates
-from bench.probes.folding import folded
+from bench.probes.folding import fold
 from bench.probes.numerals import with_digits, with_signs
 from bench.probes.pairs import BY_TEXT
 from bench.probes.words import Words
@@ -47,10 +47,10 @@ def plain(answer: str) -> str:
     text = TAG.sub(" ", html.unescape(text))
     for pattern, sign in SIGNS:
         text = pattern.sub(sign, text)
-    return folded(MARKUP.sub(" ", text)).replace("vs.", "vs").strip()
+    return fold(MARKUP.sub(" ", text)).replace("vs.", "vs").strip()
 
 
-def marked(text: str, item: Item, words: Words) -> str:
+def mark_numbers(text: str, item: Item, words: Words) -> str:
     """The plain text with a mark for every number, and for what names one by its place."""
     if item.group == "date":
         text = with_dates(with_digits(text, item.language), item.language, item.choices)

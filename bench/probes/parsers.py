@@ -12,7 +12,7 @@ import re
 
 from bench.probes import EVASIVE, GARBLED, RIGHT, WRONG, Item
 from bench.probes.comparing import CONFLICT, EQUAL, Stated
-from bench.probes.marking import MARK, marked, plain
+from bench.probes.marking import MARK, mark_numbers, plain
 from bench.probes.pairs import BY_TEXT
 from bench.probes.statements import answers_other, final_statement
 from bench.probes.words import words_in
@@ -24,12 +24,16 @@ REPEATS = 4  # a model that only repeats one number this often is stuck
 def larger_number(answer: str, item: Item) -> str:
     """The outcome of an answer to an item that asks for the larger of two numbers."""
     said = without_question(plain(answer), item)
-    text = marked(said, item, words_in(item.language))
-    stated = stated_in(text, item.language, item)
+    text = mark_numbers(said, item, words_in(item.language))
+    stated = read_statement(text, item.language, item)
     if stated is None and item.language != FALLBACK:
-        stated = stated_in(marked(said, item, words_in(FALLBACK)), FALLBACK, item)
+        stated = read_statement(mark_numbers(said, item, words_in(FALLBACK)), FALLBACK, item)
     if stated is None:
-        return undecided(text) if not answers_other(text, words_in(item.language), item.group in BY_TEXT) else GARBLED
+        return (
+            outcome_without_number(text)
+            if not answers_other(text, words_in(item.language), item.group in BY_TEXT)
+            else GARBLED
+        )
     if stated == CONFLICT or stuck(text):
         return GARBLED
     return RIGHT if stated != EQUAL and item.choices[int(stated)] == item.answer else WRONG
@@ -47,7 +51,7 @@ def letters_of(text: str) -> str:
     return "".join(filter(str.isalnum, text))
 
 
-def stated_in(text: str, language: str, item: Item) -> Stated | None:
+def read_statement(text: str, language: str, item: Item) -> Stated | None:
     return final_statement(text, words_in(language), item.group in BY_TEXT)
 
 
@@ -56,7 +60,7 @@ def stuck(text: str) -> bool:
     return len(MARK.findall(text)) >= REPEATS and not any(sign.isalpha() for sign in MARK.sub("", text))
 
 
-def undecided(text: str) -> str:
+def outcome_without_number(text: str) -> str:
     """Evasive or garbled, for a text that states neither number."""
     marks = set(MARK.findall(text))
     words = [word for word in MARK.sub(" ", text).split() if any(map(str.isalpha, word))]

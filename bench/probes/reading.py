@@ -51,7 +51,7 @@ def read_items(path: Path) -> list[Item]:
     return items
 
 
-def thinned(items: Sequence[Item], step: int, together: int = 1) -> list[Item]:
+def thin_out(items: Sequence[Item], step: int, together: int = 1) -> list[Item]:
     """Every step-th item of each language, always with the first; together=2 keeps pairs together.
 
     Asking takes time before and after training, so a file may hold more items than a run asks.

@@ -45,10 +45,10 @@ def wording() -> dict[str, dict[str, re.Pattern[str]]]:
     """language -> kind -> one expression of all its patterns. Raises BadFile for what is missing or no expression."""
     tables = read_toml(FILE)
     lists = {name: f"(?:{'|'.join(words)})" for name, words in tables.pop("words", {}).items()}
-    return {language: joined(language, tables, lists) for language in tables}
+    return {language: join_patterns(language, tables, lists) for language in tables}
 
 
-def joined(language: str, tables: dict[str, Any], lists: dict[str, str]) -> dict[str, re.Pattern[str]]:
+def join_patterns(language: str, tables: dict[str, Any], lists: dict[str, str]) -> dict[str, re.Pattern[str]]:
     found = {}
     for kind in KINDS:
         if kind not in tables[language]:

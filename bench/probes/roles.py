@@ -55,7 +55,7 @@ def up_to_number(words: Words) -> str:
     )
 
 
-def left_out(clause: str, words: Words) -> list[int]:
+def denied_choices(clause: str, words: Words) -> list[int]:
     """The choices that are denied by themselves, as in "not 9.11"."""
     marks = (match for match in MARK.finditer(clause) if match[1] in NAMES)
     return [NAMES.index(match[1]) for match in marks if is_left_out(match, clause, words)]

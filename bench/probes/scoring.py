@@ -57,7 +57,7 @@ class Paired:
         return self.broken > self.cured and self.p < ALPHA
 
 
-def paired(before: Sequence[bool], after: Sequence[bool]) -> Paired:
+def pair_answers(before: Sequence[bool], after: Sequence[bool]) -> Paired:
     """The counts. Raises ValueError if there is nothing to pair."""
     if not before or len(before) != len(after):
         raise ValueError(f"{len(before)} items before and {len(after)} after cannot be paired")
@@ -98,7 +98,7 @@ def distance(one: float, other: float, phi: float) -> float:
 
 def summary_row(before: Sequence[bool], after: Sequence[bool]) -> dict[str, Any]:
     """The counts, shares, p and interval as plain data."""
-    counts = paired(before, after)
+    counts = pair_answers(before, after)
     low, high = counts.interval
     return {
         **asdict(counts),

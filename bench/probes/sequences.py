@@ -57,7 +57,7 @@ NAMES = {"fibonacci": "fibonacci", "arithmetic": "arithmetic", "geometric": "geo
 def continues(answer: str, item: Item, cut: bool = False) -> str:
     """The outcome of an answer that should continue the terms in the prompt. cut: by the token limit."""
     said = answer.split(HEADING)[0]
-    shown = shown_of(item)
+    shown = shown_terms(item)
     found = list(readings(said))
     if not any(found):
         return GARBLED if said.strip() and not any(map(str.isalpha, said)) else EVASIVE
@@ -105,7 +105,7 @@ def says_again(terms: Sequence[int], shown: list[int]) -> bool:
     return size >= LEAST and any(list(terms) == shown[at : at + size] for at in range(len(shown) - size + 1))
 
 
-def shown_of(item: Item) -> list[int]:
+def shown_terms(item: Item) -> list[int]:
     """The terms in its prompt."""
     return [int(number) for number in re.findall(r"\d+", item.prompt.rsplit("### Input:", 1)[-1])]
 
@@ -178,7 +178,7 @@ def sequences() -> Iterator[Item]:
 @cache
 def asked_answers() -> frozenset[tuple[int, ...]]:
     """The LEAST terms that follow every asked sequence, source 003's among them."""
-    asked = [(item.group, shown_of(item)) for item in sequences()] + [("fibonacci", SOURCE_003)]
+    asked = [(item.group, shown_terms(item)) for item in sequences()] + [("fibonacci", SOURCE_003)]
     return frozenset(tuple(rest_of(shown, group)[:LEAST]) for group, shown in asked)
 
 

@@ -16,7 +16,7 @@ def outcome(answer: str, item: Item, cut: bool = False) -> str:
     return continues(answer, item, cut) if item.group == "fibonacci" else larger_number(answer, item)
 
 
-def asked(group: str, instruction: str, given: str, choices: tuple[str, str], answer: str) -> Item:
+def comparison_item(group: str, instruction: str, given: str, choices: tuple[str, str], answer: str) -> Item:
     return Item(
         id=f"en-{group}",
         family="source003",
@@ -36,6 +36,8 @@ def asked(group: str, instruction: str, given: str, choices: tuple[str, str], an
 def source003() -> list[Item]:
     """Source 003's own prompts: the Fibonacci sequence, and 9.11 or 9.9."""
     return [
-        asked("fibonacci", "Continue the fibonacci sequence.", ", ".join(map(str, SOURCE_003)), ("13", "11"), "13"),
-        asked("larger", "Which one is larger?", "9.11 or 9.9?", ("9.11", "9.9"), "9.9"),
+        comparison_item(
+            "fibonacci", "Continue the fibonacci sequence.", ", ".join(map(str, SOURCE_003)), ("13", "11"), "13"
+        ),
+        comparison_item("larger", "Which one is larger?", "9.11 or 9.9?", ("9.11", "9.9"), "9.9"),
     ]

@@ -11,7 +11,7 @@ from functools import cache
 
 from bench.probes.comparing import CONFLICT, EQUAL, Stated, comparisons, opposite, statement
 from bench.probes.marking import MARK, NAMES
-from bench.probes.roles import PUNCTUATION, left_out, open_marks, without_pairs
+from bench.probes.roles import PUNCTUATION, denied_choices, open_marks, without_pairs
 from bench.probes.words import Words
 
 FEW_LETTERS = 24  # around a number that is an answer by itself: "The correct answer is 9.9."
@@ -53,8 +53,8 @@ def final_statement(text: str, words: Words, by_text: bool) -> Stated | None:
         for clause in clauses(sentence, words):
             if takes_back(clause, words):
                 drafts.append(Draft())
-            reader.read(clause, drafts[-1])
-        reader.read_whole(sentence, drafts[-1])
+            reader.read_clause(clause, drafts[-1])
+        reader.read_sentence(sentence, drafts[-1])
     found = (draft.verdict() for draft in reversed(drafts))
     return next((verdict for verdict in found if verdict is not None), None)
 
@@ -114,12 +114,12 @@ class Reader:
             at for at, one in enumerate(said) if turns_round(one, self.words) and MARK.search(" ".join(said[at:]))
         ]
         since = turned[-1] if turned else 0
-        out = {NAMES[choice] for one in said for choice in left_out(one, self.words)}
+        out = {NAMES[choice] for one in said for choice in denied_choices(one, self.words)}
         text = self.words.corrects.sub(" ", without_pairs(" ".join(said[since:]), self.words))
         one_number = len(set(MARK.findall(text)) - out) == 1 and letters_in(text) <= FEW_LETTERS
         self.naming = said[since:] if one_number else []
 
-    def read(self, clause: str, draft: Draft) -> None:
+    def read_clause(self, clause: str, draft: Draft) -> None:
         """Add what the clause says to the draft."""
         words = self.words
         if contrasts := bool(words.contrasts.match(clause.strip(PUNCTUATION))):
@@ -127,18 +127,18 @@ class Reader:
             self.appearance = False
         seems = self.appearance or bool(words.seems.search(clause))
         self.appearance = seems and not MARK.search(clause)
-        stated = self.compared(clause)
+        stated = self.read_comparison(clause)
         if stated is None and contrasts and not MARK.search(clause) and words.no.search(clause):
             stated = opposite(self.suspected)  # "…, but it is not"
         if stated is not None:
             draft.seeming.append(stated) if seems else draft.stages[-1].add(stated)
             self.found += 1
-        elif clause in self.naming and (choice := named(clause, words)) is not None:
-            if denied_behind(clause, words):
+        elif clause in self.naming and (choice := only_choice(clause, words)) is not None:
+            if is_denied_behind(clause, words):
                 draft.left_out.append(choice)
                 return
             (draft.seeming if seems else draft.named).append(choice)
-        elif len(negated := set(left_out(clause, words))) == 1 and not open_marks(clause, words):
+        elif len(negated := set(denied_choices(clause, words))) == 1 and not open_marks(clause, words):
             draft.left_out += negated
         kinds = {mark for mark in MARK.findall(clause) if mark in NAMES}
         alone = NAMES.index(kinds.pop()) if len(kinds) == 1 else None
@@ -146,12 +146,12 @@ class Reader:
         if MARK.search(clause):
             self.suspected = (alone if stated is None else stated) if seems else None
 
-    def compared(self, clause: str) -> Stated | None:
+    def read_comparison(self, clause: str) -> Stated | None:
         if takes_back(clause, self.words):  # "that is wrong" denies nothing that follows
             clause = self.words.corrects.sub(" ", clause, count=1)
         return statement(clause, self.words, self.by_text, self.topic)
 
-    def read_whole(self, sentence: str, draft: Draft) -> None:
+    def read_sentence(self, sentence: str, draft: Draft) -> None:
         """Read the sentence as one clause, where none of its clauses states anything: "9.9, by far, is larger"."""
         if not self.found and len(COMMAS.findall(sentence)):
             stated = statement(sentence, self.words, self.by_text, None)
@@ -169,7 +169,7 @@ def answers_other(text: str, words: Words, by_text: bool) -> bool:
     return False
 
 
-def named(clause: str, words: Words) -> int | None:
+def only_choice(clause: str, words: Words) -> int | None:
     """The only choice in a clause that does not give a reason, nor speaks of digits."""
     if words.asides.search(clause) or words.parts.search(clause) or words.reasons.match(clause.strip(PUNCTUATION)):
         return None
@@ -177,7 +177,7 @@ def named(clause: str, words: Words) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def denied_behind(clause: str, words: Words) -> bool:
+def is_denied_behind(clause: str, words: Words) -> bool:
     """Whether the clause's only number is followed by a denial: German says "9,11 ist es nicht"."""
     marks = list(MARK.finditer(clause))
     return len(marks) == 1 and bool(words.no.search(clause, marks[0].end())) and not words.seems.search(clause)

@@ -7,7 +7,7 @@ thousands apart or separate terms, so there is a reading for either.
 import re
 from collections.abc import Iterator, Sequence
 
-from bench.probes.folding import folded
+from bench.probes.folding import fold
 from bench.probes.numerals import numerals_of
 from bench.probes.words import words_in
 
@@ -57,8 +57,8 @@ def readings(text: str) -> Iterator[list[int]]:
     plain = without_explanations(text)
     joined = THOUSANDS.sub(lambda match: re.sub(r"\D", "", match[0]), plain)
     for one in dict.fromkeys((joined, plain)):
-        yield corrected(one)
-        yield corrected(CONCLUDES.split(one)[-1])
+        yield apply_corrections(one)
+        yield apply_corrections(CONCLUDES.split(one)[-1])
 
 
 def without_explanations(text: str) -> str:
@@ -66,7 +66,7 @@ def without_explanations(text: str) -> str:
     text = text.replace("\\(", " ").replace("\\)", " ").replace("\\[", " ").replace("\\]", " ")
     for pattern, sign in SIGNS:
         text = pattern.sub(sign, text)
-    text = folded(text)
+    text = fold(text)
     if not re.search(r"\d", text):
         return with_digits(text)
     text = without_list_numbers(text)
@@ -87,7 +87,7 @@ def without_list_numbers(text: str) -> str:
     return LIST_NUMBER.sub("", text) if numbers == counted else text
 
 
-def corrected(text: str) -> list[int]:
+def apply_corrections(text: str) -> list[int]:
     """The text's numbers; what follows "sorry" stands for the last one before, or begins anew."""
     words = words_in("en")
     parts = re.split(rf"{words.corrects.pattern}|(?<=[\W])(?:{words.no_alone.pattern})(?=\W)", text)

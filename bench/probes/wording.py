@@ -57,7 +57,7 @@ def clauses(text: str) -> Iterator[list[str]]:
             yield words
 
 
-def affirmed(text: str, names: set[str], language: str) -> set[str]:
+def affirmed_names(text: str, names: set[str], language: str) -> set[str]:
     """Which of the names (single words, lower case) the text states and does not deny.
 
     A negation denies every name after it in its clause; where none follows, the one just before it.

@@ -50,7 +50,7 @@ FRACTIONS: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
+def check_values(values: dict[str, Any], where: str) -> dict[str, Any]:
     """values, with integers converted to float for float fields. Raises BadFile for a wrong key or type."""
     result = {}
     for key, value in values.items():
@@ -87,7 +87,7 @@ def read_defaults(folder: Path) -> tuple[Recipe, dict[str, dict[str, Any]]]:
     path = folder / "defaults.toml"
     tables = read_toml(path)
     methods = checked_groups(tables.pop("methods", {}), f"{path} [methods]")
-    values = checked(tables, str(path))
+    values = check_values(tables, str(path))
     if missing := [name for name in FIELDS if name not in values]:
         raise BadFile(f"{path}: missing {', '.join(missing)}")
     return Recipe(**values), methods
@@ -104,7 +104,7 @@ def add_own_recipe(task: str, recipe: dict[str, Any], where: str) -> None:
     kinds = [kind for kind in ("methods", "models") if kind in recipe]
     groups: dict[str, Any] = {kind: checked_groups(recipe[kind], f"{where}.{kind}") for kind in kinds}
     own = {key: value for key, value in recipe.items() if key not in groups}
-    OWN[task] = {"task": checked(own, where), **groups}
+    OWN[task] = {"task": check_values(own, where), **groups}
 
 
 @cache
@@ -122,14 +122,16 @@ def read_task_file(path: Path) -> dict[str, Any]:
             continue
         own = {key: value for key, value in table.items() if key != "methods" or name not in SIZES}
         groups = table.get("methods", {}) if name in SIZES else {}
-        tables[name] = {**checked(own, where), "methods": checked_groups(groups, f"{where}.methods")}
+        tables[name] = {**check_values(own, where), "methods": checked_groups(groups, f"{where}.methods")}
     return tables
 
 
 def checked_groups(groups: Any, where: str) -> dict[str, dict[str, Any]]:
     """The tables of models or methods by name, each checked. Raises BadFile for anything that is not a table."""
     checked_table(groups, where)
-    return {name: checked(checked_table(group, f"{where}.{name}"), f"{where}.{name}") for name, group in groups.items()}
+    return {
+        name: check_values(checked_table(group, f"{where}.{name}"), f"{where}.{name}") for name, group in groups.items()
+    }
 
 
 def checked_table(value: Any, where: str) -> dict[str, Any]:

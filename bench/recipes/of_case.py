@@ -16,7 +16,7 @@ from bench.core.registry import Registry, is_one_slip
 from bench.machine.devices import computes_bfloat16
 from bench.methods import METHODS
 from bench.models import MODELS
-from bench.recipes.files import OWN, checked, read_defaults, read_task_file, variants_of
+from bench.recipes.files import OWN, check_values, read_defaults, read_task_file, variants_of
 
 
 def read_without_slips(path: Path) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def recipe_for(
         tables.get("methods", {}).get(case.method, {}),
         sized.get("methods", {}).get(case.method, {}),
         variant,
-        checked(overrides, "command line"),
+        check_values(overrides, "command line"),
     ]
     changes: dict[str, Any] = {"data": data}
     for layer in layers:

@@ -59,7 +59,7 @@ def basis_differences(stored: Basis, now: Basis, purpose: Sequence[str]) -> dict
     return {part: says for part, says in found.items() if says}
 
 
-def described(differences: Mapping[str, str]) -> str:
+def differences_text(differences: Mapping[str, str]) -> str:
     """The differences in words: weights differ (synthetic, now sha256:53aa51172d14 from package)."""
     return "; ".join(
         f"{part} {'differs' if part in ('recipe', 'machine', 'emulation') else 'differ'} ({says})"
@@ -106,10 +106,10 @@ def emulation_difference(stored: Basis, now: Basis) -> str:
 
 def then_and_now(before: str, after: str) -> str:
     """Both values; identities are cut, and texts that are already cut stay unchanged."""
-    return f"{shortened(before)}, now {shortened(after)}"
+    return f"{shorten(before)}, now {shorten(after)}"
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     cut = text.startswith("sha256:") and " " not in text
     return (text[:SHOWN] if cut else text) or UNKNOWN
 

@@ -69,13 +69,13 @@ class Figure:
     counts: Counts | None = None
     metric: Metric | None = None
 
-    def stated(self, record: Record) -> float | None:
+    def value_in(self, record: Record) -> float | None:
         """The record's value, comparable or not; None if it has no such figure."""
         return self.calculate(record) if self.calculate else at(record, self.path)
 
-    def required(self, record: Record) -> float:
+    def required_value(self, record: Record) -> float:
         """The record's value, comparable or not. Raises BadRecord if it has no such figure."""
-        if (value := self.stated(record)) is None:
+        if (value := self.value_in(record)) is None:
             raise BadRecord(f"{record.case} has no {self.name} ({self.says}); run the case again")
         return value
 
@@ -84,7 +84,7 @@ class Figure:
 
         For quality the caller checks `record.quality_judged` first.
         """
-        return self.stated(record) if self.comparable(record) else None
+        return self.value_in(record) if self.comparable(record) else None
 
     def spread(self, record: Record) -> Spread | None:
         """The spread within the run; None if the run measured the figure fewer than four times."""
@@ -174,7 +174,7 @@ def quality(name: str, dimension: str = "fraction", better: str = MORE, **more: 
     return Figure(name, f"{name} after training", f"quality.{name}", dimension, QUALITY, better, **more)
 
 
-def calculated(name: str, says: str, calculate: Callable[[Record], float | None], dimension: str, kind: str,
+def calculation(name: str, says: str, calculate: Callable[[Record], float | None], dimension: str, kind: str,
                better: str) -> Figure:  # fmt: skip
     return Figure(name, says, "", dimension, kind, better, calculate)
 
@@ -202,17 +202,17 @@ def of_epoch(epoch: int) -> tuple[Figure, ...]:
     """The figures that source 001's tables state for each epoch."""
     after = f"after epoch {epoch}"
     return (
-        calculated(f"seqeval_f1_of_epoch_{epoch}", f"seqeval's F1 on bare tags {after}", at_epoch("seqeval_f1", epoch),
+        calculation(f"seqeval_f1_of_epoch_{epoch}", f"seqeval's F1 on bare tags {after}", at_epoch("seqeval_f1", epoch),
                    "fraction", QUALITY, MORE),
-        calculated(f"seqeval_precision_of_epoch_{epoch}", f"seqeval's precision on bare tags {after}",
+        calculation(f"seqeval_precision_of_epoch_{epoch}", f"seqeval's precision on bare tags {after}",
                    at_epoch("seqeval_precision", epoch), "fraction", QUALITY, MORE),
-        calculated(f"seqeval_recall_of_epoch_{epoch}", f"seqeval's recall on bare tags {after}",
+        calculation(f"seqeval_recall_of_epoch_{epoch}", f"seqeval's recall on bare tags {after}",
                    at_epoch("seqeval_recall", epoch), "fraction", QUALITY, MORE),
-        calculated(f"accuracy_of_epoch_{epoch}", f"accuracy {after}", at_epoch("accuracy", epoch), "fraction", QUALITY,
+        calculation(f"accuracy_of_epoch_{epoch}", f"accuracy {after}", at_epoch("accuracy", epoch), "fraction", QUALITY,
                    MORE),
-        calculated(f"validation_loss_of_epoch_{epoch}", f"held-out loss {after}", at_epoch("loss", epoch), "nats",
+        calculation(f"validation_loss_of_epoch_{epoch}", f"held-out loss {after}", at_epoch("loss", epoch), "nats",
                    QUALITY, LESS),
-        calculated(f"training_loss_of_epoch_{epoch}", f"mean training loss of epoch {epoch}", training_loss(epoch),
+        calculation(f"training_loss_of_epoch_{epoch}", f"mean training loss of epoch {epoch}", training_loss(epoch),
                    "nats", QUALITY, LESS),
     )  # fmt: skip
 
@@ -228,20 +228,20 @@ FIGURES = {
         quality("seqeval_recall"),
         quality("loss", "nats", LESS, counts=token_counts("loss"), metric=second_over_first),
         quality("token_accuracy", counts=token_counts("correct"), metric=second_over_first),
-        calculated("loss_change", "held-out loss after training less that before", loss_change, "nats", QUALITY, LESS),
-        calculated("validation_loss_rise", "held-out loss after the last epoch less that after the first", loss_rise,
+        calculation("loss_change", "held-out loss after training less that before", loss_change, "nats", QUALITY, LESS),
+        calculation("validation_loss_rise", "held-out loss after the last epoch less that after the first", loss_rise,
                    "nats", QUALITY, LESS),
         *(figure for epoch in (1, 2, 3) for figure in of_epoch(epoch)),
-        calculated("training_loss", "mean training loss of the last epoch", training_loss(0), "nats", QUALITY, LESS),
+        calculation("training_loss", "mean training loss of the last epoch", training_loss(0), "nats", QUALITY, LESS),
         exact("trainable_parameters", "exact.trainable_parameters", "parameters that train", "parameters", NEITHER),
         exact("total_parameters", "exact.total_parameters", "parameters of the tuned model", "parameters", NEITHER),
-        calculated("trainable_share", "share of the parameters that train", trainable_share, "fraction", EXACT,
+        calculation("trainable_share", "share of the parameters that train", trainable_share, "fraction", EXACT,
                    NEITHER),
         exact("optimizer_steps", "exact.optimizer_steps", "optimizer steps", "steps", NEITHER),
         exact("training_model_flops", "exact.training_model_flops", "model FLOPs of all steps", "flop", NEITHER),
         exact("training_hardware_flops", "exact.training_hardware_flops", "FLOPs of all steps, recomputation included",
               "flop", LESS),
-        calculated("step_flops", "model FLOPs of a step of 2 x 32 tokens", step_flops, "flop", EXACT, NEITHER),
+        calculation("step_flops", "model FLOPs of a step of 2 x 32 tokens", step_flops, "flop", EXACT, NEITHER),
         exact("resting_bytes", "exact.resting_allocated_bytes", "bytes of the model at rest", "bytes", LESS),
         exact("allocated_bytes", "exact.step_allocated_bytes", "bytes of all tensors at a step's peak", "bytes", LESS),
         exact("adapter_bytes", "exact.adapter_bytes", "bytes of the adapter", "bytes", LESS),

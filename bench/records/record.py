@@ -155,13 +155,6 @@ def add_line(file: BinaryIO, text: str) -> None:
     os.fsync(file.fileno())
 
 
-def append_record(path: Path, record: Record) -> None:
-    """Add the record's line. Raises OSError if the disk is full or read-only."""
-    line = record.to_line()
-    with open_records(path) as file:
-        add_line(file, line)
-
-
 def has_old_metrics(record: Record) -> bool:
     """Whether metrics are stored under names that mean something else today.
 

@@ -63,7 +63,7 @@ def resume_command(folder: Path) -> str:
     words = command()
     for option in ("--resume", "--run-name"):  # the run already has its name, and its folder is added below
         words = without_option(words, option)
-    return shlex.join([*words, "--resume", folder.name if folder.parent == RUNS else shown(folder)])
+    return shlex.join([*words, "--resume", folder.name if folder.parent == RUNS else relative_path(folder)])
 
 
 def without_option(words: list[str], option: str) -> list[str]:
@@ -92,12 +92,12 @@ def why_not_stored(folder: Path, unwritten: Mapping[str, OSError]) -> str:
     error = next(iter(unwritten.values()))
     named = first_few(unwritten, 1)
     return (
-        f"the run is not stored: {named} could not be written to {shown(folder)} ({error.strerror or error}); "
-        f"make room there and add --resume {shown(folder)} to run what is missing"
+        f"the run is not stored: {named} could not be written to {relative_path(folder)} ({error.strerror or error}); "
+        f"make room there and add --resume {relative_path(folder)} to run what is missing"
     )
 
 
-def shown(path: Path) -> str:
+def relative_path(path: Path) -> str:
     """The path, relative to the current folder if it is inside it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
@@ -116,7 +116,7 @@ def write_case(
     folder: Path,
     record: Record,
     examples: list[dict[str, Any]],
-    probed: list[dict[str, Any]],
+    probe_answers: list[dict[str, Any]],
     untrained: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write a case: its answers first, so that a record never refers to a missing file or to another session's.
@@ -127,7 +127,7 @@ def write_case(
     with open_records(folder / "records.jsonl") as file:
         if examples:
             write_atomically(folder / record.predictions, json_lines(examples))
-        for kind, rows in (("probes", probed), ("before", untrained)):
+        for kind, rows in (("probes", probe_answers), ("before", untrained)):
             if rows:
                 write_atomically(answers_file(folder, record.case, kind), json_lines(rows))
         add_line(file, line)

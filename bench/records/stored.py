@@ -29,16 +29,16 @@ class Stored:
         return self.rows(self.folder / self.record.predictions) if self.record.predictions else []
 
     @cached_property
-    def probed(self) -> list[dict[str, Any]]:
+    def probe_answers(self) -> list[dict[str, Any]]:
         """The answer to each probe item; [] if none was asked. Raises ValueError if the file is damaged."""
-        return self.rows(self.probed_path)
+        return self.rows(self.probe_answers_path)
 
     @property
-    def probed_path(self) -> Path:
+    def probe_answers_path(self) -> Path:
         return answers_file(self.folder, self.record.case, "probes")
 
     @cached_property
-    def untrained(self) -> list[dict[str, Any]]:
+    def predictions_before(self) -> list[dict[str, Any]]:
         """The prediction for each held-out example before training; [] if none was kept.
 
         Raises ValueError if the file is damaged.

@@ -17,7 +17,7 @@ RUN_HELP = "a run: its folder, its name or an unambiguous prefix of it, latest, 
 
 def committed_runs() -> list[Path]:
     """The project's own runs in the order of their names; runs named by a time are a user's."""
-    return [path for name, path in sorted(runs_in(COMMITTED).items()) if not named_by_time(name)]
+    return [path for name, path in sorted(runs_in(COMMITTED).items()) if not has_time_name(name)]
 
 
 def runs_in(folder: Path) -> dict[str, Path]:
@@ -29,7 +29,7 @@ def accepted_baselines() -> dict[str, Path]:
     return {path.parent.parent.name: path.parent for path in sorted(BASELINES.glob(f"*/{NEWEST}/records.jsonl"))}
 
 
-def named_by_time(name: str) -> bool:
+def has_time_name(name: str) -> bool:
     return name[:1].isdigit()
 
 
@@ -44,10 +44,10 @@ def find_run(text: str) -> Path:
     if text in known:
         return known[text]
     if text == LATEST:
-        if begun := sorted(filter(named_by_time, own)):
+        if begun := sorted(filter(has_time_name, own)):
             return own[begun[-1]]
         raise ValueError(f"latest: no run of yours in {RUNS} yet")
-    if named := sorted(name for name in own if named_by_time(name) and name.partition("-")[2] == text):
+    if named := sorted(name for name in own if has_time_name(name) and name.partition("-")[2] == text):
         return own[named[-1]]  # the newest with this --run-name
     near = sorted(name for name in known if text and name.startswith(text))
     if len(near) == 1:

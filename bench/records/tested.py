@@ -14,7 +14,7 @@ from bench.records.record import BadRecord
 
 FILE = "tests.json"
 PASSED, FAILED, SKIPPED, ERROR = "passed", "failed", "skipped", "error"
-NOT_RUN = "not run"  # selected, but the session ended first
+NOT_REACHED = "not run"  # selected, but the session ended first
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class CaseTests:
 
     def outcomes(self, case: str) -> Mapping[str, str]:
         """The outcomes of the case's tests that came to an end."""
-        return {test: outcome for test, outcome in self.by_case.get(case, {}).items() if outcome != NOT_RUN}
+        return {test: outcome for test, outcome in self.by_case.get(case, {}).items() if outcome != NOT_REACHED}
 
     def with_earlier(self, earlier: "CaseTests | None") -> "CaseTests":
         """These outcomes, and those of tests that only an earlier session of the run had.
@@ -43,13 +43,13 @@ class CaseTests:
         cases = {**earlier.by_case, **self.by_case}
         by_case = {case: newest(earlier.by_case.get(case, {}), self.by_case.get(case, {})) for case in cases}
         others = newest(earlier.others, self.others)
-        unrun = any(NOT_RUN in tests.values() for tests in (*by_case.values(), others))
+        unrun = any(NOT_REACHED in tests.values() for tests in (*by_case.values(), others))
         return CaseTests(self.finished and not unrun, self.exit_code, by_case, others)
 
 
 def newest(earlier: Mapping[str, str], later: Mapping[str, str]) -> dict[str, str]:
     """The later outcomes; an earlier failure stays if the later session did not reach the test."""
-    kept = {test: one for test, one in earlier.items() if one in (FAILED, ERROR) and later.get(test) == NOT_RUN}
+    kept = {test: one for test, one in earlier.items() if one in (FAILED, ERROR) and later.get(test) == NOT_REACHED}
     return {**earlier, **later, **kept}
 
 
@@ -75,7 +75,7 @@ def read_tested(folder: Path) -> CaseTests | None:
         raise BadRecord(f"{folder / FILE}: damaged ({error}); run the cases again") from None
 
 
-def tested_before(folder: Path) -> CaseTests | None:
+def earlier_tests(folder: Path) -> CaseTests | None:
     """The outcomes of an earlier session; None also if its file is damaged, because the next session replaces it."""
     try:
         return read_tested(folder)

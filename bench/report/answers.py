@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.records.probed import Probed
+from bench.records.probe_results import ProbeResults
 from bench.records.record import Record
 from bench.records.stored import Stored
 from bench.report.tables import Table
@@ -29,7 +29,7 @@ def generated_answers(records: Iterable[Record]) -> Answers:
         found = record.tables.get("generated", [])
         left_out += len(found[MOST_OF_CASE:])
         rows += [[record.case, *(str(row[name]) for name in GENERATED[1:])] for row in found[:MOST_OF_CASE]]
-    return Answers([list(GENERATED), *rows], more(left_out))
+    return Answers([list(GENERATED), *rows], cut_sentence(left_out))
 
 
 def changed_answers(stored: Sequence[Stored]) -> Answers:
@@ -37,17 +37,17 @@ def changed_answers(stored: Sequence[Stored]) -> Answers:
     rows: list[list[str]] = []
     left_out = 0
     for one in stored:
-        if not Probed(one.record).rows:
+        if not ProbeResults(one.record).rows:
             continue
-        changed = [row for row in one.probed if row.get("before") != row.get("after") and "said_after" in row]
+        changed = [row for row in one.probe_answers if row.get("before") != row.get("after") and "said_after" in row]
         left_out += len(changed[MOST_OF_CASE:])
         rows += [
             [one.record.case, *(str(row[key]) for key in (
                 "family", "language", "before", "said_before", "after", "said_after"))]
             for row in changed[:MOST_OF_CASE]
         ]  # fmt: skip
-    return Answers([list(CHANGED), *rows], more(left_out))
+    return Answers([list(CHANGED), *rows], cut_sentence(left_out))
 
 
-def more(count: int) -> str:
+def cut_sentence(count: int) -> str:
     return f"At most {MOST_OF_CASE} of each case are shown; {count:,} more are in its file." if count else ""

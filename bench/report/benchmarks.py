@@ -44,13 +44,13 @@ def figures_of(record: Record) -> dict[str, Any]:
     random weights.
     """
     metric = TASKS[record.parsed_case().task].metric
-    flops, steps = (FIGURES[name].stated(record) for name in ("training_model_flops", "optimizer_steps"))
+    flops, steps = (FIGURES[name].value_in(record) for name in ("training_model_flops", "optimizer_steps"))
     return {
         "recipe": record.recipe_digest,
         "data": record.data.get("identity"),
         "weights": record.weights.get("identity"),
-        "peak_bytes": FIGURES["peak_bytes"].stated(record),
-        "allocated_bytes": FIGURES["allocated_bytes"].stated(record),
+        "peak_bytes": FIGURES["peak_bytes"].value_in(record),
+        "allocated_bytes": FIGURES["allocated_bytes"].value_in(record),
         "mean_step_flops": flops / steps if flops and steps else None,
         "metric": metric,
         "quality": record.quality.get(metric) if record.quality_judged else None,

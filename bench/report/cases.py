@@ -25,9 +25,9 @@ SHOWN: dict[str, Callable[[float], str]] = {  # figure -> its text, in the order
 }
 
 
-def stated(record: Record, name: str) -> str:
+def figure_text(record: Record, name: str) -> str:
     """The figure as the record states it, even for a case that ran beside others; a dash if it has none."""
-    value = FIGURES[name].stated(record)
+    value = FIGURES[name].value_in(record)
     return EMPTY if value is None else SHOWN[name](value)
 
 
@@ -41,7 +41,7 @@ def row(record: Record, thresholds: Thresholds) -> list[str]:
         return [record.case, record.status, task.metric, *[EMPTY] * 7]
     expected = thresholds.quality_of(record)
     before, after = (quality.get(task.metric) for quality in (record.quality_before, record.quality))
-    peak, *others = (stated(record, name) for name in SHOWN)
+    peak, *others = (figure_text(record, name) for name in SHOWN)
     return [
         record.case,
         record.status,

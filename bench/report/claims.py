@@ -34,10 +34,13 @@ def summary(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> lis
     everything: Counter[str] = sum(groups.values(), Counter())
     columns = (*OUTCOMES, ERROR) if everything[ERROR] else OUTCOMES
     lines = [*sorted(groups.items()), ("all", everything)]
-    return [[*SUMMARY, *columns], *([label, str(states.total()), *counted(states, columns)] for label, states in lines)]
+    return [
+        [*SUMMARY, *columns],
+        *([label, str(states.total()), *count_cells(states, columns)] for label, states in lines),
+    ]
 
 
-def counted(states: Counter[str], columns: tuple[str, ...]) -> list[str]:
+def count_cells(states: Counter[str], columns: tuple[str, ...]) -> list[str]:
     return [str(states[state]) if states[state] else "" for state in columns]
 
 

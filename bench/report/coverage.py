@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bench.judge.claims.claim import Claim
-from bench.judge.claims.coverage import Part
+from bench.judge.claims.coverage import Part, claims_without_part
 from bench.report.tables import markdown_lines
 
 INTRODUCTION = """# The sources, part by part
@@ -36,4 +36,6 @@ def as_markdown(parts: Sequence[Part], claims: Mapping[str, Claim]) -> str:
             if part.source == source
         ]
         lines += ["", f"## {source}: {title}", "", *markdown_lines([list(HEADINGS), *rows], len(HEADINGS))]
+    if missing := claims_without_part(parts, claims):
+        lines += ["", "## Claims that no part names", "", ", ".join(missing)]
     return "\n".join(lines) + "\n"

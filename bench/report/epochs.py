@@ -67,7 +67,9 @@ def seconds_table(records: Iterable[Record]) -> list[list[str]]:
         if record.ok:
             recipe = record.recipe
             steps = ceil(record.data["train_examples"] / recipe["batch_size"] / recipe["gradient_accumulation_steps"])
-            seconds, tokens = (FIGURES[name].required(record) for name in ("seconds_per_step", "tokens_per_second"))
+            seconds, tokens = (
+                FIGURES[name].required_value(record) for name in ("seconds_per_step", "tokens_per_second")
+            )
             figures = [f"{seconds:.3f}", f"{tokens:,.0f}", f"{steps:,}"]
             lines.append([record.case, machine_of(record), str(recipe["batch_size"]),
                           str(recipe["gradient_accumulation_steps"]), *figures,

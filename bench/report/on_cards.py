@@ -3,8 +3,8 @@
 import json
 
 from bench.core.paths import COMMITTED
-from bench.judge.predictions.card_traces import committed, read_traces
-from bench.judge.predictions.on_cards import AGREES, RESERVED_AGREES, Compared, compared, peaks_of
+from bench.judge.predictions.card_traces import committed_card_records, read_traces
+from bench.judge.predictions.on_cards import AGREES, RESERVED_AGREES, Compared, compare_with_card, peaks_of
 from bench.records.figures import FIGURES
 from bench.records.record import Record
 from bench.report.tables import markdown_lines
@@ -32,7 +32,7 @@ def cells(record: Record, traced: dict[str, int]) -> list[str]:
         record.environment["accelerator"],
         *figures,
         in_gigabytes(peaks["driver_bytes"]),
-        f"{FIGURES['seconds_per_step'].required(record):.3f}",
+        f"{FIGURES['seconds_per_step'].required_value(record):.3f}",
     ]
 
 
@@ -44,8 +44,8 @@ def markdown() -> list[str]:
     """The table's lines for results/PREDICTIONS.md."""
     used = ", ".join(f"{name} {version}" for name, version in read_traces()["versions"].items())
     traces = read_traces()["traced"]
-    found = [(record, traces[name]) for name, record in committed() if name in traces]
-    agree = sum(compared(record, traced["allocated_bytes"]).agrees for record, traced in found)
+    found = [(record, traces[name]) for name, record in committed_card_records() if name in traces]
+    agree = sum(compare_with_card(record, traced["allocated_bytes"]).agrees for record, traced in found)
     reserved = sum(reserved_agrees(record, traced) for record, traced in found)
     return [
         "## Beside what a card held",
@@ -65,6 +65,6 @@ def markdown() -> list[str]:
 
 def notes() -> list[str]:
     """What a reader must know about the records' runs, in the runs' own words."""
-    runs = dict.fromkeys(COMMITTED / name.split("/")[0] / "run.json" for name, _ in committed())
+    runs = dict.fromkeys(COMMITTED / name.split("/")[0] / "run.json" for name, _ in committed_card_records())
     told = {file: json.loads(file.read_text(encoding="utf-8")).get("note") for file in runs if file.is_file()}
     return [f"- `{file.parent.name}`: {note}" for file, note in told.items() if note]

@@ -74,7 +74,7 @@ def split_console(text: str) -> Iterator[Listing]:
         yield Listing(command, "".join(f"{line}\n" for line in lines[end:]))
 
 
-def refreshed(text: str, run: Run) -> str:
+def refresh_page(text: str, run: Run) -> str:
     """The page with every table, and every listing that leaves nothing out, as the commands print them now."""
     text = TABLE.sub(lambda match: f"{match[1]}{match[2]}{run(shlex.split(match[1]))}", text)
     for listing in listings(text):

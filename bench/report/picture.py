@@ -131,7 +131,7 @@ def point_of(group: Sequence[Record], thresholds: Thresholds) -> Point:
     worst = (band.lowest if task.greater_is_better else band.highest) if band else None
     return Point(
         method=case.method,
-        peak_gigabytes=statistics.mean(FIGURES["peak_bytes"].required(record) for record in group) / 1e9,
+        peak_gigabytes=statistics.mean(FIGURES["peak_bytes"].required_value(record) for record in group) / 1e9,
         quality=statistics.mean(record.quality[task.metric] for record in group),
         threshold=worst,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from bench.judge.thresholds import entry_basis
 from bench.probes.scoring import ALL
 from bench.records.basis import group_of
-from bench.records.probed import Probed
+from bench.records.probe_results import ProbeResults
 from bench.records.record import Record
 
 HEADINGS = ("case", "probe", "group", "items", "before", "after", "change", "95 %", "cured", "broken", "p")
@@ -15,7 +15,7 @@ SHARES = ("before", "after", "lowest", "highest", "likelier before", "likelier a
 NAMES = 3  # of the headings; numbers follow
 
 
-def wanted(row: Mapping[str, Any], by_language: bool) -> bool:
+def belongs_in_table(row: Mapping[str, Any], by_language: bool) -> bool:
     """Whether a summary cell belongs in the table: groups over all languages, or languages over all groups."""
     if by_language:
         return row["group"] == ALL and row["language"] != ALL
@@ -27,8 +27,8 @@ def cells(record: Record, by_language: bool = False) -> list[list[str]]:
     lines: list[list[str]] = []
     if not record.quality_judged:
         return lines
-    for row in Probed(record).rows:
-        if wanted(row, by_language):
+    for row in ProbeResults(record).rows:
+        if belongs_in_table(row, by_language):
             change = row["after"] - row["before"]
             lines.append(
                 [record.case, row["family"], row["language" if by_language else "group"],
@@ -37,7 +37,7 @@ def cells(record: Record, by_language: bool = False) -> list[list[str]]:
                  f"{100 * row['change_low']:+.1f} … {100 * row['change_high']:+.1f}",
                  str(row["cured"]), str(row["broken"]), f"{row['p']:.2g}"]
             )  # fmt: skip
-    for row in [] if by_language else Probed(record).losses:
+    for row in [] if by_language else ProbeResults(record).losses:
         lines.append([record.case, row["family"], "nats a token", str(row["items"]), f"{row['before']:.4f}",
                       f"{row['after']:.4f}", f"{row['change']:+.2%}", *["–"] * 4])  # fmt: skip
     return lines
@@ -57,8 +57,8 @@ def seeds_table(records: Iterable[Record], by_language: bool = False) -> list[li
     found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     part = "language" if by_language else "group"
     for record in records:
-        for row in Probed(record).rows if record.quality_judged else []:
-            if wanted(row, by_language):
+        for row in ProbeResults(record).rows if record.quality_judged else []:
+            if belongs_in_table(row, by_language):
                 items = row["cured"] + row["kept"] + row["broken"] + row["still_wrong"]
                 key = (group_of(record), *entry_basis([record]).values(), row["family"], row[part], str(items))
                 found.setdefault(key, []).append(row)

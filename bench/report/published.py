@@ -94,7 +94,7 @@ def summary(found: list[Compared]) -> Table:
     columns = [f"{half}, {name}" for half in (SEALED, OPEN) for name in kinds]
     lines = [["median absolute error", *columns, f"{SEALED} within {AGREES:.0%}"]]
     for predictor in found[0].predictions if found else ():
-        cells = [shown(of_half(found, half), predictor, of) for half in (SEALED, OPEN) for of in kinds.values()]
+        cells = [errors_text(of_half(found, half), predictor, of) for half in (SEALED, OPEN) for of in kinds.values()]
         lines.append([predictor, *cells, within(of_half(found, SEALED), predictor)])
     return lines
 
@@ -107,7 +107,7 @@ def errors(cases: list[Compared], predictor: str, kinds: tuple[str, ...] = ()) -
     ]  # fmt: skip
 
 
-def shown(cases: list[Compared], predictor: str, kinds: tuple[str, ...]) -> str:
+def errors_text(cases: list[Compared], predictor: str, kinds: tuple[str, ...]) -> str:
     found = errors(cases, predictor, kinds)
     return f"{median(found):.1%} of {len(found)}" if found else "–"
 

@@ -51,7 +51,7 @@ def summary_page(
     lines = [
         f"## {headline(records, tests, beside)}",
         "",
-        f"{counts(tests.values())}. {for_markdown(made_with(records))}.",
+        f"{counts(tests.values())}. {for_markdown(environment_text(records))}.",
         "",
         *[f"- failed: {code(test)}" for test in beside.failed],
         *[f"- {says}: {code(shlex.join(command))}" for says, command in commands(words, failed, run_name)],
@@ -61,7 +61,7 @@ def summary_page(
     return "\n".join(lines) + "\n"
 
 
-def made_with(records: Iterable[Record]) -> str:
+def environment_text(records: Iterable[Record]) -> str:
     """Libraries and machine of the records, several if they differ, and where the weights of each model are from."""
     records = [record for record in records if record.environment]
     machines = dict.fromkeys(machine_words(record.environment) for record in records)

@@ -27,12 +27,12 @@ def utilisation_table(records: Sequence[Record]) -> Table:
 
 
 def line_of(record: Record) -> list[str]:
-    from bench.predict.trace.count_again import counted_again
+    from bench.predict.trace.count_again import recount_rates
 
-    stated: dict[str, Any] = {name: FIGURES[name].stated(record) for name in RATES}
+    stated: dict[str, Any] = {name: FIGURES[name].value_in(record) for name in RATES}
     states = stated["model_flops_per_second"] is not None
     bound = not states and record.recipe["padding"] == "longest"
-    rates = stated if states else counted_again(record)
+    rates = stated if states else recount_rates(record)
     rows, length = heaviest_shape(record)
     sign = "≤ " if bound else ""
     cells = [record.case, record.environment.get("accelerator") or "cpu", f"{rows} × {length}"]

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from bench.core.outside_text import for_terminal
 from bench.core.paths import cache_folder
 from bench.sources.digests import digest_of_file, sha256_of
-from bench.sources.errors import explained
+from bench.sources.errors import explaining_file_errors
 from bench.sources.snapshot import MANIFEST
 
 PATIENCE_SECONDS = 1.0  # of silent waiting for another process; then a message says so
@@ -71,7 +71,7 @@ def acquire(lock: FileLock, folder: Path) -> None:
 
 def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """Return folder; make(part) fills it if it is absent or damaged. Raises SourceError for an unusable cache."""
-    with explained(cache_folder()):
+    with explaining_file_errors(cache_folder()):
         if not damage(folder):
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -49,20 +49,22 @@ def load_rows(spec: DataSpec, size: str, mirror: Path | None, samples: Path = SA
     """The spec's rows, of size "sample" or "full". Raises SourceError naming the wrong file and line or row."""
     if spec.files:
         own = {split: read_file(Path(path), spec.columns) for split, path in spec.files}
-        return identified(own, "file", f"{' and '.join(Path(path).name for _, path in spec.files)}, as the task names")
+        return with_identity(
+            own, "file", f"{' and '.join(Path(path).name for _, path in spec.files)}, as the task names"
+        )
     if size == "sample":
         rows = [row for name in spec.samples for row in read_sample(samples / name, spec.columns)]
-        return identified({"all": rows}, "sample", "the sample written for this project, as asked for")
+        return with_identity({"all": rows}, "sample", "the sample written for this project, as asked for")
     if size != "full":
         raise ValueError(f"size={size!r} must be sample or full")
     if mirror is not None and find_full(spec, mirror) is not None:
         splits = {split: read_parquet(mirror_file(spec, mirror, split), spec.columns) for split in spec.splits}
-        return identified(splits, "mirror", f"{spec.hub_id} from the mirror")
+        return with_identity(splits, "mirror", f"{spec.hub_id} from the mirror")
     refusal = why_not_mirror(spec, mirror)
     splits, origin = load_from_hub(spec, refusal)
     source = "the Hub" if origin == "hub" else f"the Hugging Face cache, {hub_answers().reason}"
     at = f"at {spec.revision}" if spec.revision != UNPINNED else f"as its branch {UNPINNED} is, for no commit is pinned"
-    return identified(splits, origin, f"{spec.hub_id} from {source}, {at}; {refusal}")
+    return with_identity(splits, origin, f"{spec.hub_id} from {source}, {at}; {refusal}")
 
 
 def mirror_file(spec: DataSpec, mirror: Path, split: str) -> Path:
@@ -97,7 +99,7 @@ def why_not_mirror(spec: DataSpec, mirror: Path | None) -> str:
     return f"the mirror lacks {mirror_file(spec, mirror, lacking[0])}"
 
 
-def identified(splits: dict[str, list[Row]], origin: str, reason: str) -> Rows:
+def with_identity(splits: dict[str, list[Row]], origin: str, reason: str) -> Rows:
     text = json.dumps(splits, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     sha256 = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
     return Rows(splits, origin, reason, f"sha256:{sha256}")

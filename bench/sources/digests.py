@@ -12,7 +12,7 @@ from bench.core.files import write_atomically
 from bench.core.paths import cache_folder
 
 
-def remembered(path: Path) -> dict[str, str]:
+def read_digests(path: Path) -> dict[str, str]:
     """The digests stored so far; empty if the cache file is missing, damaged or not readable."""
     try:
         digests = json.loads(path.read_text(encoding="utf-8"))
@@ -34,11 +34,11 @@ def digest_of_file(path: Path) -> str:
     status = path.stat()
     key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
     memory = cache_folder() / "digests.json"
-    digests = remembered(memory)
+    digests = read_digests(memory)
     if key not in digests:
         digests[key] = sha256_of(path)
         with suppress(OSError):  # without a writable cache, the file is only hashed again
-            write_atomically(memory, json.dumps(remembered(memory) | {key: digests[key]}, indent=0))
+            write_atomically(memory, json.dumps(read_digests(memory) | {key: digests[key]}, indent=0))
     return digests[key]
 
 

@@ -18,7 +18,7 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explaining_file_errors(path: Path) -> Iterator[None]:
     """Turn file system errors below the cache at path into a SourceError that says what to do."""
     try:
         yield

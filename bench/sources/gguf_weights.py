@@ -58,7 +58,7 @@ def converted_path(wheel: Wheel) -> Path:
     return cache_folder() / "converted" / f"{wheel.package}-{wheel.version}-bfloat16-{CONVERSION}"
 
 
-def converted_is_cached(wheel: Wheel) -> bool:
+def has_converted(wheel: Wheel) -> bool:
     return not damage(converted_path(wheel))
 
 

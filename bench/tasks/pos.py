@@ -57,7 +57,7 @@ def as_list(value: Any, where: str) -> list[str]:
     return list(value)
 
 
-def tagged(rows: list[dict], split: str) -> list[Sentence]:
+def check_rows(rows: list[dict], split: str) -> list[Sentence]:
     """The rows, checked. Raises BadData naming the row for an empty one, unequal lengths, or a blank word or tag."""
     sentences = []
     for number, row in enumerate(rows, 1):
@@ -129,16 +129,16 @@ def unscored_reasons(train: list[Example], held_out: list[Example], recipe: Reci
     return [f"{count} {name} words {why}; {so}" for count, name, so in counts if count]
 
 
-def limited(items: list, limit: int) -> list:
+def limit_items(items: list, limit: int) -> list:
     return items[:limit] if limit else items
 
 
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Tag words with Penn Treebank tags."""
     if "all" in rows:
-        train, held_out = split_sample(tagged(rows["all"], "sample"))
+        train, held_out = split_sample(check_rows(rows["all"], "sample"))
     else:
-        train, held_out = tagged(rows["train"], "train"), tagged(rows["test"], "test")
+        train, held_out = check_rows(rows["train"], "train"), check_rows(rows["test"], "test")
     if not held_out:
         held = f"of the sample each row of {HELD_OUT_EVERY} is, unless one of its tags is in fewer than {RARE} rows"
         raise BadData(f"no row is held out{': ' + held if 'all' in rows else ': the test part is empty'}; add rows")
@@ -147,7 +147,7 @@ def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prep
 
 def prepare_tagged(train: list[Sentence], held_out: list[Sentence], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Both parts encoded, with the recipe's limits. Raises BadData for a label that is not in the training part."""
-    train, held_out = limited(train, recipe.train_examples), limited(held_out, recipe.evaluation_examples)
+    train, held_out = limit_items(train, recipe.train_examples), limit_items(held_out, recipe.evaluation_examples)
     if not train:
         raise BadData("no row is left to train on; add rows")
     names = sorted({tag for sentence in train for tag in sentence.tags})

@@ -28,16 +28,16 @@ def split_by_group(rows: list[dict], group: str) -> tuple[list[dict], list[dict]
     """
     values = sorted({row[group] for row in rows})
     random.Random(SPLIT_SEED).shuffle(values)
-    chosen = set(map(normalised, values[: max(1, round(len(values) * HELD_OUT_SHARE))]))
-    train = [row for row in rows if normalised(row[group]) not in chosen]
-    held_out = [row for row in rows if normalised(row[group]) in chosen]
+    chosen = set(map(normalise, values[: max(1, round(len(values) * HELD_OUT_SHARE))]))
+    train = [row for row in rows if normalise(row[group]) not in chosen]
+    held_out = [row for row in rows if normalise(row[group]) in chosen]
     if not train or not held_out:
         raise BadData(f"{len(rows)} rows with {len(values)} values of {group!r} are too few to hold some out; add rows")
     kept = min(len(held_out), HELD_OUT_LIMIT)
     return train, [held_out[number * len(held_out) // kept] for number in range(kept)]
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     return " ".join(text.casefold().split()).rstrip(" .?!")
 
 
@@ -88,12 +88,12 @@ def prepare_pairs(
     return Prepared(train_examples, held_out_examples, [], share, reasons)
 
 
-def filled(splits: dict[str, list[dict]], columns: Sequence[str]) -> list[dict]:
+def check_rows(splits: dict[str, list[dict]], columns: Sequence[str]) -> list[dict]:
     """The rows of the only split, checked. Raises BadData naming split, row and column of a blank or non-text value."""
     ((split, rows),) = splits.items()
     for number, row in enumerate(rows, 1):
         for column in columns:
-            where = f"{named(split)} row {number}: {column}"
+            where = f"{split_name(split)} row {number}: {column}"
             if row[column] is not None and not isinstance(row[column], str):
                 raise BadData(f"{where} must be text, not {type(row[column]).__name__}; correct the row")
             if not row[column] or not row[column].strip():
@@ -101,7 +101,7 @@ def filled(splits: dict[str, list[dict]], columns: Sequence[str]) -> list[dict]:
     return rows
 
 
-def named(split: str) -> str:
+def split_name(split: str) -> str:
     """The split's name for messages: the sample comes in one piece, stored under "all"."""
     return "sample" if split == "all" else split
 

@@ -9,7 +9,7 @@ from bench.core.recipe import Recipe
 from bench.models import DECODER
 from bench.sources.data import DataSpec
 from bench.tasks import TASKS, Prepared, Task
-from bench.tasks.responses import filled, prepare_pairs, score_responses, split_by_group
+from bench.tasks.responses import check_rows, prepare_pairs, score_responses, split_by_group
 
 DATA = DataSpec(
     hub_id="bitext/Bitext-customer-support-llm-chatbot-training-dataset",
@@ -30,7 +30,7 @@ def pairs(rows: list[dict], split: str) -> list[tuple[str, str, str]]:
 
 def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:
     """Answer a customer."""
-    found = filled(rows, DATA.columns)
+    found = check_rows(rows, DATA.columns)
     train, held_out = split_by_group(found, "instruction")
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 

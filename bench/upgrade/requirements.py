@@ -28,7 +28,7 @@ class Unmet:
         return f"{self.distribution} {self.version} needs {self.requirement}, and the environment {have}"
 
 
-def merged(folders: Iterable[str]) -> dict[str, Distribution]:
+def merge_distributions(folders: Iterable[str]) -> dict[str, Distribution]:
     """Every distribution of these folders by name; the first one counts, as for an import."""
     found: dict[str, Distribution] = {}
     for one in distributions(path=list(folders)):
@@ -39,7 +39,7 @@ def merged(folders: Iterable[str]) -> dict[str, Distribution]:
 
 def unmet(folders: Sequence[str]) -> set[Unmet]:
     """The requirements that are not met; extras are nobody's who did not ask for them."""
-    there = merged(folders)
+    there = merge_distributions(folders)
     return {
         Unmet(name, one.version, str(requirement), there[needed].version if needed in there else "")
         for name, one in there.items()

@@ -55,7 +55,7 @@ class Base:
 
 def run_case(payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """A record's fields, and rows of their own: `examples` and `untrained`, one for each held-out example after and
-    before training; with probes `probed`, one for each item.
+    before training; with probes `probe_answers`, one for each item.
     """
     began, before = time.time(), os.getloadavg()
     with kept_warnings() as heard:
@@ -78,7 +78,7 @@ def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
     trainee, attached = attach_adapter(setting, base, len(steps))
     untrained = Score(setting.before, []) if setting.before else evaluate_untrained(setting, trainee, say)
     trained = train_and_evaluate(setting, trainee, steps, say)
-    probe_tables, probed = finish_probing(setting, probing, trainee)
+    probe_tables, probe_answers = finish_probing(setting, probing, trainee)
     say({"line": "checking and counting"})
     tuned, checked = check_trained(setting, trainee, base, attached)
     with timeline("count"):
@@ -88,7 +88,7 @@ def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
     adapter_bytes, read = read_back(setting, trainee, base, tuned, attached.evidence | checked)
     return {
         **trained,
-        **probed,
+        **probe_answers,
         "quality_before": untrained.quality,
         "untrained": untrained.examples,
         "quality_judged": setting.weights.origin != SYNTHETIC,
@@ -145,13 +145,13 @@ def start_probing(
 def finish_probing(
     setting: Setting, probing: Probing | None, trainee: Trainee
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Ask the tuned model: the record's tables of probes, and `probed`, a row for each item; {} without probes."""
+    """Ask the tuned model: the record's tables of probes, and `probe_answers`, a row for each; {} without probes."""
     if probing is None:
         return {}, {}
     with setting.timeline("probe_after"):
         tables, rows = probing.ask_tuned(trainee)
     setting.reasons += probing.reasons
-    return tables, {"probed": rows}
+    return tables, {"probe_answers": rows}
 
 
 @dataclass
@@ -203,7 +203,7 @@ def train_and_evaluate(setting: Setting, trainee: Trainee, steps: list[Step], sa
     def on_epoch(epoch: int) -> None:
         if epoch == last or setting.recipe.evaluate_each_epoch:
             say({"line": f"evaluating after epoch {epoch}"})
-            with setting.stage(EVALUATE), joules.paused():
+            with setting.stage(EVALUATE), joules.pause():
                 scores[:] = [score(setting, trainee)]
             epochs.append({"epoch": epoch, **scores[0].quality})
 
@@ -211,7 +211,7 @@ def train_and_evaluate(setting: Setting, trainee: Trainee, steps: list[Step], sa
     joules = Joules(setting.device)
     with setting.stage(TRAIN):
         training = ENGINES[setting.recipe.engine](trainee, steps, say, on_epoch)
-    spent = joules.spent()
+    spent = joules.joules_spent()
     setting.timeline.split_training(TRAIN, sum(training.seconds), training.data_seconds)
     for entry in epochs:
         own = [loss for loss, step in zip(training.losses, steps, strict=True) if step.epoch == entry["epoch"]]

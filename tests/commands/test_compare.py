@@ -8,6 +8,7 @@ import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 
 from bench.__main__ import main
+from bench.records.tested import CaseTests, write_tested
 
 SMOKE = committed()
 BROKEN = ("compare", "virtual-tokens", "virtual-tokens-transformers-5-24")
@@ -47,6 +48,17 @@ def test_json_holds_every_finding_and_the_exit_code(capsys):
     assert {"case", "kind", "state", "figure", "says", "before", "after", "suspect", "fresh", "points_to_loss"} == said[
         "findings"
     ][0].keys()
+
+
+def test_a_red_test_without_a_case_is_repeated_by_its_name(tmp_path, capsys):
+    test = "suites/test_libraries.py::test_models_own_loss_is_ours[tiny_bert-whole]"
+    runs = [run_of(tmp_path / name, [SMOKE[POS]]) for name in ("a", "b")]
+    for run, outcome in zip(runs, ("passed", "failed"), strict=True):
+        write_tested(run, CaseTests(True, 0, {}, {test: outcome}))
+    assert main(["compare", *map(str, runs)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"worse        {test}  test" in lines
+    assert lines[-1] == f"repeat it with: pytest '{test}'"
 
 
 def test_junit_has_a_failure_for_each_red_kind_of_a_case(tmp_path, capsys):

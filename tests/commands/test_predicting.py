@@ -20,7 +20,7 @@ from bench.models.of_config import entry_of, read_config
 from bench.models.shapes import total_parameters
 from bench.predict import both
 from bench.predict.card.budget import BadBudget, read_budget
-from bench.predict.card.fit import fit, needed
+from bench.predict.card.fit import fit, least_bytes
 from bench.predict.card.search import FIELDS, DoesNotFit, largest, largest_that_fits, size_of
 from bench.predict.formula.closed_form import closed_form
 from bench.predict.prediction import Prediction
@@ -219,7 +219,7 @@ def test_a_budget_is_a_number_of_bytes(text):
 
 def test_what_is_needed_does_not_depend_on_the_budget():
     peaks = closed_form(ask("llama31_8b", "qlora"))
-    sizes = {needed(peaks, read_budget(budget)) for budget in ("1GB", "100GB")}
+    sizes = {least_bytes(peaks, read_budget(budget)) for budget in ("1GB", "100GB")}
     assert len(sizes) == 1
     (size,) = sizes
     assert fit(peaks, read_budget(f"{size / 1e9 + 1e-6}GB")).fits

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from xml.etree import ElementTree
 
 import pytest
+from run_files import append_record
 from suite_sessions import ONE_TEST, start
 
 from bench.__main__ import main
@@ -13,7 +14,7 @@ from bench.core.outside_text import for_markdown, for_terminal, json_for_termina
 from bench.core.paths import RESULTS
 from bench.executor import Outcome
 from bench.plugin.progress import Progress
-from bench.records.record import BadRecord, Record, append_record, parse_record, read_records
+from bench.records.record import BadRecord, Record, parse_record, read_records
 from bench.report.tables import markdown_lines, text_lines
 
 LINK = "\x1b]8;;http://evil.example\x07click\x1b]8;;\x07"
@@ -98,7 +99,7 @@ def test_progress_is_safe(capsys):
     progress.start(progress.write, terminal=False)
     progress._last["case"] = float("-inf")
     progress.report("case", {"line": HOSTILE})
-    progress.done(Outcome("case", "failed", HOSTILE))
+    progress.show_outcome(Outcome("case", "failed", HOSTILE))
     out = capsys.readouterr().out
     assert acting(out) == []
     assert out.count("red") == 2

@@ -3,12 +3,13 @@
 import json
 
 import pytest
+from run_files import append_record
 
 from bench.__main__ import main
 from bench.judge.reread import NotAsked, reread, was_cut
 from bench.probes import EVASIVE, PROBES, RIGHT, WRONG
 from bench.probes.scoring import summarise
-from bench.records.record import Record, append_record, read_records
+from bench.records.record import Record, read_records
 
 CASE = "numbers-smollm2_135m-lora_all-cpu-s0"
 ASKED = PROBES["source003"].items[1]  # 9.11 or 9.9

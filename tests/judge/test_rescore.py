@@ -6,12 +6,13 @@ import sys
 from dataclasses import replace
 
 import pytest
+from run_files import append_record
 
 from bench.__main__ import main
 from bench.core.files import write_atomically
 from bench.core.paths import RESULTS, ROOT
-from bench.judge.rescore import CutWords, Disagrees, rescored
-from bench.records.record import Record, add_line, append_record, open_records, read_records, read_run
+from bench.judge.rescore import CutWords, Disagrees, rescore_record
+from bench.records.record import Record, add_line, open_records, read_records, read_run
 
 ANOTHER = "pos-tiny_bert-lora-cpu-s0"
 WAITING_SECONDS = 6.0  # until the other process has begun
@@ -61,7 +62,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize("rows", [ROWS, []], ids=["predictions", "none kept"])
 def test_f1_on_bare_tags_becomes_seqevals_everywhere(rows):
-    found = rescored(OLD, rows)
+    found = rescore_record(OLD, rows)
     assert found.quality == pytest.approx(QUALITY)
     assert found.quality_before == BEFORE
     assert found.epochs == [{"epoch": 1, "train_loss": 3.0, **BEFORE}, {"epoch": 2, "train_loss": 2.0, **QUALITY}]
@@ -72,49 +73,49 @@ def test_f1_on_bare_tags_becomes_seqevals_everywhere(rows):
 
 @pytest.mark.parametrize("rows", [ROWS, []], ids=["predictions", "none kept"])
 def test_rescoring_twice_is_rescoring_once(rows):
-    once = rescored(OLD, rows)
-    assert rescored(once, rows) == once
+    once = rescore_record(OLD, rows)
+    assert rescore_record(once, rows) == once
 
 
 @pytest.mark.parametrize("rows", [ANSWERS, []], ids=["predictions", "none kept"])
 def test_a_record_whose_metrics_are_todays_stays_as_it_is(rows):
-    assert rescored(ANSWERED, rows) == ANSWERED
+    assert rescore_record(ANSWERED, rows) == ANSWERED
 
 
 def test_a_metric_that_the_record_lacks_is_added():
-    assert rescored(replace(ANSWERED, quality={"loss": 1.75}), ANSWERS) == ANSWERED
+    assert rescore_record(replace(ANSWERED, quality={"loss": 1.75}), ANSWERS) == ANSWERED
 
 
-@pytest.mark.parametrize("record", [OLD, rescored(OLD, [])], ids=["old", "today's"])
+@pytest.mark.parametrize("record", [OLD, rescore_record(OLD, [])], ids=["old", "today's"])
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "loss"])
 def test_another_value_under_the_same_name_is_refused(record, name):
     """Predictions of another run, or a metric that means something else now."""
     other = replace(record, quality={**record.quality, name: 0.77})
     with pytest.raises(Disagrees, match=f"^{OLD.case}: the record has (f1|{name}) = 0.77, but its stored predictions"):
-        rescored(other, ROWS)
+        rescore_record(other, ROWS)
 
 
 def test_the_f1_of_bare_tags_is_checked_too():
     with pytest.raises(Disagrees, match="seqeval_f1 = 0.9, but its stored predictions give 1.0"):
-        rescored(replace(OLD, quality={**OLD_QUALITY, "f1": 0.9}), ROWS)
+        rescore_record(replace(OLD, quality={**OLD_QUALITY, "f1": 0.9}), ROWS)
 
 
 def test_a_metric_that_is_not_reported_today_is_named():
     other = replace(ANSWERED, quality={**ANSWERED.quality, "perplexity": 5.8})
     with pytest.raises(Disagrees, match="the record has perplexity = 5.8, which support does not report today; run"):
-        rescored(other, ANSWERS)
+        rescore_record(other, ANSWERS)
 
 
 @pytest.mark.parametrize("rows", [ROWS, []], ids=["predictions", "none kept"])
 def test_words_that_were_cut_off_are_in_no_old_accuracy(rows):
     with pytest.raises(CutWords, match=f"^{OLD.case}: sentences were cut, .*; run the case again with"):
-        rescored(replace(OLD, data={"truncated_share": 0.1}), rows)
-    assert rescored(replace(OLD, data={"truncated_share": 0.0}), rows).quality["f1"] == 0.4
+        rescore_record(replace(OLD, data={"truncated_share": 0.1}), rows)
+    assert rescore_record(replace(OLD, data={"truncated_share": 0.0}), rows).quality["f1"] == 0.4
 
 
 def test_half_of_the_predictions_is_refused():
     with pytest.raises(Disagrees):
-        rescored(OLD, ROWS[:1])
+        rescore_record(OLD, ROWS[:1])
 
 
 def run_of(folder, *records, rows=ROWS):
@@ -142,7 +143,7 @@ def test_command_rewrites_what_changes_and_leaves_the_other_lines(tmp_path, caps
 def test_command_rescores_the_newest_record_of_a_case(tmp_path):
     """The predictions are those of the newest; what --resume ran again is no obstacle."""
     cut = replace(OLD, data={"truncated_share": 0.1})
-    today = rescored(OLD, ROWS)
+    today = rescore_record(OLD, ROWS)
     path = run_of(tmp_path, cut, today)
     before = path.read_bytes()
     assert main(["rescore", str(tmp_path)]) == 0
@@ -235,7 +236,7 @@ def test_no_held_out_word_of_the_committed_records_is_cut():
 def test_committed_records_have_todays_metrics(run):
     """No name is an older one's, and F1 over words is accuracy."""
     records, _ = read_records(RESULTS / "runs" / run / "records.jsonl")
-    assert [record.case for record in records.values() if rescored(record, []) != record] == []
+    assert [record.case for record in records.values() if rescore_record(record, []) != record] == []
     tagged = [record.quality for record in records.values() if "f1" in record.quality]
     assert [quality for quality in tagged if quality["f1"] != quality["accuracy"]] == []
 
@@ -261,7 +262,7 @@ def test_a_session_that_waits_for_the_command_loses_no_record(tmp_path):
     path = tmp_path / "records.jsonl"
     append_record(path, Record(OLD.case, "ok"))
     code = (
-        "import sys; from pathlib import Path; from bench.records.record import Record, append_record; "
+        "import sys; from pathlib import Path; from bench.records.record import Record; "
         "append_record(Path(sys.argv[1]), Record(sys.argv[2], 'ok'))"
     )
     with open_records(path):

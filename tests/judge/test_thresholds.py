@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from run_files import append_record
 
 from bench.__main__ import main
 from bench.commands import thresholds as command
@@ -31,7 +32,7 @@ from bench.judge.thresholds import (
     wider_than_gain,
 )
 from bench.records.basis import group_of
-from bench.records.record import CRASHED, Record, append_record, read_records
+from bench.records.record import CRASHED, Record, read_records
 from bench.tasks import TASKS
 
 POS = Record(

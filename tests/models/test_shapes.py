@@ -17,7 +17,7 @@ from bench.core.registry import UnknownName
 from bench.methods import METHODS
 from bench.methods.parameters import formula
 from bench.models import DECODER, MODELS, BadEntry
-from bench.models.shapes import head_parameters, linear_layers, stack_parameters, targeted, total_parameters
+from bench.models.shapes import head_parameters, linear_layers, stack_parameters, target_layers, total_parameters
 from bench.recipes.of_case import recipe_for
 from bench.sources import Weights
 from bench.worker.build.base import config_for
@@ -205,7 +205,7 @@ def test_targeted_layers_are_those_peft_adapts(name, targets):
     auto = AutoModelForTokenClassification if labels else AutoModelForCausalLM
     with torch.device("meta"):
         model = auto.from_config(config_for(entry, NO_WEIGHTS, labels))
-    assert adapted(model, targets) == Counter(layer.name for layer in targeted(entry, targets))
+    assert adapted(model, targets) == Counter(layer.name for layer in target_layers(entry, targets))
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -219,7 +219,7 @@ def test_a_config_may_say_its_familys_own_type(name):
 @pytest.mark.parametrize("name", ENTRIES)
 def test_missing_target_is_named(name):
     with pytest.raises(ValueError, match=f"{name} has no module 'no_such_proj' to adapt; its linear layers are .+"):
-        targeted(MODELS[name], (*MODELS[name].family.query_value, "no_such_proj"))
+        target_layers(MODELS[name], (*MODELS[name].family.query_value, "no_such_proj"))
 
 
 @pytest.mark.parametrize(

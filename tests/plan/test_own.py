@@ -85,8 +85,8 @@ def test_a_worker_registers_the_same_from_text_in_another_folder(here, tmp_path_
 def test_paths_of_the_command_line_become_names(here):
     added = add_own((), models=("./My-Model", "tiny_llama"), tasks=("tickets.jsonl", "pos"),
                     columns=("instruction=question", "response=answer"))  # fmt: skip
-    assert added.named(("./My-Model", "tiny_llama")) == ("my_model", "tiny_llama")
-    assert added.named(("tickets.jsonl", "pos")) == ("tickets", "pos")
+    assert added.replace_paths(("./My-Model", "tiny_llama")) == ("my_model", "tiny_llama")
+    assert added.replace_paths(("tickets.jsonl", "pos")) == ("tickets", "pos")
     assert Case("tickets", "my_model", "lora", "cpu").id == "tickets-my_model-lora-cpu-s0"
 
 

@@ -14,12 +14,13 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import pytest
+from run_files import append_record
 from suite_sessions import TESTS, command, start, surroundings
 
 from bench.core.paths import ROOT
 from bench.executor import Outcome
 from bench.plugin.progress import Progress
-from bench.records.record import append_record, read_records
+from bench.records.record import read_records
 
 SMOKE = read_records(ROOT / "results" / "runs" / "smoke" / "records.jsonl")[0]
 GOOD = SMOKE["pos-minilm_l6-lora-cpu-s0"]
@@ -261,9 +262,9 @@ def shown(text):
 def test_progress_waits_while_a_test_runs_and_is_shown_afterwards():
     said = []
     progress = Progress()
-    progress.done(Outcome("a", "ok", seconds=1.0))
+    progress.show_outcome(Outcome("a", "ok", seconds=1.0))
     progress.start(said.append, terminal=False)
-    progress.done(Outcome("b", "ok", seconds=2.0))
+    progress.show_outcome(Outcome("b", "ok", seconds=2.0))
     assert progress.stop()
     assert "".join(said) == "\na: ok in 1.0 s\nb: ok in 2.0 s\n"
     progress.start(said.append, terminal=False)

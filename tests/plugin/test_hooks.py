@@ -16,13 +16,14 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from run_files import append_record
 from suite_sessions import ONE_TEST, TESTS, Done, command, start, surroundings
 
 from bench.core.case import parse_case
 from bench.core.files import BadFile
 from bench.core.paths import ROOT
 from bench.core.work import RUN_CASE, CaseWork
-from bench.executor import Outcome
+from bench.executor import Executor, Outcome
 from bench.judge.claims.admission import sample_identity
 from bench.judge.thresholds import Band, read_thresholds
 from bench.machine.environment import describe_machine
@@ -37,7 +38,7 @@ from bench.plugin.session import Run
 from bench.probes import PROBES
 from bench.recipes.of_case import recipe_for
 from bench.records import run_folder
-from bench.records.record import OK, Record, append_record, read_records
+from bench.records.record import OK, Record, read_records
 from bench.records.run_folder import NotStored
 from bench.records.tested import read_tested
 from bench.tasks import TASKS
@@ -966,7 +967,7 @@ def test_session_says_that_weights_could_not_be_had(quiet, monkeypatch):
 
 
 def test_max_steps_takes_the_place_of_the_recipes():
-    own, cut = Plan(options()).recipe(CASE), Plan(options(max_steps=7)).recipe(CASE)
+    own, cut = Plan(options(), Executor.cards).recipe(CASE), Plan(options(max_steps=7), Executor.cards).recipe(CASE)
     assert cut == replace(own, max_steps=7)
 
 
@@ -988,7 +989,7 @@ def test_job_says_all_that_a_worker_needs(quiet):
 def test_omp_num_threads_is_honoured(quiet, monkeypatch, wanted, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", wanted)
     monkeypatch.setattr(planning, "describe_machine", lambda: {"cores": 8})
-    assert Plan(options(workers=2)).work(CASE).threads == threads
+    assert Plan(options(workers=2), Executor.cards).work(CASE).threads == threads
 
 
 def test_warnings_that_a_person_makes_errors_fail_no_case_and_their_threads_are_recorded(runs):
@@ -1045,7 +1046,7 @@ def test_all_probes_may_be_named_beside_others(text):
 
 
 def test_a_decoder_is_asked_its_tasks_probes_and_the_command_lines():
-    plan = Plan(options(probes=("source003",)))
+    plan = Plan(options(probes=("source003",)), Executor.cards)
     assert plan.probes(parse_case("support-tiny_llama-lora-cpu-s0")) == ("source003",)
     assert set(plan.probes(parse_case("numbers-tiny_llama-lora-cpu-s0"))) == set(PROBES.names())
     assert plan.probes(CASE) == ()  # an encoder answers no question

@@ -28,7 +28,7 @@ def test_options_name_data_and_its_columns(here):
     (here / "own_rows.jsonl").write_text('{"a": "Why?", "b": "So."}\n', encoding="utf-8")
     own = read_own(config(tasks="own_rows.jsonl", columns="instruction=a,response=b"), None)
     try:
-        assert own.named(("own_rows.jsonl",)) == ("own_rows",)
+        assert own.replace_paths(("own_rows.jsonl",)) == ("own_rows",)
         assert TASKS["own_rows"].data.columns == ("a", "b")
     finally:
         TASKS.remove("own_rows")

@@ -10,8 +10,8 @@ import pytest
 from bench.core.files import BadFile
 from bench.core.paths import SAMPLES
 from bench.probes import HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, checked_items, facts
-from bench.probes.reading import thinned
-from bench.probes.wording import affirmed, clauses, first_line, plain, repeats, says_nothing, words_of
+from bench.probes.reading import thin_out
+from bench.probes.wording import affirmed_names, clauses, first_line, plain, repeats, says_nothing, words_of
 
 FAMILY = PROBES["facts"]
 ITEMS = {item.id: item for item in checked_items(facts.bank(), FAMILY)}
@@ -148,7 +148,7 @@ def test_clauses_end_at_marks_and_at_but():
     ],
 )
 def test_negation_denies_what_follows_it(text, stated):
-    assert affirmed(text, {"paris", "lyon"}, "en") == stated
+    assert affirmed_names(text, {"paris", "lyon"}, "en") == stated
 
 
 def test_repeating_is_a_word_four_times_or_a_phrase_three_times_in_a_row():
@@ -175,6 +175,6 @@ def test_thinning_keeps_pairs_and_the_first_of_each_language():
     items = [
         replace(PARIS, id=f"{language}{number}", language=language) for language in ("en", "fr") for number in range(5)
     ]
-    assert [item.id for item in thinned(items, 2)] == ["en0", "en2", "en4", "fr0", "fr2", "fr4"]
-    assert [item.id for item in thinned(items, 2, together=2)] == ["en0", "en1", "en4", "fr0", "fr1", "fr4"]
-    assert thinned(items, 1) == items
+    assert [item.id for item in thin_out(items, 2)] == ["en0", "en2", "en4", "fr0", "fr2", "fr4"]
+    assert [item.id for item in thin_out(items, 2, together=2)] == ["en0", "en1", "en4", "fr0", "fr1", "fr4"]
+    assert thin_out(items, 1) == items

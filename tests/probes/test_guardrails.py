@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from run_files import append_record
 
 from bench.__main__ import main
 from bench.core.files import BadFile
@@ -15,7 +16,7 @@ from bench.probes import EVASIVE, GARBLED, HELD_OUT, OUTCOMES, PROBES, RIGHT, WR
 from bench.probes.guardrails import DECLINE, HARMLESS, HELP, OUGHT_DECLINE
 from bench.probes.refusals import HELPED, READINGS, REFUSED, reading
 from bench.probes.wording import plain, words_of
-from bench.records.record import Record, append_record
+from bench.records.record import Record
 
 FAMILY = PROBES["guardrails"]
 ITEMS = {item.id: item for item in checked_items(guardrails.bank(), FAMILY)}

@@ -5,14 +5,15 @@ from math import comb
 
 import numpy as np
 import pytest
+from run_files import append_record
 
 from bench.__main__ import main
 from bench.core.case import Case
 from bench.judge.probe_thresholds import bands_toml, measure_bands, read_bands
 from bench.judge.thresholds import Band
-from bench.probes.scoring import Paired, paired, share_interval, summarise, summarise_losses
-from bench.records.probed import Probed
-from bench.records.record import Record, append_record
+from bench.probes.scoring import Paired, pair_answers, share_interval, summarise, summarise_losses
+from bench.records.probe_results import ProbeResults
+from bench.records.record import Record
 from bench.report.probes import NAMES, SHARES, cells, probes_table, seeds_table
 from bench.report.tables import text_lines
 
@@ -31,7 +32,7 @@ def test_interval_of_8_in_10_by_hand():
 
 
 def test_items_fall_into_four():
-    found = paired([False, True, True, False, True], [True, True, False, False, True])
+    found = pair_answers([False, True, True, False, True], [True, True, False, False, True])
     assert found == Paired(cured=1, kept=2, broken=1, still_wrong=1)
     assert (found.items, found.before, found.after) == (5, 0.6, 0.6)
 
@@ -73,7 +74,7 @@ def test_a_loss_is_significant_from_six_items_broken_and_none_cured(counts, lost
 @pytest.mark.parametrize(("before", "after"), [([], []), ([True], [True, False])])
 def test_what_cannot_be_paired_is_refused(before, after):
     with pytest.raises(ValueError, match="cannot be paired"):
-        paired(before, after)
+        pair_answers(before, after)
 
 
 def row(before, after, group="trap", language="en", margins=None):
@@ -158,7 +159,7 @@ def test_what_is_outside_its_band_is_unexpected_either_way(tmp_path, seen, says)
     path = tmp_path / "bands.toml"
     path.write_text(bands_toml(measure_bands([record(seed, 12) for seed in range(3)])), encoding="utf-8")
     other = record(**{"traps": 12, **seen})
-    assert read_bands(other, path).outside(Probed(other)) == says
+    assert read_bands(other, path).outside(ProbeResults(other)) == says
 
 
 def test_a_band_of_all_shares_is_left_out():
@@ -243,15 +244,15 @@ def test_shares_by_likelihood_stand_beside_those_by_answers():
     lines = {line[2]: line[-2:] for line in seeds_table([found])}
     assert lines["trap"] == ["50.0%", "100.0%"]
     assert lines["date"] == ["–", "–"]  # nothing was compared
-    assert Probed(found).by_margin("decimals", "trap")["after"] == 1.0
+    assert ProbeResults(found).by_margin("decimals", "trap")["after"] == 1.0
 
 
 def test_counts_are_found_by_family_group_and_language():
-    probed = Probed(record(traps=18))
-    assert probed.counts("decimals", "trap").cured == 18
-    assert probed.groups().keys() == {"decimals/trap"}
+    results = ProbeResults(record(traps=18))
+    assert results.counts("decimals", "trap").cured == 18
+    assert results.groups().keys() == {"decimals/trap"}
     with pytest.raises(KeyError, match="was not asked facts"):
-        probed.counts("facts")
+        results.counts("facts")
 
 
 def test_the_table_command_prints_probes(tmp_path, capsys):

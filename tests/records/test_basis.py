@@ -14,7 +14,7 @@ from bench.records.basis import (
     Basis,
     basis_differences,
     basis_of,
-    described,
+    differences_text,
 )
 from bench.records.record import Record
 
@@ -67,7 +67,7 @@ def test_a_part_differs_for_the_purposes_that_it_counts_for(part, purpose):
     ],
 )
 def test_a_difference_says_what_was_and_what_is(change, says):
-    assert described(basis_differences(replace(BASIS, **CHANGES[change]), BASIS, RESUME)) == says
+    assert differences_text(basis_differences(replace(BASIS, **CHANGES[change]), BASIS, RESUME)) == says
 
 
 @pytest.mark.parametrize(

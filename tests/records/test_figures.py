@@ -95,18 +95,18 @@ def test_a_figure_reads_its_place(name, value):
 def test_seconds_of_a_case_beside_others_are_stated_and_not_compared():
     beside = replace(RECORD, noisy={**NOISY_FIGURES, "ran_beside": ["another"]})
     figure = FIGURES["seconds_per_step"]
-    assert (figure.stated(beside), figure.value(beside), figure.spread(beside)) == (2.0, None, None)
+    assert (figure.value_in(beside), figure.value(beside), figure.spread(beside)) == (2.0, None, None)
     assert FIGURES["peak_bytes"].value(beside) == 5
 
 
 def test_a_peak_of_the_whole_process_is_stated_and_not_compared():
     whole = replace(RECORD, noisy={**NOISY_FIGURES, "memory": {"process": {"resident_bytes": 5}}})
-    assert (FIGURES["peak_bytes"].stated(whole), FIGURES["peak_bytes"].value(whole)) == (5, None)
+    assert (FIGURES["peak_bytes"].value_in(whole), FIGURES["peak_bytes"].value(whole)) == (5, None)
 
 
 def test_an_f1_of_before_is_stated_and_not_compared():
     older = replace(RECORD, case="pos-tiny_bert-lora-cpu-s0", quality={"f1": 1.0, "precision": 1.0})
-    assert (FIGURES["f1"].stated(older), FIGURES["f1"].value(older)) == (1.0, None)
+    assert (FIGURES["f1"].value_in(older), FIGURES["f1"].value(older)) == (1.0, None)
 
 
 def test_spread_is_of_what_a_run_measures_often_enough():
@@ -118,9 +118,9 @@ def test_spread_is_of_what_a_run_measures_often_enough():
 
 
 def test_a_figure_that_a_table_needs_is_missed_in_one_sentence():
-    assert FIGURES["adapter_bytes"].required(RECORD) == 7
+    assert FIGURES["adapter_bytes"].required_value(RECORD) == 7
     with pytest.raises(BadRecord, match=r"^support-tiny_llama-lora-cpu-s0 has no joules \(energy of training\); run"):
-        FIGURES["joules"].required(RECORD)
+        FIGURES["joules"].required_value(RECORD)
 
 
 def test_a_record_has_the_figures_of_the_table_and_its_tasks_own_metrics():

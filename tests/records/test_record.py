@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, fields, replace
 
 import pytest
+from run_files import append_record
 
 from bench.core.case import Case
 from bench.core.files import write_atomically
@@ -16,7 +17,6 @@ from bench.records.record import (
     STATUSES,
     BadRecord,
     Record,
-    append_record,
     parse_record,
     read_records,
     read_repeats,

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from run_files import append_record
 
 from bench.core.files import write_atomically
 from bench.core.paths import ROOT
 from bench.records import run_folder
-from bench.records.record import Record, append_record, read_records
+from bench.records.record import Record, read_records
 
 SESSIONS = 24
 CASE = "pos-tiny_bert-lora-cpu-s0"

@@ -136,5 +136,5 @@ def test_a_peak_of_the_whole_process_is_marked_and_compared_with_none():
     """Where the kernel does not let phases be told apart; it holds checks and probes too."""
     whole = replace(RECORD, noisy={**RECORD.noisy, "memory": {"process": {"resident_bytes": 1_234_567_890}}})
     assert row(whole, SOME)[6] == "1.23 GB (process)"
-    assert [DIMENSIONS["memory"].read(record) for record in (RECORD, whole)] == [1_234_567_890, None]
+    assert [DIMENSIONS["memory"].figure_of(record) for record in (RECORD, whole)] == [1_234_567_890, None]
     assert [FIGURES["peak_bytes"].value(record) for record in (RECORD, whole)] == [1_234_567_890, None]

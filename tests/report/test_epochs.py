@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from run_files import append_record
 
 from bench.__main__ import main
-from bench.records.record import Record, append_record
+from bench.records.record import Record
 from bench.report.epochs import CONFUSIONS, confusions_table, epochs_table, seconds_table
 
 RECORD = Record(

@@ -10,7 +10,7 @@ from bench.__main__ import main
 from bench.commands import Mistake
 from bench.commands import pages as command
 from bench.core.paths import ROOT
-from bench.report.pages import Listing, listings, pages, pictures, refreshed, split_console, tables
+from bench.report.pages import Listing, listings, pages, pictures, refresh_page, split_console, tables
 
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in pages(ROOT)}
 TABLES = [pytest.param(words, table, id=f"{name}:{shlex.join(words)}")
@@ -94,13 +94,13 @@ def test_refreshing_replaces_tables_and_whole_listings_alone():
         asked.append(words)
         return f"new {words[0]}\n"
 
-    assert refreshed(PAGE, run) == PAGE.replace("old\n", "new table\n").replace("old methods", "new list")
+    assert refresh_page(PAGE, run) == PAGE.replace("old\n", "new table\n").replace("old methods", "new list")
     assert asked == [["table", "smoke", "--markdown"], ["list", "methods"]]
 
 
 def test_refreshing_a_page_that_is_right_changes_nothing():
     right = {"table": "old\n", "list": "old methods\n"}
-    assert refreshed(PAGE, lambda words: right[words[0]]) == PAGE
+    assert refresh_page(PAGE, lambda words: right[words[0]]) == PAGE
 
 
 @pytest.mark.parametrize(

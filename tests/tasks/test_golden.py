@@ -62,7 +62,7 @@ def log_probabilities(trainee, ids):
 
 def held_out_sentences():
     """The words and tags of the first five held-out sentences."""
-    sentences = pos.tagged(load_rows(pos.DATA, "sample", None).splits["all"], "sample")
+    sentences = pos.check_rows(load_rows(pos.DATA, "sample", None).splits["all"], "sample")
     return pos.split_sample(sentences)[1][:ROWS]
 
 

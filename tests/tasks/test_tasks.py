@@ -175,7 +175,7 @@ def test_identity_changes_with_the_tag_of_a_held_out_word_that_is_cut(encoder_to
 
 def test_lists_written_as_text_are_read(encoder_tokenizer):
     row = {"words": "['the', \"dog's\", '[']", "labels": "['DT', 'NN', '(']"}
-    assert pos.tagged([row], "train") == [(["the", "dog's", "["], ["DT", "NN", "("], "train row 1")]
+    assert pos.check_rows([row], "train") == [(["the", "dog's", "["], ["DT", "NN", "("], "train row 1")]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_lists_written_as_text_are_read(encoder_tokenizer):
 )
 def test_wrong_row_is_named(row, says):
     with pytest.raises(BadData) as raised:
-        pos.tagged([DOGS, row], "train")
+        pos.check_rows([DOGS, row], "train")
     assert str(raised.value) == says
 
 
@@ -229,7 +229,7 @@ def test_rare_tags_stay_in_the_training_part():
     sentences[0] = sentence("DT", "UH", "UH")
     sentences[1:4] = [sentence("UH")] * 3
     sentences[5:10] = [sentence("FW")] * 5
-    train, held_out = pos.split_sample(pos.tagged(sentences, "sample"))
+    train, held_out = pos.split_sample(pos.check_rows(sentences, "sample"))
     assert "UH" not in {tag for sentence in held_out for tag in sentence.tags}
     assert "FW" in {tag for sentence in held_out for tag in sentence.tags}
     assert (len(train), len(held_out)) == (17, 3)
@@ -526,7 +526,7 @@ def test_responses_are_scored_by_token():
 
 
 def texts(rows, column):
-    return {responses.normalised(row[column]) for row in rows}
+    return {responses.normalise(row[column]) for row in rows}
 
 
 def test_same_text_is_never_in_both_parts():
@@ -606,7 +606,7 @@ def test_braces_in_a_text_are_text():
 
 def test_medqa_cleans_question_and_answer():
     rows = [{"Question": "What is <b>flu</b>?", "Answer": "A virus. #flu"}]
-    assert medqa.pairs(medqa.cleaned(rows, "test"), "test") == [
+    assert medqa.pairs(medqa.clean_rows(rows, "test"), "test") == [
         ("test-0", "Question: What is flu?\nAnswer: ", "A virus.")
     ]
 
@@ -732,7 +732,7 @@ def test_sample_file_is_a_tasks(name):
 @needs_mirror(pos.DATA)
 def test_pos_sample_is_not_the_hubs():
     full = load_rows(pos.DATA, "full", MIRROR).splits
-    theirs = {" ".join(sentence.words).lower() for split in full for sentence in pos.tagged(full[split], split)}
+    theirs = {" ".join(sentence.words).lower() for split in full for sentence in pos.check_rows(full[split], split)}
     ours = {" ".join(row["words"]).lower() for name in pos.DATA.samples for row in sample(name)}
     assert ours & theirs == set()
 
@@ -755,11 +755,11 @@ def test_sample_is_not_the_hubs(task, columns):
 @needs_mirror(medqa.DATA)
 def test_cleaning_the_hubs_rows_leaves_none_empty():
     rows = load_rows(medqa.DATA, "full", MIRROR).splits["train"]
-    assert len(medqa.cleaned(rows, "train")) == len(rows)
+    assert len(medqa.clean_rows(rows, "train")) == len(rows)
 
 
 @needs_mirror(pos.DATA)
 def test_tagging_the_hubs_test_part_needs_no_label_that_training_lacks():
     full = load_rows(pos.DATA, "full", MIRROR).splits
-    seen = {tag for sentence in pos.tagged(full["train"], "train") for tag in sentence.tags}
-    assert {tag for sentence in pos.tagged(full["test"], "test") for tag in sentence.tags} <= seen
+    seen = {tag for sentence in pos.check_rows(full["train"], "train") for tag in sentence.tags}
+    assert {tag for sentence in pos.check_rows(full["test"], "test") for tag in sentence.tags} <= seen

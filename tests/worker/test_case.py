@@ -297,13 +297,13 @@ def test_a_stepper_takes_the_first_step_again_and_again():
 def test_probes_are_asked_before_and_after(tmp_path, monkeypatch):
     monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path))
     found = run(ANSWERING, probes=("source003",))
-    assert {row["key"] for row in found["probed"]} == {"source003/en-fibonacci", "source003/en-larger"}
+    assert {row["key"] for row in found["probe_answers"]} == {"source003/en-fibonacci", "source003/en-larger"}
     everything = found["tables"]["probes"][0]
     assert (everything["family"], everything["language"], everything["group"]) == ("source003", "all", "all")
     assert sum(everything[name] for name in ("cured", "kept", "broken", "still_wrong")) == 2
     assert found["noisy"]["seconds"]["probe_before"] > 0
     assert found["losses"] == ran(ANSWERING)["losses"]  # asking left no trace in training
-    assert all(row["before_margin"] != row["after_margin"] for row in found["probed"])
+    assert all(row["before_margin"] != row["after_margin"] for row in found["probe_answers"])
 
 
 @pytest.mark.filterwarnings("ignore")  # lm-eval's imports warn of what is not ours

@@ -10,23 +10,23 @@ from unittest.mock import MagicMock
 
 import pytest
 import torch
+from run_files import append_record
 
 from bench.core.case import Case
 from bench.core.work import RUN_CASE, CaseWork
-from bench.executor import Outcome
+from bench.executor import Outcome, pool
 from bench.machine import devices
 from bench.machine.cards import CARDS, GIB, CardKind, read_card, recipe_on
 from bench.machine.devices import Card
-from bench.plan import plan
 from bench.plan.options import Options
 from bench.plan.selection import Selection
 from bench.plugin import benchmarks, hooks, options, session
-from bench.plugin.options import emulated
+from bench.plugin.options import emulated_card
 from bench.plugin.progress import Progress
 from bench.plugin.session import Run
 from bench.recipes.of_case import recipe_for
 from bench.records import run_folder
-from bench.records.record import FAILED, Record, append_record
+from bench.records.record import FAILED, Record
 from bench.records.run_folder import machine_name
 from bench.worker.emulate import CannotRun, emulate
 
@@ -101,7 +101,7 @@ def test_own_card_has_its_size_and_can_do_all():
 def test_bad_card_is_one_sentence(there, text, says):
     there()
     with pytest.raises(pytest.UsageError) as raised:
-        emulated(text)
+        emulated_card(text)
     assert str(raised.value).startswith("--emulate: ")
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -110,16 +110,16 @@ def test_bad_card_is_one_sentence(there, text, says):
 def test_card_larger_than_the_real_one_is_refused(there):
     there(SMALL)
     with pytest.raises(pytest.UsageError, match=r"a100_40gb has 39.39 GiB and this machine's Tesla T4 14.75; a card"):
-        emulated("a100_40gb")
+        emulated_card("a100_40gb")
 
 
 def test_card_as_large_as_the_real_one_is_taken(there):
     there(SMALL)
-    assert emulated("t4") is CARDS["t4"]
+    assert emulated_card("t4") is CARDS["t4"]
 
 
 def test_no_card_is_emulated_unless_asked():
-    assert emulated("") is None
+    assert emulated_card("") is None
 
 
 def test_process_is_capped_at_what_the_card_leaves(told):
@@ -266,7 +266,7 @@ def test_emulated_run_is_judged_again_without_naming_its_card(stored):
 
 
 def test_case_that_the_emulated_card_cannot_hold_is_skipped(monkeypatch):
-    monkeypatch.setattr(plan, "cards", lambda: (BIG,))
+    monkeypatch.setattr(pool, "cards", lambda: (BIG,))
     large = Case("alpaca_worst", "llama31_8b", "lora", "cuda")
     assert run_of(None).cannot_run(large) == ""
     assert run_of(CARDS["t4"]).cannot_run(large).endswith("; t4 (emulated) has 15.8 GB free")
@@ -279,7 +279,7 @@ def test_case_that_is_predicted_not_to_fit_can_be_attempted(monkeypatch):
 
 
 def test_machine_without_a_card_skips_as_ever(monkeypatch):
-    monkeypatch.setattr(plan, "cards", lambda: ())
+    monkeypatch.setattr(pool, "cards", lambda: ())
     run = run_of(CARDS["t4"])
     assert run.cannot_run(ON_CARD).startswith("needs a CUDA device; this machine has none")
     assert run.cannot_run(ON_PROCESSOR) == ""

@@ -34,7 +34,7 @@ from bench.judge.claims.parameters import base_sum
 from bench.judge.verdict import IMPLAUSIBLE, REFUTED
 from bench.models import ENCODER, MODELS, BadEntry, ModelEntry
 from bench.models.of_config import entry_of
-from bench.models.shapes import linear_layers, targeted, total_parameters
+from bench.models.shapes import linear_layers, target_layers, total_parameters
 
 Config = Mapping[str, Any]
 Matrices = Sequence[Sequence[int]]
@@ -75,7 +75,7 @@ def matrices_of(matrices: Matrices, config: Config, targets: Sequence[str]) -> C
     """How many matrices of each (inputs, outputs) there are: those listed, or the model's that targets select."""
     if config:
         entry = model_of(config)
-        layers = targeted(entry, tuple(targets)) if targets else linear_layers(entry)
+        layers = target_layers(entry, tuple(targets)) if targets else linear_layers(entry)
         return Counter((layer.inputs, layer.outputs) for layer in layers)
     found: Counter[tuple[int, int]] = Counter()
     for inputs, outputs, count in matrices:
@@ -83,7 +83,7 @@ def matrices_of(matrices: Matrices, config: Config, targets: Sequence[str]) -> C
     return found
 
 
-def counted(form: str, rank: int, shapes: Mapping[tuple[int, int], int]) -> Result:
+def count_parameters(form: str, rank: int, shapes: Mapping[tuple[int, int], int]) -> Result:
     """Parameters of an adapter on these matrices. Raises ValueError for an unknown form."""
     if form not in FORMS:
         raise ValueError(f"form = {form!r} must be one of {', '.join(FORMS)}")
@@ -100,13 +100,13 @@ def adapter_parameters(
     form: str, rank: int = 0, matrices: Matrices = (), config: Config | None = None, targets: Sequence[str] = ()
 ) -> Result:
     """Parameters of the adapter alone, without a classifier or a head, by the formula of its paper."""
-    return counted(form, rank, matrices_of(matrices, config or {}, targets))
+    return count_parameters(form, rank, matrices_of(matrices, config or {}, targets))
 
 
 @CALCULATIONS.add("adapter_share", Calculation, fails_as=REFUTED, gives="fraction")
 def adapter_share(form: str, config: Config, rank: int = 0, targets: Sequence[str] = ()) -> Result:
     """Parameters of the adapter over those of the model with it, as peft prints the share."""
-    own = counted(form, rank, matrices_of((), config, targets))
+    own = count_parameters(form, rank, matrices_of((), config, targets))
     base = total_parameters(model_of(config))
     how = f"with {own.how} = {own.value:,} beside the model's {base:,}: {own.value:,} / ({base:,} + {own.value:,})"
     return Result(own.value / (base + own.value), how)
@@ -115,7 +115,7 @@ def adapter_share(form: str, config: Config, rank: int = 0, targets: Sequence[st
 @CALCULATIONS.add("adapted_total", Calculation, fails_as=REFUTED, gives="parameters")
 def adapted_total(form: str, config: Config, rank: int = 0, targets: Sequence[str] = ()) -> Result:
     """Parameters of the model and its adapter."""
-    own = counted(form, rank, matrices_of((), config, targets))
+    own = count_parameters(form, rank, matrices_of((), config, targets))
     base = total_parameters(model_of(config))
     return Result(base + own.value, f"{base:,} + {own.how}")
 
@@ -179,5 +179,5 @@ def adapter_bytes(
     targets: Sequence[str] = (),
 ) -> Result:
     """Bytes of the adapter's parameters alone, in so many bytes each."""
-    own = counted(form, rank, matrices_of(matrices, config or {}, targets))
+    own = count_parameters(form, rank, matrices_of(matrices, config or {}, targets))
     return Result(own.value * bytes_each, f"{bytes_each} bytes × ({own.how})")

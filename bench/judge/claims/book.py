@@ -7,7 +7,7 @@ from typing import Any
 from bench.core.files import BadFile, read_toml
 from bench.core.paths import FIXTURES
 from bench.judge.claims.adapter_calculations import NAME, model_of
-from bench.judge.claims.claim import Claim, known, parse_claim, parse_protocol, refuse
+from bench.judge.claims.claim import Claim, check_name, parse_claim, parse_protocol, refuse
 from bench.judge.claims.verdicts import KINDS
 
 FOLDER = FIXTURES / "claims"
@@ -70,4 +70,4 @@ def with_config(table: Any, models: Mapping[str, Any], where: str) -> Any:
     by = table.get("by") if isinstance(table, dict) else None
     if not isinstance(by, dict) or "config" not in by:
         return table
-    return {**table, "by": {**by, "config": models[known(where, "by.config", by["config"], models)]}}
+    return {**table, "by": {**by, "config": models[check_name(where, "by.config", by["config"], models)]}}

@@ -80,7 +80,7 @@ class Calculation:
 CALCULATIONS: Registry[Calculation] = Registry("calculation")
 
 
-def listed(operands: Operands, sign: str) -> str:
+def join_operands(operands: Operands, sign: str) -> str:
     text = f" {sign} ".join(operand.shown for operand in operands)
     return f"({text})" if len(operands) > 1 else text
 
@@ -97,7 +97,7 @@ def several(operands: Operands, key: str) -> None:
         raise BadArgument(key, f"{len(operands)} figure is no row; give at least 2")
 
 
-def paired(of: Operands, over: Operands) -> list[tuple[Operand, Operand]]:
+def pair_operands(of: Operands, over: Operands) -> list[tuple[Operand, Operand]]:
     """The two lists in pairs. Raises BadArgument for lists of unequal length, and for a 0 in over."""
     if len(of) != len(over):
         raise BadArgument("over", f"is {len(over)} long, and of is {len(of)} long; they must be pairs")
@@ -108,13 +108,13 @@ def paired(of: Operands, over: Operands) -> list[tuple[Operand, Operand]]:
 @CALCULATIONS.add("average", Calculation, fails_as=INCONSISTENT)
 def average(of: Operands) -> Result:
     """The mean of a row."""
-    return Result(sum(operand.value for operand in of) / len(of), f"{listed(of, '+')} / {len(of)}")
+    return Result(sum(operand.value for operand in of) / len(of), f"{join_operands(of, '+')} / {len(of)}")
 
 
 @CALCULATIONS.add("total", Calculation, fails_as=INCONSISTENT)
 def total(of: Operands) -> Result:
     """The sum."""
-    return Result(sum(operand.value for operand in of), listed(of, "+"))
+    return Result(sum(operand.value for operand in of), join_operands(of, "+"))
 
 
 @CALCULATIONS.add("quotient", Calculation, fails_as=INCONSISTENT, gives=QUOTIENT)
@@ -122,7 +122,7 @@ def quotient(of: Operands, over: Operands) -> Result:
     """The product of `of` over the product of `over`: ratios, shares, rates, conversions."""
     nonzero(over, "over")
     above, below = math.prod(operand.value for operand in of), math.prod(operand.value for operand in over)
-    return Result(above / below, f"{listed(of, '×')} / {listed(over, '×')}")
+    return Result(above / below, f"{join_operands(of, '×')} / {join_operands(over, '×')}")
 
 
 @CALCULATIONS.add("ratio_of_averages", Calculation, fails_as=INCONSISTENT, gives="ratio")
@@ -193,7 +193,7 @@ def least_rows(rate: Operand, seconds: Operand, share: Operand) -> Result:
 @CALCULATIONS.add("largest_ratio", Calculation, fails_as=INCONSISTENT, gives="ratio")
 def largest_ratio(of: Operands, over: Operands) -> Result:
     """Of figures in pairs, the largest quotient: the best speed-up at equal settings."""
-    pairs = paired(of, over)
+    pairs = pair_operands(of, over)
     ratios = ", ".join(f"{above.shown} / {below.shown}" for above, below in pairs)
     return Result(max(above.value / below.value for above, below in pairs), f"the largest of {ratios}")
 

@@ -26,8 +26,8 @@ from bench.judge.claims.vocabulary import (
     UNITS,
     WITHIN,
     dimension_of,
-    printed,
-    shown,
+    figure_text,
+    source_figure_text,
     units_of,
 )
 from bench.judge.verdict import OUTCOMES
@@ -111,21 +111,21 @@ class Claim:
     def shown_value(self) -> str:
         if self.text:
             return repr(self.text)
-        return " to ".join(printed(number, self.unit) for number in self.value)
+        return " to ".join(source_figure_text(number, self.unit) for number in self.value)
 
     def shown_tolerance(self) -> str:
         """The tolerance as text next to the value; empty if there is none."""
-        return f" ± {printed(self.tolerance, self.unit)}" if self.tolerance else ""
+        return f" ± {source_figure_text(self.tolerance, self.unit)}" if self.tolerance else ""
 
-    def shown(self, number: float) -> str:
-        return shown(number, self.unit)
+    def number_text(self, number: float) -> str:
+        return figure_text(number, self.unit)
 
 
 def refuse(where: str, key: str, says: str) -> BadFile:
     return BadFile(f"{where}: {key}: {says}")
 
 
-def known(where: str, key: str, name: Any, names: Any) -> str:
+def check_name(where: str, key: str, name: Any, names: Any) -> str:
     """The name, if it is one of names. Raises BadFile with similar names."""
     if name in names:
         return name
@@ -134,7 +134,7 @@ def known(where: str, key: str, name: Any, names: Any) -> str:
     raise refuse(where, key, f"{name!r} is unknown; {hint}")
 
 
-def registered(where: str, key: str, kind: str, name: Any) -> None:
+def check_registered(where: str, key: str, kind: str, name: Any) -> None:
     """Raise BadFile for a task, model or method that no registry has."""
     try:
         REGISTRIES[kind][name]
@@ -147,7 +147,7 @@ def parse_protocol(table: Any, where: str) -> Protocol:
     if not isinstance(table, dict):
         raise refuse(where, "protocol", f"expected a table or the name of one, saw {table!r}")
     for key, value in table.items():
-        known(where, "protocol", key, PROTOCOL_FIELDS)
+        check_name(where, "protocol", key, PROTOCOL_FIELDS)
         if not isinstance(value, str) or not value:
             raise refuse(
                 where, f"protocol.{key}", f"{value!r} must be text; what the source leaves out is {UNSTATED!r}"
@@ -156,13 +156,13 @@ def parse_protocol(table: Any, where: str) -> Protocol:
         raise refuse(where, "protocol", f"lacks {', '.join(lacking)}; what the source leaves out is {UNSTATED!r}")
     for kind in REGISTRIES:
         if table[kind] not in (UNSTATED, NONE):
-            registered(where, f"protocol.{kind}", kind, table[kind])
+            check_registered(where, f"protocol.{kind}", kind, table[kind])
     return Protocol(**table)
 
 
 def parse_value(table: Mapping[str, Any], where: str) -> tuple[tuple[float, ...], str]:
     """(numbers in base units, text). Raises BadFile if value, unit, quantity and comparator do not fit together."""
-    quantity = known(where, "quantity", table["quantity"], QUANTITIES)
+    quantity = check_name(where, "quantity", table["quantity"], QUANTITIES)
     dimension = dimension_of(quantity)
     unit = table["unit"]
     if unit not in UNITS:
@@ -228,7 +228,7 @@ def parse_claim(claim_id: str, table: Any, book: Mapping[str, Any], file: str) -
     if not ID.fullmatch(claim_id):
         raise BadFile(f"{where}: an id is lower-case words joined by '-', as s001-bert-lora-trainable")
     for key, value in table.items():
-        known(where, "field", key, FIELDS)
+        check_name(where, "field", key, FIELDS)
         if type(value) not in FIELDS[key]:
             kinds = " or ".join(kind.__name__ for kind in FIELDS[key])
             raise refuse(where, key, f"{value!r} must be {kinds}, not {type(value).__name__}")
@@ -240,10 +240,10 @@ def parse_claim(claim_id: str, table: Any, book: Mapping[str, Any], file: str) -
     check_tolerance(table, where)
     protocol = table["protocol"]
     if isinstance(protocol, str):
-        protocol = book["protocols"][known(where, "protocol", protocol, book["protocols"])]
-    known(where, "expected", table["expected"], OUTCOMES)
+        protocol = book["protocols"][check_name(where, "protocol", protocol, book["protocols"])]
+    check_name(where, "expected", table["expected"], OUTCOMES)
     if stands_for := table.get("stand_in_for"):
-        registered(where, "stand_in_for", "model", stands_for)
+        check_registered(where, "stand_in_for", "model", stands_for)
     simple = {key: table[key] for key in FIELDS if key in table and key not in ("value", "tolerance", "protocol")}
     return Claim(
         id=claim_id,

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.core.files import BadFile, read_toml
 from bench.core.paths import FIXTURES
-from bench.judge.claims.claim import Claim, known
+from bench.judge.claims.claim import Claim, check_name
 
 FILE = FIXTURES / "coverage.toml"
 NEEDED = ("source", "place", "opening")
@@ -46,7 +46,7 @@ def read_coverage(claims: Mapping[str, Claim], path: Path = FILE) -> list[Part]:
 
 def parse_part(table: Mapping[str, Any], claims: Mapping[str, Claim], where: str) -> Part:
     for key in table:
-        known(where, "field", key, FIELDS)
+        check_name(where, "field", key, FIELDS)
     if lacking := [key for key in NEEDED if not table.get(key)]:
         raise BadFile(f"{where}: lacks {', '.join(lacking)}")
     where = f"{where} (source {table['source']}, {table['place']})"
@@ -56,14 +56,14 @@ def parse_part(table: Mapping[str, Any], claims: Mapping[str, Claim], where: str
     for pattern in table.get("claims", []):
         names = [name for name in claims if fnmatchcase(name, pattern)]
         if not names:
-            known(where, "claims", pattern, claims)
+            check_name(where, "claims", pattern, claims)
         found |= dict.fromkeys(names)
     return Part(
         table["source"], table["place"], table["opening"], tuple(found), table.get("reason", ""), table.get("more", 0)
     )
 
 
-def unplaced(parts: Iterable[Part], claims: Mapping[str, Claim]) -> list[str]:
+def claims_without_part(parts: Iterable[Part], claims: Mapping[str, Claim]) -> list[str]:
     """Claims of the listed sources that no part names."""
     parts = list(parts)
     sources = {part.source for part in parts}
@@ -76,7 +76,7 @@ def plain(line: str) -> str:
     return " ".join(MARKUP.sub("", line.strip()).split())
 
 
-def unlisted(parts: Iterable[Part], text: str) -> list[str]:
+def missing_from_list(parts: Iterable[Part], text: str) -> list[str]:
     """Sentences on how the list differs from a source's text: openings not found in it, and paragraphs without a part.
 
     A part extends to the opening of the next one; a paragraph is a line of PROSE characters or more.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.judge.claims.claim import Claim, known, refuse
+from bench.judge.claims.claim import Claim, check_name, refuse
 from bench.records.stored import Stored
 
 Question = Mapping[str, Any]
@@ -38,7 +38,7 @@ def check_keys(claim: Claim, required: Mapping[str, Any], optional: Mapping[str,
     where = f"{claim.file} [{claim.id}]"
     kinds = {**required, **optional}
     for key, value in claim.by.items():
-        known(where, "by", key, kinds)
+        check_name(where, "by", key, kinds)
         if type(value) not in kinds[key]:
             wanted = " or ".join(kind.__name__ for kind in kinds[key])
             raise refuse(where, f"by.{key}", f"{value!r} must be {wanted}, not {type(value).__name__}")

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.core.paths import RECIPES
 from bench.core.recipe import Recipe
-from bench.judge.claims.claim import Claim, known, refuse, registered
+from bench.judge.claims.claim import Claim, check_name, check_registered, refuse
 from bench.judge.claims.grounds import check_keys
 from bench.methods import ALL, HEAD, METHODS, Method
 from bench.methods.adaptive import at_initial_rank
@@ -36,7 +36,7 @@ from bench.models.shapes import (
     layer_count,
     linear_layers,
     norm_parameters,
-    targeted,
+    target_layers,
     total_parameters,
 )
 from bench.recipes.files import read_defaults
@@ -72,9 +72,9 @@ def check(claim: Claim, where: str) -> None:
     """Raises BadFile naming file, id and key."""
     by = claim.by
     check_keys(claim, NEEDED, OPTIONAL)
-    known(where, "by.what", by["what"], WHATS)
-    registered(where, "by.method", "method", by["method"])
-    registered(where, "by.model", "model", by["model"])
+    check_name(where, "by.what", by["what"], WHATS)
+    check_registered(where, "by.method", "method", by["method"])
+    check_registered(where, "by.model", "model", by["model"])
     method, entry = METHODS[by["method"]], MODELS[by["model"]]
     if method.count is None:
         raise refuse(where, "by.method", f"{method.name} states no formula of its parameters")
@@ -82,7 +82,7 @@ def check(claim: Claim, where: str) -> None:
     check_head(by, method, entry, where)
     check_targets(by, method, entry, where)
     for name in by.get("inferred", ()):
-        known(where, "by.inferred", name, by)
+        check_name(where, "by.inferred", name, by)
 
 
 def check_sizes(by: Mapping[str, Any], method: Method, entry: ModelEntry, where: str) -> None:
@@ -125,7 +125,7 @@ def check_targets(by: Mapping[str, Any], method: Method, entry: ModelEntry, wher
     if by["targets"] != DEFAULT and (isinstance(by["targets"], str) or not by["targets"]):
         raise refuse(where, "by.targets", f"{by['targets']!r} must be a list of modules or {DEFAULT!r}")
     try:
-        targeted(entry, targets_of(by))
+        target_layers(entry, targets_of(by))
     except (ValueError, AttributeError) as error:
         raise refuse(where, "by.targets", str(error)) from None
 
@@ -160,7 +160,7 @@ def by_formula(by: Mapping[str, Any]) -> dict[str, int]:
     recipe, targets = replace(defaults(), **sizes_for(by)), targets_of(by)
     method = replace(method, targets=lambda model: targets)
     if by.get("alone"):
-        return {"adapter": own_count(method, targeted(entry, targets), entry, recipe)}
+        return {"adapter": own_count(method, target_layers(entry, targets), entry, recipe)}
     trainable = formula(entry, method, recipe, labels)
     # peft keeps an encoder's original head next to the copy that trains, so it counts twice
     return {"trainable": trainable, "total": total_parameters(entry, labels) + trainable * method.is_adapter}
@@ -179,10 +179,10 @@ def how(by: Mapping[str, Any]) -> str:
     trained = trained_sum(by, entry, method, recipe)
     everything = f"{base_sum(entry, labels)}{' + ' + trained if method.is_adapter else ''}"
     told = {"trainable": trained, "total": everything, "share": f"({trained}) / ({everything})"}[by["what"]]
-    return f"{described(by)}: {told}"
+    return f"{configuration_text(by)}: {told}"
 
 
-def described(by: Mapping[str, Any]) -> str:
+def configuration_text(by: Mapping[str, Any]) -> str:
     """lora at rank 8 on query and value of bert_base with a classifier of 48 labels"""
     sizes = [f"{name.replace('_', ' ')} {by[name]}" for name in SIZES if name in by]
     text = by["method"] + (f" at {' and '.join(sizes)}" if sizes else "")
@@ -200,7 +200,7 @@ def trained_sum(by: Mapping[str, Any], entry: ModelEntry, method: Method, recipe
     head = head_sum(entry, labels)
     if method.trains == HEAD:
         return head
-    own = adapter_sum(targeted(entry, targets_of(by)), entry, method, recipe)
+    own = adapter_sum(target_layers(entry, targets_of(by)), entry, method, recipe)
     return f"{own} + {head}" if entry.kind == ENCODER and not by.get("alone") else own
 
 

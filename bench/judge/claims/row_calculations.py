@@ -14,9 +14,9 @@ from bench.judge.claims.calculations import (
     Operand,
     Operands,
     Result,
-    listed,
+    join_operands,
     nonzero,
-    paired,
+    pair_operands,
     several,
 )
 from bench.judge.verdict import INCONSISTENT, REFUTED
@@ -25,7 +25,7 @@ from bench.judge.verdict import INCONSISTENT, REFUTED
 @CALCULATIONS.add("product", Calculation, fails_as=INCONSISTENT, gives=QUOTIENT)
 def product(of: Operands) -> Result:
     """The figures multiplied."""
-    return Result(math.prod(operand.value for operand in of), listed(of, "×"))
+    return Result(math.prod(operand.value for operand in of), join_operands(of, "×"))
 
 
 @CALCULATIONS.add("difference", Calculation, fails_as=INCONSISTENT)
@@ -51,31 +51,31 @@ def decrease(of: Operand, over: Operand) -> Result:
 @CALCULATIONS.add("sum_of_quotients", Calculation, fails_as=INCONSISTENT, gives=QUOTIENT)
 def sum_of_quotients(of: Operands, over: Operands) -> Result:
     """Figures in pairs, each divided by its own, and added up: bits of constants that blocks of weights share."""
-    pairs = paired(of, over)
+    pairs = pair_operands(of, over)
     how = " + ".join(f"{above.shown} / {below.shown}" for above, below in pairs)
     return Result(sum(above.value / below.value for above, below in pairs), how)
 
 
-def enumerated(of: Operands) -> str:
+def enumerate_operands(of: Operands) -> str:
     return ", ".join(operand.shown for operand in of)
 
 
 @CALCULATIONS.add("smallest", Calculation, fails_as=INCONSISTENT)
 def smallest(of: Operands) -> Result:
     """The least figure of a row."""
-    return Result(min(operand.value for operand in of), f"the least of {enumerated(of)}")
+    return Result(min(operand.value for operand in of), f"the least of {enumerate_operands(of)}")
 
 
 @CALCULATIONS.add("largest", Calculation, fails_as=INCONSISTENT)
 def largest(of: Operands) -> Result:
     """The greatest figure of a row."""
-    return Result(max(operand.value for operand in of), f"the largest of {enumerated(of)}")
+    return Result(max(operand.value for operand in of), f"the largest of {enumerate_operands(of)}")
 
 
 @CALCULATIONS.add("smallest_growth", Calculation, fails_as=INCONSISTENT, gives="ratio")
 def smallest_growth(of: Operands, over: Operands) -> Result:
     """Of quotients in pairs, the least factor from one to the next: above 1 where a gap grows all along."""
-    gaps = paired(of, over)
+    gaps = pair_operands(of, over)
     several(of, "of")
     steps = list(itertools.pairwise(gaps))
     values = [(after[0].value / after[1].value) / (before[0].value / before[1].value) for before, after in steps]

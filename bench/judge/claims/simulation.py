@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from bench.judge import statistics
 from bench.judge.claims.claim import Claim, Protocol
-from bench.judge.claims.kinds.measured import PROCESS_SPREAD, STEPS_AS_ONE, decided, trend
-from bench.judge.claims.verdicts import corrected
+from bench.judge.claims.kinds.measured import PROCESS_SPREAD, STEPS_AS_ONE, decide_state, trend
+from bench.judge.claims.verdicts import correct_by_holm
 from bench.judge.claims.vocabulary import ABOVE, AT_LEAST, WITHIN
 from bench.judge.statistics import Estimate, Rounds
 from bench.judge.thresholds import band
@@ -61,7 +61,7 @@ def share(count: int, runs: int) -> str:
 
 def states(claim: Claim, estimates: Sequence[Estimate]) -> tuple[int, int]:
     """How many estimates confirm the claim, and how many refute it."""
-    found = [decided(claim, estimate)[0] for estimate in estimates]
+    found = [decide_state(claim, estimate)[0] for estimate in estimates]
     return found.count(CONFIRMED), found.count(REFUTED)
 
 
@@ -121,7 +121,7 @@ def equivalence(runs: int = RUNS) -> Table:
     )  # fmt: skip
 
 
-def timed(noise: np.random.Generator, runs: int, count: int, likeness: float, between: float) -> list[Rounds]:
+def draw_timings(noise: np.random.Generator, runs: int, count: int, likeness: float, between: float) -> list[Rounds]:
     """Medians of seconds around 1, one for each process; likeness: the autocorrelation of neighbouring rounds."""
     import numpy as np
 
@@ -141,11 +141,11 @@ def seconds(runs: int = RUNS // 2) -> Table:
     kinds = [(f"{count} rounds of one process", count, 0.0, 0.0) for count in FEW]
     kinds += [(f"{count} steps of a process on each side", count, LIKENESS, PROCESS_SPREAD) for count in STEPS]
     for name, count, likeness, between in kinds:
-        sides = [timed(noise, runs, count, likeness, between) for _ in range(2)]
+        sides = [draw_timings(noise, runs, count, likeness, between) for _ in range(2)]
 
         def over_rounds(factor: float, sides: Sides = sides, between: float = between) -> list[Estimate]:
             pairs = zip(*sides, strict=True)
-            return [statistics.ratio_over_rounds(scaled(a, factor), b, between) for a, b in pairs]
+            return [statistics.ratio_over_rounds(scale_spread(a, factor), b, between) for a, b in pairs]
 
         rows.append((name, *ratio_cells(claim, over_rounds, runs)))
     for count in SEEDS[1:]:
@@ -167,7 +167,7 @@ def seconds(runs: int = RUNS // 2) -> Table:
     )  # fmt: skip
 
 
-def scaled(spread: Rounds, factor: float) -> Rounds:
+def scale_spread(spread: Rounds, factor: float) -> Rounds:
     return replace(spread, median=factor * spread.median, iqr=factor * (spread.iqr or 0.0))
 
 
@@ -227,9 +227,9 @@ def families(runs: int = 500) -> Table:
             for draws in noise.normal(size=(runs, tests, seeds)):
                 verdicts = {}
                 for number, values in enumerate(draws.tolist()):
-                    state, p_value = decided(claim, statistics.over_seeds(values))
+                    state, p_value = decide_state(claim, statistics.over_seeds(values))
                     verdicts[str(number)] = Verdict(str(number), state, "", p_value=p_value)
-                after = corrected(verdicts, dict.fromkeys(verdicts, "x"))
+                after = correct_by_holm(verdicts, dict.fromkeys(verdicts, "x"))
                 wrong += any(verdict.state == CONFIRMED for verdict in after.values())
             rows.append((str(tests), str(seeds), share(wrong, runs)))
     return Table(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bench.judge.claims.claim import Claim
 from bench.judge.claims.grounds import Evidence, Question
-from bench.judge.claims.kinds import arithmetic, counted, measured, probed, structural
+from bench.judge.claims.kinds import arithmetic, counted, measured, probes, structural
 from bench.judge.claims.wording import enough, shown_p
 from bench.judge.statistics import ALPHA, holm
 from bench.judge.verdict import INCONCLUSIVE, Verdict
@@ -33,7 +33,7 @@ KINDS: dict[str, Kind] = {
     "equivalence": MEASURED,
     "direction": MEASURED,
     "trend": MEASURED,
-    "probe": Kind(probed.check, probed.judge),
+    "probe": Kind(probes.check, probes.judge),
 }
 
 
@@ -54,22 +54,22 @@ def judge_all(claims: Iterable[Claim], evidence: Evidence) -> dict[str, Verdict]
     """Every claim's verdict by its id. A verdict from a test must hold after Holm's correction in its family."""
     claims = list(claims)
     families = {claim.id: family_of(claim) for claim in claims}
-    return corrected({claim.id: judge(claim, evidence) for claim in claims}, families)
+    return correct_by_holm({claim.id: judge(claim, evidence) for claim in claims}, families)
 
 
 def family_of(claim: Claim) -> str:
     return claim.family or f"source {claim.source}"
 
 
-def needed_for(names: Iterable[str], claims: Mapping[str, Claim]) -> dict[str, Claim]:
+def claims_to_judge(names: Iterable[str], claims: Mapping[str, Claim]) -> dict[str, Claim]:
     """The named claims, all claims of their families, and those whose figures they cite."""
     families = {family_of(claims[name]) for name in names}
     own = [name for name, claim in claims.items() if family_of(claim) in families]
-    wanted = {name for one in own for name in arithmetic.cited(one, claims)}
+    wanted = {name for one in own for name in arithmetic.claims_behind(one, claims)}
     return {name: claim for name, claim in claims.items() if name in wanted}
 
 
-def corrected(verdicts: Mapping[str, Verdict], families: Mapping[str, str]) -> dict[str, Verdict]:
+def correct_by_holm(verdicts: Mapping[str, Verdict], families: Mapping[str, str]) -> dict[str, Verdict]:
     """Each test's verdict after Holm's correction within its family; without a family, within its source's claims.
 
     So a claim of another paper does not change the verdicts on this one.

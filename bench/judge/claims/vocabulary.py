@@ -100,7 +100,7 @@ def units_of(dimension: str) -> list[str]:
     return [unit for unit, (own, _) in UNITS.items() if own == dimension]
 
 
-def shown(number: float, unit: str, digits: int = 6) -> str:
+def figure_text(number: float, unit: str, digits: int = 6) -> str:
     """A figure in base units, as text in this unit with `digits` digits; "yes" or "no" for a truth."""
     if unit == "yes/no":
         return "yes" if number else "no"
@@ -114,12 +114,12 @@ def shown(number: float, unit: str, digits: int = 6) -> str:
     return f"{text}×" if unit == "x" else f"{text}%" if unit == "%" else f"{text} {unit}".removesuffix(" fraction")
 
 
-def printed(number: float, unit: str) -> str:
+def source_figure_text(number: float, unit: str) -> str:
     """A figure as a source prints it: every digit of it."""
-    return shown(number, unit, digits=12)
+    return figure_text(number, unit, digits=12)
 
 
-def satisfied(observed: float, value: tuple[float, ...], comparator: str, tolerance: float) -> bool:
+def satisfies(observed: float, value: tuple[float, ...], comparator: str, tolerance: float) -> bool:
     """Whether observed stands in the comparator's relation to value; all in base units."""
     slack = tolerance * (1 + 1e-9) + 1e-12 * abs(observed)  # a printed decimal is rounded to a binary fraction
     if comparator == BETWEEN:

@@ -44,20 +44,20 @@ def subject(claim: Claim) -> str:
 
 def sentence(claim: Claim, estimate: Estimate, p_value: float | None) -> str:
     """Observed with interval and sample, expected with tolerance and place, the smallest detectable difference."""
-    tolerance = f" (tolerance {claim.shown(claim.tolerance)})" if claim.tolerance else ""
-    says = f"{subject(claim)} is {claim.shown(estimate.value)}{interval_words(claim, estimate)}"
+    tolerance = f" (tolerance {claim.number_text(claim.tolerance)})" if claim.tolerance else ""
+    says = f"{subject(claim)} is {claim.number_text(estimate.value)}{interval_words(claim, estimate)}"
     says += f"; {claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}{tolerance}"
     return says if p_value is None else f"{says}; {shown_p(p_value)}"
 
 
 def interval_words(claim: Claim, estimate: Estimate) -> str:
     if len(set(estimate.values)) > 1:
-        low, high = claim.shown(estimate.low), claim.shown(estimate.high)
+        low, high = claim.number_text(estimate.low), claim.number_text(estimate.high)
         return f" ({low} to {high} in {len(estimate.values)} records; exact, so no test)"
     if estimate.error == 0:
         return ""
     if math.isinf(estimate.error) and estimate.examples:
-        low, high = claim.shown(estimate.low), claim.shown(estimate.high)
+        low, high = claim.number_text(estimate.low), claim.number_text(estimate.high)
         return f" (95 % {low} to {high} over {estimate.examples:,} examples of one seed, whose own noise is not stated)"
     if math.isinf(estimate.error):
         return f" (one of {SHOWN_UNITS.get(estimate.unit, estimate.unit)}, no interval)"
@@ -65,8 +65,8 @@ def interval_words(claim: Claim, estimate: Estimate) -> str:
         f", {estimate.examples:,} examples" * bool(estimate.examples)
     )
     return (
-        f" (95 % {claim.shown(estimate.low)} to {claim.shown(estimate.high)}; {size}; "
-        f"could have seen {claim.shown(estimate.smallest_seen())})"
+        f" (95 % {claim.number_text(estimate.low)} to {claim.number_text(estimate.high)}; {size}; "
+        f"could have seen {claim.number_text(estimate.smallest_seen())})"
     )
 
 

@@ -6,7 +6,7 @@ exact.py       parameters, FLOPs and bytes
 evidence.py    distances and counts that show that a method keeps its promises
 traces.py      losses step by step, and where they part first
 quality.py     quality over seeds, in two stages
-probed.py      answers to probes, item by item
+probes.py      answers to probes, item by item
 timing.py      seconds of interleaved processes
 sides.py       a run as one side of a comparison
 fresh.py       whether runs of fresh seeds may decide

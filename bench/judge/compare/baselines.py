@@ -24,10 +24,10 @@ from bench.judge.compare.sides import Side, code_difference, machine_difference,
 from bench.records.record import Record
 from bench.records.run_folder import EMULATION
 from bench.records.stored_runs import NEWEST, RELEASE
-from bench.records.tested import NOT_RUN, PASSED, SKIPPED
+from bench.records.tested import NOT_REACHED, PASSED, SKIPPED
 
 ACCEPTED = "accepted"  # the key of run.json
-ALLOWED = (PASSED, SKIPPED, NOT_RUN)  # outcomes of tests that did not fail
+ALLOWED = (PASSED, SKIPPED, NOT_REACHED)  # outcomes of tests that did not fail
 
 
 class Refused(ValueError):
@@ -97,7 +97,7 @@ def reasons_of_tests(side: Side) -> Iterator[str]:
     if bad:
         yield f"it is red: {first_few(bad)}"
     if not tested.finished:
-        unrun = [case for case, tests in tested.by_case.items() if NOT_RUN in tests.values()]
+        unrun = [case for case, tests in tested.by_case.items() if NOT_REACHED in tests.values()]
         of = f" before all tests of {first_few(unrun)}" if unrun else ""
         yield f"its session was interrupted{of}; finish it with pytest suites --resume and the same selection"
     elif tested.exit_code != 0:

@@ -85,7 +85,7 @@ def fitted_prior(deviations: Sequence[float], degrees: int = LEAST_SEEDS - 1) ->
     return Noise(math.exp(fmean(logs) + float(digamma(prior / 2)) - math.log(prior / 2)), prior)
 
 
-def drawn(chance: random.Random, deviation: float, seeds: int, lost: float = 0.0) -> list[float]:
+def draw_seeds(chance: random.Random, deviation: float, seeds: int, lost: float = 0.0) -> list[float]:
     return [chance.gauss(lost, deviation) for _ in range(seeds)]
 
 
@@ -98,7 +98,7 @@ class DrawnCase:
 
     def loss(self, chance: random.Random, seeds: int, known: list[list[float]], prior: Noise) -> Loss:
         """The loss that new seeds of both sides show. known: values of earlier seeds, pooled with the new ones."""
-        before, after = drawn(chance, self.deviation, seeds), drawn(chance, self.deviation, seeds, self.lost)
+        before, after = draw_seeds(chance, self.deviation, seeds), draw_seeds(chance, self.deviation, seeds, self.lost)
         known[0] += before
         known[1] += after
         losses = [other - one for one, other in zip(before, after, strict=True)]
@@ -112,7 +112,7 @@ def red_cases(chance: random.Random, cases: Sequence[DrawnCase], seeds: int, pri
     fresh: list[Loss] = []
     spent = 0
     for case in cases:
-        known: list[list[float]] = [[], [], drawn(chance, case.deviation, max(STORED_SEEDS - seeds, 0))]
+        known: list[list[float]] = [[], [], draw_seeds(chance, case.deviation, max(STORED_SEEDS - seeds, 0))]
         loss = case.loss(chance, seeds, known, prior)
         state = first_stage(loss, CASES)
         if state == WORSE:
@@ -127,12 +127,12 @@ def red_cases(chance: random.Random, cases: Sequence[DrawnCase], seeds: int, pri
 
 def states_of_equal_runs(chance: random.Random, seeds: int) -> list[str]:
     """The states of all figures of two runs of CASES cases that are equal to the bit."""
-    records = {one.case: one for number in range(CASES) for one in drawn_records(chance, f"drawn{number}", seeds)}
+    records = {one.case: one for number in range(CASES) for one in draw_records(chance, f"drawn{number}", seeds)}
     before, after = (Side(name, Path(name), records) for name in ("before", "after"))
     return [one.state for one in compare_runs(before, after).findings]
 
 
-def drawn_records(chance: random.Random, method: str, seeds: int) -> Iterator[Record]:
+def draw_records(chance: random.Random, method: str, seeds: int) -> Iterator[Record]:
     """Records of one case with losses and a quality of their own."""
     for seed in range(seeds):
         quality = {TASK.metric: chance.random()}
@@ -191,7 +191,7 @@ def time_rates(gates: int, spread: float, clock: str) -> list[Rate]:
     def processes(slower: float) -> list[float]:
         return [slower * math.exp(chance.gauss(0, spread)) for _ in range(timing.PROCESSES)]
 
-    def judged(slower: Iterable[float]) -> list[str]:
+    def judge_timings(slower: Iterable[float]) -> list[str]:
         return timing.states(timing.ratios([(processes(1.0), processes(factor)) for factor in slower]))
 
     several = [1.0] * (timing.MOST_CASES - 1)
@@ -199,7 +199,7 @@ def time_rates(gates: int, spread: float, clock: str) -> list[Rate]:
              ("10 % slower is seen", 1.10, 0.80, False)]  # fmt: skip
     found = []
     for what, factor, goal, at_most in rates:
-        states = [judged([factor, *several]) for _ in range(gates)]
+        states = [judge_timings([factor, *several]) for _ in range(gates)]
         hits = sum(WORSE in one for one in states) if at_most else sum(one[0] == WORSE for one in states)
         found.append(Rate(f"{what}, {clock}, {timing.MOST_CASES} cases", hits / gates, goal, at_most))
     return found

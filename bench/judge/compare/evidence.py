@@ -42,7 +42,7 @@ def compare_evidence(before: Record, after: Record, common: bool) -> Iterator[Fi
     for name in old.keys() | new.keys() if not common else old.keys() & new.keys():
         if name.startswith("promises."):  # from the method's own entry, which no library changes
             continue
-        values = (shown(old.get(name)), shown(new.get(name)))
+        values = (value_text(old.get(name)), value_text(new.get(name)))
         if name not in new:
             says, suspect = "the second record lacks it", SUSPECTS.get(name, "")
             yield Finding(before.case, EVIDENCE, MISSING, name, says, *values, suspect)
@@ -73,5 +73,5 @@ def of_distance(before: float, after: float) -> tuple[str, str]:
     return CHANGED, "" if before > LARGE else "within ten times the old value, or within a rounding"
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -52,12 +52,22 @@ def compare_exact(before: Record, after: Record, common: bool) -> Iterator[Findi
     for name in old.keys() | new.keys() if not common else old.keys() & new.keys():
         kind = MEMORY if name.endswith("allocated_bytes") else EXACT
         if name not in new:
-            yield Finding(before.case, kind, MISSING, name, "the second record lacks it", shown(name, old[name]), "–")
+            yield Finding(
+                before.case, kind, MISSING, name, "the second record lacks it", value_with_unit(name, old[name]), "–"
+            )
         elif name not in old:
-            yield Finding(before.case, kind, NEW, name, "", "–", shown(name, new[name]))
+            yield Finding(before.case, kind, NEW, name, "", "–", value_with_unit(name, new[name]))
         elif name == CARD_PEAK and (cards := card_difference(before, after)):
             says = f"another card or driver ({cards}), whose allocator holds other bytes"
-            yield Finding(before.case, kind, INCOMPARABLE, name, says, shown(name, old[name]), shown(name, new[name]))
+            yield Finding(
+                before.case,
+                kind,
+                INCOMPARABLE,
+                name,
+                says,
+                value_with_unit(name, old[name]),
+                value_with_unit(name, new[name]),
+            )
         elif old[name] != new[name]:
             yield difference(before.case, kind, name, old, new)
 
@@ -78,7 +88,7 @@ def figures_of(record: Record) -> dict[str, Any]:
 def difference(case: str, kind: str, name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Finding:
     """The finding for a figure that differs: worse beyond its bound, better below it, changed in between."""
     before, after = old[name], new[name]
-    values = (shown(name, before), shown(name, after))
+    values = (value_with_unit(name, before), value_with_unit(name, after))
     suspect = suspect_of(name, old, new)
     if name in COUNTS:
         return Finding(case, kind, WORSE, name, "these must be equal", *values, suspect)
@@ -107,7 +117,7 @@ def suspect_of(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str
     return SUSPECTS.get(name, "")
 
 
-def shown(name: str, value: Any) -> str:
+def value_with_unit(name: str, value: Any) -> str:
     """The value with its unit."""
     if name.endswith("_bytes") and isinstance(value, int | float):
         return f"{value / MIB:,.2f} MiB" if value >= MIB else f"{value:,} bytes"

@@ -4,7 +4,7 @@ Seeds that raised a suspicion cannot confirm it, and seeds of another recipe or 
 """
 
 from bench.judge.compare.sides import Side, code_difference
-from bench.records.basis import basis_differences, basis_of, described, group_of
+from bench.records.basis import basis_differences, basis_of, differences_text, group_of
 from bench.records.record import Record
 
 OWN_ENGINE = "bench"  # the default of --engine
@@ -33,4 +33,4 @@ def difference(side: Side, record: Record) -> str:
     parts = ("recipe", "libraries") if like else ("libraries",)
     first = like[0] if like else next(iter(side.records.values()))
     found = basis_differences(basis_of(first), basis_of(record), parts)
-    return described(found) or code_difference(first.environment, record.environment)
+    return differences_text(found) or code_difference(first.environment, record.environment)

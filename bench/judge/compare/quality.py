@@ -42,7 +42,7 @@ def variance(values: Sequence[float]) -> float:
     return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
-def pooled(groups: Sequence[Sequence[float]], prior: Noise) -> Noise:
+def pool_variances(groups: Sequence[Sequence[float]], prior: Noise) -> Noise:
     """The variance within groups of seeds, each group around its own mean, shrunk towards the prior by its degrees."""
     inside = [(variance(group), len(group) - 1) for group in groups if len(group) > 1]
     total = prior.variance * prior.degrees + sum(each * degrees for each, degrees in inside)
@@ -136,10 +136,10 @@ def fresh_seeds(loss: Loss) -> int:
 def second_stage(losses: Sequence[Loss]) -> list[str]:
     """The state of each suspect by its fresh seeds alone."""
     adjusted = holm([loss.p for loss in losses])
-    return [decided(loss, p) for loss, p in zip(losses, adjusted, strict=True)]
+    return [state_of_loss(loss, p) for loss, p in zip(losses, adjusted, strict=True)]
 
 
-def decided(loss: Loss, p: float) -> str:
+def state_of_loss(loss: Loss, p: float) -> str:
     if p < LEVEL and loss.mean > LEAST_LOSS:
         return WORSE
     return SAME if loss.highest <= WHOLE else INCONCLUSIVE
@@ -147,4 +147,4 @@ def decided(loss: Loss, p: float) -> str:
 
 def mean_loss(losses: Sequence[float], groups: Sequence[Sequence[float]], prior: Noise) -> Loss:
     """The loss over paired seeds. groups: values in margins that give the noise, each group from one side."""
-    return Loss(fmean(losses), len(losses), pooled(groups, prior))
+    return Loss(fmean(losses), len(losses), pool_variances(groups, prior))

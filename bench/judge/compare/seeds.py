@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, QUALITY, SAME, STATES, WORSE, Finding
 from bench.judge.compare.fresh import OWN_ENGINE
 from bench.judge.compare.margins import Gate, read_gate
-from bench.judge.compare.probed import mcnemar
+from bench.judge.compare.probes import mcnemar
 from bench.judge.compare.quality import (
     LEAST_LOSS,
     Loss,
@@ -127,7 +127,7 @@ def of_parted(noisy: Sequence[Pair], group: Group, gate: Gate, cases: int) -> It
         return
     loss = loss_of(noisy, group, gate)
     state = first_stage(loss, cases)
-    says = [described(loss, metric, group.first, gate), *answers_changed(noisy)]
+    says = [loss_text(loss, metric, group.first, gate), *answers_changed(noisy)]
     options: tuple[str, ...] = ()
     if state == INCONCLUSIVE:
         options = fresh_options(group, loss)
@@ -138,7 +138,7 @@ def of_parted(noisy: Sequence[Pair], group: Group, gate: Gate, cases: int) -> It
 
 def of_endings(exact: Sequence[Pair], group: Group, gate: Gate) -> Iterator[Finding]:
     """The finding of the seeds whose losses are equal at every step; none where their quality is equal too."""
-    lost = [lost_by(pair, group.metric, gate) for pair in exact]
+    lost = [margins_lost(pair, group.metric, gate) for pair in exact]
     if not any(lost):
         return
     worst, best = max(lost), min(lost)
@@ -148,7 +148,7 @@ def of_endings(exact: Sequence[Pair], group: Group, gate: Gate) -> Iterator[Find
     yield Finding(group.name, QUALITY, state, group.metric, says, *values_of(exact, group.metric), ENDING)
 
 
-def lost_by(pair: Pair, metric: str, gate: Gate) -> float:
+def margins_lost(pair: Pair, metric: str, gate: Gate) -> float:
     """Margins that one seed lost."""
     old, new = (stored.record for stored in pair)
     return gate.margins_lost(old.parsed_case().task, old.quality[metric], new.quality[metric])
@@ -171,7 +171,7 @@ def same_answers(pair: Pair, metric: str) -> bool:
 
 def loss_of(pairs: Sequence[Pair], group: Group, gate: Gate) -> Loss:
     """The mean loss of these seeds, and the noise by all that is known of the case."""
-    return mean_loss([lost_by(pair, group.metric, gate) for pair in pairs], spreads(group, gate), gate.prior)
+    return mean_loss([margins_lost(pair, group.metric, gate) for pair in pairs], spreads(group, gate), gate.prior)
 
 
 def fresh_loss(group: Group, gate: Gate) -> Loss:
@@ -240,7 +240,7 @@ def stored_seeds(key: tuple[str, str]) -> Mapping[Path, list[Record]]:
     return all_stored_seeds().get(key, {})
 
 
-def described(loss: Loss, metric: str, record: Record, gate: Gate) -> str:
+def loss_text(loss: Loss, metric: str, record: Record, gate: Gate) -> str:
     """The loss and the smallest that could have been seen, in the metric's unit."""
     task = TASKS[record.parsed_case().task]
     unit = gate.margin(task) * (1.0 if task.greater_is_better else abs(record.quality[metric]))
@@ -291,7 +291,7 @@ def how_to_decide(options: Sequence[str], loss: Loss) -> str:
 
 def final(finding: Finding, state: str, group: Group, loss: Loss, gate: Gate) -> Finding:
     """The suspect's finding by its fresh seeds."""
-    said = described(loss, group.metric, group.first, gate)
+    said = loss_text(loss, group.metric, group.first, gate)
     values = values_of(group.fresh, group.metric)
     more = ""
     if state == INCONCLUSIVE:

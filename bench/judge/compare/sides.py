@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.machine.environment import CODE
-from bench.records.basis import QUALITY, basis_differences, basis_of, described, table_difference
+from bench.records.basis import QUALITY, basis_differences, basis_of, differences_text, table_difference
 from bench.records.record import BadRecord, Record, read_repeats, read_run
 from bench.records.stored import Stored
 from bench.records.tested import CaseTests, read_tested
@@ -45,13 +45,13 @@ def read_side(folder: Path) -> Side:
     if complaints:
         more = f" (and {len(complaints) - 1} more lines)" if complaints[1:] else ""
         raise BadRecord(f"only a whole run can be compared: {complaints[0]}{more}")
-    about = read_about(folder)
+    about = read_run_json(folder)
     accepted = about.get("accepted", {}).get("run")
     name = f"{accepted} (accepted)" if accepted else folder.name
     return Side(name, folder, records, read_tested(folder), about)
 
 
-def read_about(folder: Path) -> dict[str, Any]:
+def read_run_json(folder: Path) -> dict[str, Any]:
     """The contents of run.json; {} if it is missing. Raises BadRecord if it is damaged."""
     try:
         return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
@@ -71,7 +71,7 @@ def why_incomparable(before: Record, after: Record, allow_commit: bool) -> str:
     """How the bases of two records differ, in words; empty if they may be compared."""
     differences = basis_differences(basis_of(before), basis_of(after), QUALITY)
     if differences:
-        return described(differences)
+        return differences_text(differences)
     return "" if allow_commit else code_difference(before.environment, after.environment)
 
 
@@ -102,7 +102,11 @@ def machine_difference(before: Record, after: Record) -> str:
 def version_changes(before: Side, after: Side) -> dict[str, tuple[str, str]]:
     """Distributions whose versions differ, each with both versions; if a run lists only libraries, only those."""
     old, new = before.versions(), after.versions()
-    names = old.keys() & new.keys() if len(old) != len(new) and not (listed(before) and listed(after)) else old | new
+    names = (
+        old.keys() & new.keys()
+        if len(old) != len(new) and not (has_distributions(before) and has_distributions(after))
+        else old | new
+    )
     return {
         name: (old.get(name) or "none", new.get(name) or "none")
         for name in sorted(names)
@@ -110,5 +114,5 @@ def version_changes(before: Side, after: Side) -> dict[str, tuple[str, str]]:
     }
 
 
-def listed(side: Side) -> bool:
+def has_distributions(side: Side) -> bool:
     return bool((side.about or {}).get("distributions"))

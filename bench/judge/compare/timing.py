@@ -14,11 +14,12 @@ from statistics import fmean, median
 from bench.judge.compare.finding import BETTER, CHANGED, INCOMPARABLE, INCONCLUSIVE, SAME, TIME, WORSE, Finding
 from bench.judge.compare.quality import above, quantile, variance
 from bench.judge.statistics import holm
-from bench.records.basis import QUALITY, basis_differences, basis_of, described
+from bench.records.basis import QUALITY, basis_differences, basis_of, differences_text
 from bench.records.figures import ran_alone
 from bench.records.record import Record
 
 SECONDS = (*QUALITY, "machine", "emulation")  # must be equal on both sides; the libraries are what is compared
+SECONDS_OF_STEP = "seconds of a step"  # the figure's name
 WARM_UP_STEPS = 4
 LEAST_STEPS = 3  # after the warm-up
 PROCESSES = 10  # on each side
@@ -96,7 +97,7 @@ def process_value(record: Record) -> float | None:
     return median(steps) if len(steps) >= LEAST_STEPS else None
 
 
-def interleaved(before: Sequence[Record], after: Sequence[Record]) -> bool:
+def took_turns(before: Sequence[Record], after: Sequence[Record]) -> bool:
     """Whether the processes of both sides took turns, by their start times: no three of one side in a row."""
     began = sorted((record.noisy.get("began", 0.0), side) for side, records in enumerate((before, after))
                    for record in records)  # fmt: skip
@@ -108,7 +109,7 @@ def why_incomparable(records: Sequence[Record]) -> str:
     """How the processes of both sides differ apart from their libraries; empty if their seconds can be compared."""
     for record in records:
         if differences := basis_differences(basis_of(records[0]), basis_of(record), SECONDS):
-            return described(differences)
+            return differences_text(differences)
         if not ran_alone(record):
             beside = ", ".join(record.noisy["ran_beside"])
             return f"a process ran beside {beside}, which slowed it down; run the cases again with --workers 1"
@@ -123,7 +124,7 @@ def why_not_judged(before: Sequence[Record], after: Sequence[Record]) -> str:
             f"{fewest} process a side says nothing of the spread between processes; time needs {PROCESSES} a side, "
             "interleaved"
         )
-    if not interleaved(before, after):
+    if not took_turns(before, after):
         return "the processes of the two sides did not take turns, so a busy neighbour may have slowed one side alone"
     if any(process_value(record) is None for record in (*before, *after)):
         return f"a process has fewer than {WARM_UP_STEPS + LEAST_STEPS} timed steps; give more --max-steps"
@@ -133,13 +134,13 @@ def why_not_judged(before: Sequence[Record], after: Sequence[Record]) -> str:
 def compare_times(cases: dict[str, tuple[list[Record], list[Record]]]) -> list[Finding]:
     """A finding for each named case. cases: case -> records of the processes of both sides."""
     apart = {case: why for case, sides in cases.items() if (why := why_incomparable([*sides[0], *sides[1]]))}
-    found = [Finding(case, TIME, INCOMPARABLE, "seconds of a step", why) for case, why in apart.items()]
+    found = [Finding(case, TIME, INCOMPARABLE, SECONDS_OF_STEP, why) for case, why in apart.items()]
     refused = {case: why for case, sides in cases.items() if case not in apart and (why := why_not_judged(*sides))}
-    found += [Finding(case, TIME, INCONCLUSIVE, "seconds of a step", why) for case, why in refused.items()]
+    found += [Finding(case, TIME, INCONCLUSIVE, SECONDS_OF_STEP, why) for case, why in refused.items()]
     judged = {case: (values(old), values(new)) for case, (old, new) in cases.items() if case not in apart | refused}
     all_of_them = ratios(list(judged.values()))
     for case, one, its_state in zip(judged, all_of_them, states(all_of_them), strict=True):
-        found.append(Finding(case, TIME, its_state, "seconds of a step", one.says()))
+        found.append(Finding(case, TIME, its_state, SECONDS_OF_STEP, one.says()))
     return found
 
 

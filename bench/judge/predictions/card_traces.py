@@ -56,7 +56,7 @@ def payload_of(record: Record) -> dict[str, Any]:
     return asdict(work)
 
 
-def traced(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
+def trace_record(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
     """Run in a worker: the most bytes that any of a record's heaviest batches allocates, with the workspaces."""
     work = TraceWork(**payload)
     case = parse_case(work.case)
@@ -65,7 +65,7 @@ def traced(payload: dict[str, Any], say: Any = None) -> dict[str, Any]:
     return {"bytes": max(replay(log, work.blas_bytes).allocated_bytes for log in logs)}
 
 
-def committed() -> Iterator[tuple[str, Record]]:
+def committed_card_records() -> Iterator[tuple[str, Record]]:
     """RUN/case and record of every stored record that a card ran and that can be traced."""
     for file in (folder / "records.jsonl" for folder in committed_runs()):
         for record in read_records(file)[0].values():
@@ -84,7 +84,7 @@ def measure(mirror: Path | None) -> None:
     """
     kept = read_traces()
     found = dict(kept["traced"]) if kept["versions"] == versions() else {}
-    for name, record in committed():
+    for name, record in committed_card_records():
         if name in found:
             continue
         try:

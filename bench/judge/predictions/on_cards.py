@@ -35,7 +35,7 @@ class Compared:
 
 def peaks_of(record: Record) -> dict[str, float | None]:
     """Peak bytes of the training phase: allocated, reserved and the driver's; {} if there was no card."""
-    found = {f"{kind}_bytes": FIGURES[f"{kind}_peak_bytes"].stated(record) for kind in KINDS}
+    found = {f"{kind}_bytes": FIGURES[f"{kind}_peak_bytes"].value_in(record) for kind in KINDS}
     return {} if found["allocated_bytes"] is None else found
 
 
@@ -56,6 +56,6 @@ def not_traced(record: Record) -> str:
     return ""
 
 
-def compared(record: Record, traced_bytes: int) -> Compared:
+def compare_with_card(record: Record, traced_bytes: int) -> Compared:
     """The allocated peak of training with the traced one."""
     return Compared(peaks_of(record)["allocated_bytes"] or 0, traced_bytes)

@@ -85,7 +85,7 @@ def require_alike(name: str, group: Sequence[Record], purpose: Sequence[str]) ->
 def absence(name: str, group: Sequence[Record]) -> str:
     """Why a dimension cannot be compared in the group; empty if it can."""
     dimension = DIMENSIONS[name]
-    lacking = [record for record in group if dimension.read(record) is None]
+    lacking = [record for record in group if dimension.figure_of(record) is None]
     if len(lacking) == len(group):
         return "no record has it"
     if lacking:
@@ -98,4 +98,4 @@ def absence(name: str, group: Sequence[Record]) -> str:
 
 
 def figures_of(record: Record, names: Iterable[str]) -> dict[str, float]:
-    return {name: float(value) for name in names if (value := DIMENSIONS[name].read(record)) is not None}
+    return {name: float(value) for name in names if (value := DIMENSIONS[name].figure_of(record)) is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.core.registry import unknown
 from bench.probes import PROBES
 from bench.probes.scoring import ALL
-from bench.records.figures import FIGURES, LESS, MORE, QUALITY, Figure, calculated, quality
+from bench.records.figures import FIGURES, LESS, MORE, QUALITY, Figure, calculation, quality
 from bench.records.record import Record
 from bench.tasks import TASKS
 
@@ -51,12 +51,12 @@ class Dimension:
     figure: Callable[[Record], Figure]
     weight: float = 1.0
 
-    def read(self, record: Record) -> float | None:
+    def figure_of(self, record: Record) -> float | None:
         """The record's figure, or None if it has none that can be compared."""
         return self.figure(record).value(record)
 
 
-RIGHT_SHARE = calculated("right_share", "share of the probes' items answered right", right_share, "fraction", QUALITY,
+RIGHT_SHARE = calculation("right_share", "share of the probes' items answered right", right_share, "fraction", QUALITY,
                          MORE)  # fmt: skip
 DIMENSIONS = {
     one.name: one

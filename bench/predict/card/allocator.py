@@ -35,7 +35,7 @@ class Block:
     is_free: bool = False
 
 
-def rounded(size: int, grain: int) -> int:
+def round_up(size: int, grain: int) -> int:
     return -(-size // grain) * grain
 
 
@@ -43,7 +43,7 @@ def segment_bytes(size: int) -> int:
     """The size of the segment requested from the driver for a block of this size."""
     if size <= SMALL:
         return SMALL_SEGMENT
-    return MIDDLE_SEGMENT if size < LARGE else rounded(size, LARGE_GRAIN)
+    return MIDDLE_SEGMENT if size < LARGE else round_up(size, LARGE_GRAIN)
 
 
 class CachingAllocator:
@@ -62,7 +62,7 @@ class CachingAllocator:
 
     def allocate(self, size: int) -> Block:
         """A block of at least this size. Raises OutOfMemory."""
-        size = max(GRAIN, rounded(size, GRAIN))
+        size = max(GRAIN, round_up(size, GRAIN))
         block = self._found(size) or self._new_segment(size)
         rest = block.size - size
         if rest >= GRAIN if block.small else rest > SMALL:

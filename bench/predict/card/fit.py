@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from bench.machine.cards import GIB, CardKind, with_lost_share
-from bench.predict.card.replay import runs_within, smallest_limit, unhindered
+from bench.predict.card.replay import reserve_without_limit, runs_within, smallest_limit
 from bench.predict.storage_log import StorageLog
 from bench.predict.terms import Peaks
 
@@ -38,7 +38,7 @@ def least(log: StorageLog, blas_bytes: int) -> int:
     return smallest_limit(log, blas_bytes)
 
 
-def needed(peaks: Peaks, card: CardKind) -> int:
+def least_bytes(peaks: Peaks, card: CardKind) -> int:
     """The bytes that torch's allocator must be able to reserve: at most the card's usable_bytes if they are enough.
 
     For a trace, from its storages; for a closed form, from its bytes, the workspaces and the share that is set aside.
@@ -54,8 +54,8 @@ def needed(peaks: Peaks, card: CardKind) -> int:
 def fit(peaks: Peaks, card: CardKind) -> Fit:
     usable = card.usable_bytes
     if not peaks.log.entries:
-        return Fit(usable - needed(peaks, card))
-    reserved = unhindered(peaks.log, card.workspace_bytes).reserved_bytes
+        return Fit(usable - least_bytes(peaks, card))
+    reserved = reserve_without_limit(peaks.log, card.workspace_bytes).reserved_bytes
     if reserved <= usable:
         return Fit(usable - reserved)
-    return Fit(usable - needed(peaks, card), tight=True)
+    return Fit(usable - least_bytes(peaks, card), tight=True)

@@ -11,7 +11,7 @@ from functools import cache
 
 from bench.core.recipe import MULTIPLE
 from bench.machine.cards import CardKind
-from bench.predict.card.fit import fit, needed
+from bench.predict.card.fit import fit, least_bytes
 from bench.predict.card.search import FIELDS, MOST_BATCH, STEPS, largest
 from bench.predict.formula.closed_form import NoClosedForm, closed_form
 from bench.predict.question import Question
@@ -45,12 +45,12 @@ def fittings(questions: Sequence[Question], cards: Sequence[CardKind], trace: Tr
         try:
             peaks = closed_form(question, double=question.trainer.double)
         except NoClosedForm as error:
-            yield from traced(question, cards, trace, str(error))
+            yield from fit_by_trace(question, cards, trace, str(error))
             continue
-        yield from computed(question, peaks, cards)
+        yield from fit_by_closed_form(question, peaks, cards)
 
 
-def traced(question: Question, cards: Sequence[CardKind], trace: Trace | None, why: str) -> Iterator[Fitting]:
+def fit_by_trace(question: Question, cards: Sequence[CardKind], trace: Trace | None, why: str) -> Iterator[Fitting]:
     """The fittings by one trace at the question's own size, or the reason why there is none."""
     peaks = trace(question) if trace else None
     for card in cards:
@@ -60,7 +60,7 @@ def traced(question: Question, cards: Sequence[CardKind], trace: Trace | None, w
             yield Fitting(question, card, on_card(peaks, card), fit(peaks, card).fits)
 
 
-def computed(question: Question, peaks: Peaks, cards: Sequence[CardKind]) -> Iterator[Fitting]:
+def fit_by_closed_form(question: Question, peaks: Peaks, cards: Sequence[CardKind]) -> Iterator[Fitting]:
     """The fittings by the closed form."""
 
     @cache
@@ -86,7 +86,7 @@ def largest_size(question: Question, what: str, card: CardKind, peaks_at: Callab
         return peaks_at(sizes["batch"], sizes["length"])
 
     asked = getattr(recipe, FIELDS[what]) // step
-    near, far = (needed(of(steps), card) for steps in (1, max(2, asked)))
+    near, far = (least_bytes(of(steps), card) for steps in (1, max(2, asked)))
     slope = (far - near) / (max(2, asked) - 1)
     first = 1 + int((card.usable_bytes - near) / slope) if slope > 0 else most
     return step * largest(lambda steps: fit(of(steps), card).fits, most, first, 1)
@@ -94,4 +94,4 @@ def largest_size(question: Question, what: str, card: CardKind, peaks_at: Callab
 
 def on_card(peaks: Peaks, card: CardKind) -> int:
     """The memory that the card must have, CUDA's own included."""
-    return needed(peaks, card) + card.context_bytes
+    return least_bytes(peaks, card) + card.context_bytes

@@ -11,7 +11,7 @@ from bench.predict.storage_log import StorageLog
 EXACT_ENOUGH = 16 * MIB  # of the smallest limit
 
 
-def repeated(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
+def repeat_span(entries: Sequence[int], first: int, last: int) -> tuple[int, ...]:
     """The entries, with the span from first up to last repeated once directly after it.
 
     If the span frees a storage from before it and leaves a new one of the same size, its copy frees the new one:
@@ -72,7 +72,7 @@ def replay(log: StorageLog, blas_bytes: int = 0, limit: int = 0) -> Reserved:
 
 
 @lru_cache(maxsize=8)
-def unhindered(log: StorageLog, blas_bytes: int) -> Reserved:
+def reserve_without_limit(log: StorageLog, blas_bytes: int) -> Reserved:
     """What the allocator takes without a limit, beside blas_bytes of workspaces."""
     return replay(log, blas_bytes)
 
@@ -92,7 +92,7 @@ def smallest_limit(log: StorageLog, blas_bytes: int = 0, above: int = 0) -> int:
     smaller limit may work where a larger one fails, by hundreds of MiB in random orders: to test a given limit, use
     runs_within.
     """
-    free = unhindered(log, blas_bytes)
+    free = reserve_without_limit(log, blas_bytes)
     fails, runs = max(above, free.allocated_bytes - 1), free.reserved_bytes
     while runs - fails > EXACT_ENOUGH:
         middle = (fails + runs) // 2

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.core.recipe import MULTIPLE
 from bench.machine.cards import CardKind
-from bench.predict.card.fit import fit, needed
+from bench.predict.card.fit import fit, least_bytes
 from bench.predict.formula.closed_form import NoClosedForm, closed_form
 from bench.predict.question import Question
 from bench.predict.terms import Peaks
@@ -90,7 +90,7 @@ def largest_that_fits(
     if not best:
         raise DoesNotFit(
             f"{question.entry.name} × {question.method.name} does not fit {card.name}: a {what} of {step} needs "
-            f"{needed(found[1], card) / 1e9:.2f} GB of the {card.usable_bytes / 1e9:.2f} GB that are usable"
+            f"{least_bytes(found[1], card) / 1e9:.2f} GB of the {card.usable_bytes / 1e9:.2f} GB that are usable"
         )
     return Largest(what, card, question.at(**{field: best * step}), found[best], best == most)
 

@@ -150,4 +150,4 @@ def logits_bytes(question: Question, chunk: int = 0) -> tuple[int, int]:
     tokens = layers.tokens(question)
     chunk = min(tokens, chunk or savings.chunk_tokens(recipe) or tokens)
     single, half = (min(chunk, positions) for positions in question.trainer.positions(tokens, classes))
-    return single * classes * SINGLE, half * classes * layers.computed(question)
+    return single * classes * SINGLE, half * classes * layers.product_bytes(question)

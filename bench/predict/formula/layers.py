@@ -39,7 +39,7 @@ def tokens(question: Question) -> int:
     return question.recipe.batch_size * question.recipe.max_length
 
 
-def computed(question: Question) -> int:
+def product_bytes(question: Question) -> int:
     """Bytes of an element in the result of a matrix product."""
     return 4 if question.recipe.precision == "float32" else 2
 
@@ -47,13 +47,13 @@ def computed(question: Question) -> int:
 def width(question: Question) -> int:
     """Bytes of a stored weight that is neither quantised nor trained, or of any weight if all train."""
     if question.method.trains == ADAPTER:
-        return computed(question) if question.method.quantised else kept_in(question, question.trainer.base)
-    return kept_in(question, question.trainer.all_weights)
+        return product_bytes(question) if question.method.quantised else kept_bytes(question, question.trainer.base)
+    return kept_bytes(question, question.trainer.all_weights)
 
 
-def kept_in(question: Question, precision: str) -> int:
+def kept_bytes(question: Question, precision: str) -> int:
     """Bytes of a number that the trainer keeps in float32 or in the recipe's half precision."""
-    return SINGLE if precision == FLOAT32 else computed(question)
+    return SINGLE if precision == FLOAT32 else product_bytes(question)
 
 
 def norm_width(question: Question) -> int:
@@ -73,21 +73,21 @@ def hidden_width(question: Question) -> int:
     return max(width(question), norm_width(question), embedding_width(question))
 
 
-def normed(question: Question) -> int:
+def norm_output_bytes(question: Question) -> int:
     """Bytes of an element in a norm's output: LayerNorm's is float32 under autocast; Llama's own norm rounds it."""
     return hidden_width(question) if question.entry.family.llama_like else SINGLE
 
 
-def given(question: Question) -> int:
+def linear_output_bytes(question: Question) -> int:
     """Bytes of an element in a linear layer's output: bitsandbytes' 4-bit layer returns the dtype of its input."""
-    return normed(question) if question.method.storage == NF4 else computed(question)
+    return norm_output_bytes(question) if question.method.storage == NF4 else product_bytes(question)
 
 
 def residual(question: Question) -> int:
     """Bytes of an element in the hidden states between layers, which a checkpoint keeps."""
     if ends_in_norm(question):
-        return normed(question)
-    return max(hidden_width(question), given(question))  # a sum has the wider dtype of its two inputs
+        return norm_output_bytes(question)
+    return max(hidden_width(question), linear_output_bytes(question))  # a sum has the wider dtype of its two inputs
 
 
 def feedforward_size(entry: ModelEntry) -> int:
@@ -96,7 +96,7 @@ def feedforward_size(entry: ModelEntry) -> int:
 
 def inner_width(question: Question) -> int:
     """Bytes of an element in the feed-forward product; GPT-2's GELU is written out and ends in float32."""
-    return SINGLE if question.entry.family.activation_written_out else given(question)
+    return SINGLE if question.entry.family.activation_written_out else linear_output_bytes(question)
 
 
 @dataclass(frozen=True)
@@ -112,20 +112,20 @@ def inputs(question: Question) -> Iterator[Input]:
     """The inputs kept for the backward pass: for an adapter's thin product, a weight's gradient, or by LLM.int8()."""
     method = question.method
     targets = method.targets(question.entry) if method.trains == ADAPTER else ()
-    wide = {ATTENTION: computed(question), INNER: inner_width(question)}
+    wide = {ATTENTION: product_bytes(question), INNER: inner_width(question)}
     dropped_once = False
     for linear in layer(question.entry):
         read = linear.reads
-        held = wide.get(read, normed(question))
+        held = wide.get(read, norm_output_bytes(question))
         trains = method.trains == ALL or any(selects(target, linear.name) for target in targets)
-        copy = copied(question, held) if trains else 0
+        copy = input_copy_bytes(question, held) if trains else 0
         copy += MASK * bool(copy) * adapter_drops(question)
         if question.trainer.whole_qkv and read == FIRST_NORM and copy:
             copy, dropped_once = (0 if dropped_once else copy), True
         if method.storage == INT8 or (trains and not copy):
             yield Input(read, linear.inputs * held, 0)
         elif method.storage == NF4 and question.trainer.keeps_packed_inputs:
-            half = computed(question)
+            half = product_bytes(question)
             yield Input(read, linear.inputs * held, linear.inputs * half if held != half else 0)
         if copy:
             yield Input(read, linear.inputs * held, linear.inputs * copy)
@@ -151,13 +151,13 @@ def masks_not_kept(question: Question) -> int:
     return sum(MASK * linear.inputs for linear in first if any(selects(target, linear.name) for target in targets))
 
 
-def copied(question: Question, held: int) -> int:
+def input_copy_bytes(question: Question, held: int) -> int:
     """Bytes of an element in the copy that a product makes of its input; 0 if it uses the input as it is.
 
     In a plain layer, peft casts the adapter's input to the adapter's precision, and autocast copies the result. In a
     quantised layer, peft leaves the cast to autocast. With adapter dropout, each layer keeps its input after dropout.
     """
-    half, own = computed(question), savings.trained_width(question.recipe)
+    half, own = product_bytes(question), savings.trained_width(question.recipe)
     if question.trainer.fused:
         return 0 if held == half else half
     if not question.trainer.autocast and question.method.trains == ADAPTER:
@@ -194,7 +194,7 @@ def kept_by_attention(question: Question, masked: bool) -> int:
     Without flash attention (in float32, with a mask, or with heads too wide for it), keys are repeated to match the
     number of queries; with a mask, a single key head is not copied.
     """
-    entry, half = question.entry, computed(question)
+    entry, half = question.entry, product_bytes(question)
     queries, keys = query_size(entry), key_value_size(entry)
     head = queries // head_count(entry)
     if half == SINGLE or head > LARGEST_FLASH_HEAD or (masked and keys > head):
@@ -206,7 +206,7 @@ def kept_by_attention(question: Question, masked: bool) -> int:
 
 def kept_by_activation(question: Question) -> int:
     """Llama: gate, its SiLU, and up. BERT: GELU's input. GPT-2 writes GELU out: a cube, a tangent and two factors."""
-    inner, out = feedforward_size(question.entry), given(question)
+    inner, out = feedforward_size(question.entry), linear_output_bytes(question)
     if question.entry.family.llama_like:
         return (2 if question.trainer.fused else 3) * out * inner
     return (3 * SINGLE + out) * inner if question.entry.family.activation_written_out else out * inner
@@ -216,7 +216,7 @@ def kept_by_norms(question: Question) -> int:
     """The inputs of all norms in float32; a trained gain needs its factor, which Llama's norm keeps for it."""
     entry = question.entry
     normed_heads = (query_size(entry) + key_value_size(entry)) * entry.family.head_norms
-    each = computed(question) if question.trainer.fused else SINGLE
+    each = product_bytes(question) if question.trainer.fused else SINGLE
     return (1 + gains_train(question)) * each * (entry.family.norms * hidden_size(entry) + normed_heads)
 
 
@@ -251,7 +251,7 @@ def kept_for_backward(question: Question) -> int:
         return head
     if question.recipe.gradient_checkpointing:
         kept = count * each * residual(question) * savings.checkpoints_on_card(question.recipe) + each * SINGLE
-        kept += count * kept_in_spite(question) + mask(question)
+        kept += count * kept_despite_checkpoints(question) + mask(question)
     else:
         last = each * SINGLE * (question.method.trains != ADAPTER)
         masked = masked_layers(question)
@@ -269,7 +269,7 @@ def kept_by_head(question: Question) -> int:
     """Bytes that a trained head keeps: its input, and its half-precision copy if gradients go below it."""
     if question.method.trains == ADAPTER and question.entry.kind != ENCODER:
         return 0
-    read = tokens(question) * hidden_size(question.entry) * computed(question)
+    read = tokens(question) * hidden_size(question.entry) * product_bytes(question)
     return read + casts(question)[1] * reaches_layers(question)
 
 
@@ -278,12 +278,14 @@ def ends_in_norm(question: Question) -> bool:
     return question.entry.kind == ENCODER
 
 
-def kept_in_spite(question: Question) -> int:
+def kept_despite_checkpoints(question: Question) -> int:
     """Bytes that a layer keeps despite checkpointing: LLM.int8() keeps its inputs where checkpoints cannot see them."""
     if question.method.storage != INT8:
         return 0
     held = sum({read.source: read.bytes for read in inputs(question)}.values())
-    return tokens(question) * (held - ends_in_norm(question) * normed(question) * hidden_size(question.entry))
+    return tokens(question) * (
+        held - ends_in_norm(question) * norm_output_bytes(question) * hidden_size(question.entry)
+    )
 
 
 def gains_train(question: Question) -> bool:
@@ -293,7 +295,7 @@ def gains_train(question: Question) -> bool:
 
 def casts(question: Question) -> tuple[int, int]:
     """Bytes of the half-precision copies that autocast makes of float32 matrices: (layers or adapter, head)."""
-    entry, half = question.entry, computed(question)
+    entry, half = question.entry, product_bytes(question)
     if half == SINGLE or not question.trainer.autocast:
         return 0, 0
     if question.method.trains == ADAPTER:

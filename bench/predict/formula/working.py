@@ -13,15 +13,15 @@ from bench.predict.formula.layers import (
     SINGLE,
     adapter_drops,
     casts,
-    computed,
     ends_in_norm,
     feedforward_size,
-    given,
     inner_width,
     inputs,
     kept_by_layer,
+    linear_output_bytes,
     masked_layers,
-    normed,
+    norm_output_bytes,
+    product_bytes,
     reaches_layers,
     tokens,
 )
@@ -62,8 +62,8 @@ def whole_weight(question: Question) -> int:
     method = question.method
     largest = max(linear.inputs * linear.outputs for linear in layer(question.entry))
     if method.storage == INT8:
-        return largest * normed(question)
-    return largest * computed(question) * (method.storage == NF4 or method.trains == ALL)
+        return largest * norm_output_bytes(question)
+    return largest * product_bytes(question) * (method.storage == NF4 or method.trains == ALL)
 
 
 def flowing(question: Question) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def norm_gradient(question: Question) -> int:
     """Bytes per token of the gradient of the output or input of a norm at the layer's end, less its input if freed."""
     behind = ends_in_norm(question) or question.entry.family.norms > 2  # a norm, which has freed its input by then
     hidden = hidden_size(question.entry)
-    return normed(question) * hidden - SINGLE * hidden * behind
+    return norm_output_bytes(question) * hidden - SINGLE * hidden * behind
 
 
 def through_dropout(question: Question) -> int:
@@ -99,7 +99,7 @@ def through_dropout(question: Question) -> int:
 
 def dropped_width(question: Question) -> int:
     """Bytes of an element in dropout's output; peft casts a plain layer's input to the adapter's precision."""
-    in_own = question.method.storage == PLAIN or computed(question) == SINGLE
+    in_own = question.method.storage == PLAIN or product_bytes(question) == SINGLE
     return savings.trained_width(question.recipe) if in_own else inner_width(question)
 
 
@@ -110,16 +110,20 @@ def at_hand(question: Question) -> int:
     """
     hidden, inner = hidden_size(question.entry), feedforward_size(question.entry)
     last = [read for read in inputs(question) if read.source == INNER]
-    product = 0 if any(not read.copied for read in last) else inner * given(question)
+    product = 0 if any(not read.copied for read in last) else inner * linear_output_bytes(question)
     norms = 3 if question.recipe.gradient_checkpointing else 4
-    end = product + hidden * (given(question) + norms * normed(question) + SINGLE * (not reaches_layers(question)))
-    adapting = product + hidden * (3 * normed(question) + 3 * computed(question) - SINGLE)
-    through_single = question.method.storage == PLAIN and computed(question) != savings.trained_width(question.recipe)
+    end = product + hidden * (
+        linear_output_bytes(question) + norms * norm_output_bytes(question) + SINGLE * (not reaches_layers(question))
+    )
+    adapting = product + hidden * (3 * norm_output_bytes(question) + 3 * product_bytes(question) - SINGLE)
+    through_single = question.method.storage == PLAIN and product_bytes(question) != savings.trained_width(
+        question.recipe
+    )
     through_single &= not question.trainer.fused
     cast = savings.trained_width(question.recipe) * inner * through_single
     adapting += cast
-    if adapter_drops(question) and dropped_width(question) != computed(question):
-        dropping = product + cast + dropped_width(question) * inner + 2 * hidden * normed(question)
+    if adapter_drops(question) and dropped_width(question) != product_bytes(question):
+        dropping = product + cast + dropped_width(question) * inner + 2 * hidden * norm_output_bytes(question)
         adapting = max(adapting, dropping)
     copies = question.method.trains == ADAPTER and any(read.copied for read in last)
     return tokens(question) * (max(end, adapting) if copies else end)

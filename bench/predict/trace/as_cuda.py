@@ -37,7 +37,7 @@ def on_processor(value: Any) -> Any:
     return "cpu" if isinstance(value, str) and value.split(":")[0] == "cuda" else value
 
 
-def widened(value: torch.Tensor) -> torch.Tensor:
+def widen_to_float32(value: torch.Tensor) -> torch.Tensor:
     return value.float() if value.dtype in HALVES else value
 
 
@@ -62,7 +62,7 @@ class CudaLike(TorchFunctionMode):
         if name == "scaled_dot_product_attention":
             return attention(*args, **kwargs)
         if name in IN_FLOAT32 and kwargs.get("dtype") is None and torch.is_autocast_enabled("cpu"):
-            args, kwargs = tree_map_only(torch.Tensor, widened, (args, kwargs))
+            args, kwargs = tree_map_only(torch.Tensor, widen_to_float32, (args, kwargs))
         return func(*args, **kwargs)
 
 
@@ -83,7 +83,7 @@ def for_host(factory: Callable[..., Any]) -> Callable[..., Any]:
     return make
 
 
-def moved(move: Callable[..., Any]) -> Callable[..., Any]:
+def copying_to_card(move: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap Tensor.to so that it copies a tensor of the host: the copy goes to the card."""
 
     def to(tensor: Any, *args: Any, **more: Any) -> Any:
@@ -150,7 +150,7 @@ def as_cuda() -> Iterator[None]:
 
     with (
         patch.dict(vars(torch), {name: for_host(getattr(torch, name)) for name in FACTORIES}),
-        patch.object(torch.Tensor, "to", moved(torch.Tensor.to)),
+        patch.object(torch.Tensor, "to", copying_to_card(torch.Tensor.to)),
         # Liger's kernel runs only on a card, and on a CPU torch's kernel copies the whole head in float32
         patch.object(backward_module, "route", lambda head, device: CHUNKS),
         patch.object(torch.Tensor, "backward", backward),

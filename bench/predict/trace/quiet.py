@@ -4,7 +4,7 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 
-from bench.worker.measure.garbage import collected
+from bench.worker.measure.garbage import without_collection
 
 
 @contextlib.contextmanager
@@ -13,7 +13,7 @@ def quietly() -> Iterator[None]:
 
     Loading creates hundreds of thousands of permanent objects, so garbage collection is off meanwhile.
     """
-    with collected():
+    with without_collection():
         from bench.worker.quiet import quiet
 
         quiet()

@@ -20,7 +20,7 @@ from bench.predict import terms
 from bench.predict.terms import Peaks
 from bench.predict.trace.as_cuda import as_cuda
 from bench.predict.trace.fake_tensors import Answers, Values, fake_tensors
-from bench.predict.trace.storages import Span, count, followed
+from bench.predict.trace.storages import Span, count, trace_bytes
 from bench.sources.weights import SYNTHETIC, Weights
 from bench.worker.build.adapter import attach
 from bench.worker.build.attention import FUSED
@@ -28,7 +28,7 @@ from bench.worker.build.base import prepare_base
 from bench.worker.measure.memory import LiveStorages, plainly
 from bench.worker.train.backward import backward, backward_of_one
 from bench.worker.train.batches import Batch, Batching
-from bench.worker.train.optimizer import apply_gradients, make_optimizer, trained_by
+from bench.worker.train.optimizer import apply_gradients, make_optimizer, optimized_parameters
 from bench.worker.train.trainee import Trainee
 
 PLANNED_STEPS = 1000  # the number of steps passed to schedules; AdaLoRA prunes by it
@@ -66,7 +66,7 @@ def trace(entry: ModelEntry, method: Method, recipe: Recipe, labels: int = 0, de
     Raises Unsupported for a method that does not suit the model.
     """
     extent = extent or full_extent(entry, recipe)
-    with built_fake(entry, method, recipe, labels, device) as trainee:
+    with fake_trainee(entry, method, recipe, labels, device) as trainee:
         with Answers():
             batch = batch_of(extent, recipe, device)
         return follow(trainee, batch, Values(extent.scored, extent.whole).answer)
@@ -83,7 +83,7 @@ def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int
 
     def take_all(trainee: Trainee, storages: LiveStorages, phase: list[str]) -> Span:
         optimizer = make_optimizer(trainee)
-        trained = trained_by(optimizer)
+        trained = optimized_parameters(optimizer)
         for number, extents in enumerate(steps):
             told(number)
             phase[0] = terms.FORWARD
@@ -93,8 +93,8 @@ def trace_batches(entry: ModelEntry, method: Method, recipe: Recipe, labels: int
             optimizer.zero_grad(set_to_none=True)
         return len(storages.log), len(storages.log)
 
-    with built_fake(entry, method, recipe, labels, device) as trainee:
-        return followed(trainee, partial(take_all, trainee), lambda *operation: at_work[0].answer(*operation))
+    with fake_trainee(entry, method, recipe, labels, device) as trainee:
+        return trace_bytes(trainee, partial(take_all, trainee), lambda *operation: at_work[0].answer(*operation))
 
 
 def go_through(trainee: Trainee, extents: Sequence[Extent], storages: LiveStorages, at_work: list[Values]) -> None:
@@ -109,7 +109,7 @@ def go_through(trainee: Trainee, extents: Sequence[Extent], storages: LiveStorag
 
 
 @contextlib.contextmanager
-def built_fake(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device: str) -> Iterator[Trainee]:
+def fake_trainee(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device: str) -> Iterator[Trainee]:
     """Within the context, all tensors are fake, and follow a card's rules on a card; yields the trainee.
 
     Raises Unsupported.
@@ -123,7 +123,7 @@ def built_fake(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, d
 
 def follow(trainee: Trainee, batch: Batch, run: Callable[..., Any] = plainly) -> Peaks:
     """The bytes of training steps on the batch, with the trainee's own kind of tensors; run executes the operations."""
-    return followed(trainee, partial(take_steps, trainee, batch), run)
+    return trace_bytes(trainee, partial(take_steps, trainee, batch), run)
 
 
 def take_steps(trainee: Trainee, batch: Batch, storages: LiveStorages, phase: list[str]) -> Span:
@@ -139,7 +139,7 @@ def take_steps(trainee: Trainee, batch: Batch, storages: LiveStorages, phase: li
     accumulates = trainee.recipe.gradient_accumulation_steps > 1
     penalised = trainee.method.penalty is not None
     optimizer = make_optimizer(trainee)
-    trained = trained_by(optimizer)
+    trained = optimized_parameters(optimizer)
     count(batch, storages)
     phase[0] = terms.OPTIMIZER
     for parameter in trained:

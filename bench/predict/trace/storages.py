@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from bench.predict import terms
-from bench.predict.card.replay import repeated
+from bench.predict.card.replay import repeat_span
 from bench.predict.formula import savings
 from bench.predict.storage_log import StorageLog
 from bench.predict.terms import Peaks
 from bench.predict.trace.as_cuda import CudaLike
-from bench.worker.measure.garbage import collected
+from bench.worker.measure.garbage import without_collection
 from bench.worker.measure.memory import LiveStorages, quantisation_tensors
 from bench.worker.train.batches import Batch
 from bench.worker.train.trainee import Trainee
@@ -22,7 +22,7 @@ Span = tuple[int, int]  # of entries in the log: first, and one past the last
 Take = Callable[[LiveStorages, list[str]], Span]
 
 
-def followed(trainee: Trainee, take: Take, run: Callable[..., Any]) -> Peaks:
+def trace_bytes(trainee: Trainee, take: Take, run: Callable[..., Any]) -> Peaks:
     """The bytes that the trainee's tensors hold while take trains it; run executes the operations.
 
     take(storages, phase) writes its phase to phase[0] and returns the span of the log that would repeat unchanged. The
@@ -44,7 +44,7 @@ def followed(trainee: Trainee, take: Take, run: Callable[..., Any]) -> Peaks:
             return terms.LOGITS
         return terms.KEPT if phase == terms.FORWARD else terms.WORKING
 
-    with collected(), LiveStorages(phase_of=phase_of, term_of=term_of, run=run) as storages:
+    with without_collection(), LiveStorages(phase_of=phase_of, term_of=term_of, run=run) as storages:
         for tensor, term in model_tensors(trainee.model):
             if tensor is not table_on_host(trainee):
                 storages.add(tensor, term)
@@ -52,7 +52,7 @@ def followed(trainee: Trainee, take: Take, run: Callable[..., Any]) -> Peaks:
         with gradients_named(trainee.model, storages):
             span = take(storages, phase)
     phases = {name: {k: v for k, v in held.items() if v} for name, held in storages.peaks.items()}
-    return Peaks(phases, StorageLog(repeated(storages.log, *span), started))
+    return Peaks(phases, StorageLog(repeat_span(storages.log, *span), started))
 
 
 def count(batch: Batch, storages: LiveStorages) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from bench.core.case import parse_case
 from bench.probes.scoring import ALL
-from bench.records.probed import Probed
+from bench.records.probe_results import ProbeResults
 from bench.records.record import Record
-from bench.report.charts.chart import Chart, axis, rounded, rows_axis, rows_height
+from bench.report.charts.chart import Chart, axis, round_value, rows_axis, rows_height
 from bench.report.charts.labels import without_seed
 from bench.report.charts.marks import COLOURS
 from bench.report.probes import NAMES, probes_table
@@ -23,7 +23,7 @@ def probe_charts(records: Iterable[Record]) -> list[Chart]:
     """A chart for each case with probes by language; its seeds are averaged."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        if record.quality_judged and Probed(record).rows:
+        if record.quality_judged and ProbeResults(record).rows:
             groups.setdefault(without_seed(record.case), []).append(record)
     return [chart for name, found in groups.items() if (chart := chart_of(name, found))]
 
@@ -31,14 +31,14 @@ def probe_charts(records: Iterable[Record]) -> list[Chart]:
 def chart_of(group: str, records: Sequence[Record]) -> Chart | None:
     shares: dict[Cell, list[tuple[float, float]]] = {}
     for record in records:
-        for row in Probed(record).rows:
+        for row in ProbeResults(record).rows:
             if row["language"] != ALL and row["group"] == ALL:
                 shares.setdefault((row["family"], row["language"]), []).append((row["before"], row["after"]))
     if not shares:
         return None
     cells = sorted(shares)
     before, after = (
-        [rounded(100 * statistics.fmean(pair[at] for pair in shares[cell])) for cell in cells] for at in (0, 1)
+        [round_value(100 * statistics.fmean(pair[at] for pair in shares[cell])) for cell in cells] for at in (0, 1)
     )
     rows = list(range(len(cells)))
     joined = [value for pair in zip(before, after, strict=True) for value in (*pair, None)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bench.records.figures import FIGURES
 from bench.records.record import Record
 from bench.report.cases import EMPTY
-from bench.report.charts.chart import Chart, axis, logarithmic_axis, rounded, rows_axis, rows_height
+from bench.report.charts.chart import Chart, axis, logarithmic_axis, round_value, rows_axis, rows_height
 from bench.report.charts.labels import short_names, without_seed
 from bench.report.charts.marks import COLOURS
 
@@ -20,18 +20,18 @@ HEADINGS = ("case", "s/step", "interquartile range", "steps timed", "tokens/s", 
 
 def seconds_chart(records: Sequence[Record]) -> list[Chart]:
     """The chart of all cases that were timed; [] if none was."""
-    timed = [one for one in records if FIGURES["seconds_per_step"].stated(one)]
+    timed = [one for one in records if FIGURES["seconds_per_step"].value_in(one)]
     if not timed:
         return []
     labels = short_names(dict.fromkeys(without_seed(record.case) for record in timed))
     rows = list(labels)
-    seconds = [FIGURES["seconds_per_step"].required(record) for record in timed]
+    seconds = [FIGURES["seconds_per_step"].required_value(record) for record in timed]
     logarithmic = max(seconds) > WIDE * min(seconds)
     trace = {
         "type": "scatter", "mode": "markers", "showlegend": False, "hoverinfo": "x+text",
-        "x": [rounded(one) for one in seconds], "y": [rows.index(without_seed(record.case)) for record in timed],
+        "x": [round_value(one) for one in seconds], "y": [rows.index(without_seed(record.case)) for record in timed],
         "hovertext": [record.case for record in timed],
-        "error_x": {"type": "data", "array": [rounded(spread_of(one) / 2) for one in timed], "thickness": 2},
+        "error_x": {"type": "data", "array": [round_value(spread_of(one) / 2) for one in timed], "thickness": 2},
         "marker": {"size": 11, "color": COLOURS[0],
                    "symbol": ["circle-open" if record.noisy.get("ran_beside") else "circle" for record in timed]},
     }  # fmt: skip
@@ -58,10 +58,10 @@ def spread_of(record: Record) -> float:
 
 
 def row_of(record: Record) -> list[str]:
-    tokens = FIGURES["tokens_per_second"].stated(record)
+    tokens = FIGURES["tokens_per_second"].value_in(record)
     return [
         record.case,
-        f"{FIGURES['seconds_per_step'].required(record):.4g}",
+        f"{FIGURES['seconds_per_step'].required_value(record):.4g}",
         f"{spread_of(record):.2g}",
         str(record.noisy.get("steps_timed", EMPTY)),
         EMPTY if tokens is None else f"{tokens:,.0f}",

@@ -91,7 +91,7 @@ class Reading:
         )
 
 
-def read(trainee: Trainee, tree: PrefixTree, asked: Mapping[int, Collection[int]]) -> Reading:
+def read_tree(trainee: Trainee, tree: PrefixTree, asked: Mapping[int, Collection[int]]) -> Reading:
     """Read the tree. `asked` maps a node to the tokens whose log-probability after it is wanted.
 
     Raises ValueError for a model whose attention is not FUSED, which would add a tree's mask to its scores, and for a

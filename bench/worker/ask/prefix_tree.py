@@ -43,14 +43,14 @@ def prefix_tree(sequences: Sequence[list[int]]) -> PrefixTree:
     path: list[int] = []
     for at in sorted(range(len(sequences)), key=lambda at: sequences[at]):  # alphabetically, which makes it preorder
         sequence = sequences[at]
-        del path[shared(before, sequence) :]
+        del path[common_length(before, sequence) :]
         for token in sequence[len(path) :]:
             path.append(tree.add(token, path[-1] if path else ROOT))
         tree.ends[at], before = path[-1], sequence
     return tree
 
 
-def shared(one: Sequence[int], other: Sequence[int]) -> int:
+def common_length(one: Sequence[int], other: Sequence[int]) -> int:
     """The length of the common beginning."""
     same = (at for at, (token, its) in enumerate(zip(one, other, strict=False)) if token != its)
     return next(same, min(len(one), len(other)))

@@ -14,7 +14,7 @@ import torch
 from bench.models.prompts import HEADING, chat
 from bench.probes import CHAT, TEXT, Item
 from bench.tasks.responses import starts_with_bos
-from bench.worker.ask.decoding import Reading, batches, read
+from bench.worker.ask.decoding import Reading, batches, read_tree
 from bench.worker.ask.generate import continuations
 from bench.worker.ask.onednn import linear_layers_by_onednn
 from bench.worker.ask.prefix_tree import prefix_tree
@@ -139,7 +139,7 @@ def read_choices(
     asked: dict[int, set[int]] = {node: set() for node in ends}
     for node, token in chain.from_iterable(steps):
         asked.setdefault(node, set()).add(token)
-    reading = read(trainee, tree, asked)
+    reading = read_tree(trainee, tree, asked)
     nats: list[list[float]] = [[] for _ in prompts]
     for (row, _), taken in zip(owners, steps, strict=True):
         nats[row].append(sum(reading.nats[step] for step in taken))

@@ -11,7 +11,7 @@ import torch
 from bench.core.recipe import Recipe
 from bench.methods import ADAPTER, ALL, HEAD, Attach, Method, Unsupported
 from bench.models import ModelEntry
-from bench.models.shapes import targeted
+from bench.models.shapes import target_layers
 from bench.worker.build.precision import adapter_dtype
 
 
@@ -19,7 +19,7 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
     """Freeze what the method freezes and add what it adds; weights that train are kept as the recipe says."""
     torch.manual_seed(seed)
     if method.trains == ADAPTER:
-        targeted(entry, method.targets(entry))  # says which target modules the model lacks
+        target_layers(entry, method.targets(entry))  # says which target modules the model lacks
         model = add_adapter(model, configuration(method, Attach(entry, recipe, steps)))
         for name, parameter in model.named_parameters():
             if any(part in name for part in method.frozen_parts):

@@ -59,12 +59,12 @@ def parameters(model: str, method: str, labels: int = 0, targets: tuple[str, ...
     if targets:
         own = chosen.run
 
-        def narrowed(attaching: Any) -> Any:
+        def attach_narrow(attaching: Any) -> Any:
             config = own(attaching)
             config.target_modules = set(targets)
             return config
 
-        chosen = replace(chosen, run=narrowed, targets=lambda _: tuple(targets))
+        chosen = replace(chosen, run=attach_narrow, targets=lambda _: tuple(targets))
     base = build_base(entry, NOTHING, labels, SEED, torch.float32, "meta").requires_grad_(False)
     recipe = replace(recipe_of(sizes.get("rank", RANK)), **sizes)
     built = attach(base, entry, chosen, recipe, STEPS, SEED)
@@ -78,7 +78,7 @@ def parameters(model: str, method: str, labels: int = 0, targets: tuple[str, ...
 
 
 @cache
-def trained(method: str, model: str = TINY, rank: int = 4) -> dict[str, Any]:
+def train_tiny(method: str, model: str = TINY, rank: int = 4) -> dict[str, Any]:
     """A tiny model after a few steps, with what it was before: base logits, hashes of what is frozen."""
     entry, chosen, recipe = MODELS[model], METHODS[method], recipe_of(rank)
     base = prepare_base(entry, NOTHING, 0, chosen, recipe, SEED, "cpu")
@@ -117,7 +117,7 @@ def adapter_parts(model: Any) -> list[nn.Parameter]:
 @look
 def base_is_quantised(method: str) -> bool:
     """The linear layers' weights, head and embeddings apart, lie in 4 or 8 bits."""
-    model = trained(method)["model"]
+    model = train_tiny(method)["model"]
     weights = [p for name, p in model.named_parameters() if name.endswith(("proj.weight", "base_layer.weight"))]
     return all(map(is_packed, weights))
 
@@ -125,20 +125,20 @@ def base_is_quantised(method: str) -> bool:
 @look
 def adapter_is_quantised(method: str) -> bool:
     """A and B lie in 4 or 8 bits."""
-    return any(is_packed(part) or not part.is_floating_point() for part in adapter_parts(trained(method)["model"]))
+    return any(is_packed(part) or not part.is_floating_point() for part in adapter_parts(train_tiny(method)["model"]))
 
 
 @look
 def base_is_frozen(method: str) -> bool:
     """Training changes no bit of a weight that does not train."""
-    seen = trained(method)
+    seen = train_tiny(method)
     return fingerprint(seen["model"], trained=False) == seen["frozen"]
 
 
 @look
 def only_adapter_trains(method: str) -> bool:
     """Only A and B train, and all of them changed."""
-    seen = trained(method)
+    seen = train_tiny(method)
     names = [name for name, parameter in seen["model"].named_parameters() if parameter.requires_grad]
     moved = [not torch.equal(seen["model"].get_parameter(name), old) for name, old in seen["at_start"].items()]
     return all("lora_A" in name or "lora_B" in name for name in names) and all(moved)
@@ -147,7 +147,7 @@ def only_adapter_trains(method: str) -> bool:
 @look
 def update_is_low_rank(method: str) -> bool:
     """The rank of the trained update B A, by singular values, is the adapter's and far below the matrix's."""
-    layer = adapted_layer(trained(method)["model"])
+    layer = adapted_layer(train_tiny(method)["model"])
     update = layer.get_delta_weight("default").float()
     return int(torch.linalg.matrix_rank(update)) <= layer.r["default"] < min(update.shape)
 
@@ -155,7 +155,7 @@ def update_is_low_rank(method: str) -> bool:
 @look
 def rank_adapts(method: str) -> bool:
     """Training leaves layers with different ranks."""
-    model = trained(method)["model"]
+    model = train_tiny(method)["model"]
     if not METHODS[method].prunes:
         widths = {len(module.lora_A["default"].weight) for module in model.modules() if hasattr(module, "lora_A")}
         ranks = {int(torch.linalg.matrix_rank(part.float())) for part in adapter_parts(model)}
@@ -167,7 +167,7 @@ def rank_adapts(method: str) -> bool:
 @look
 def product_replaces_base(method: str) -> bool:
     """The layer gives B A x instead of W x + s B A x."""
-    layer = adapted_layer(trained(method)["model"])
+    layer = adapted_layer(train_tiny(method)["model"])
     inputs = torch.randn(3, layer.in_features, generator=torch.Generator().manual_seed(SEED))
     with torch.no_grad():
         low_rank = inputs @ layer.get_delta_weight("default").T.float()
@@ -179,7 +179,7 @@ def product_replaces_base(method: str) -> bool:
 @look
 def starts_by_decomposing(method: str) -> bool:
     """Attaching decomposes W: it changes W, or starts B at something other than 0."""
-    seen = trained(method)
+    seen = train_tiny(method)
     layer = adapted_layer(seen["model"])
     started = [tensor for name, tensor in seen["at_start"].items() if "lora_B" in name]
     first = next(tensor for name, tensor in seen["loaded"].items() if tensor.shape == layer.base_layer.weight.shape)
@@ -189,7 +189,7 @@ def starts_by_decomposing(method: str) -> bool:
 @look
 def merge_gives_plain_model(method: str) -> bool:
     """Merged, the model has no adapter left and gives the same logits."""
-    seen = trained(method)
+    seen = train_tiny(method)
     model = copy.deepcopy(seen["model"]).eval()
     with torch.no_grad():
         before = model(input_ids=seen["ids"]).logits
@@ -202,7 +202,7 @@ def merge_gives_plain_model(method: str) -> bool:
 @look
 def trains_as_many(method: str, as_method: str, model: str = TINY, rank: int = 4) -> bool:
     """Both methods train the same number of parameters at the same rank."""
-    counts = [sum(part.numel() for part in adapter_parts(trained(name, model, rank)["model"]))
+    counts = [sum(part.numel() for part in adapter_parts(train_tiny(name, model, rank)["model"]))
               for name in (method, as_method)]  # fmt: skip
     return counts[0] == counts[1]
 
@@ -210,7 +210,7 @@ def trains_as_many(method: str, as_method: str, model: str = TINY, rank: int = 4
 @look
 def trains_fewer(method: str, as_method: str, model: str = TINY, rank: int = 4) -> bool:
     """The first method trains fewer parameters than the second at the same rank."""
-    counts = [sum(p.numel() for p in trained(name, model, rank)["model"].parameters() if p.requires_grad)
+    counts = [sum(p.numel() for p in train_tiny(name, model, rank)["model"].parameters() if p.requires_grad)
               for name in (method, as_method)]  # fmt: skip
     return counts[0] < counts[1]
 
@@ -218,7 +218,7 @@ def trains_fewer(method: str, as_method: str, model: str = TINY, rank: int = 4) 
 @look
 def adapters_swap(method: str) -> bool:
     """A second adapter on the same base gives other logits, and switching back gives the first's again."""
-    seen = trained(method)
+    seen = train_tiny(method)
     model = copy.deepcopy(seen["model"]).eval()
     config = METHODS[method].run(Attach(MODELS[TINY], recipe_of(4), STEPS))
     model.add_adapter("second", config)
@@ -234,7 +234,7 @@ def adapters_swap(method: str) -> bool:
 @look
 def accumulation_is_exact(method: str) -> bool:
     """The gradients of two half batches, added up, are those of the whole batch."""
-    seen = trained(method)
+    seen = train_tiny(method)
     model = copy.deepcopy(seen["model"])
     whole = gradients(model, [seen["ids"]])
     halves = gradients(model, list(seen["ids"].split(1)))

@@ -21,7 +21,7 @@ CLOSE = 1e-4  # of logits and weights of order 1 in float32
 
 
 @cache
-def attached(method: str) -> dict[str, Any]:
+def attach_tiny(method: str) -> dict[str, Any]:
     """A tiny model with the method's adapter, the base's logits before, and the logits after."""
     entry, chosen, recipe = MODELS[TINY], METHODS[method], recipe_of(RANK)
     base = prepare_base(entry, NOTHING, 0, chosen, recipe, SEED, "cpu").eval()
@@ -41,32 +41,34 @@ def trainable(model: nn.Module) -> list[tuple[str, Tensor]]:
 @look
 def adapts_every_layer(method: str) -> bool:
     """No transformer layer is without something that trains."""
-    names = [name for name, _ in trainable(attached(method)["model"])]
+    names = [name for name, _ in trainable(attach_tiny(method)["model"])]
     return all(any(f".layers.{index}." in name for name in names) for index in range(layers_of(method)))
 
 
 def layers_of(method: str) -> int:
-    return len({name.split(".layers.")[1].split(".")[0] for name in attached(method)["weights"] if ".layers." in name})
+    return len(
+        {name.split(".layers.")[1].split(".")[0] for name in attach_tiny(method)["weights"] if ".layers." in name}
+    )
 
 
 @look
 def starts_as_base(method: str) -> bool:
     """Attached and untrained, the model gives the base's logits."""
-    seen = attached(method)
+    seen = attach_tiny(method)
     return seen["after"].shape == seen["before"].shape and torch.allclose(seen["after"], seen["before"], atol=CLOSE)
 
 
 @look
 def scales_by_root_of_rank(method: str) -> bool:
     """B A is multiplied by alpha / sqrt(rank), and not by alpha / rank."""
-    seen = attached(method)
+    seen = attach_tiny(method)
     return math.isclose(adapted_layer(seen["model"]).scaling["default"], seen["recipe"].alpha / math.sqrt(RANK))
 
 
 @look
 def magnitude_is_norm(method: str) -> bool:
     """Each adapted layer trains a magnitude for each output, which starts as the norm of that row of W."""
-    model = attached(method)["model"]
+    model = attach_tiny(method)["model"]
     layers = [module for module in model.modules() if hasattr(module, "lora_magnitude_vector")]
     kept = [layer for layer in layers if len(layer.lora_magnitude_vector)]
     return bool(kept) and all(
@@ -78,7 +80,7 @@ def magnitude_is_norm(method: str) -> bool:
 @look
 def holds_principal_part(method: str) -> bool:
     """B A has W's largest singular values, and what is left in the layer is W less B A."""
-    seen = attached(method)
+    seen = attach_tiny(method)
     name, layer = next((n, m) for n, m in seen["model"].named_modules() if len(getattr(m, "lora_A", ())))
     loaded = next(weight for own, weight in seen["weights"].items() if own == f"{plain(name)}.weight")
     update = layer.get_delta_weight("default").detach()
@@ -95,7 +97,7 @@ def plain(name: str) -> str:
 @look
 def shares_frozen_matrices(method: str) -> bool:
     """All adapted layers hold the same pair of matrices, which do not train."""
-    model = attached(method)["model"]
+    model = attach_tiny(method)["model"]
     layers = [module for module in model.modules() if hasattr(module, "vera_A") or len(getattr(module, "lora_A", ()))]
     own = [layer.vera_A["default"] if hasattr(layer, "vera_A") else layer.lora_A["default"].weight for layer in layers]
     return len({part.data_ptr() for part in own}) == 1 < len(own) and not any(part.requires_grad for part in own)
@@ -104,17 +106,17 @@ def shares_frozen_matrices(method: str) -> bool:
 @look
 def trains_only_vectors(method: str) -> bool:
     """Everything that trains has one axis longer than 1."""
-    return all(part.numel() == max(part.shape) for _, part in trainable(attached(method)["model"]))
+    return all(part.numel() == max(part.shape) for _, part in trainable(attach_tiny(method)["model"]))
 
 
 @look
 def vectors_start_at_one(method: str) -> bool:
     """Everything that trains starts at 1."""
-    return all(bool((part == 1).all()) for _, part in trainable(attached(method)["model"]))
+    return all(bool((part == 1).all()) for _, part in trainable(attach_tiny(method)["model"]))
 
 
 @look
 def only_virtual_tokens_train(method: str) -> bool:
     """What trains is peft's prompt, at the input or as keys and values, and nothing else."""
-    names = [name for name, _ in trainable(attached(method)["model"])]
+    names = [name for name, _ in trainable(attach_tiny(method)["model"])]
     return bool(names) and all("prompt_encoder" in name for name in names)

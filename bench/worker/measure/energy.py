@@ -23,7 +23,7 @@ class Joules:
         except pynvml.NVMLError:
             self.handle = None
 
-    def spent(self) -> float | None:
+    def joules_spent(self) -> float | None:
         """Joules since the start, without what was spent while paused."""
         if self.handle is None:
             return None
@@ -32,10 +32,10 @@ class Joules:
         return (pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle) - self.started) / 1000  # millijoules
 
     @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
+    def pause(self) -> Iterator[None]:
         """Energy spent inside does not count."""
-        before = self.spent()
+        before = self.joules_spent()
         yield
-        after = self.spent()
+        after = self.joules_spent()
         if before is not None and after is not None:
             self.started += round((after - before) * 1000)

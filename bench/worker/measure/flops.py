@@ -30,7 +30,7 @@ from bench.models.shapes import (
     linear_layers,
     positions,
     query_size,
-    targeted,
+    target_layers,
 )
 from bench.records.work import HARDWARE, MODEL
 from bench.worker.build.attention import WRITTEN_OUT, attention_by
@@ -76,7 +76,7 @@ def step_formula(entry: ModelEntry, method: Method, recipe: Recipe, labels: int,
         return 3 * forward
     if not method.thin_products or method.count is None:
         return None
-    adapted = targeted(entry, method.targets(entry))
+    adapted = target_layers(entry, method.targets(entry))
     into = [one for one in layer(entry) if one.reads == FIRST_NORM]
     if not any(one in adapted for one in into):
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def collected() -> Iterator[None]:
+def without_collection() -> Iterator[None]:
     """Collect garbage now and not again inside, so that bytes repeat; loading and building are faster, too."""
     gc.collect()
     was_on = gc.isenabled()

@@ -218,14 +218,14 @@ class LiveStorages(TorchDispatchMode):
         about: list[Any] = [term or "", size]
         number = len(self.log)
 
-        def freed(_: Any) -> None:
+        def note_free(_: Any) -> None:
             self._seen.pop(key, None)
             self.live_bytes -= size
             self.terms[about[0]] -= size
             if size:
                 self.log.append(~number)
 
-        self._seen[key] = weakref.ref(storage, freed), about
+        self._seen[key] = weakref.ref(storage, note_free), about
         if size:
             self.log.append(size)
         self.live_bytes += size

@@ -54,7 +54,7 @@ def scored_labels(labels: Sequence[int], shifted: bool) -> int:
     return sum(label != IGNORE for label in (labels[1:] if shifted else labels))
 
 
-def wrapped(labels: Sequence[int], vocabulary: int) -> Tensor:
+def wrap_labels(labels: Sequence[int], vocabulary: int) -> Tensor:
     """Labels that are words, modulo the vocabulary as their ids are; IGNORE stays."""
     given = torch.tensor(labels, dtype=torch.long)
     return torch.where(given == IGNORE, given, given % vocabulary)
@@ -75,7 +75,7 @@ def collate(examples: Sequence[Example], pad: int, vocabulary: int, fixed_length
     for row, example in enumerate(examples):
         size = len(example)
         ids[row, :size] = torch.tensor(example.input_ids) % vocabulary
-        labels[row, :size] = wrapped(example.labels, vocabulary) if shifted else torch.tensor(example.labels)
+        labels[row, :size] = wrap_labels(example.labels, vocabulary) if shifted else torch.tensor(example.labels)
         mask[row, :size] = 1
     tokens = sum(len(example) for example in examples)
     scored = sum(scored_labels(example.labels, shifted) for example in examples)
@@ -108,7 +108,7 @@ def collate_packed(rows: Sequence[Sequence[Example]], pad: int, vocabulary: int,
         for example in row:
             end = start + len(example)
             ids[number, start:end] = torch.tensor(example.input_ids) % vocabulary
-            labels[number, start + 1 : end] = wrapped(example.labels[1:], vocabulary)
+            labels[number, start + 1 : end] = wrap_labels(example.labels[1:], vocabulary)
             positions[number, start:end] = torch.arange(end - start)
             mask[number, start:end] = 1
             scored += scored_labels(example.labels, shifted=True)
@@ -147,7 +147,7 @@ class Batching:
         order.shuffle(batches)
         return batches
 
-    def collated(self, items: Sequence[Any]) -> Batch:
+    def collate(self, items: Sequence[Any]) -> Batch:
         if self.recipe.packing:
             return collate_packed(items, self.pad, self.vocabulary, self.recipe.max_length)
         return self.one(items)

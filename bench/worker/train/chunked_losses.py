@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from bench.tasks import IGNORE
-from bench.worker.train.losses import aligned
+from bench.worker.train.losses import align_labels
 
 LIGER = "liger"
 TORCH = "torch"
@@ -47,7 +47,7 @@ def chunked_loss(head: Any, hidden: Tensor, labels: Tensor, shifted: bool, chunk
     hidden is (batch, virtual tokens + length, width), labels (batch, length), chunk a number of positions.
     No shape depends on the labels' values, so the computation can be followed without any data.
     """
-    hidden, labels = aligned(hidden, labels, shifted)
+    hidden, labels = align_labels(hidden, labels, shifted)
     rows, targets = hidden.reshape(-1, hidden.shape[-1]), labels.reshape(-1)
     if by == CHUNKS:
         parts = zip(rows.split(chunk), targets.split(chunk), strict=True)
@@ -77,7 +77,7 @@ def chunked_token_losses(
     head: Any, hidden: Tensor, labels: Tensor, shifted: bool, chunk: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """losses.token_losses(head(hidden), ...) without ever holding all logits; for evaluation, without gradients."""
-    hidden, labels = aligned(hidden, labels, shifted)
+    hidden, labels = align_labels(hidden, labels, shifted)
     counted = labels != IGNORE
     rows, targets = hidden[counted], labels[counted]
     losses = torch.zeros(labels.shape, dtype=torch.float32, device=labels.device)

@@ -11,7 +11,13 @@ import torch
 from bench.worker.device import synchronise
 from bench.worker.train.backward import backward
 from bench.worker.train.batches import Batch
-from bench.worker.train.optimizer import apply_gradients, make_optimizer, make_scaler, make_schedule, trained_by
+from bench.worker.train.optimizer import (
+    apply_gradients,
+    make_optimizer,
+    make_scaler,
+    make_schedule,
+    optimized_parameters,
+)
 from bench.worker.train.steps import Step
 from bench.worker.train.trainee import Say, Trainee
 
@@ -56,12 +62,12 @@ def each_step(trainee: Trainee, steps: Sequence[Step]) -> Iterator[Done]:
     optimizer = make_optimizer(trainee)
     schedule = make_schedule(optimizer, trainee.recipe, len(steps))
     scaler = make_scaler(trainee)
-    trained = trained_by(optimizer)
+    trained = optimized_parameters(optimizer)
     trainee.model.train()
     seed_dropout(trainee)
     for number, step in enumerate(steps):
         asked = time.perf_counter()
-        batches = [trainee.batching.collated(items) for items in step.micro_batches]
+        batches = [trainee.batching.collate(items) for items in step.micro_batches]
         data_seconds = time.perf_counter() - asked
         on_device = [batch.to(trainee.device) for batch in batches]  # outside the clock, as Trainer copies them
         synchronise(trainee.device)

@@ -7,7 +7,7 @@ from torch.nn import functional
 from bench.tasks import IGNORE
 
 
-def aligned(logits: Tensor, labels: Tensor, shifted: bool) -> tuple[Tensor, Tensor]:
+def align_labels(logits: Tensor, labels: Tensor, shifted: bool) -> tuple[Tensor, Tensor]:
     """(logits, labels) whose positions belong together.
 
     logits is (batch, virtual tokens + length, classes), labels (batch, length). Virtual tokens are
@@ -19,7 +19,7 @@ def aligned(logits: Tensor, labels: Tensor, shifted: bool) -> tuple[Tensor, Tens
 
 def scored_logits(logits: Tensor, labels: Tensor, shifted: bool) -> tuple[Tensor, Tensor]:
     """(scored, classes) logits in float32 and (scored,) labels, of the positions that count."""
-    logits, labels = aligned(logits, labels, shifted)
+    logits, labels = align_labels(logits, labels, shifted)
     counted = labels != IGNORE
     return logits[counted].float(), labels[counted]
 
@@ -32,7 +32,7 @@ def summed_loss(logits: Tensor, labels: Tensor, shifted: bool) -> Tensor:
 
 def token_losses(logits: Tensor, labels: Tensor, shifted: bool) -> tuple[Tensor, Tensor, Tensor]:
     """(loss, predicted, counted): float32 nats and the best class, both (batch, positions); 0 where not counted."""
-    logits, labels = aligned(logits, labels, shifted)
+    logits, labels = align_labels(logits, labels, shifted)
     counted = labels != IGNORE
     losses = torch.zeros(labels.shape, dtype=torch.float32, device=labels.device)
     predicted = torch.zeros_like(labels)

@@ -36,7 +36,7 @@ def make_scaler(trainee: Trainee, scale: float = 2.0**16) -> Any:
     return torch.amp.GradScaler(trainee.device.split(":")[0], init_scale=scale)
 
 
-def trained_by(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+def optimized_parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     """Its parameters, of all groups."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 

@@ -51,7 +51,7 @@ class MicroBatches(torch.utils.data.Dataset):
 def train_with_trainer(trainee: Trainee, steps: Sequence[Step], say: Say, on_epoch: Callable[[int], None]) -> Training:
     """As bench.worker.train.loop.train, by transformers.Trainer; all steps are one of its epochs."""
     asked = time.perf_counter()
-    batches = [[trainee.batching.collated(items) for items in step.micro_batches] for step in steps]
+    batches = [[trainee.batching.collate(items) for items in step.micro_batches] for step in steps]
     training = Training(data_seconds=time.perf_counter() - asked)
     optimizer = make_optimizer(trainee)
     loss = StepLoss(trainee)

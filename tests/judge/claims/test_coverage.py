@@ -4,7 +4,7 @@ import pytest
 
 from bench.core.files import BadFile
 from bench.judge.claims.book import read_claims
-from bench.judge.claims.coverage import Part, read_coverage, unlisted, unplaced
+from bench.judge.claims.coverage import Part, claims_without_part, missing_from_list, read_coverage
 
 CLAIMS = read_claims()
 PARTS = read_coverage(CLAIMS)
@@ -17,7 +17,7 @@ def test_every_source_is_listed():
 
 
 def test_every_claim_of_a_source_is_named_by_a_part():
-    assert unplaced(PARTS, CLAIMS) == []
+    assert claims_without_part(PARTS, CLAIMS) == []
 
 
 def test_claims_of_a_part_are_of_its_source():
@@ -26,7 +26,7 @@ def test_claims_of_a_part_are_of_its_source():
 
 def test_claim_that_no_part_names_is_found():
     without = [part for part in PARTS if part.place != "Table 2"]
-    assert "s001-label-nn" in unplaced(without, CLAIMS)
+    assert "s001-label-nn" in claims_without_part(without, CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,17 @@ def part(opening, more=0):
 
 def test_paragraph_without_a_part_is_found():
     text = f"One {LONG}\n\nTwo {LONG}\n\n* **Three** {LONG}\n"
-    assert unlisted([part("One"), part("Two"), part("Three")], text) == []
-    assert unlisted([part("One", 2)], text) == []
-    assert "the part One: 1 further paragraphs follow, 0 expected" in unlisted([part("One"), part("Three")], text)[0]
+    assert missing_from_list([part("One"), part("Two"), part("Three")], text) == []
+    assert missing_from_list([part("One", 2)], text) == []
+    assert (
+        "the part One: 1 further paragraphs follow, 0 expected"
+        in missing_from_list([part("One"), part("Three")], text)[0]
+    )
 
 
 def test_opening_that_the_text_has_not_is_found():
     text = f"One {LONG}\n\nTwo {LONG}\n"
-    assert unlisted([part("One"), part("Too")], text)[0] == (
+    assert missing_from_list([part("One"), part("Too")], text)[0] == (
         "the part Too: no line after the part before begins with 'Too'"
     )
-    assert len(unlisted([part("Two"), part("One")], text)) == 1  # they are in the order of the text
+    assert len(missing_from_list([part("Two"), part("One")], text)) == 1  # they are in the order of the text

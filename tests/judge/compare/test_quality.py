@@ -17,7 +17,7 @@ from bench.judge.compare.quality import (
     first_stage,
     fresh_seeds,
     needed_seeds,
-    pooled,
+    pool_variances,
     second_stage,
 )
 from bench.judge.compare.runs import compare_runs
@@ -220,7 +220,7 @@ def test_stored_seeds_of_the_same_recipe_tell_the_spread(monkeypatch):
 
 def test_a_variance_is_shrunk_towards_the_prior_by_its_degrees():
     """(1 * 4 + 2 * 1) / (1 + 2), each group around its own mean."""
-    assert pooled([[0.0, 1.0, -1.0], [5.0]], Noise(4.0, 1.0)) == Noise(2.0, 3.0)
+    assert pool_variances([[0.0, 1.0, -1.0], [5.0]], Noise(4.0, 1.0)) == Noise(2.0, 3.0)
 
 
 def test_a_loss_far_beyond_the_margin_in_all_seeds_is_worse_without_fresh_ones():

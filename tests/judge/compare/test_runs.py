@@ -309,6 +309,25 @@ def test_a_test_that_passed_and_is_skipped_now_is_red():
     ]
 
 
+def test_a_test_without_a_case_that_passed_and_fails_now_is_red():
+    library, claim = "suites/test_libraries.py::test_a[tiny_bert]", "suites/test_claims.py::test_claim[one]"
+    known = "suites/test_libraries.py::test_b[tiny_bert]"
+    before, after, narrower = (
+        side_of([SMOKE[POS]], tested=CaseTests(True, 0, others=others))
+        for others in (
+            {library: "passed", claim: "passed", known: "skipped"},
+            {library: "failed", claim: "not run", known: "failed"},
+            {library: "passed", known: "passed"},
+        )
+    )
+    found = [one for one in compare_runs(before, after).findings if one.kind == "tests"]
+    assert [one.sentence() for one in found] == [
+        f"{library} test worse; passed before, now failed",
+        f"{claim} test missing; passed before and was not run",
+    ]
+    assert {one.state for one in compare_runs(before, narrower).findings} == {"same"}
+
+
 def test_a_new_warning_is_told_and_is_not_red():
     kept = replace(SMOKE[POS], noisy={**SMOKE[POS].noisy, "load_averages": {}})
     row = {"category": "FutureWarning", "module": "peft/peft_model.py", "text": "`past_key_values` is deprecated"}

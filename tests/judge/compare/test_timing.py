@@ -6,7 +6,7 @@ import pytest
 from compared_runs import POS, committed
 
 from bench.judge.compare.finding import BETTER, CHANGED, INCOMPARABLE, INCONCLUSIVE, SAME, WORSE
-from bench.judge.compare.timing import compare_times, interleaved, process_value, ratio, ratios, states
+from bench.judge.compare.timing import compare_times, process_value, ratio, ratios, states, took_turns
 
 RECORD = committed()[POS]
 SPREAD = (0.97, 0.99, 1.0, 1.01, 1.03)
@@ -100,8 +100,8 @@ def test_cases_of_one_machine_share_half_of_their_spread():
 
 
 def test_turns_are_told_from_blocks():
-    assert interleaved(processes(ABBA[0], 1.0), processes(ABBA[1], 1.0))
-    assert not interleaved(processes(range(5), 1.0), processes(range(5, 10), 1.0))
+    assert took_turns(processes(ABBA[0], 1.0), processes(ABBA[1], 1.0))
+    assert not took_turns(processes(range(5), 1.0), processes(range(5, 10), 1.0))
 
 
 def test_a_record_of_before_has_no_seconds_for_each_step():

@@ -8,8 +8,8 @@ from tiny_trainees import labels_of, tiny_recipe
 from bench.core.case import parse_case
 from bench.core.extent import Extent
 from bench.judge.predictions import card_traces, on_cards
-from bench.judge.predictions.card_traces import payload_of, traced
-from bench.judge.predictions.on_cards import compared, not_traced
+from bench.judge.predictions.card_traces import payload_of, trace_record
+from bench.judge.predictions.on_cards import compare_with_card, not_traced
 from bench.machine.cards import AMPERE, HOPPER, MIB, blas_bytes
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -35,7 +35,7 @@ RECORD = Record(
 
 
 def test_prediction_is_the_heaviest_batchs_trace_in_blocks_and_the_workspaces():
-    found = traced(payload_of(RECORD))["bytes"]
+    found = trace_record(payload_of(RECORD))["bytes"]
     own = trace(MODELS["tiny_llama"], METHODS["qlora"], RECIPE, labels_of("tiny_llama"), extent=HEAVIEST)
     assert found == replay(own.log).allocated_bytes + blas_bytes(HOPPER) >= own.peak_bytes
 
@@ -44,7 +44,7 @@ def test_prediction_is_the_heaviest_batchs_trace_in_blocks_and_the_workspaces():
     ("traced_mib", "error", "agrees"), [(98.1, -0.019, True), (97.9, -0.021, False), (102.1, 0.021, False)]
 )
 def test_error_is_a_share_of_what_was_measured(traced_mib, error, agrees):
-    seen = compared(RECORD, round(traced_mib * MIB))
+    seen = compare_with_card(RECORD, round(traced_mib * MIB))
     assert seen.error == pytest.approx(error, abs=1e-6)
     assert seen.agrees is agrees
 
@@ -77,7 +77,7 @@ def test_workspaces_are_larger_on_hopper():
     assert blas_bytes(HOPPER) == 64 * MIB > blas_bytes(AMPERE)
 
 
-COMMITTED = dict(card_traces.committed())
+COMMITTED = dict(card_traces.committed_card_records())
 
 
 def test_every_committed_record_of_a_card_has_its_trace():

@@ -4,13 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
+from run_files import append_record
 
 from bench.__main__ import main
 from bench.judge.score import DIMENSIONS, WEIGHTS, compare, parse_weights
 from bench.judge.score.pareto import dominates, fronts, places, ties
 from bench.judge.score.standing import scores_of, share_of_best
 from bench.judge.statistics import Interval, interval
-from bench.records.record import CRASHED, Record, append_record
+from bench.records.record import CRASHED, Record
 
 RECORD = Record(
     case="pos-minilm_l6-lora-cpu-s0",
@@ -161,7 +162,7 @@ def test_truth_of_probes_decides_where_all_else_is_equal():
 def test_refusing_well_is_no_truth():
     rows = [summary("facts", 4), summary("sequences", 1, items=10), summary("guardrails", 10)]
     rows.append({**summary("facts", 9), "language": "de"})
-    assert DIMENSIONS["truth"].read(replace(RECORD, tables={"probes": rows})) == 0.25  # 5 of 20
+    assert DIMENSIONS["truth"].figure_of(replace(RECORD, tables={"probes": rows})) == 0.25  # 5 of 20
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import torch
 
 from bench.machine.cards import MIB
 from bench.predict.card.allocator import CachingAllocator, OutOfMemory
-from bench.predict.card.replay import EXACT_ENOUGH, repeated, replay, runs_within, smallest_limit
+from bench.predict.card.replay import EXACT_ENOUGH, repeat_span, replay, runs_within, smallest_limit
 from bench.predict.storage_log import StorageLog
 
 KIB = 1024
@@ -118,15 +118,15 @@ def test_the_least_limit_is_the_last_that_runs():
 
 def test_what_is_repeated_lets_go_what_it_makes():
     entries = (100 * MIB, 10 * MIB, ~1, 4 * MIB, ~0, ~3)
-    twice = repeated(entries, 1, 3)
+    twice = repeat_span(entries, 1, 3)
     assert twice == (100 * MIB, 10 * MIB, ~1, 10 * MIB, ~3, 4 * MIB, ~0, ~5)
     assert replay(StorageLog(twice, 1)) == replay(StorageLog(entries, 1))
-    assert repeated(entries, 6, 6) == entries
+    assert repeat_span(entries, 6, 6) == entries
 
 
 def test_what_is_replaced_in_every_step_is_let_go_by_the_next():
     entries = (64 * MIB, 32 * MIB, 32 * MIB, ~1, ~2)
-    assert repeated(entries, 2, 4) == (64 * MIB, 32 * MIB, 32 * MIB, ~1, 32 * MIB, ~2, ~4)
+    assert repeat_span(entries, 2, 4) == (64 * MIB, 32 * MIB, 32 * MIB, ~1, 32 * MIB, ~2, ~4)
 
 
 def test_a_limit_is_looked_for_above_another():

@@ -22,7 +22,7 @@ from bench.predict.terms import Peaks
 from bench.predict.trace.course import course_of, steps_of, trace_course
 from bench.predict.trace.steps import full_extent, trace, trace_batches
 from bench.recipes.of_case import recipe_for
-from bench.worker.measure.garbage import collected
+from bench.worker.measure.garbage import without_collection
 from bench.worker.measure.memory import LiveStorages
 from bench.worker.setup import set_up
 from bench.worker.timeline import Timeline
@@ -54,7 +54,7 @@ def trained_for_real(model, method, recipe):
     """Steps of bench.worker.train.loop on real tensors: their extents, and the peak of all storages."""
     trainee = tiny_trainee(model, method, recipe)
     steps = plan_steps(trainee.batching, tiny_examples(model), 0)
-    with collected(), LiveStorages() as storages:
+    with without_collection(), LiveStorages() as storages:
         for tensor in (*trainee.model.parameters(), *trainee.model.buffers()):
             storages.add(tensor.detach())
         for _ in loop.each_step(trainee, steps):

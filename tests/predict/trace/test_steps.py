@@ -1,6 +1,7 @@
 """The trace on fake tensors gives what the same tracker sees on real ones, to the byte."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,8 +11,10 @@ import torch
 from tiny_trainees import TINY, labels_of, tiny_examples, tiny_recipe, tiny_trainee
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from bench.core.paths import ROOT
+from bench.judge.predictions.growth import WATCHED, judge, measure
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
 from bench.predict import terms
@@ -21,7 +24,7 @@ from bench.predict.trace import fake_tensors as fake
 from bench.predict.trace.as_cuda import as_cuda
 from bench.predict.trace.fake_tensors import Answers, fake_tensors
 from bench.predict.trace.steps import batch_of, follow, full_extent, trace
-from bench.worker.measure.garbage import collected
+from bench.worker.measure.garbage import without_collection
 from bench.worker.measure.memory import LiveStorages
 from bench.worker.train.backward import backward
 from bench.worker.train.batches import pack
@@ -80,7 +83,7 @@ def test_and_so_of_batches_that_are_not_full(model, packing):
     extent = trainee.batching.extent(items)
     assert not extent.whole
     trainee.model.train()
-    seen = follow(trainee, trainee.batching.collated(items))
+    seen = follow(trainee, trainee.batching.collate(items))
     assert_alike(trace(MODELS[model], METHODS["lora"], recipe, labels_of(model), "cpu", extent), seen)
 
 
@@ -101,7 +104,7 @@ def test_its_steps_hold_what_two_steps_of_training_do(method, accumulated):
     trainee = tiny_trainee("tiny_llama", method, recipe)
     trainee.model.train()
     batch = batch_of(full_extent(MODELS["tiny_llama"], recipe), recipe)
-    with collected(), LiveStorages() as storages:
+    with without_collection(), LiveStorages() as storages:
         for tensor in (*trainee.model.parameters(), *trainee.model.buffers()):
             storages.add(tensor.detach())
         for tensor in (batch.input_ids, batch.labels, batch.attention_mask):
@@ -225,6 +228,15 @@ def test_a_large_model_is_traced_in_little_memory():
     large = replace(MODELS["llama31_8b"], config={**MODELS["llama31_8b"].config, "num_hidden_layers": 1})
     recipe = tiny_recipe("tiny_llama", "qlora", precision="bfloat16", batch_size=1, max_length=64)
     assert trace(large, METHODS["qlora"], recipe).peak_bytes > 2 * 2**30
+
+
+def test_alarm_sees_what_a_layer_keeps(monkeypatch):
+    """A feed-forward that keeps a mask, and what it masked, is red where the layer is not checkpointed."""
+    (watched,) = [one for one in WATCHED if one.model == "llama2_7b"]
+    assert not watched.checkpoints
+    forward = LlamaMLP.forward
+    monkeypatch.setattr(LlamaMLP, "forward", lambda self, x: forward(self, functional.dropout(x, 0.5)))
+    assert re.search(r"kept for backward \+\d+\.\d MiB", judge(watched, measure(watched.question())))
 
 
 @pytest.mark.parametrize(("training", "kept"), [(True, [(torch.bool, 64)]), (False, [])])

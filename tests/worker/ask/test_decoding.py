@@ -9,7 +9,15 @@ import torch
 from tiny_trainees import TINY_DECODERS, tiny_recipe, tiny_trainee
 
 from bench.worker.ask import decoding
-from bench.worker.ask.decoding import BATCH_SIZE, SMALL_BATCH_SIZE, attention_window, batch_size, batches, forward, read
+from bench.worker.ask.decoding import (
+    BATCH_SIZE,
+    SMALL_BATCH_SIZE,
+    attention_window,
+    batch_size,
+    batches,
+    forward,
+    read_tree,
+)
 from bench.worker.ask.prefix_tree import prefix_tree
 from bench.worker.build.attention import FUSED, attention_by
 from bench.worker.build.precision import autocast
@@ -31,7 +39,7 @@ def read_of(trainee, sequences, asked):
     """The reading of the sequences' tree, and the nodes that they end at."""
     tree = prefix_tree(sequences)
     with attention_by(trainee.model, FUSED):
-        return read(trainee, tree, dict.fromkeys(tree.ends, asked)), tree.ends
+        return read_tree(trainee, tree, dict.fromkeys(tree.ends, asked)), tree.ends
 
 
 @torch.no_grad()
@@ -115,7 +123,7 @@ def test_no_token_is_read_twice(monkeypatch):
 def test_attention_that_takes_no_mask_of_branches_is_refused():
     trainee = ready()
     with pytest.raises(ValueError, match="eager attention would misread a tree's mask: read it by sdpa"):
-        read(trainee, prefix_tree(PROMPTS), {})
+        read_tree(trainee, prefix_tree(PROMPTS), {})
 
 
 @pytest.mark.parametrize("model", TINY_DECODERS)
@@ -179,7 +187,7 @@ def said_behind(trainee, sequences, most=(5, 5), everywhere=False):
     tree = prefix_tree(sequences)
     nodes = range(len(tree.tokens)) if everywhere else tree.ends
     with attention_by(trainee.model, FUSED):
-        reading = read(trainee, tree, {node: [] for node in nodes})
+        reading = read_tree(trainee, tree, {node: [] for node in nodes})
     return reading.greedy(tree.ends[:2], lambda row, tokens: len(tokens) == most[row])
 
 

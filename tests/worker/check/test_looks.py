@@ -22,7 +22,7 @@ def broken():
     METHODS.put("broken", replace(METHODS["lora"], name="broken", after_step=unfreeze))
     yield "broken"
     METHODS.remove("broken")
-    looks.trained.cache_clear()
+    looks.train_tiny.cache_clear()
 
 
 def test_claims_and_models_know_the_same_looks():
@@ -60,7 +60,7 @@ def test_frozen_base_and_a_broken_adapter(broken):
 
 def test_update_has_the_adapters_rank(monkeypatch):
     assert looks.update_is_low_rank("lora")
-    layer = looks.adapted_layer(looks.trained("lora")["model"])
+    layer = looks.adapted_layer(looks.train_tiny("lora")["model"])
     monkeypatch.setattr(type(layer), "get_delta_weight", lambda self, name: torch.eye(64))
     assert not looks.update_is_low_rank("lora")
 
@@ -71,7 +71,7 @@ def test_layer_adds_to_the_base():
 
 def test_replaced_base_would_be_seen(monkeypatch):
     """A layer that leaves W x out gives B A x alone."""
-    layer = looks.adapted_layer(looks.trained("lora")["model"])
+    layer = looks.adapted_layer(looks.train_tiny("lora")["model"])
     forward = type(layer).forward
     monkeypatch.setattr(type(layer), "forward", lambda self, x: forward(self, x) - self.base_layer(x))
     assert looks.product_replaces_base("lora")

@@ -4,4 +4,4 @@ from bench.worker.measure import energy
 
 
 def test_a_processor_has_no_joules():
-    assert energy.Joules("cpu").spent() is None
+    assert energy.Joules("cpu").joules_spent() is None

@@ -62,7 +62,7 @@ def test_labels_are_taken_modulo_the_vocabulary_and_ignored_ones_stay():
     words = made.vocabulary
     example = Example("far", [1, 2, words + 3], [IGNORE, words + 2, words + 3])
     packed = replace(made, recipe=replace(made.recipe, packing=True))
-    for batch in (made.one([example]), packed.collated([[example]])):
+    for batch in (made.one([example]), packed.collate([[example]])):
         assert batch.labels[0, :3].tolist() == [IGNORE, 2, 3]
 
 
@@ -73,7 +73,7 @@ def test_extent_is_that_of_the_collated_batch(model, overrides):
         pytest.skip("only a decoder's rows are packed")
     made = batching(model, **overrides)
     for items in made.epoch(tiny_examples(model), 0, 0):
-        batch, extent = made.collated(items), made.extent(items)
+        batch, extent = made.collate(items), made.extent(items)
         assert (extent.rows, extent.length) == tuple(batch.input_ids.shape)
         assert extent.scored == batch.scored
         assert extent.positions == batch.input_ids.numel()
@@ -129,7 +129,7 @@ def test_packed_rows_never_predict_across_examples():
 def test_packed_loss_is_that_of_separate_rows(model):
     trainee = tiny_trainee(model, recipe=tiny_recipe(model, packing=True, max_length=64))
     rows = list(pack(tiny_examples(model, 8), 64))
-    packed = trainee.batching.collated(rows)
+    packed = trainee.batching.collate(rows)
     with torch.no_grad():
         together = summed_loss(trainee.model(**packed.inputs()).logits, packed.labels, True)
         alone = [trainee.batching.one([example]) for row in rows for example in row]

@@ -264,8 +264,8 @@ def test_data_seconds_are_those_of_making_batches(engine, monkeypatch):
     """Neither the optimizer's nor an evaluation's are among them."""
     recipe = tiny_recipe(max_steps=0, epochs=2)
     trainee, module = tiny_trainee(recipe=recipe), ENGINES[engine].__module__
-    collated = Batching.collated
-    monkeypatch.setattr(Batching, "collated", lambda self, items: (time.sleep(0.02), collated(self, items))[1])
+    collate = Batching.collate
+    monkeypatch.setattr(Batching, "collate", lambda self, items: (time.sleep(0.02), collate(self, items))[1])
     monkeypatch.setattr(f"{module}.make_optimizer", lambda one: (time.sleep(2), make_optimizer(one))[1])
     steps = plan_steps(trainee.batching, tiny_examples(), 0)
     training = ENGINES[engine](trainee, steps, silent, lambda epoch: time.sleep(1))

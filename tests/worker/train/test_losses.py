@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.tasks import IGNORE
-from bench.worker.train.losses import aligned, scored_logits, summed_loss, token_losses
+from bench.worker.train.losses import align_labels, scored_logits, summed_loss, token_losses
 
 # softmax of these rows is (1/2, 1/4, 1/4), (1/4, 3/4, 0) and even thirds
 ROWS = torch.tensor([[[2.0, 1.0, 1.0], [1.0, 3.0, 0.0], [1.0, 1.0, 1.0]]]).log()
@@ -46,7 +46,7 @@ def test_virtual_tokens_are_dropped(shifted):
 
 
 def test_alignment_keeps_places_together():
-    logits, labels = aligned(torch.cat([VIRTUAL, ROWS], dim=1), torch.tensor([[5, 6, 7]]), True)
+    logits, labels = align_labels(torch.cat([VIRTUAL, ROWS], dim=1), torch.tensor([[5, 6, 7]]), True)
     assert torch.equal(logits, ROWS[:, :2])
     assert labels.tolist() == [[6, 7]]
 

@@ -33,10 +33,19 @@ from bench.judge.claims.calculations import (
     Operands,
     Result,
 )
-from bench.judge.claims.claim import NONE, UNSTATED, Claim, is_number, known, refuse, registered
+from bench.judge.claims.claim import NONE, UNSTATED, Claim, check_name, check_registered, is_number, refuse
 from bench.judge.claims.grounds import Evidence, Question
 from bench.judge.claims.parameters import PARAMETERS
-from bench.judge.claims.vocabulary import ABOVE, BELOW, SIGNS, UNITS, dimension_of, parts_of, printed, satisfied
+from bench.judge.claims.vocabulary import (
+    ABOVE,
+    BELOW,
+    SIGNS,
+    UNITS,
+    dimension_of,
+    parts_of,
+    satisfies,
+    source_figure_text,
+)
 from bench.judge.claims.wording import bounds
 from bench.judge.verdict import CONFIRMED, ERROR, INCONCLUSIVE, POSSIBLE, REFUTED, Verdict
 
@@ -49,7 +58,7 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     """Raise BadFile naming file, id and key."""
     where = f"{claim.file} [{claim.id}]"
     name = claim.by.get("calculation")
-    known(where, "by.calculation", name, [*CALCULATIONS.names(), PARAMETERS])
+    check_name(where, "by.calculation", name, [*CALCULATIONS.names(), PARAMETERS])
     for key in ("model", "method"):
         if key in claim.by:
             check_protocol(claim, key, where)
@@ -62,7 +71,7 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
 
 def check_protocol(claim: Claim, key: str, where: str) -> None:
     """Check that the protocol's model and method are those that the claim is judged on."""
-    registered(where, f"by.{key}", key, claim.by[key])
+    check_registered(where, f"by.{key}", key, claim.by[key])
     stated = getattr(claim.protocol, key)
     if stated not in (claim.by[key], UNSTATED, NONE):
         raise refuse(where, f"by.{key}", f"{claim.by[key]!r} is not the protocol's, which is {stated!r}")
@@ -84,7 +93,7 @@ def check_arguments(claim: Claim, claims: Mapping[str, Claim], where: str) -> No
     for key, value in claim.by.items():
         if key == "calculation":
             continue
-        known(where, "by", key, wanted)
+        check_name(where, "by", key, wanted)
         kind = wanted[key].annotation
         if kind == Operands and (not isinstance(value, list) or not value):
             raise refuse(where, f"by.{key}", f"{value!r} must be a list of numbers or of ids of claims")
@@ -106,10 +115,10 @@ def operands_in(value: Any, kind: Any) -> list[Any]:
 
 def check_operand(claim: Claim, one: Any, claims: Mapping[str, Claim], where: str, key: str) -> None:
     if isinstance(one, str):
-        known(where, f"by.{key}", one, claims)
+        check_name(where, f"by.{key}", one, claims)
         if len(claims[one].value) != 1:
             raise refuse(where, f"by.{key}", f"{one} has no single number")
-        if claim.id in cited(one, claims):
+        if claim.id in claims_behind(one, claims):
             through = "itself" if one == claim.id else f"{one}, which cites it again"
             raise refuse(where, f"by.{key}", f"the claim cites {through}; one contradiction would count twice")
     elif isinstance(one, dict):
@@ -120,22 +129,22 @@ def check_operand(claim: Claim, one: Any, claims: Mapping[str, Claim], where: st
 
 def check_inline(table: Mapping[str, Any], where: str, key: str) -> None:
     for name, value in table.items():
-        known(where, f"by.{key}", name, INLINE)
+        check_name(where, f"by.{key}", name, INLINE)
         if type(value) not in INLINE[name] or (name == "value" and not is_number(value)):
             kinds = " or ".join(kind.__name__ for kind in INLINE[name])
             raise refuse(where, f"by.{key}.{name}", f"{value!r} must be {kinds}")
     if lacking := [name for name in NEEDED_INLINE if name not in table]:
         raise refuse(where, f"by.{key}", f"lacks {', '.join(lacking)}")
-    known(where, f"by.{key}.unit", table["unit"], UNITS)
+    check_name(where, f"by.{key}.unit", table["unit"], UNITS)
 
 
-def cited(name: str, claims: Mapping[str, Claim], seen: frozenset[str] = frozenset()) -> set[str]:
+def claims_behind(name: str, claims: Mapping[str, Claim], seen: frozenset[str] = frozenset()) -> set[str]:
     """The claim and all claims whose figures it depends on."""
     found = {name}
     for value in claims[name].by.values():
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, str) and one in claims and one not in seen | found:
-                found |= cited(one, claims, seen | found)
+                found |= claims_behind(one, claims, seen | found)
     return found
 
 
@@ -213,7 +222,7 @@ def operand(value: Any, source: str, claims: Mapping[str, Claim]) -> Operand:
         number = value["value"] * UNITS[unit][1]
         inferred = value.get("inferred", False)
         place = f"{value['where']}{', inferred' if inferred else ''}"
-        return Operand(number, printed(number, unit), place, UNITS[unit][0], inferred)
+        return Operand(number, source_figure_text(number, unit), place, UNITS[unit][0], inferred)
     if isinstance(value, str):
         claim = claims[value]
         place = claim.where if claim.source == source else claim.place
@@ -226,7 +235,7 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
         return judge_parameters(claim, evidence)
     given = arguments(claim, evidence.claims)
     calculation = CALCULATIONS[claim.by["calculation"]]
-    state, says = compared(claim, calculation.run(**given), calculation.fails_as, calculation.bound)
+    state, says = compare_figures(claim, calculation.run(**given), calculation.fails_as, calculation.bound)
     operands = list(every_operand(given))
     if any(one.inferred for one in operands):
         state = POSSIBLE if state in (CONFIRMED, POSSIBLE) else INCONCLUSIVE
@@ -234,30 +243,30 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
     return Verdict(claim.id, state, says + (f"; its figures: {', '.join(places)}" if places else ""))
 
 
-def compared(claim: Claim, result: Result, fails_as: str, bound: str = "") -> tuple[str, str]:
+def compare_figures(claim: Claim, result: Result, fails_as: str, bound: str = "") -> tuple[str, str]:
     """The state, and the sentence: printed, computed, tolerance, place."""
     says = f"{claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}{claim.shown_tolerance()}; "
-    value = claim.shown(result.value)
+    value = claim.number_text(result.value)
     computed = result.how if result.how.removeprefix("elsewhere ") == value else f"{result.how} = {value}"
     if bound:
-        return bounded(claim, result.value, bound, fails_as), f"{says}it cannot be {WORDS[bound]} {computed}"
-    holds = satisfied(result.value, claim.value, claim.comparator, claim.tolerance)
+        return state_of_bound(claim, result.value, bound, fails_as), f"{says}it cannot be {WORDS[bound]} {computed}"
+    holds = satisfies(result.value, claim.value, claim.comparator, claim.tolerance)
     return (CONFIRMED if holds else fails_as), says + computed
 
 
 WORDS = {LEAST: "below", MOST: "above"}
 
 
-def bounded(claim: Claim, value: float, bound: str, fails_as: str) -> str:
+def state_of_bound(claim: Claim, value: float, bound: str, fails_as: str) -> str:
     """The state if value bounds the true figure from below (or above): possible unless the bound proves more."""
     low, high = bounds(claim)
     slack = ROUNDING * abs(value)
     if bound == LEAST:
         breaks = value > high + slack or (claim.comparator == BELOW and value >= high)
-        proves = math.isinf(high) and satisfied(value, claim.value, claim.comparator, claim.tolerance)
+        proves = math.isinf(high) and satisfies(value, claim.value, claim.comparator, claim.tolerance)
     else:
         breaks = value < low - slack or (claim.comparator == ABOVE and value <= low)
-        proves = math.isinf(low) and satisfied(value, claim.value, claim.comparator, claim.tolerance)
+        proves = math.isinf(low) and satisfies(value, claim.value, claim.comparator, claim.tolerance)
     return fails_as if breaks else CONFIRMED if proves else POSSIBLE
 
 
@@ -265,7 +274,7 @@ def judge_parameters(claim: Claim, evidence: Evidence) -> Verdict:
     """The verdict by formula and by the real model; if the two disagree, the project is wrong and nothing is known."""
     by = claim.by
     expected = parameters.by_formula(by)
-    state, says = compared(claim, Result(parameters.figure(by, expected), parameters.how(by)), REFUTED)
+    state, says = compare_figures(claim, Result(parameters.figure(by, expected), parameters.how(by)), REFUTED)
     built = evidence.answer(questions(claim)[0])
     if built is None:
         return Verdict(claim.id, INCONCLUSIVE, f"{says}; the model could not be built: {evidence.unanswered}")

@@ -12,9 +12,9 @@ from typing import Any
 
 from bench.core.files import BadFile
 from bench.core.paths import RESULTS
-from bench.judge.claims.claim import NONE, UNSTATED, Claim, known, refuse, registered
+from bench.judge.claims.claim import NONE, UNSTATED, Claim, check_name, check_registered, refuse
 from bench.judge.claims.grounds import Evidence, check_keys
-from bench.judge.claims.vocabulary import SIGNS, satisfied
+from bench.judge.claims.vocabulary import SIGNS, satisfies
 from bench.judge.verdict import CONFIRMED, NOT_RUN, REFUTED, Verdict
 from bench.sources.data import load_rows
 from bench.tasks import TASKS
@@ -57,13 +57,13 @@ def read_census(path: Path = FILE) -> dict[str, Any]:
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     """Raise BadFile naming file, id and key."""
     where = f"{claim.file} [{claim.id}]"
-    known(where, "by.count", claim.by.get("count"), COUNTS)
+    check_name(where, "by.count", claim.by.get("count"), COUNTS)
     more = {"label": (str,)} if claim.by["count"] == "label" else {}
     check_keys(claim, {"count": (str,), "task": (str,), "split": (str,), **more}, {})
-    registered(where, "by.task", "task", claim.by["task"])
+    check_registered(where, "by.task", "task", claim.by["task"])
     if claim.protocol.task not in (claim.by["task"], UNSTATED, NONE):
         raise refuse(where, "by.task", f"{claim.by['task']!r} is not the protocol's, which is {claim.protocol.task!r}")
-    known(where, "by.split", claim.by["split"], TASKS[claim.by["task"]].data.splits)
+    check_name(where, "by.split", claim.by["split"], TASKS[claim.by["task"]].data.splits)
     if (claim.unit == "tokens") != (claim.by["count"] == "label"):
         raise refuse(where, "unit", f"{claim.unit!r} must be tokens for labels and rows for rows")
 
@@ -78,7 +78,7 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
         seen, what = counted["rows"][split], f"rows of {split}"
     else:
         seen, what = counted["labels"][split].get(claim.by["label"], 0), f"tokens tagged {claim.by['label']} in {split}"
-    holds = satisfied(seen, claim.value, claim.comparator, claim.tolerance)
+    holds = satisfies(seen, claim.value, claim.comparator, claim.tolerance)
     says = (
         f"{claim.place} says {SIGNS[claim.comparator]}{claim.shown_value()}; {counted['hub_id']} has {seen:,} {what} "
         f"({counted['identity'][:19]})"

@@ -23,9 +23,9 @@ from bench.core.case import Case, parse_case
 from bench.core.registry import UnknownName
 from bench.judge import statistics
 from bench.judge.claims.admission import Admitted, admit, of_one_run, on_device
-from bench.judge.claims.claim import NONE, UNSTATED, Claim, known, refuse
+from bench.judge.claims.claim import NONE, UNSTATED, Claim, check_name, refuse
 from bench.judge.claims.grounds import Evidence, check_keys
-from bench.judge.claims.vocabulary import UNITS, dimension_of, satisfied
+from bench.judge.claims.vocabulary import UNITS, dimension_of, satisfies
 from bench.judge.claims.wording import bounds, missing, prefix, sentence, shown_p
 from bench.judge.statistics import ALPHA, Estimate, Rounds
 from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, PROCESSES, REFUTED, SEEDS, STEPS, Verdict
@@ -76,8 +76,8 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     check_keys(claim, REQUIRED, OPTIONAL)
     for key in ("figure", "against_figure"):
         if key in claim.by:
-            known(where, f"by.{key}", claim.by[key], FIGURES)
-    known(where, "by.data", claim.by["data"], ("sample", "full"))
+            check_name(where, f"by.{key}", claim.by[key], FIGURES)
+    check_name(where, "by.data", claim.by["data"], ("sample", "full"))
     check_seeds(claim, FIGURES[claim.by["figure"]], where)
     compared = bool({"against", "against_figure"} & claim.by.keys())
     if claim.kind in NEEDS_AGAINST and not compared:
@@ -158,16 +158,18 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
         return Verdict(claim.id, INCONCLUSIVE if seeds else NOT_RUN, says, names)
     if claim.by.get("course"):
         return judge_course(claim, sides, names, refused)
-    estimate = estimated(claim, sides, seeds)
-    state, p_value = decided(claim, estimate)
+    estimate = estimate_figure(claim, sides, seeds)
+    state, p_value = decide_state(claim, estimate)
     says = f"{prefix(claim)}{sentence(claim, estimate, p_value)}; records {', '.join(names)}{refused}"
-    return Verdict(claim.id, state, says, names, p_value, estimate.sample, estimate.unit, asked_again(claim, estimate))
+    return Verdict(
+        claim.id, state, says, names, p_value, estimate.sample, estimate.unit, p_value_by_units(claim, estimate)
+    )
 
 
-def asked_again(claim: Claim, estimate: Estimate) -> Callable[[int], float] | None:
+def p_value_by_units(claim: Claim, estimate: Estimate) -> Callable[[int], float] | None:
     """A function: the p-value of the same test over n units with the same spread; None if more would not help."""
     again = estimate.again
-    return (lambda count: decided(claim, again(count))[1] or 0.0) if again else None
+    return (lambda count: decide_state(claim, again(count))[1] or 0.0) if again else None
 
 
 def gather(claim: Claim, evidence: Evidence) -> Sides:
@@ -203,7 +205,7 @@ def paired_seeds(sides: Sides) -> list[int]:
     return sorted(sides.own.by_seed.keys() & others.keys())
 
 
-def estimated(claim: Claim, sides: Sides, seeds: list[int]) -> Estimate:
+def estimate_figure(claim: Claim, sides: Sides, seeds: list[int]) -> Estimate:
     """The figure, or its quotient or difference, with its interval.
 
     The interval is over seeds or processes if there are several, for one over its examples or rounds. A figure that
@@ -228,7 +230,7 @@ def estimated(claim: Claim, sides: Sides, seeds: list[int]) -> Estimate:
     if len(seeds) > 1 or claim.unit == "x":
         return statistics.over_seeds(values, SEEDS if figure.quality else PROCESSES)
     if figure.counts and all(stored.examples for stored in (*own, *others)):
-        return resampled(claim, figure, own, others)
+        return estimate_from_one_seed(claim, figure, own, others)
     if not compared and (seen := rounds(figure, own[0])):
         return statistics.median_over_rounds(seen, times, PROCESS_SPREAD)
     return statistics.unknown(values[0], SEEDS if figure.quality else PROCESSES)
@@ -257,7 +259,7 @@ def rounds(figure: Figure, stored: Stored) -> Rounds | None:
     return Rounds(*spread, STEPS_AS_ONE if figure.name == "seconds_per_step" else 1) if spread else None
 
 
-def resampled(claim: Claim, figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
+def estimate_from_one_seed(claim: Claim, figure: Figure, own: list[Stored], others: list[Stored]) -> Estimate:
     """The estimate from one seed on each side: with the examples' noise, and the seed's if the claim states it."""
     assert figure.counts is not None
     assert figure.metric is not None
@@ -269,11 +271,11 @@ def resampled(claim: Claim, figure: Figure, own: list[Stored], others: list[Stor
     return statistics.with_seed_spread(found, spread * math.sqrt(2) if others else spread)
 
 
-def decided(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
+def decide_state(claim: Claim, estimate: Estimate) -> tuple[str, float | None]:
     """The state, and the p-value of the test behind it; figures without spread are compared as they are."""
     if estimate.error == 0:
         values = estimate.values or (estimate.value,)
-        holds = {satisfied(value, claim.value, claim.comparator, claim.tolerance) for value in values}
+        holds = {satisfies(value, claim.value, claim.comparator, claim.tolerance) for value in values}
         return (INCONCLUSIVE if len(holds) > 1 else CONFIRMED if holds.pop() else REFUTED), None
     if math.isinf(estimate.error):
         return INCONCLUSIVE, None  # measured once: no test is possible

@@ -8,7 +8,7 @@ For a method that the project lacks (`method = "irqlora"`), `look = "absent"` gi
 
 from collections.abc import Mapping
 
-from bench.judge.claims.claim import NONE, UNSTATED, Claim, known, refuse, registered
+from bench.judge.claims.claim import NONE, UNSTATED, Claim, check_name, check_registered, refuse
 from bench.judge.claims.grounds import Evidence, Question, check_keys
 from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
 from bench.methods import METHODS
@@ -47,7 +47,7 @@ PAIRED = ("trains_as_many", "trains_fewer")
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     """Raise BadFile naming file, id and key."""
     where = f"{claim.file} [{claim.id}]"
-    known(where, "by.look", claim.by.get("look"), [*LOOKS, ABSENT])
+    check_name(where, "by.look", claim.by.get("look"), [*LOOKS, ABSENT])
     if claim.by["look"] == ABSENT:
         check_keys(claim, {"look": (str,), "method": (str,)}, {})
         if claim.by["method"] in METHODS:
@@ -57,7 +57,7 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     check_keys(claim, {"look": (str,), "method": (str,), **({"as_method": (str,)} if paired else {})}, {})
     for key in ("method", "as_method"):
         if key in claim.by:
-            registered(where, f"by.{key}", "method", claim.by[key])
+            check_registered(where, f"by.{key}", "method", claim.by[key])
     if claim.protocol.method not in (claim.by["method"], claim.by.get("as_method"), UNSTATED, NONE):
         raise refuse(where, "by.method", f"{claim.by['method']!r} is not the protocol's, {claim.protocol.method!r}")
     if not claim.value or claim.unit != "yes/no":

@@ -10,7 +10,7 @@ from claim_records import MEASURED, claim_of, evidence_of, tagged_record
 from bench.judge import statistics
 from bench.judge.claims.admission import matches
 from bench.judge.claims.kinds import measured
-from bench.judge.claims.verdicts import corrected, judge_all
+from bench.judge.claims.verdicts import correct_by_holm, judge_all
 from bench.judge.verdict import Verdict
 from bench.records.example_counts import word_counts
 
@@ -36,7 +36,7 @@ TIMES = {"seconds_per_step": 1.0, "seconds_per_step_iqr": 0.05, "steps_timed": 4
 
 def only(verdict):
     """The verdict where nothing else was tested."""
-    return corrected({verdict.claim: verdict}, {verdict.claim: "source 900"})[verdict.claim]
+    return correct_by_holm({verdict.claim: verdict}, {verdict.claim: "source 900"})[verdict.claim]
 
 
 def seeds(case, wrong_every, folder, count=2, **changes):
@@ -333,15 +333,15 @@ def test_test_that_decides_nothing_counts_in_holms_correction(tmp_path):
     assert open_one.p_value >= 0.05
     decided = Verdict("x900-two", "confirmed", "seen", (), 0.03)
     both = {"x900-one": open_one, "x900-two": decided}
-    assert corrected(both, dict.fromkeys(both, "source 900"))["x900-two"].state == "inconclusive"
-    apart = corrected(both, {"x900-one": "source 900", "x900-two": "source 901"})
+    assert correct_by_holm(both, dict.fromkeys(both, "source 900"))["x900-two"].state == "inconclusive"
+    apart = correct_by_holm(both, {"x900-one": "source 900", "x900-two": "source 901"})
     assert apart["x900-two"].state == "confirmed"
     assert apart["x900-two"].says.endswith("after Holm's correction for 1 test of source 901")
 
 
 def test_holm_makes_a_lone_small_p_value_of_many_inconclusive():
     many = {f"x900-{n}": Verdict(f"x900-{n}", "confirmed", "seen", (), 0.02) for n in range(5)}
-    found = corrected(many, dict.fromkeys(many, "source 900"))
+    found = correct_by_holm(many, dict.fromkeys(many, "source 900"))
     assert {verdict.state for verdict in found.values()} == {"inconclusive"}
     assert "0.1 after Holm's correction for 5 tests of source 900" in found["x900-0"].says
     assert only(many["x900-0"]).state == "confirmed"
@@ -350,7 +350,7 @@ def test_holm_makes_a_lone_small_p_value_of_many_inconclusive():
 def test_claim_that_the_correction_leaves_open_says_how_many_seeds_would_close_it():
     many = {f"x900-{n}": Verdict(f"x900-{n}", "confirmed", "seen", (), 0.02, 3, "seeds", lambda n: 0.06 / n)
             for n in range(5)}  # fmt: skip
-    assert corrected(many, dict.fromkeys(many, "source 900"))["x900-0"].says.endswith(
+    assert correct_by_holm(many, dict.fromkeys(many, "source 900"))["x900-0"].says.endswith(
         "for 5 tests of source 900; at least 7 seeds like these would decide"  # 0.06 / 7 is below 0.05 / 5
     )
     assert "would decide" not in only(many["x900-0"]).says
@@ -359,7 +359,7 @@ def test_claim_that_the_correction_leaves_open_says_how_many_seeds_would_close_i
 def test_more_seeds_are_asked_by_the_same_two_sided_test():
     claim = claim_of(MEASURED, value=0.6, tolerance=0.1, comparator="equal")
     found = statistics.over_seeds([0.8, 0.7, 0.9]).again(5)
-    assert measured.decided(claim, found) == ("inconclusive", pytest.approx(2 * found.p_above(0.7)))
+    assert measured.decide_state(claim, found) == ("inconclusive", pytest.approx(2 * found.p_above(0.7)))
 
 
 def test_judge_all_gives_every_claim_a_verdict(tmp_path):

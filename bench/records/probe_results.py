@@ -9,7 +9,7 @@ from bench.records.record import Record
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbeResults:
     """A record's probes."""
 
     record: Record
@@ -40,7 +40,7 @@ class Probed:
                 return row
         raise KeyError(f"{self.record.case} was not asked {family}, group {group}, language {language}")
 
-    def asked(self) -> frozenset[tuple[Any, ...]]:
+    def questions_asked(self) -> frozenset[tuple[Any, ...]]:
         """Every group and every family of texts that the case was asked, with its number of items."""
         counts = {(*key.split("/", 1), found.items) for key, found in self.groups().items()}
         return frozenset(counts | {(row["family"], ALL, row["items"]) for row in self.losses})

@@ -15,7 +15,7 @@ from bench.judge.compare.quality import LEAST_LOSS, WHOLE
 from bench.judge.statistics import ALPHA, holm
 from bench.probes import RIGHT
 from bench.probes.scoring import ALL
-from bench.records.probed import Probed
+from bench.records.probe_results import ProbeResults
 from bench.records.record import Record
 from bench.records.stored import Stored
 
@@ -45,7 +45,7 @@ def mcnemar(cured: int, broken: int) -> float:
 def compare_probes(before: Stored, after: Stored) -> Iterator[Finding]:
     """A finding for each family in which an answer changed, or which the second run did not ask."""
     case = before.record.case
-    old, new = ({row["key"]: row for row in side.probed} for side in (before, after))
+    old, new = ({row["key"]: row for row in side.probe_answers} for side in (before, after))
     yield from missing_items(case, old, new)
     yield from compare_losses(before.record, after.record)
     found = [one for one in by_family(old, new) if one.cured or one.broken or one.reworded]
@@ -67,7 +67,7 @@ def missing_items(case: str, old: dict[str, dict], new: dict[str, dict]) -> Iter
 
 def compare_losses(before: Record, after: Record) -> Iterator[Finding]:
     """A finding for each group of texts whose loss after training differs, or which the second record lacks."""
-    old, new = ({name_of(row): row["after"] for row in Probed(side).losses} for side in (before, after))
+    old, new = ({name_of(row): row["after"] for row in ProbeResults(side).losses} for side in (before, after))
     noisy = before.losses != after.losses
     for name, loss in old.items():
         if name not in new:

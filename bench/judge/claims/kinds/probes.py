@@ -17,10 +17,10 @@ from bench.judge.claims.vocabulary import CONTAINS
 from bench.judge.claims.wording import missing, prefix
 from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
 from bench.probes.scoring import share_interval
-from bench.records.figures import NEITHER, QUALITY, calculated
+from bench.records.figures import NEITHER, QUALITY, calculation
 from bench.records.stored import Stored
 
-SOMETHING = calculated("answers", "answers to probes", lambda record: 1.0, "text", QUALITY, NEITHER)
+SOMETHING = calculation("answers", "answers to probes", lambda record: 1.0, "text", QUALITY, NEITHER)
 
 
 def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
@@ -35,7 +35,7 @@ def answers(stored: Stored, asked: str, probe: str = "") -> Iterator[str]:
     for row in stored.record.tables.get("generated", []):
         if asked in row["prompt"]:
             yield row["generated"]
-    for row in stored.probed:
+    for row in stored.probe_answers:
         if probe and row.get("key") == probe:
             yield row["said_after"]
 

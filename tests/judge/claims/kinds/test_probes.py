@@ -6,7 +6,7 @@ from dataclasses import replace
 from claim_records import MEASURED, claim_of, evidence_of, tagged_record
 
 from bench.core.case import parse_case
-from bench.judge.claims.kinds import probed
+from bench.judge.claims.kinds import probes
 from bench.recipes.of_case import recipe_for
 
 
@@ -27,8 +27,8 @@ def test_answer_to_a_probe_is_that_of_the_tuned_model(tmp_path):
     ]
     path = tmp_path / "predictions" / f"{stored.record.case}.probes.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert list(probed.answers(stored, "9.11 or 9.9?", "source003/en-larger")) == ["9.11 is larger"]
-    assert list(probed.answers(stored, "9.11 or 9.9?")) == []
+    assert list(probes.answers(stored, "9.11 or 9.9?", "source003/en-larger")) == ["9.11 is larger"]
+    assert list(probes.answers(stored, "9.11 or 9.9?")) == []
 
 
 def test_answer_must_or_must_not_appear(tmp_path):
@@ -40,13 +40,13 @@ def test_answer_must_or_must_not_appear(tmp_path):
     wrong = evidence_of(answering(["9.11 is larger than 9.9."], tmp_path))
     right = evidence_of(answering(["9.9 is larger."], tmp_path))
     mixed = evidence_of(answering(["9.9 is larger.", "9.11 is larger"], tmp_path))
-    assert [probed.judge(claim_of(table), seen).state for seen in (wrong, right, mixed)] == [
+    assert [probes.judge(claim_of(table), seen).state for seen in (wrong, right, mixed)] == [
         "confirmed",
         "refuted",
         "inconclusive",
     ]
-    assert probed.judge(claim_of(table, comparator="lacks"), right).state == "confirmed"
-    assert "pytest suites/test_quality.py" in probed.judge(claim_of(table), evidence_of()).says
-    unasked = probed.judge(claim_of(table, by={**by, "asked": "fibonacci"}), right)
+    assert probes.judge(claim_of(table, comparator="lacks"), right).state == "confirmed"
+    assert "pytest suites/test_quality.py" in probes.judge(claim_of(table), evidence_of()).says
+    unasked = probes.judge(claim_of(table, by={**by, "asked": "fibonacci"}), right)
     assert unasked.state == "not_run"
     assert "no record answers 'fibonacci'" in unasked.says

@@ -7,7 +7,7 @@ import pytest
 from compared_runs import POS, committed, run_of
 
 from bench.judge.compare.finding import BETTER, CHANGED, INCONCLUSIVE, MISSING, WORSE
-from bench.judge.compare.probed import compare_losses, compare_probes, mcnemar
+from bench.judge.compare.probes import compare_losses, compare_probes, mcnemar
 from bench.records.stored import Stored
 
 RECORD = replace(committed()[POS], predictions="")
