@@ -51,12 +51,12 @@ SIDES = (
     re.compile(r"\b(?:after|follows?|followed|following|danach|nach|folgt|setelah(?:nya)?|después|sigue|après|suit)\b"),
 )
 QUESTION_WORD = re.compile(
-    r"what|wh(?:ich|ere|en)|the|name|many|you|does|comes?|right|after|before|word|means|city|days?|qué|cuál|cuántos"
+    r"what|wh(?:ich|ere|en)|the|name|many|you|does|comes?|right|after|before|word|means|city|days?|get|turn|into|says?|qué|cuál|cuántos"
     r"|quel(?:le)?|combien|welche[rs]?|viele|hei(?:ß|ss)t|berapa|yang"
 )
 FUNCTION = re.compile(
     r"(?:the|an?|of|is|are|was|has|have|it|its|in|to|on|for|by|called|s|la|le|les|el|los|las|une?|l|de|del|des|du|es"
-    r"|est|a|en|con|tiene|der|die|das|eine?|von|ist|hat|auf|dem|den|adalah|yang|di|itu|ada|punya|at|with|known|as)"
+    r"|est|a|en|con|tiene|der|die|das|eine?|von|ist|hat|auf|dem|den|adalah|yang|di|itu|ada|punya|at|with|known|as|that|which|who|this|they|you|and|or|und|et|y|dan|que|qui)"
 )
 COPULA = re.compile(r"\b(?:is|are|was|es|son|est|sont|ist|sind|adalah|ialah|means|called|heisst)\b")
 INDEFINITE = re.compile(r"\s+(?:(?:usually|also|often|just|only|simply) )?(?:an?|une?|una|eine?[nr]?|sebuah|one of)\b")
