@@ -18,6 +18,7 @@ if Path(bench.__file__ or "").resolve().parent != Path(__file__).resolve().paren
 from bench import __version__
 from bench.commands import (
     Mistake,
+    ask,
     baseline,
     calibrate,
     census,
@@ -28,6 +29,7 @@ from bench.commands import (
     fetching,
     fit,
     listing,
+    merge,
     options,
     pages,
     picture,
@@ -49,7 +51,7 @@ from bench.records.record import BadRecord
 
 COMMANDS = (
     testing, listing, fit, predicting, table, picture, upgrade, compare, baseline, calibrate, score, claims, coverage,
-    probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    merge, ask, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
