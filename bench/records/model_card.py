@@ -17,6 +17,7 @@ QUANTISATION = {
     "int8": "load_in_8bit=True",
 }
 IDENTITY = "identity"
+RANDOM_BASE = "The base's random weights are nowhere to be loaded from: name a folder with them as BASE."
 
 
 def model_card(kept: Kept) -> str:
@@ -76,9 +77,10 @@ def loading_lines(kept: Kept, facts: Facts) -> list[str]:
         own = [f"Load it with peft: {facts.only_peft}."]
     else:
         own = block([*base_lines(kept, facts, peft=False), 'model.load_adapter(".")', *use_lines(kept, facts)])
+    random = "" if facts.quality_judged else " " + RANDOM_BASE
     adapted = [*base_lines(kept, facts, peft=True), 'model = PeftModel.from_pretrained(model, ".")']
     return [
-        "Run these lines in this folder.",
+        f"Run these lines in this folder.{random}",
         "",
         "## Load it in plain peft",
         "",

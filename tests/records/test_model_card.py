@@ -28,6 +28,8 @@ def test_a_card_states_what_is_not_known_or_not_judged():
     assert "not stated by lorabench" in card
     assert "no model of the Hub" in card
     assert "random weights, so these figures say nothing" in card
+    assert "nowhere to be loaded from" in card
+    assert "nowhere to be loaded from" not in model_card(KEPT)
 
 
 def test_what_only_peft_loads_says_why():

@@ -35,6 +35,7 @@ from bench.records.model_card import model_card
 from bench.sources.weights import SYNTHETIC
 from bench.worker.setup import Setting
 
+SAMPLE = "sample"  # the origin of rows that were written for this project
 MERGED_DTYPE = torch.bfloat16  # half of float32's bytes, and what people serve models in
 
 
@@ -198,7 +199,7 @@ def facts_of(setting: Setting, before: Mapping[str, float], after: Mapping[str, 
         quality_before=before,
         quality_judged=setting.weights.origin != SYNTHETIC,
         data=setting.data,
-        hub_data=setting.task.data.hub_id,
+        hub_data="" if setting.data["origin"] == SAMPLE else setting.task.data.hub_id,
         prompt=setting.prepared.held_out[0].prompt if decoder else "",
         auto_class="AutoModelForCausalLM" if decoder else "AutoModelForTokenClassification",
         dtype=base_dtype(method, setting.recipe),

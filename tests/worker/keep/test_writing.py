@@ -76,6 +76,7 @@ def test_no_file_names_a_folder_of_this_machine(decoder, tmp_path):
     keep(setting, tuned_model(setting), tmp_path / "kept")
     for path in (tmp_path / "kept").iterdir():
         assert MODELS[decoder].folder.encode() not in path.read_bytes(), path.name
+    assert "datasets:" not in (tmp_path / "kept" / CARD).read_text(encoding="utf-8")  # the sample is not the Hub's data
     config = json.loads((tmp_path / "kept" / "adapter_config.json").read_text(encoding="utf-8"))
     assert (config["base_model_name_or_path"], config["revision"]) == (HUB_ID, REVISION)
 
