@@ -1,11 +1,13 @@
-"""How fast is a training step: pytest-benchmark on steps that a worker does one by one.
+"""How fast is a training step: pytest-benchmark on steps that a worker does one by one, and the gate's rules.
 
     pytest suites/test_speed.py --benchmark-save before
     pytest suites/test_speed.py --benchmark-compare
+    pytest suites/test_speed.py --baseline RUN      fail where steps take longer than in that run
 
 The step is always the case's first batch, so its work is the same in every round. The worker measures the seconds
 around the step itself, and its clock is pytest-benchmark's timer: making batches and talking to the worker are not
-timed. Memory, FLOPs, tokens and quality in `extra_info` come from the case's record.
+timed. Memory, FLOPs, tokens and quality in `extra_info` come from the case's record. So do the seconds that are
+compared with a baseline: one process is one value, and the processes of both runs must have taken turns on one machine.
 """
 
 from typing import Any
@@ -13,9 +15,16 @@ from typing import Any
 import pytest
 
 from bench.core.case import Case
+from bench.judge.compare.finding import INCOMPARABLE, INCONCLUSIVE, NEW, WORSE, Finding
+from bench.judge.compare.timing import PROCESSES
 from bench.records.record import Record
 from bench.report.benchmarks import figures_of
 
+UNDECIDED = (INCONCLUSIVE, INCOMPARABLE, NEW)
+TAKE_TURNS = (
+    "seconds are judged from processes of both runs that take turns on one machine, A B B A: "
+    f"`pytest suites/test_speed.py --resume RUN --repeat N` in each of them, for N from 1 to {PROCESSES - 1}"
+)
 ROUNDS = 5
 WARM_UP_ROUNDS = 1
 
@@ -56,3 +65,14 @@ def test_training_step(case: Case, record: Record, steps: Any, benchmark: Any) -
             f"the loss of one batch went from {first:.4f} to {last:.4f} in {len(done)} steps; it must fall when the "
             "batch is repeated; does the optimizer step, and does the loss reach what trains?"
         )
+
+
+@pytest.mark.cases(wanted=timed)
+def test_no_slower_than_baseline(seconds_finding: Finding) -> None:
+    """The seconds of a case's steps, by Student's t over the processes of both runs; noise is no verdict."""
+    said = seconds_finding.sentence()
+    if seconds_finding.state in UNDECIDED:
+        pytest.skip(f"{said}; {TAKE_TURNS}")
+    assert seconds_finding.state != WORSE, (
+        f"{said}; a step may not take longer than in the baseline; which library, driver or thread count changed?"
+    )

@@ -49,6 +49,10 @@ ELSEWHERE = {
     "worker/test_case.py": ("worker.figures", "worker.first_method", "worker.stepper"),
     "worker/ask/test_questions.py": ("models.prompts", "worker.ask.probing"),
     "worker/ask/test_decoding.py": ("worker.build.attention", "worker.build.precision"),
+    "worker/check/libraries/test_checks.py": (
+        "worker.check.libraries.adapter_files", "worker.check.libraries.losses", "worker.check.libraries.subjects",
+        "worker.check.libraries.trainer", "worker.check.libraries.vocabulary",
+    ),
     "worker/build/test_packed_layers.py": ("worker.build.base", "worker.build.quantise"),
     "worker/check/test_evidence.py": ("worker.build.adapter", "worker.check.fingerprint", "worker.check.read_back"),
     "worker/measure/test_flops.py": ("records.work", "report.utilisation", "worker.measure.outline"),
@@ -61,6 +65,12 @@ ELSEWHERE = {
     "test_names.py": ("models.families", "plan.room_on_card"),
     "judge/test_thresholds.py": ("commands.thresholds",),
     "report/test_picture.py": ("commands.picture",),
+    "report/charts/test_charts.py": (
+        "report.charts.chart", "report.charts.confusions", "report.charts.labels", "report.charts.losses",
+        "report.charts.marks", "report.charts.phase_memory", "report.charts.probes", "report.charts.quality_memory",
+        "report.charts.seconds", "report.charts.step_memory",
+    ),
+    "report/test_html_page.py": ("commands.report", "report.answers", "report.surroundings"),
     "judge/test_rescore.py": ("commands.rescore",),
     "report/test_coverage.py": ("commands.coverage",),
     "report/test_epochs.py": ("commands.table",),
@@ -69,6 +79,7 @@ ELSEWHERE = {
     "judge/compare/test_baselines.py": ("commands.baseline",),
     "commands/test_compare.py": ("commands.calibrate",),
     "worker/keep/test_loading.py": ("commands.merge",),
+    "report/test_compatibility.py": ("upgrade.compatibility",),
     "upgrade/test_overlays.py": ("commands.upgrade", "upgrade.requirements"),
 }  # fmt: skip
 COMMANDS = {"commands.score": "judge/score/test_compare.py", "commands.refusals": "probes/test_guardrails.py",
@@ -205,7 +216,8 @@ def test_test_files_are_of_modules_or_of_whole_rooms():
     several = {
         "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_sentences.py",
         "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
-        "probes/test_probes.py", "tasks/test_golden.py", "tasks/test_tasks.py",
+        "probes/test_probes.py", "report/charts/test_charts.py", "report/test_browser.py", "tasks/test_golden.py",
+        "tasks/test_tasks.py",
     }  # fmt: skip
     rooms = ROOT / "tests"
     files = {path.relative_to(rooms).as_posix() for path in rooms.rglob("test_*.py") if path.parent != rooms}

@@ -61,6 +61,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--resume", metavar="RUN", default="",
                     help="continue a run: run cases that it lacks or that would run otherwise today")  # fmt: skip
     group.addoption("--replay", metavar="RUN", default="", help="judge the records of a run again and run nothing")
+    group.addoption("--report", metavar="FILE", default="",
+                    help="at the end, write the session as one HTML page with charts, for a browser")  # fmt: skip
     group.addoption("--baseline", metavar="RUN", default="",
                     help="compare every case with this run too: a test for each kind of figure, no worse")  # fmt: skip
     group.addoption("--allow-commit", action="store_true",

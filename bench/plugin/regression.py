@@ -1,4 +1,7 @@
-"""The plugin of `--baseline RUN`: each case compared with the baseline, for suites/test_regression.py."""
+"""The plugin of `--baseline RUN`: each case compared with the baseline, for test_regression.py and test_speed.py.
+
+Without a baseline the tests that compare with one are not collected, because a skip for each would tell nothing.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +10,11 @@ import pytest
 
 from bench.core.case import Case
 from bench.core.registry import first_few
-from bench.judge.compare.finding import Finding
+from bench.judge.compare.finding import INCONCLUSIVE, NEW, TIME, Finding
 from bench.judge.compare.runs import Options, compare_case, pairs_of
 from bench.judge.compare.seeds import compare_quality, groups_of
-from bench.judge.compare.sides import Side, read_side
+from bench.judge.compare.sides import Side, read_side, repeats_of
+from bench.judge.compare.timing import MOST_CASES, SECONDS_OF_STEP, compare_times
 from bench.plan.options import Options as SessionOptions
 from bench.plan.selection import Selection
 from bench.plugin.hooks import OPTIONS, case_of, needs_record, progress_on_terminal
@@ -44,6 +48,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == SUITE and BASELINE not in config.stash else None
 
 
+@pytest.hookimpl(tryfirst=True)  # before deselected tests are counted
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of seconds without a baseline; the rest of their suite needs none."""
+    if BASELINE not in config.stash:
+        items[:] = [item for item in items if not compares_seconds(item)]
+
+
+def compares_seconds(item: pytest.Item) -> bool:
+    return "seconds_finding" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture
 def baseline(pytestconfig: pytest.Config) -> Side:
     if BASELINE not in pytestconfig.stash:
@@ -72,6 +87,26 @@ def findings(
         return [one for one in [*found, *compare_quality(groups, cases)] if one.kind == kind]
 
     return of_kind
+
+
+@pytest.fixture
+def seconds_finding(
+    case: Case, record: Record, baseline: Side, request: pytest.FixtureRequest, pytestconfig: pytest.Config
+) -> Finding:
+    """The seconds of the case's steps over all processes of both runs; the timed cases are judged together."""
+    items = filter(compares_seconds, request.session.items)
+    timed = list(dict.fromkeys(one for item in items if (one := case_of(item))))
+    if case.id not in baseline.records:
+        return Finding(case.id, TIME, NEW, SECONDS_OF_STEP, f"the baseline {baseline.name} has no such case")
+    if len(timed) > MOST_CASES:
+        says = f"{len(timed)} cases are timed, and of more than {MOST_CASES} too many would be falsely red; name fewer"
+        return Finding(case.id, TIME, INCONCLUSIVE, SECONDS_OF_STEP, says)
+    with progress_on_terminal(pytestconfig) as run:
+        records = {one.id: run.record(one) for one in timed}
+    session = Side(SESSION, run.folder or Path(), records)
+    both = [one.id for one in timed if one.id in baseline.records]
+    found = compare_times({name: (repeats_of(baseline, name), repeats_of(session, name)) for name in both})
+    return next(one for one in found if one.case == case.id)
 
 
 def cases_here(session: pytest.Session) -> set[str]:

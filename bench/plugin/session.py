@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from bench.core.case import Case, parse_case
-from bench.core.work import PRELOAD_FOR_CASES, RUN_CASE, STEPPER
+from bench.core.work import CHECK_LIBRARIES, PRELOAD_FOR_CASES, RUN_CASE, STEPPER
 from bench.executor import Executor, Job, Outcome, RunsJobs, Session
 from bench.machine.environment import describe_machine
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.plan.options import Options
+from bench.plan.own import FOR_WORKERS
 from bench.plan.plan import Plan
 from bench.plan.selection import Selection, all_cases
 from bench.plugin.progress import Progress
@@ -29,6 +30,7 @@ from bench.tasks import TASKS
 TIMEOUT_SECONDS = {"sample": 900.0, "full": 21_600.0}
 FETCH_SECONDS = 3_600.0
 FETCH = "weights"
+CHECKS = "checks of the libraries"
 PARTS = {"methods": "method", "models": "model", "tasks": "task", "devices": "device"}  # option -> a case's part
 
 
@@ -163,7 +165,8 @@ class Run:
         size = max((self.plan.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
         self.emulation = emulation_of(self.options, waiting)
-        self.folder = make_folder(self.emulation, self.folder, self.options.run_name)
+        entries = [entry for entry in self.options.entries if not entry.startswith(FOR_WORKERS)]  # tables are no code
+        self.folder = make_folder(self.emulation, self.folder, self.options.run_name, entries)
         executor = self._start_executor(timeout)
         self._prepare(waiting)
         for case in waiting:
@@ -288,6 +291,11 @@ class Run:
             self._prepare([case])
         job = self.plan.job(case, STEPPER, f"steps of {case.id}", self._environment)
         return self._executors[0].open_session(job)
+
+    def open_checks(self) -> Session:
+        """A worker that checks the libraries' own ways on tiny models; no queued case starts meanwhile."""
+        executor = self._executors[0] if self._executors else self._start_executor(TIMEOUT_SECONDS["sample"])
+        return executor.open_session(Job(CHECKS, CHECK_LIBRARIES))
 
     def stop(self) -> None:
         for executor in self._executors:

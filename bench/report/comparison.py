@@ -1,6 +1,7 @@
 """A comparison of two runs as text, Markdown, JSON and JUnit: worse figures first, equal ones folded."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -67,7 +68,9 @@ def repeats(comparison: Comparison) -> list[str]:
 
 
 def repeat(name: str, records: Mapping[str, Record]) -> str:
-    """The command for a case, or for all seeds of one."""
+    """The command for a case, for all seeds of one, or for a test without a case."""
+    if "::" in name:
+        return f"pytest {shlex.quote(name)}"
     known = records.get(name) or next((one for case, one in records.items() if case.startswith(f"{name}-")), None)
     case = known.parsed_case() if known else parse_case(name)
     seeds = sorted(one.parsed_case().seed for key, one in records.items() if key == name or key.startswith(f"{name}-"))

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 from bench.judge.compare.finding import INCOMPARABLE, RED, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_case
 from bench.judge.compare.sides import Side, read_side
-from bench.records.record import BadRecord, read_repeats
+from bench.records.record import BadRecord, Record, read_repeats
 from bench.upgrade.overlays import (
     CannotInstall,
     Wanted,
@@ -88,12 +88,9 @@ class Search:
         if self.spent >= self.most:
             raise TooManyRuns(f"{self.spent} trials did not decide; --bisect-runs allows more")
         self.spent += 1
-        recipe = self.before.records[self.target.case].recipe
-        options = [
-            "--data",
-            recipe["data"],
-            *(["--max-steps", str(recipe["max_steps"])] if recipe["max_steps"] else []),
-        ]
+        record = self.before.records[self.target.case]
+        options = ["--data", record.recipe["data"], "--workers", str(workers_of(record))]
+        options += ["--max-steps", str(record.recipe["max_steps"])] if record.recipe["max_steps"] else []
         return run_side(side, self.folder, [*selection_of([self.target.case]), *options], self.say)
 
     def outcome(self, after: Side) -> str:
@@ -101,6 +98,12 @@ class Search:
         if any(is_same_fault(one, self.target) for one in findings):
             return BAD
         return UNTESTABLE if any(one.state in (*RED, INCOMPARABLE) for one in findings) else GOOD
+
+
+def workers_of(record: Record) -> int:
+    """The workers that shared the cores when the record was made: a case repeats to the bit on as many threads."""
+    cores, threads = (record.environment.get(name) or 1 for name in ("cores", "threads"))
+    return max(1, int(cores) // int(threads))
 
 
 def is_same_fault(one: Finding, other: Finding) -> bool:

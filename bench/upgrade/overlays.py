@@ -25,10 +25,17 @@ TAG = f"{sys.implementation.cache_tag}-{platform.machine()}"
 PIP_SECONDS = 1800.0
 ERROR = "ERROR: "
 LONGEST_REASON = 300  # characters of what pip said
+CAUSE = "The conflict is caused by:"  # pip lists the requirements that contradict each other below it
+CONFLICT = "conflicting dependencies"
+UNREACHABLE = "connection broken by"  # pip's warning before it says that it knows no version
 
 
 class CannotInstall(RuntimeError):
     """A set of distributions that cannot be had; the message is one sentence with pip's reason."""
+
+
+class Conflict(CannotInstall):
+    """Requirements that contradict each other, whoever asks and whenever."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +60,38 @@ def canonical(name: str) -> str:
 
 
 def pip(python: Path, words: Sequence[str], what: str) -> str:
-    """What pip prints. Raises CannotInstall with its reason in one sentence."""
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *words]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        raise CannotInstall(f"{what}: pip did not end within {PIP_SECONDS:.0f} s") from None
+    """What pip prints. Raises CannotInstall with its reason in one sentence, as Conflict for a contradictory set."""
+    command = ["install", "--disable-pip-version-check", *words]
+    done = run_pip(python, ["--quiet", *command], what)
+    if CONFLICT in done.stderr:
+        loud = run_pip(python, command, what)  # a quiet pip does not say which requirements they are
+        raise Conflict(f"{what}: {cause_of(loud.stdout) or reason_of(done.stderr)}")
     if done.returncode:
         raise CannotInstall(f"{what}: {reason_of(done.stderr)}")
     return done.stdout
+
+
+def run_pip(python: Path, words: Sequence[str], what: str) -> subprocess.CompletedProcess[str]:
+    """pip with these words, ended. Raises CannotInstall if it does not end."""
+    command = [str(python), "-m", "pip", *words]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise CannotInstall(f"{what}: pip did not end within {PIP_SECONDS:.0f} s") from None
+
+
+def cause_of(said: str) -> str:
+    """The requirements that contradict each other, in pip's own words; empty if pip lists none."""
+    listed = said.partition(CAUSE)[2].strip("\n").partition("\n\n")[0]
+    return "; ".join(line.strip() for line in listed.splitlines())[:LONGEST_REASON]
 
 
 def reason_of(said: str) -> str:
     """pip's own reason, without its lists of versions."""
     errors = [line.removeprefix(ERROR) for line in said.splitlines() if line.startswith(ERROR)]
     told = [line for line in errors if not line.startswith(("Ignored the following", "ResolutionImpossible"))]
+    if UNREACHABLE in said:
+        return "the package index does not answer"
     lines = told or errors or said.splitlines()[-1:] or ["pip said nothing"]
     return re.sub(r" \(from versions: [^)]*\)", "", lines[0])[:LONGEST_REASON].rstrip(".")
 
@@ -134,16 +158,11 @@ def version_of(python: Path, name: str) -> str | None:
 
 def releases_of(python: Path, name: str) -> list[str]:
     """All releases of a distribution that its index has for this interpreter. Raises CannotInstall."""
-    command = [str(python), "-m", "pip", "index", "versions", "--disable-pip-version-check", name]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        raise CannotInstall(
-            f"the releases of {name} cannot be listed: pip did not end within {PIP_SECONDS:.0f} s"
-        ) from None
+    what = f"the releases of {name} cannot be listed"
+    done = run_pip(python, ["index", "versions", "--disable-pip-version-check", name], what)
     found = re.search(r"Available versions: (.+)", done.stdout)
     if found is None:
-        raise CannotInstall(f"the releases of {name} cannot be listed: {reason_of(done.stderr)}")
+        raise CannotInstall(f"{what}: {reason_of(done.stderr)}")
     return found[1].split(", ")
 
 

@@ -19,51 +19,72 @@ from bench.judge.compare.finding import INCONCLUSIVE, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_runs
 from bench.judge.compare.sides import read_side, repeats_of
 from bench.judge.compare.timing import PROCESSES, compare_times
-from bench.machine.environment import describe_machine, distributions
+from bench.machine.environment import code_digest
 from bench.records.record import read_repeats
+from bench.records.tested import FILE as TESTED
 from bench.upgrade.overlays import python_path
 
-JUDGING = ("test_methods.py", "test_cost.py", "test_quality.py")
+JUDGING = ("test_libraries.py", "test_methods.py", "test_cost.py", "test_quality.py")
+TWO_AT_ONCE = ("--workers", "2")  # small cases leave cores idle; a pair of cases on one thread each takes less time
 TINY = ("--models", "tiny_bert,tiny_llama,tiny_gpt2", "--tasks", "pos,support", "--devices", "cpu", "--max-steps", "4",
-        "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora")  # fmt: skip
-SMOKE = ("--devices", "cpu")
+        "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora", *TWO_AT_ONCE)  # fmt: skip
+SMOKE = ("--devices", "cpu", *TWO_AT_ONCE)
 JUDGED = (0, 1)  # exit codes of a session that came to its end
 
 
 class Stopped(RuntimeError):
-    """A session that did not come to its end; says what to do."""
+    """A session that did not come to its end; says what to do. code: the session's exit code."""
+
+    def __init__(self, says: str, code: int) -> None:
+        super().__init__(says)
+        self.code = code
 
 
 @dataclass(frozen=True)
 class Environment:
-    """An interpreter and what is put before its environment. name: of the side."""
+    """An interpreter and what is put before its environment. name: of the side; entries: what its workers also load."""
 
     name: str
     python: Path
     overlays: tuple[Path, ...] = ()
+    entries: str = ""
 
     def variables(self, runs: Path) -> dict[str, str]:
         code = [] if INSTALLED else [PACKAGE.parent]
         kept = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
-        return {**kept, "PYTHONPATH": python_path([*self.overlays, *code]), "LORABENCH_RUNS": str(runs)}
+        more = {"LORABENCH_ENTRIES": self.entries} if self.entries else {}
+        return {**kept, "PYTHONPATH": python_path([*self.overlays, *code]), "LORABENCH_RUNS": str(runs), **more}
 
 
 def folder_of(before: Environment, after: Environment, selection: Sequence[str], versions: Mapping[str, str]) -> Path:
-    """Where the runs of this upgrade lie: the same for the same two sides, selection and version of lorabench."""
+    """Where the runs of this upgrade lie: the same for the same two sides, selection and code that measures.
+
+    A commit that changes only pages or judges keeps what was measured; the session that resumes it judges anew.
+    """
     sides = [[str(one.python), *map(str, one.overlays)] for one in (before, after)]
-    code = describe_machine()["commit"] or distributions().get("lorabench")
-    key = json.dumps([sides, list(selection), dict(versions), code])
+    key = json.dumps([sides, list(selection), dict(versions), code_digest()])
     return RUNS / "upgrades" / hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def run_side(
-    side: Environment, folder: Path, selection: Sequence[str], say: Callable[[str], None], repeat: int = 0
+    side: Environment,
+    folder: Path,
+    selection: Sequence[str],
+    say: Callable[[str], None],
+    repeat: int = 0,
+    suites: Sequence[str] = JUDGING,
 ) -> Path:
-    """The side's run, begun or resumed, or run once more. Raises Stopped if its session did not come to its end."""
+    """The side's run, begun or resumed, or run once more. Raises Stopped if its session did not come to its end.
+
+    A resumed session judges every case again. What its tests said before is removed, or a test that has another name
+    by now would be missing from the side that was not begun yet.
+    """
     runs = folder / side.name
     earlier = sorted(path.parent for path in runs.glob("*/records.jsonl"))
     resumed = ["--resume", str(earlier[-1])] if earlier else []
-    command = [str(side.python), "-P", "-m", "bench", "test", *JUDGING, *selection, "--allow-unjudged", "-q", *resumed]
+    if earlier:
+        (earlier[-1] / TESTED).unlink(missing_ok=True)
+    command = [str(side.python), "-P", "-m", "bench", "test", *suites, *selection, "--allow-unjudged", "-q", *resumed]
     command += ["--repeat", str(repeat)] if repeat else []
     say(f"{side.name}: pytest suites {' '.join(selection)}")
     done = subprocess.run(command, env=side.variables(runs), check=False, stdout=sys.stderr)
@@ -71,7 +92,8 @@ def run_side(
     if done.returncode not in JUDGED or not found:
         raise Stopped(
             f"the session of {side.name} ended with exit code {done.returncode}; what it measured is kept in {runs}; "
-            "the same command continues from there"
+            "the same command continues from there",
+            done.returncode,
         )
     return found[-1]
 

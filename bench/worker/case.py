@@ -18,6 +18,7 @@ from bench.core.work import CaseWork
 from bench.machine.environment import describe_worker
 from bench.methods.tolerances import rounding_tolerance, start_tolerance
 from bench.models import DECODER
+from bench.models.shapes import is_rebuilt_at_once
 from bench.sources.weights import SYNTHETIC
 from bench.tasks import Score
 from bench.worker.ask.generate import generate
@@ -26,6 +27,9 @@ from bench.worker.build.adapter import attach
 from bench.worker.check import evidence
 from bench.worker.check import read_back as read_back_module
 from bench.worker.check.fingerprint import changes, fingerprint
+from bench.worker.check.formula import formula_evidence
+from bench.worker.check.padding import PADDED, padding_evidence
+from bench.worker.check.rebuilt import rebuilt_evidence
 from bench.worker.figures import base_figures, exact_figures, inference_figures, rates_of_steps
 from bench.worker.first_method import ENGINES, base_maker, score
 from bench.worker.keep.writing import Keeper
@@ -39,6 +43,8 @@ from bench.worker.train.trainee import Say, Trainee
 from bench.worker.warned import kept_warnings
 
 SECONDS_DECIMALS = 6  # microseconds
+# The distances between logits that are computed in two ways.
+ROUNDED = ("generation_distance", "merge_distance", "two_merged_distance", *PADDED)
 
 
 @dataclass
@@ -81,7 +87,7 @@ def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
     trained = train_and_evaluate(setting, trainee, steps, say)
     probe_tables, probe_answers = finish_probing(setting, probing, trainee)
     say({"line": "checking and counting"})
-    tuned, checked = check_trained(setting, trainee, base, attached)
+    tuned, checked = check_trained(setting, trainee, base, attached, len(steps))
     with timeline("count"):
         exact, gradients = exact_figures(setting, trainee, steps, base.exact)
     rates = rates_of_steps(setting, steps, exact, trained["noisy"])
@@ -254,8 +260,10 @@ def generated_table(setting: Setting, trainee: Trainee) -> dict[str, Any]:
     return {"generated": rows} if rows else {}
 
 
-def check_trained(setting: Setting, trainee: Trainee, base: Base, attached: Attached) -> tuple[Tensor, dict[str, Any]]:
-    """The tuned model's logits. Evidence: changes, the adapter switched off, generation against one forward pass."""
+def check_trained(
+    setting: Setting, trainee: Trainee, base: Base, attached: Attached, steps: int
+) -> tuple[Tensor, dict[str, Any]]:
+    """The tuned model's logits, and evidence: of what changed, and of all that does not need a model read back."""
     model = trainee.model
     checked: dict[str, Any] = {}
     with setting.timeline("check"):
@@ -264,12 +272,17 @@ def check_trained(setting: Setting, trainee: Trainee, base: Base, attached: Atta
         if setting.method.report:
             checked |= setting.method.report(model)
         tuned = base.probe(model)
-        checked |= evidence.dropout_evidence(model, base.probe.short())
+        short = base.probe.short()
+        checked |= evidence.dropout_evidence(model, short)
         if setting.method.is_adapter:
             off = evidence.switched_off(model, base.probe)
             checked["off_distance"] = evidence.distance(off, base.logits)
         if setting.entry.kind == DECODER:
             checked["generation_distance"] = evidence.generation_distance(trainee, setting.prepared.held_out[0])
+        checked |= padding_evidence(trainee, setting.entry, short)
+        checked |= formula_evidence(model, setting.method, setting.recipe, short)
+        if is_rebuilt_at_once(setting.entry):
+            checked |= rebuilt_evidence(trainee, setting.entry, steps, base.make, attached.trained, base.probe)
     return tuned, checked
 
 
@@ -295,7 +308,7 @@ def read_back(
 
     def needs_rounding(found: dict[str, Any]) -> bool:
         arguments = (setting.method, setting.entry, setting.recipe.precision)
-        computed = max(seen.get("generation_distance", 0.0), found.get("merge_distance", 0.0))
+        computed = max((seen | found).get(name, 0.0) for name in ROUNDED)
         start = seen["start_distance"] if setting.method.identity_at_start else 0.0
         allowed = rounding_tolerance(*arguments, setting.recipe.adapter_precision)
         return computed > allowed or start > start_tolerance(*arguments)

@@ -8,6 +8,9 @@ import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 
 from bench.__main__ import main
+from bench.commands.upgrade import print_plan
+from bench.records.tested import CaseTests, write_tested
+from bench.upgrade.trial import JUDGING, TINY
 
 SMOKE = committed()
 BROKEN = ("compare", "virtual-tokens", "virtual-tokens-transformers-5-24")
@@ -30,6 +33,22 @@ def test_the_worked_example_is_red_and_names_package_and_suspect(capsys):
     assert lines[-1].startswith("repeat it with: pytest suites --tasks ")
 
 
+@pytest.mark.parametrize("form", [(), ("--markdown",)])
+def test_an_installed_lorabench_names_its_own_commands(form, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/lorabench"])
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    main([*BROKEN, *form])
+    for said in (capsys.readouterr().out, (tmp_path / "summary.md").read_text(encoding="utf-8")):
+        assert "lorabench test --tasks support --models smollm2_135m --methods prefix" in said
+        assert "pytest suites" not in said
+
+
+def test_an_installed_lorabench_plans_an_upgrade_in_its_own_commands(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/lorabench"])
+    print_plan([], [TINY])
+    assert f"  lorabench test {' '.join(JUDGING)} --models tiny_" in capsys.readouterr().out
+
+
 def test_markdown_has_red_rows_first_and_folds_the_rest(capsys):
     main([*BROKEN, "--markdown"])
     said = capsys.readouterr().out
@@ -47,6 +66,17 @@ def test_json_holds_every_finding_and_the_exit_code(capsys):
     assert {"case", "kind", "state", "figure", "says", "before", "after", "suspect", "fresh", "points_to_loss"} == said[
         "findings"
     ][0].keys()
+
+
+def test_a_red_test_without_a_case_is_repeated_by_its_name(tmp_path, capsys):
+    test = "suites/test_libraries.py::test_models_own_loss_is_ours[tiny_bert-whole]"
+    runs = [run_of(tmp_path / name, [SMOKE[POS]]) for name in ("a", "b")]
+    for run, outcome in zip(runs, ("passed", "failed"), strict=True):
+        write_tested(run, CaseTests(True, 0, {}, {test: outcome}))
+    assert main(["compare", *map(str, runs)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"worse        {test}  test" in lines
+    assert lines[-1] == f"repeat it with: pytest '{test}'"
 
 
 def test_junit_has_a_failure_for_each_red_kind_of_a_case(tmp_path, capsys):

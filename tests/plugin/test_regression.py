@@ -12,7 +12,7 @@ from suite_sessions import start
 from bench.records.record import FAILED, read_repeats
 from bench.records.tested import read_tested
 
-SUITE = "suites/test_regression.py"
+SUITE, SPEED = "suites/test_regression.py", "suites/test_speed.py"
 SMOKE = committed()
 
 
@@ -94,6 +94,43 @@ def test_without_a_baseline_nothing_is_collected(two_runs, tmp_path):
     _, after = two_runs
     done = start(tmp_path / "runs", "suites", "--replay", after, "--collect-only", "-q")
     assert "test_regression" not in done.text
+
+
+def processes_of(folder, factor, began, steps=10, **environment):
+    """A stored run of two timed cases in several processes, which began at these seconds."""
+    records = [
+        replace(
+            SMOKE[case], repeat=number, environment={**SMOKE[case].environment, **environment},
+            noisy={"began": float(at), "step_cpu_seconds": [factor * (1 + number / 100)] * steps},
+        )
+        for case in (POS, SUPPORT) for number, at in enumerate(began)
+    ]  # fmt: skip
+    return run_of(folder, records)
+
+
+FIRST, SECOND = (0, 3, 4, 7, 8), (1, 2, 5, 6, 9)  # when the processes of two runs that took turns began
+
+
+@pytest.mark.parametrize(("after", "counts", "says"), [
+    ({"factor": 1.0, "began": SECOND}, "2 passed", ""),
+    ({"factor": 1.2, "began": SECOND}, "2 failed", "1.200 times as long (95 % interval 1.1"),
+    ({"factor": 1.2, "began": (1,)}, "2 skipped", "1 process a side says nothing of the spread between processes"),
+    ({"factor": 1.2, "began": SECOND, "processor": "another"}, "2 skipped", "machine differs"),
+], ids=["the same", "slower", "one process", "another machine"])  # fmt: skip
+def test_seconds_are_compared_by_the_gates_rules(after, counts, says, tmp_path):
+    before = processes_of(tmp_path / "a", 1.0, FIRST)
+    run = processes_of(tmp_path / "b", **after)
+    done = start(tmp_path / "runs", SPEED, "-k", "slower", "--baseline", before, "--replay", run, "-rA", COLUMNS="500")
+    assert f"{counts}, " in done.text, done.text
+    assert says in done.text
+    assert ("--resume RUN --repeat N` in each of them" in done.text) == ("skipped" in counts)
+
+
+def test_without_a_baseline_no_seconds_are_compared(two_runs, tmp_path):
+    _, after = two_runs
+    done = start(tmp_path / "runs", SPEED, "--replay", after, "--collect-only", "-q")
+    assert "test_training_step" in done.text
+    assert "slower" not in done.text
 
 
 def test_a_session_keeps_how_its_tests_ended(session):

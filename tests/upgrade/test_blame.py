@@ -22,6 +22,7 @@ from bench.upgrade.blame import (
     smallest_guilty,
 )
 from bench.upgrade.overlays import CannotInstall, Wanted
+from bench.upgrade.trial import Environment
 
 SMOKE = committed()
 PACKAGES = ["accelerate", "datasets", "peft", "transformers"]
@@ -139,6 +140,17 @@ def test_the_guilty_package_is_named_where_its_releases_cannot_be_listed(search,
         f"reload_distance of {POS}: transformers==5.24.0; its last good release is not known: "
         "the releases of transformers cannot be listed: no route to host"
     )
+
+
+def test_a_trial_has_as_many_threads_as_the_run_before(search, monkeypatch):
+    asked = []
+    record = SMOKE[POS]
+    monkeypatch.setattr(module, "run_side", lambda side, folder, selection, say: asked.append(selection))
+    for threads, workers in ((1, "2"), (2, "1")):
+        environment = {**record.environment, "cores": 2, "threads": threads}
+        search.before = side_of([replace(record, environment=environment)])
+        search.run(Environment(f"{threads}", Path("python")))
+        assert asked[-1][asked[-1].index("--workers") + 1] == workers
 
 
 def test_an_interrupted_search_takes_its_trials_over(search):

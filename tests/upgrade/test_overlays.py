@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,16 @@ import pytest
 from bench.__main__ import main
 from bench.commands import upgrade
 from bench.upgrade import overlays
-from bench.upgrade.overlays import CannotInstall, Wanted, import_path, install, python_path, reason_of, resolve
+from bench.upgrade.overlays import (
+    CannotInstall,
+    Conflict,
+    Wanted,
+    import_path,
+    install,
+    python_path,
+    reason_of,
+    resolve,
+)
 from bench.upgrade.requirements import Unmet, unmet
 
 PYTHON = Path(sys.executable)
@@ -25,6 +35,10 @@ NO_VERSION = """\
 ERROR: Ignored the following yanked versions: 4.14.0, 5.10.0
 ERROR: Could not find a version that satisfies the requirement transformers==5.99.0 (from versions: 0.1, 5.24.0)
 ERROR: No matching distribution found for transformers==5.99.0
+"""
+UNREACHABLE = """\
+WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...)': /simple/peft/
+ERROR: No matching distribution found for peft
 """
 CONFLICT = """\
 ERROR: Cannot install a==1 and b==2 because these package versions have conflicting dependencies.
@@ -140,6 +154,7 @@ def test_no_room_on_the_disk_is_one_sentence(cache, monkeypatch):
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
+        (UNREACHABLE, "the package index does not answer"),
         (NO_VERSION, "Could not find a version that satisfies the requirement transformers==5.99.0"),
         (CONFLICT, "Cannot install a==1 and b==2 because these package versions have conflicting dependencies"),
         ("", "pip said nothing"),
@@ -147,6 +162,20 @@ def test_no_room_on_the_disk_is_one_sentence(cache, monkeypatch):
 )
 def test_pips_reason_is_one_sentence_without_its_list_of_versions(said, reason):
     assert reason_of(said) == reason
+
+
+def test_a_contradiction_is_said_in_pips_words(monkeypatch):
+    """A quiet pip names the packages alone, so it is asked again aloud."""
+    aloud = (
+        "Collecting a\n\nThe conflict is caused by:\n    The user requested b==2\n    a 1 depends on b<2\n\nTo fix this"
+    )
+
+    def run(command, **_):
+        return subprocess.CompletedProcess(command, 1, "" if "--quiet" in command else aloud, CONFLICT)
+
+    monkeypatch.setattr(overlays.subprocess, "run", run)
+    with pytest.raises(Conflict, match=r"^a==1 b==2 cannot be installed: The user requested b==2; a 1 depends on b<2$"):
+        overlays.pip(PYTHON, [], "a==1 b==2 cannot be installed")
 
 
 def test_overlays_come_first_on_the_path(monkeypatch):

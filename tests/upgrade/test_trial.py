@@ -10,16 +10,29 @@ import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 from run_files import append_record
 
-from bench.__main__ import main
+from bench.__main__ import INTERRUPTED, main
 from bench.commands import upgrade
 from bench.judge.compare import seeds
 from bench.judge.compare.finding import exit_code
+from bench.judge.compare.runs import compare_runs
+from bench.judge.compare.sides import read_side
+from bench.machine import environment
+from bench.records.tested import CaseTests, earlier_tests, write_tested
 from bench.upgrade import trial
 from bench.upgrade.overlays import Wanted
 from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_stage, selection_of, time_cases
 
 RECORD = committed()[POS]
 BEFORE, AFTER = Environment("before", Path(sys.executable)), Environment("after", Path(sys.executable), (Path("over"),))
+SLOW_UPGRADE = """
+import subprocess, sys
+from bench.__main__ import main
+from bench.commands import upgrade
+
+SLEEP = "import time; print('started', flush=True); time.sleep(60)"
+upgrade.resolve = lambda *words: subprocess.run([sys.executable, "-c", SLEEP])
+sys.exit(main(["upgrade", "peft==0.21.2"]))
+"""
 QUIET = (0.900, 0.901, 0.899)
 
 
@@ -48,6 +61,7 @@ def test_a_side_runs_with_its_overlays_before_everything_else(tmp_path):
     variables = AFTER.variables(tmp_path)
     assert variables["PYTHONPATH"].split(":")[0] == "over"
     assert variables["LORABENCH_RUNS"] == str(tmp_path)
+    assert replace(AFTER, entries="my_methods").variables(tmp_path)["LORABENCH_ENTRIES"] == "my_methods"
 
 
 def test_a_stage_compares_both_sides(sessions, tmp_path):
@@ -78,15 +92,43 @@ def test_a_session_that_stopped_keeps_what_it_measured_and_is_resumed(sessions, 
     assert commands[1][-1].endswith("2026-1")
 
 
+def test_a_test_that_was_renamed_between_two_sessions_is_not_missing(sessions, tmp_path):
+    """The first side was judged before the commit that renames it, the second side after it."""
+    planned, commands = sessions
+    planned |= {"before": [(0, [RECORD]), (0, [])], "after": [(0, [RECORD])]}
+    run = run_side(BEFORE, tmp_path, [], silent)
+    write_tested(run, CaseTests(finished=True, by_case={POS: {"test_cost.py::test_old_name": "passed"}}))
+    now = CaseTests(finished=True, by_case={POS: {"test_cost.py::test_new_name": "passed"}})
+    sides = []
+    for side in (BEFORE, AFTER):
+        run = run_side(side, tmp_path, [], silent)
+        write_tested(run, now.with_earlier(earlier_tests(run)))
+        sides.append(read_side(run))
+    assert "--resume" in commands[1]
+    assert [one for one in compare_runs(*sides).findings if one.kind == "tests"] == []
+
+
 def test_the_same_upgrade_has_the_same_folder():
     folders = {folder_of(BEFORE, AFTER, ["a"], {"peft": version}) for version in ("1", "2", "1")}
     assert len(folders) == 2
 
 
-def test_another_version_of_lorabench_measures_anew(monkeypatch):
+def test_other_code_that_measures_measures_anew(monkeypatch):
     before = folder_of(BEFORE, AFTER, [], {})
-    monkeypatch.setattr(trial, "describe_machine", lambda: {"commit": "newer"})
+    monkeypatch.setattr(trial, "code_digest", lambda: "sha256:other")
     assert folder_of(BEFORE, AFTER, [], {}) != before
+
+
+def test_a_commit_that_measures_alike_keeps_what_was_measured(monkeypatch):
+    """An edit of docs between two sessions has cost both sides' runs."""
+    before = folder_of(BEFORE, AFTER, [], {})
+    monkeypatch.setattr(environment, "git", lambda *words: "another commit")
+    environment.describe_machine.cache_clear()
+    try:
+        assert environment.describe_machine()["commit"] == "another commit"
+        assert folder_of(BEFORE, AFTER, [], {}) == before
+    finally:
+        environment.describe_machine.cache_clear()
 
 
 @pytest.fixture
@@ -160,3 +202,14 @@ def test_timed_cases_are_selected_by_their_names():
     assert selection_of([POS, "pos-minilm_l6-dora-cpu-s1"])[:10] == (
         "--tasks", "pos", "--models", "minilm_l6", "--methods", "lora,dora", "--devices", "cpu", "--seeds", "0,1",
     )  # fmt: skip
+
+
+def test_sigterm_ends_the_command_and_what_it_started():
+    """As a cancelled CI job does it; a session that went on alone would hold the machine."""
+    words = [sys.executable, "-c", SLOW_UPGRADE]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
+        assert command.stdout.readline() == "started\n"
+        command.terminate()
+        _, said = command.communicate(timeout=30)  # what was started has the same stdout, so it has ended too
+    assert command.returncode == INTERRUPTED
+    assert "bench: interrupted" in said

@@ -23,7 +23,8 @@ NOTHING_WORSE, SOMETHING_WORSE, NOTHING_COMPARABLE, UNDECIDED = 0, 1, 2, 3  # ex
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a comparison for one figure. case: a case id; for quality over several seeds, one without its seed.
+    """The result of a comparison for one figure. case: a case id; for quality over several seeds, one without its seed;
+    for a test without a case, the test's id.
 
     before, after: the values as text; suspect: the likely cause of the difference; fresh: options of pytest suites that
     run the fresh seeds needed to decide; points_to_loss: for an inconclusive finding, whether the seeds show a loss

@@ -36,7 +36,7 @@ from bench.judge.compare.sides import Side, machine_difference, repeats_of, vers
 from bench.judge.compare.timing import compare_times
 from bench.judge.compare.traces import MACHINE, departure
 from bench.records.record import FAILED, Record
-from bench.records.tested import ERROR, PASSED, SKIPPED
+from bench.records.tested import ERROR, NOT_REACHED, PASSED, SKIPPED
 from bench.records.tested import FAILED as TEST_FAILED
 from bench.tasks import TASKS
 
@@ -78,6 +78,7 @@ def compare_runs(
     more = pairs_of(*fresh, options) if fresh else []
     groups = groups_of(pairs_of(before, after, options), more, (before.records, after.records))
     findings += compare_quality(groups)
+    findings += compare_other_tests(before, after)
     findings += compare_times({case: (repeats_of(before, case), repeats_of(after, case)) for case in options.timed})
     return Comparison(before, after, tuple(findings))
 
@@ -206,6 +207,29 @@ def compare_warnings(old: Record, new: Record) -> Iterator[Finding]:
         if one not in old.warnings:
             says = f"new: {one['category']} in {one['module']}, {one['text']}"
             yield Finding(new.case, WARNINGS, CHANGED, "warning", says)
+
+
+def compare_other_tests(before: Side, after: Side) -> Iterator[Finding]:
+    """Tests without a case, as those of libraries and claims, that passed in the first run but not in the second.
+
+    A finding names the test where others name a case. A file of which the second run selected no test is left out: it
+    was not asked for.
+    """
+    if before.tested is None or after.tested is None:
+        return
+    files = {file_of(test) for test in after.tested.others}
+    for test, outcome in before.tested.others.items():
+        now = after.tested.others.get(test, NOT_REACHED)
+        if outcome != PASSED or now == PASSED or file_of(test) not in files:
+            continue
+        if now == NOT_REACHED:
+            yield Finding(test, TESTS, MISSING, "test", "passed before and was not run")
+        else:
+            yield Finding(test, TESTS, WORSE, "test", f"passed before, now {now}")
+
+
+def file_of(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def compare_tests(case: str, before: Side, after: Side) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from bench.records.figures import ran_alone
 from bench.records.record import Record
 
 SECONDS = (*QUALITY, "machine", "emulation")  # must be equal on both sides; the libraries are what is compared
+SECONDS_OF_STEP = "seconds of a step"  # the figure's name
 WARM_UP_STEPS = 4
 LEAST_STEPS = 3  # after the warm-up
 PROCESSES = 10  # on each side
@@ -133,13 +134,13 @@ def why_not_judged(before: Sequence[Record], after: Sequence[Record]) -> str:
 def compare_times(cases: dict[str, tuple[list[Record], list[Record]]]) -> list[Finding]:
     """A finding for each named case. cases: case -> records of the processes of both sides."""
     apart = {case: why for case, sides in cases.items() if (why := why_incomparable([*sides[0], *sides[1]]))}
-    found = [Finding(case, TIME, INCOMPARABLE, "seconds of a step", why) for case, why in apart.items()]
+    found = [Finding(case, TIME, INCOMPARABLE, SECONDS_OF_STEP, why) for case, why in apart.items()]
     refused = {case: why for case, sides in cases.items() if case not in apart and (why := why_not_judged(*sides))}
-    found += [Finding(case, TIME, INCONCLUSIVE, "seconds of a step", why) for case, why in refused.items()]
+    found += [Finding(case, TIME, INCONCLUSIVE, SECONDS_OF_STEP, why) for case, why in refused.items()]
     judged = {case: (values(old), values(new)) for case, (old, new) in cases.items() if case not in apart | refused}
     all_of_them = ratios(list(judged.values()))
     for case, one, its_state in zip(judged, all_of_them, states(all_of_them), strict=True):
-        found.append(Finding(case, TIME, its_state, "seconds of a step", one.says()))
+        found.append(Finding(case, TIME, its_state, SECONDS_OF_STEP, one.says()))
     return found
 
 

@@ -60,6 +60,9 @@ WATCHED = (
     Watched("llama31_8b", "lora", 4, 2, 2048, True),
     Watched("llama31_8b", "dora", 2, 1, 1024, True),
     Watched("qwen3_8b", "qlora", 4, 2, 2048, True),
+    # What a layer keeps inside shows only without checkpoints, and only where logits do not hide it: over 32,000 words
+    # they are a quarter of those over 128,256.
+    Watched("llama2_7b", "qlora", 4, 2, 2048, False),
     Watched("minilm_l6", "lora_all", 0, 16, 320, False),
     Watched("gpt2", "lora", 0, 8, 256, False),
     Watched("bert_base", "full", 0, 16, 320, False),

@@ -15,6 +15,7 @@ from bench.worker.build.adapter import load_adapter
 from bench.worker.build.precision import adapter_dtype, compute_dtype
 from bench.worker.build.quantise import dequantise
 from bench.worker.check.evidence import Probe, distance
+from bench.worker.check.merging import unmerge_evidence
 from bench.worker.measure.memory import free_bytes
 from bench.worker.measure.parameters import elements, held_bytes
 from bench.worker.train.trainee import Trainee
@@ -63,6 +64,7 @@ def read_back(
                 return {**found, "merge_not_checked": reason}
             fresh = load_adapter(dequantise(make_base()), folder, kept)
     if method.mergeable:
+        found |= unmerge_evidence(fresh)
         fresh = fresh.merge_and_unload()
         found["merge_distance"] = distance(probe(fresh), tuned)
         on_merged(fresh)

@@ -1,6 +1,7 @@
 """The trace on fake tensors gives what the same tracker sees on real ones, to the byte."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,8 +11,10 @@ import torch
 from tiny_trainees import TINY, labels_of, tiny_examples, tiny_recipe, tiny_trainee
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from bench.core.paths import ROOT
+from bench.judge.predictions.growth import WATCHED, judge, measure
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
 from bench.predict import terms
@@ -225,6 +228,15 @@ def test_a_large_model_is_traced_in_little_memory():
     large = replace(MODELS["llama31_8b"], config={**MODELS["llama31_8b"].config, "num_hidden_layers": 1})
     recipe = tiny_recipe("tiny_llama", "qlora", precision="bfloat16", batch_size=1, max_length=64)
     assert trace(large, METHODS["qlora"], recipe).peak_bytes > 2 * 2**30
+
+
+def test_alarm_sees_what_a_layer_keeps(monkeypatch):
+    """A feed-forward that keeps a mask, and what it masked, is red where the layer is not checkpointed."""
+    (watched,) = [one for one in WATCHED if one.model == "llama2_7b"]
+    assert not watched.checkpoints
+    forward = LlamaMLP.forward
+    monkeypatch.setattr(LlamaMLP, "forward", lambda self, x: forward(self, functional.dropout(x, 0.5)))
+    assert re.search(r"kept for backward \+\d+\.\d MiB", judge(watched, measure(watched.question())))
 
 
 @pytest.mark.parametrize(("training", "kept"), [(True, [(torch.bool, 64)]), (False, [])])

@@ -1,0 +1,136 @@
+"""The compatibility table as a page and as JSON: what works, what breaks once for all partners, what was not run."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from bench.core.paths import RESULTS
+from bench.judge.compare.finding import EVIDENCE, STATUS, TESTS, WORSE, Finding
+from bench.report.compatibility import page
+from bench.upgrade.compatibility import (
+    BREAKS,
+    CONFLICT,
+    NOT_RUN,
+    UNDECIDED,
+    WORKS,
+    BadTable,
+    Cell,
+    Table,
+    as_json,
+    read_table,
+)
+from bench.upgrade.matrix import PACKAGES
+
+PREFIX, BERT = "support-tiny_llama-prefix-cpu-s0", "pos-tiny_bert-prefix-cpu-s0"
+SUSPECT = "generation: the cache"
+RED = (
+    Finding(PREFIX, EVIDENCE, WORSE, "generation_distance", "allowed is 1e-6", "2e-07", "1.05", SUSPECT),
+    Finding(PREFIX, TESTS, WORSE, "tests", "passed before, now failed: test_generates_what_it_reads"),
+    Finding(BERT, STATUS, WORSE, "status", "ValueError: Model does not support [past]", "ok", "failed"),
+)
+LATER = (replace(RED[0], after="1.07"), *RED[1:])
+CELLS = (
+    Cell({"transformers": "5.24.0", "peft": "0.21.2"}, BREAKS, red=RED),
+    Cell({"transformers": "5.24.0", "peft": "0.9.0"}, BREAKS, red=LATER),
+    Cell({"transformers": "5.23.0", "peft": "0.21.2"}, WORKS),
+    Cell({"transformers": "5.23.0", "peft": "0.9.0"}, CONFLICT, "peft 0.9.0 depends on transformers<5"),
+    Cell({"accelerate": "1.15.0"}, WORKS, changed={"new: FutureWarning in x, `past`": 2}),
+    Cell({"accelerate": "1.14.0"}, WORKS, brings={"psutil": ("7.2.2", "7.0.0")}),
+    Cell({"accelerate": "1.9.0"}, NOT_RUN, "the same command continues with it"),
+    Cell({"accelerate": "1.7.0"}, NOT_RUN, "the same command continues with it"),
+    Cell({"accelerate": "1.8.0"}, BREAKS, red=RED[2:]),
+    Cell({"accelerate": "1.6.0"}, UNDECIDED, "pos f1 inconclusive"),
+)
+ABOUT = {"torch": "2.13.0", "python": "3.11.9", "processor": "AMD EPYC", "kind": "avx512", "code": "abc"}
+TODAY = {"transformers": "5.23.0", "peft": "0.21.2", "accelerate": "1.15.0"}
+COMMITTED = read_table(RESULTS / "COMPATIBILITY.json")
+TABLE = Table("python -m bench matrix --peft 0.19..0.21", "2026-11-30", ABOUT, TODAY, (PREFIX, BERT), (), CELLS)
+
+
+def test_a_grid_of_pairs_and_a_list_of_single_releases():
+    text = page(TABLE)
+    for line in (
+        "| transformers | peft 0.21.2 | peft 0.9.0 |",
+        "| 5.24.0 | breaks prefix (1) | breaks prefix (1) |",
+        "| 5.23.0 | today's packages | not installable together |",
+        "| accelerate | with today's other packages |",
+        "| 1.15.0 | today's packages |",
+        "| 1.14.0 | works |",
+        "| 1.9.0 | not run |",
+        "| 1.8.0 | breaks prefix (2) |",
+        "| 1.6.0 | not decided |",
+    ):
+        assert line in text.splitlines(), line
+
+
+def test_what_breaks_is_said_once_with_its_case_and_check():
+    text = page(TABLE)
+    assert "**1.** transformers 5.24.0 with peft 0.21.2; transformers 5.24.0 with peft 0.9.0:" in text
+    assert "**2.** accelerate 1.8.0:" in text
+    assert (
+        f"- `{PREFIX}`: generation_distance 2e-07 → 1.05; passed before, now failed: test_generates_what_it_reads\n"
+        in text
+    )
+    assert f"- `{BERT}`: failed (ValueError: Model does not support \\[past\\])\n" in text
+    assert f"- suspect: {SUSPECT}\n" in text
+
+
+def test_what_was_not_run_and_what_else_changed_are_said():
+    text = page(TABLE)
+    assert "- transformers 5.23.0 with peft 0.9.0: peft 0.9.0 depends on transformers<5\n" in text
+    assert "- accelerate 1.9.0; accelerate 1.7.0: the same command continues with it\n" in text
+    assert "- accelerate 1.6.0: pos f1 inconclusive\n" in text
+    assert "- new: FutureWarning in x, \\`past\\` (2 cases): accelerate 1.15.0\n" in text
+    assert "- accelerate 1.14.0: psutil 7.2.2 → 7.0.0\n" in text
+    assert "## Tests that fail" not in text
+    assert "- `test_x of pos`" in page(replace(TABLE, failing=("test_x of pos",)))
+
+
+def test_a_table_comes_back_from_its_file(tmp_path):
+    file = tmp_path / "table.json"
+    file.write_text(as_json(TABLE), encoding="utf-8")
+    assert as_json(read_table(file)) == as_json(TABLE)
+    assert page(read_table(file)) == page(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "there is no such file"),
+        ("{", "is no compatibility table"),
+        ("[]", "is no compatibility table"),
+        (json.dumps({**json.loads(as_json(TABLE)), "cells": [{"packages": {}, "state": "odd", "red": []}]}), "state='odd'"),
+        (json.dumps({"cells": []}), "is no compatibility table"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_table_is_one_sentence(text, says, tmp_path):
+    file = tmp_path / "table.json"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    with pytest.raises(BadTable, match=says):
+        read_table(file)
+
+
+def test_the_committed_page_is_what_the_committed_table_gives():
+    """`python -m bench matrix --show results/COMPATIBILITY.json --markdown results/COMPATIBILITY.md` makes it anew."""
+    assert (RESULTS / "COMPATIBILITY.md").read_text(encoding="utf-8") == page(COMMITTED)
+
+
+def test_the_committed_table_has_every_pair_and_names_no_folder():
+    text = (RESULTS / "COMPATIBILITY.json").read_text(encoding="utf-8")
+    assert as_json(COMMITTED) == text
+    versions = {name: {cell.packages[name] for cell in COMMITTED.cells if name in cell.packages} for name in PACKAGES}
+    pairs = [cell for cell in COMMITTED.cells if set(cell.packages) == {"transformers", "peft"}]
+    assert len(pairs) == len(versions["transformers"]) * len(versions["peft"])
+    assert len(versions["transformers"]) >= 6
+    assert all(len(versions[name]) >= 3 for name in PACKAGES)
+    assert COMMITTED.failing == ()
+    assert re.findall(r"(?<![\w.])/(?:home|root|tmp|usr|work|opt)\b", text) == []
+
+
+def test_the_committed_table_knows_the_break_of_transformers_5_24():
+    (cell,) = [one for one in COMMITTED.cells if one.packages == {"transformers": "5.24.0", "peft": "0.21.2"}]
+    assert cell.state == BREAKS
+    assert {one.case.split("-")[2] for one in cell.red} == {"prefix", "prompt"}
