@@ -36,7 +36,7 @@ CELLS = (
     Cell({"transformers": "5.24.0", "peft": "0.9.0"}, BREAKS, red=LATER),
     Cell({"transformers": "5.23.0", "peft": "0.21.2"}, WORKS),
     Cell({"transformers": "5.23.0", "peft": "0.9.0"}, CONFLICT, "peft 0.9.0 depends on transformers<5"),
-    Cell({"accelerate": "1.15.0"}, WORKS),
+    Cell({"accelerate": "1.15.0"}, WORKS, changed={"new: FutureWarning in x, `past`": 2}),
     Cell({"accelerate": "1.14.0"}, WORKS, brings={"psutil": ("7.2.2", "7.0.0")}),
     Cell({"accelerate": "1.9.0"}, NOT_RUN, "the same command continues with it"),
     Cell({"accelerate": "1.7.0"}, NOT_RUN, "the same command continues with it"),
@@ -90,6 +90,7 @@ def test_what_was_not_run_and_what_else_changed_are_said():
     assert "- transformers 5.23.0 with peft 0.9.0: peft 0.9.0 depends on transformers<5\n" in text
     assert "- accelerate 1.9.0; accelerate 1.7.0: the same command continues with it\n" in text
     assert "- accelerate 1.6.0: pos f1 inconclusive\n" in text
+    assert "- new: FutureWarning in x, \\`past\\` (2 cases): accelerate 1.15.0\n" in text
     assert "- accelerate 1.14.0: psutil 7.2.2 → 7.0.0\n" in text
     assert "## Tests that fail" not in text
     assert "- `test_x of pos`" in page(replace(TABLE, failing=("test_x of pos",)))
