@@ -66,7 +66,7 @@ def adds_up(case: Case) -> bool:
 
 
 def merges_packed(case: Case) -> bool:
-    return is_rebuilt(case) and merges(case) and METHODS[case.method].quantised
+    return is_rebuilt(case) and merges(case) and has_formula(case) and METHODS[case.method].quantised
 
 
 def prunes(case: Case) -> bool:
