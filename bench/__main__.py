@@ -19,6 +19,7 @@ from bench import __version__
 from bench.commands import (
     SCRIPT,
     Mistake,
+    ask,
     baseline,
     calibrate,
     census,
@@ -31,6 +32,7 @@ from bench.commands import (
     listing,
     localize_commands,
     matrix,
+    merge,
     options,
     pages,
     picture,
@@ -53,7 +55,7 @@ from bench.records.record import BadRecord
 
 COMMANDS = (
     testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, score,
-    claims, coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    claims, coverage, merge, ask, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 EXAMPLES = """\
 examples:

@@ -78,6 +78,7 @@ ELSEWHERE = {
     "judge/compare/test_quality.py": ("judge.compare.margins", "judge.compare.seeds"),
     "judge/compare/test_baselines.py": ("commands.baseline",),
     "commands/test_compare.py": ("commands.calibrate",),
+    "worker/keep/test_loading.py": ("commands.merge",),
     "report/test_compatibility.py": ("upgrade.compatibility",),
     "upgrade/test_overlays.py": ("commands.upgrade", "upgrade.requirements"),
 }  # fmt: skip

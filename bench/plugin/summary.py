@@ -21,6 +21,7 @@ from bench.plugin.interrupts import continue_line
 from bench.plugin.outcomes import ITEMS, tests_of_session
 from bench.plugin.selecting import DESELECTED, Deselected
 from bench.plugin.session import Run
+from bench.records.kept import kept_lines
 from bench.records.record import Record
 from bench.records.run_folder import command, relative_path, why_not_stored
 from bench.records.tested import ERROR, FAILED, CaseTests, earlier_tests
@@ -69,6 +70,8 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tested
     if run.folder and not run.options.replay:
         write_page_of_run(run, run.folder, thresholds, tested)
         terminalreporter.write_line(for_terminal(f"records: {relative_path(run.folder)}"))
+        for line in kept_lines(run.records.values(), relative_path(run.folder)):
+            terminalreporter.write_line(for_terminal(line))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
