@@ -41,7 +41,7 @@ def rebuilt_evidence(
         found |= switching_evidence(again, method, Attach(entry, recipe, steps), probe)
     if method.adds_up(entry):
         found |= sum_evidence(again, probe)
-    if method.mergeable and method.quantised:
+    if method.mergeable and method.quantised and method.formula:
         packed = attached(seed)
         fill(packed, method, ADAPTER)
         found |= packed_merge_evidence(packed, method, recipe)
