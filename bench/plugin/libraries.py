@@ -56,9 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         faults = read_known_faults()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    reasons = {
-        test: fault.sentence() for fault in faults if fault.applies_to(library_versions()) for test in fault.tests
-    }
+    present = [fault for fault in faults if fault.applies_to(library_versions())]
+    reasons = {test: fault.sentence() for fault in present for test in fault.tests}
     for item in items:
         if reason := reasons.get(short_name(item.nodeid, "")):
             item.add_marker(pytest.mark.xfail(raises=AssertionError, strict=True, reason=reason))

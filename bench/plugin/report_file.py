@@ -49,12 +49,12 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, None]:
         if (file := config.getoption("report")) and not config.option.collectonly:
             path = config.invocation_params.dir / file
             says = write_page(config, path, rows, int(session.exitstatus))
-            tell(config, says or f"report: {relative_path(path)}", red=bool(says))
+            write_line(config, says or f"report: {relative_path(path)}", red=bool(says))
     except OSError as error:
-        tell(config, f"the report or the verdicts on claims could not be written: {error}", red=True)
+        write_line(config, f"the report or the verdicts on claims could not be written: {error}", red=True)
 
 
-def tell(config: pytest.Config, says: str, red: bool) -> None:
+def write_line(config: pytest.Config, says: str, red: bool) -> None:
     if reporter := config.pluginmanager.getplugin("terminalreporter"):
         reporter.write_line(for_terminal(says), red=red)
 

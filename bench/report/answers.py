@@ -29,7 +29,7 @@ def generated_answers(records: Iterable[Record]) -> Answers:
         found = record.tables.get("generated", [])
         left_out += len(found[MOST_OF_CASE:])
         rows += [[record.case, *(str(row[name]) for name in GENERATED[1:])] for row in found[:MOST_OF_CASE]]
-    return Answers([list(GENERATED), *rows], more(left_out))
+    return Answers([list(GENERATED), *rows], cut_sentence(left_out))
 
 
 def changed_answers(stored: Sequence[Stored]) -> Answers:
@@ -46,8 +46,8 @@ def changed_answers(stored: Sequence[Stored]) -> Answers:
                 "family", "language", "before", "said_before", "after", "said_after"))]
             for row in changed[:MOST_OF_CASE]
         ]  # fmt: skip
-    return Answers([list(CHANGED), *rows], more(left_out))
+    return Answers([list(CHANGED), *rows], cut_sentence(left_out))
 
 
-def more(count: int) -> str:
+def cut_sentence(count: int) -> str:
     return f"At most {MOST_OF_CASE} of each case are shown; {count:,} more are in its file." if count else ""

@@ -95,7 +95,9 @@ def describe_cell(cell: Cell, today: Mapping[str, str], faults: Sequence[Fault])
 
 
 def method_of(finding: Finding) -> str:
-    """The method of a finding's case, whose id may lack its seed."""
+    """The method of a finding's case, whose id may lack its seed; for a test without a case, its name in words."""
+    if "::" in finding.case:
+        return finding.case.partition("::")[2].partition("[")[0].removeprefix("test_").replace("_", " ")
     return finding.case.split("-")[2]
 
 

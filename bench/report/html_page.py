@@ -124,7 +124,7 @@ def html_page(contents: Contents) -> str:
         case_names=NAMES_WITH_TESTS if tests else NAMES,
         broken=[record for record in records if not record.ok],
         sections=[one for one in sections(contents) if one.charts or one.answers],
-        comparison=compared(contents.comparison) if contents.comparison else None,
+        comparison=comparison_values(contents.comparison) if contents.comparison else None,
         claims=claims_table(contents.claims),
         claims_counts=claims_counts(contents.claims),
         judged=contents.judged,
@@ -169,7 +169,7 @@ def sections(contents: Contents) -> list[Section]:
     ]
 
 
-def compared(comparison: Comparison) -> dict[str, Any]:
+def comparison_values(comparison: Comparison) -> dict[str, Any]:
     """What the gate says of two runs, as bench.report.comparison words it."""
     found = in_order(comparison.findings)
     same = Counter(one.kind for one in comparison.findings if one.state == SAME)

@@ -77,6 +77,14 @@ def test_what_breaks_is_said_once_with_its_case_and_check():
     assert f"- suspect: {SUSPECT}\n" in text
 
 
+def test_a_broken_test_without_a_case_is_named_in_words():
+    test = "suites/test_libraries.py::test_models_own_loss_is_ours[tiny_bert-whole]"
+    red = (Finding(test, TESTS, WORSE, "test", "passed before, now failed"),)
+    text = page(replace(TABLE, cells=(Cell({"accelerate": "1.8.0"}, BREAKS, red=red),)))
+    assert "| 1.8.0 | breaks models own loss is ours (1) |" in text
+    assert f"- `{test}`: passed before, now failed" in text
+
+
 def test_what_was_not_run_and_what_else_changed_are_said():
     text = page(TABLE)
     assert "- transformers 5.23.0 with peft 0.9.0: peft 0.9.0 depends on transformers<5\n" in text

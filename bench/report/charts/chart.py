@@ -84,6 +84,6 @@ def safe(text: str) -> str:
     return "<br>".join(html.escape(for_terminal(line), quote=False) for line in text.split("\n"))
 
 
-def rounded(value: float) -> float:
+def round_value(value: float) -> float:
     """The value with as many digits as can be seen, which keeps a page small."""
     return float(f"{value:.{DIGITS}g}")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.records.record import Record
-from bench.report.charts.chart import Chart, rounded, safe
+from bench.report.charts.chart import Chart, round_value, safe
 from bench.report.epochs import by_group, most_frequent
 
 TAGS = 14  # at most, those with the most mistakes
@@ -22,7 +22,7 @@ def confusion_charts(records: Iterable[Record]) -> list[Chart]:
 
 
 def chart_of(group: str, matrices: Sequence[Mapping[str, Any]]) -> Chart:
-    counts = summed(matrices)
+    counts = sum_counts(matrices)
     tags = list(dict.fromkeys(tag for tag, _ in counts))
     wrong = dict.fromkeys(tags, 0)
     words = dict.fromkeys(tags, 0)
@@ -34,7 +34,7 @@ def chart_of(group: str, matrices: Sequence[Mapping[str, Any]]) -> Chart:
     worst = sorted(tags, key=lambda tag: -wrong[tag])[:TAGS]
     shown = sorted(worst, key=tags.index)
     shares = [
-        [rounded(counts[tag, other] / words[tag]) if words[tag] else 0 for other in shown] for tag in shown
+        [round_value(counts[tag, other] / words[tag]) if words[tag] else 0 for other in shown] for tag in shown
     ]  # fmt: skip
     texts = [[str(counts[tag, other]) if counts[tag, other] else "" for other in shown] for tag in shown]
     names = [safe(tag) for tag in shown]
@@ -65,7 +65,7 @@ def chart_of(group: str, matrices: Sequence[Mapping[str, Any]]) -> Chart:
     )  # fmt: skip
 
 
-def summed(matrices: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], int]:
+def sum_counts(matrices: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], int]:
     """Tag and what it was taken for -> how many words, over all matrices; every pair of tags of one matrix."""
     counts: dict[tuple[str, str], int] = {}
     for matrix in matrices:

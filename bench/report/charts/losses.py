@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from bench.records.record import Record
-from bench.report.charts.chart import Chart, Trace, axis, logarithmic_axis, rounded, safe
+from bench.report.charts.chart import Chart, Trace, axis, logarithmic_axis, round_value, safe
 from bench.report.charts.marks import colour_of, dash_of, symbol_of
 
 BINS = 240
@@ -72,18 +72,18 @@ def traces_of(record: Record, shown: bool) -> list[Trace]:
     marker = {"symbol": symbol_of(method), "color": colour_of(method), "size": 6}
     losses = record.losses
     if len(losses) <= FEW:
-        return [{**line, "marker": marker, "x": list(range(1, len(losses) + 1)), "y": drawn(losses)}]
+        return [{**line, "marker": marker, "x": list(range(1, len(losses) + 1)), "y": drawable_losses(losses)}]
     ends = [at * len(losses) // min(BINS, len(losses)) for at in range(min(BINS, len(losses)) + 1)]
     bins = [losses[start:end] for start, end in pairwise(ends)]
     middles = [(start + end + 1) // 2 for start, end in pairwise(ends)]
-    low, high = drawn([min(one) for one in bins]), drawn([max(one) for one in bins])
+    low, high = drawable_losses([min(one) for one in bins]), drawable_losses([max(one) for one in bins])
     band: Trace = {
         "type": "scatter", "mode": "lines", "legendgroup": method, "showlegend": False, "hoverinfo": "skip",
         "x": [*middles, *reversed(middles)], "y": [*high, *reversed(low)], "fill": "toself",
         "fillcolor": colour_of(method), "opacity": 0.15, "line": {"width": 0},
     }  # fmt: skip
     few = {**marker, "size": 8, "maxdisplayed": MARKS}
-    return [band, {**line, "marker": few, "x": middles, "y": drawn(running_median(losses, middles))}]
+    return [band, {**line, "marker": few, "x": middles, "y": drawable_losses(running_median(losses, middles))}]
 
 
 def running_median(losses: Sequence[float], middles: Sequence[int]) -> list[float]:
@@ -92,9 +92,9 @@ def running_median(losses: Sequence[float], middles: Sequence[int]) -> list[floa
     return [statistics.median(losses[max(0, middle - 1 - half) : middle + half]) for middle in middles]
 
 
-def drawn(losses: Sequence[float]) -> list[float | None]:
+def drawable_losses(losses: Sequence[float]) -> list[float | None]:
     """The losses as a logarithmic axis can show them; there is no place for 0 on one."""
-    return [rounded(loss) if loss > 0 else None for loss in losses]
+    return [round_value(loss) if loss > 0 else None for loss in losses]
 
 
 def row_of(record: Record) -> list[str]:

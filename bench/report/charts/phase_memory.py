@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.records.record import PROCESS, Record
 from bench.report.cases import EMPTY
-from bench.report.charts.chart import Chart, Trace, axis, rounded, rows_axis, rows_height, safe
+from bench.report.charts.chart import Chart, Trace, axis, round_value, rows_axis, rows_height, safe
 from bench.report.charts.labels import short_names, without_seed
 from bench.report.charts.marks import COLOURS, PHASES
 
@@ -76,7 +76,7 @@ def trace_of(phase: str, key: str, filled: bool, groups: Mapping[str, Peaks]) ->
     place = list(PHASES).index(phase)
     return {
         "type": "scatter", "mode": "markers", "name": phase if filled else f"{phase}, reserved",
-        "x": [rounded(size / 1e9) for _, size in found], "y": [row + (place - 2) * APART for row, _ in found],
+        "x": [round_value(size / 1e9) for _, size in found], "y": [row + (place - 2) * APART for row, _ in found],
         "marker": {"symbol": PHASES[phase] + ("" if filled else "-open"), "size": 11, "color": COLOURS[place]},
         "hovertext": [safe(f"{names[row]}, {phase}: {size / 1e9:.3f} GB") for row, size in found], "hoverinfo": "text",
     } if found else None  # fmt: skip

@@ -7,7 +7,7 @@ from bench.core.case import parse_case
 from bench.probes.scoring import ALL
 from bench.records.probe_results import ProbeResults
 from bench.records.record import Record
-from bench.report.charts.chart import Chart, axis, rounded, rows_axis, rows_height
+from bench.report.charts.chart import Chart, axis, round_value, rows_axis, rows_height
 from bench.report.charts.labels import without_seed
 from bench.report.charts.marks import COLOURS
 from bench.report.probes import NAMES, probes_table
@@ -38,7 +38,7 @@ def chart_of(group: str, records: Sequence[Record]) -> Chart | None:
         return None
     cells = sorted(shares)
     before, after = (
-        [rounded(100 * statistics.fmean(pair[at] for pair in shares[cell])) for cell in cells] for at in (0, 1)
+        [round_value(100 * statistics.fmean(pair[at] for pair in shares[cell])) for cell in cells] for at in (0, 1)
     )
     rows = list(range(len(cells)))
     joined = [value for pair in zip(before, after, strict=True) for value in (*pair, None)]

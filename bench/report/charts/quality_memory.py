@@ -15,7 +15,7 @@ from bench.judge.statistics import LEAST_SEEDS, Interval, interval
 from bench.records.basis import basis_of
 from bench.records.figures import FIGURES
 from bench.records.record import Record
-from bench.report.charts.chart import Chart, Trace, rounded, safe
+from bench.report.charts.chart import Chart, Trace, round_value, safe
 from bench.report.charts.chart import axis as drawn_axis
 from bench.report.charts.marks import OUTLINE, colour_of, symbol_of
 from bench.report.picture import BOTTOM, LEFT, RADIUS, RIGHT, TOP, Axis, Box, axis, place_labels
@@ -123,9 +123,9 @@ def mark_of(point: Point, beaten: Sequence[str]) -> Trace:
     bars = {"type": "data", "thickness": 1.5, "visible": point.seeds >= LEAST_SEEDS}
     return {
         "type": "scatter", "mode": "markers", "name": safe(point.method),
-        "x": [rounded(point.memory.mean / 1e9)], "y": [rounded(point.quality.mean)],
-        "error_x": {**bars, "array": [rounded(point.memory.half / 1e9)]},
-        "error_y": {**bars, "array": [rounded(point.quality.half)]},
+        "x": [round_value(point.memory.mean / 1e9)], "y": [round_value(point.quality.mean)],
+        "error_x": {**bars, "array": [round_value(point.memory.half / 1e9)]},
+        "error_y": {**bars, "array": [round_value(point.quality.half)]},
         "marker": {"symbol": symbol, "size": 12, "color": colour_of(point.method), "line": {"width": 2}},
         "hoverinfo": "x+y+name",
     }  # fmt: skip
@@ -139,7 +139,7 @@ def front_of(points: Sequence[Point], greater_is_better: bool) -> Trace:
             best.append(point)
     return {
         "type": "scatter", "mode": "lines", "name": "best means", "hoverinfo": "skip",
-        "x": [rounded(one.memory.mean / 1e9) for one in best], "y": [rounded(one.quality.mean) for one in best],
+        "x": [round_value(one.memory.mean / 1e9) for one in best], "y": [round_value(one.quality.mean) for one in best],
         "line": {"shape": "hv", "dash": "dot", "color": OUTLINE, "width": 1.5},
     }  # fmt: skip
 
@@ -147,10 +147,10 @@ def front_of(points: Sequence[Point], greater_is_better: bool) -> Trace:
 def labels_of(points: Sequence[Point], across: Axis, up: Axis) -> list[dict[str, Any]]:
     """A name beside each mark, placed where it covers no other name and no mark."""
     spots = [(across.at(one.memory.mean / 1e9), up.at(one.quality.mean), one.method) for one in points]
-    boxes = place_labels(spots, [box for one in points for box in covered(one, across, up)])
+    boxes = place_labels(spots, [box for one in points for box in covered_boxes(one, across, up)])
     return [
         {
-            "x": rounded(point.memory.mean / 1e9), "y": rounded(point.quality.mean), "text": safe(point.method),
+            "x": round_value(point.memory.mean / 1e9), "y": round_value(point.quality.mean), "text": safe(point.method),
             "showarrow": False, "xanchor": "center", "yanchor": "middle",
             "xshift": round((box[0] + box[2]) / 2 - x), "yshift": round(y - (box[1] + box[3]) / 2),
         }
@@ -158,7 +158,7 @@ def labels_of(points: Sequence[Point], across: Axis, up: Axis) -> list[dict[str,
     ]  # fmt: skip
 
 
-def covered(point: Point, across: Axis, up: Axis) -> list[Box]:
+def covered_boxes(point: Point, across: Axis, up: Axis) -> list[Box]:
     """The places of a point's mark and of its two bars."""
     x, y = across.at(point.memory.mean / 1e9), up.at(point.quality.mean)
     left, right = across.at(point.memory.low / 1e9), across.at(point.memory.high / 1e9)

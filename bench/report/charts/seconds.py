@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bench.records.figures import FIGURES
 from bench.records.record import Record
 from bench.report.cases import EMPTY
-from bench.report.charts.chart import Chart, axis, logarithmic_axis, rounded, rows_axis, rows_height
+from bench.report.charts.chart import Chart, axis, logarithmic_axis, round_value, rows_axis, rows_height
 from bench.report.charts.labels import short_names, without_seed
 from bench.report.charts.marks import COLOURS
 
@@ -29,9 +29,9 @@ def seconds_chart(records: Sequence[Record]) -> list[Chart]:
     logarithmic = max(seconds) > WIDE * min(seconds)
     trace = {
         "type": "scatter", "mode": "markers", "showlegend": False, "hoverinfo": "x+text",
-        "x": [rounded(one) for one in seconds], "y": [rows.index(without_seed(record.case)) for record in timed],
+        "x": [round_value(one) for one in seconds], "y": [rows.index(without_seed(record.case)) for record in timed],
         "hovertext": [record.case for record in timed],
-        "error_x": {"type": "data", "array": [rounded(spread_of(one) / 2) for one in timed], "thickness": 2},
+        "error_x": {"type": "data", "array": [round_value(spread_of(one) / 2) for one in timed], "thickness": 2},
         "marker": {"size": 11, "color": COLOURS[0],
                    "symbol": ["circle-open" if record.noisy.get("ran_beside") else "circle" for record in timed]},
     }  # fmt: skip

@@ -21,7 +21,7 @@ from bench.records.figures import FIGURES, at
 from bench.records.record import Record
 from bench.records.stored import Stored
 from bench.report.cases import EMPTY
-from bench.report.charts.chart import Chart, Trace, axis, rounded, rows_axis, rows_height, safe
+from bench.report.charts.chart import Chart, Trace, axis, round_value, rows_axis, rows_height, safe
 from bench.report.charts.labels import short_names, without_seed
 from bench.report.charts.marks import OUTLINE, bar_of
 
@@ -148,7 +148,7 @@ def bar(steps: Sequence[tuple[int, str, float]], name: str, offset: float) -> Tr
     """A horizontal bar in each row. steps: row, what the bar says under a pointer, bytes."""
     return {
         "type": "bar", "orientation": "h", "name": safe(name), "offset": offset, "width": THICKNESS,
-        "y": [row for row, _, _ in steps], "x": [rounded(size / 1e9) for _, _, size in steps],
+        "y": [row for row, _, _ in steps], "x": [round_value(size / 1e9) for _, _, size in steps],
         "hovertext": [safe(f"{says}: {size / 1e9:.3f} GB") for _, says, size in steps], "hoverinfo": "text",
     }  # fmt: skip
 
@@ -170,7 +170,7 @@ def term_trace(steps: Sequence[Step], term: str) -> Trace | None:
         return None
     found = [(row, f"{step.group}, {term}", float(step.predicted[term])) for row, step in having]
     before = terms.ORDER[: terms.ORDER.index(term)]
-    bases = [rounded(sum(step.predicted.get(one, 0) for one in before) / 1e9) for _, step in having]
+    bases = [round_value(sum(step.predicted.get(one, 0) for one in before) / 1e9) for _, step in having]
     return {**bar(found, f"predicted: {term}", PREDICTED), "base": bases, "marker": bar_of(term)}
 
 
