@@ -6,6 +6,7 @@ import random
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -61,9 +62,13 @@ def ask(arguments: argparse.Namespace) -> int:
         raise Mistake(f"--device {device}: {why}")
     from bench.worker.ask.side_by_side import Sampling, load_panel, source_answers
     from bench.worker.keep.loading import open_kept
+    from bench.worker.quiet import quiet
 
+    quiet()
     tuned = [open_kept(folder, mirror_of(arguments)) for folder in folders]
-    panel = load_panel(tuned, DEVICES[device].torch_name, with_base=not (arguments.vote and len(tuned) > 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of names that libraries change between themselves
+        panel = load_panel(tuned, DEVICES[device].torch_name, with_base=not (arguments.vote and len(tuned) > 1))
     sampling = Sampling(arguments.temperature, arguments.new_tokens, arguments.seed)
     examples = [Question(one.question, one.answer, one.where) for one in source_answers(tuned)]
     if arguments.examples and not examples:

@@ -1,6 +1,7 @@
 """`python -m bench merge RUN/CASE`: a kept adapter merged into its base, as one model in bfloat16."""
 
 import argparse
+import warnings
 from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show
@@ -22,8 +23,12 @@ def merge(arguments: argparse.Namespace) -> int:
     if target.exists():
         raise Mistake(f"{target} exists; give another folder with -o")
     from bench.worker.keep.loading import merge_kept, open_kept
+    from bench.worker.quiet import quiet
 
-    kept = merge_kept(open_kept(folder, mirror_of(arguments)), target)
+    quiet()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of names that libraries change between themselves
+        kept = merge_kept(open_kept(folder, mirror_of(arguments)), target)
     size = sum((target / name).stat().st_size for name in kept.files)
     place = relative_path(target.absolute())
     show(f"{place}: {size / 1e6:,.0f} MB in bfloat16; its README.md has the lines that load it")

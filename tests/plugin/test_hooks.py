@@ -822,6 +822,10 @@ class Recorder:
     def __init__(self, *_, **__):
         self.submitted = []
 
+    @staticmethod
+    def cards():
+        return ()
+
     def __enter__(self):
         return self
 
