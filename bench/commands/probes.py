@@ -8,7 +8,7 @@ from bench.core.files import write_atomically
 from bench.core.paths import ROOT
 from bench.judge.probe_thresholds import FILE, bands_toml, measure_bands
 from bench.probes import PROBES
-from bench.probes.agreement import HALVES, agreement_table, disagreements, read_answers
+from bench.probes.agreement import SETS, agreement_table, disagreements, read_answers
 from bench.probes.export import files
 from bench.report.tables import text_lines
 
@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
         "--language", default="", metavar="LANGUAGE", help="only items in this language, for example de"
     )
     parser.add_argument(
-        "--agreement", choices=HALVES, help="instead: how often the parsers agree with a half of the answers that "
+        "--agreement", choices=SETS, help="instead: how often the parsers agree with a set of the answers that "
         "people have read, and where they do not"
     )  # fmt: skip
     parser.add_argument("--write", action="store_true", help="write the data of the task numbers and the lm-eval tasks")

@@ -20,7 +20,7 @@ FILE = FIXTURES / "known_faults.toml"
 TESTS = "tests"
 TEXTS = {
     "library": "the library's name",
-    "versions": "the versions that have the fault, as >=5.21.1,<=5.24.0",
+    "versions": "the versions that have the fault, as >=5.17.0,<=5.24.0",
     "says": "what the library does, and what it should do",
     "reproduction": "the smallest code that shows it",
     "issue": "the address of an issue, or none",

@@ -1,7 +1,7 @@
 """Handwritten answers with the outcome that a careful reader gives them, and how often the parsers agree.
 
-They are in fixtures/probes/answers/, one file for each half. The first half may be used to improve the parsers. The
-second is by someone who has not read the parsers, and only measures them. docs/probes.md defines the outcomes.
+They are in fixtures/probes/answers/, one file for each set. The first sets may be used to improve the parsers. The
+newest is by someone who has not read the parsers, and only measures them. docs/probes.md defines the outcomes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from bench.probes import HELD_OUT, OUTCOMES, PROBES, RIGHT, TEXT, Item, facts, g
 from bench.probes.reading import FOLDER
 
 ANSWERS = FOLDER / "answers"
-HALVES = tuple(path.stem for path in sorted(ANSWERS.glob("*.toml")))
+SETS = tuple(path.stem for path in sorted(ANSWERS.glob("*.toml")))
 ALL = "all"
 ROW = ("kind", "outcome", "text")
 ITEM_KEYS = {"language", "group", "choices", "answer"}  # keys of a comparison, which names no item
@@ -41,9 +41,9 @@ class Answer:
         return self.reading == self.label
 
 
-def read_answers(half: str) -> list[Answer]:
-    """The answers of a half. Raises BadFile naming the table and what is wrong with it."""
-    path = ANSWERS / f"{half}.toml"
+def read_answers(name: str) -> list[Answer]:
+    """The answers of a set. Raises BadFile naming the table and what is wrong with it."""
+    path = ANSWERS / f"{name}.toml"
     found: list[Answer] = []
     for number, table in enumerate(read_toml(path).get("asked", []), 1):
         where = f"{path}, table {number}"

@@ -8,7 +8,7 @@ import pytest
 from bench.__main__ import main
 from bench.core.files import BadFile
 from bench.probes import EVASIVE, RIGHT, WRONG, agreement
-from bench.probes.agreement import HALVES, agreement_table, disagreements, read_answers, read_as_right
+from bench.probes.agreement import SETS, agreement_table, disagreements, read_answers, read_as_right
 from bench.probes.words import LANGUAGES
 
 GOAL = 0.97  # of a family's answers
@@ -19,6 +19,8 @@ LATER = {
     "second": {"decimals": (157, 1), "facts": (49, 0), "guardrails": (50, 0), "sequences": (50, 0)},
     "third": {"decimals": (160, 0), "facts": (50, 0), "guardrails": (50, 0), "sequences": (50, 0)},
 }
+# Of the fourth set, which was opened after the last change to the parsers and by which nothing was changed.
+UNREAD = {"decimals": (158, 0), "facts": (49, 0), "guardrails": (49, 0), "sequences": (50, 0)}
 KNOWN = {
     "Edinburgh is the capital of Scotland. The capital of the UK is London.",  # UK is not in the question
     "1, 5, 6, 11, 17, 28",  # the shown terms alone; the second and the third reader call that evasive
@@ -59,7 +61,15 @@ def test_parsers_read_later_sets_no_worse_than_today(half, family):
     )
 
 
-@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("family", UNREAD)
+def test_unread_answers_are_read_as_people_do(family):
+    own = of_family(read_answers("fourth"), family)
+    agreed, read_wrongly = sum(answer.agrees for answer in own), len(read_as_right(own))
+    assert agreed / len(own) >= GOAL, f"{family}: {agreed} of {len(own)} unread answers are read as by people"
+    assert (agreed, read_wrongly) == UNREAD[family], "docs/probes.md states these counts; change both, and say why"
+
+
+@pytest.mark.parametrize("half", SETS)
 def test_a_half_has_150_comparisons_and_50_of_each_other_family(half):
     count = Counter(answer.item.family for answer in read_answers(half))
     assert count.keys() == {"decimals", "facts", "guardrails", "sequences"}

@@ -4,7 +4,7 @@ Adapters of plain LoRA on the same base answer in one batch, a row each. All oth
 themselves and take turns, a token each. Nothing runs ahead of the reader: an iterator that is closed generates no more.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,7 +171,7 @@ def load_alone(tuned: Tuned, column: int, device: str) -> Speaker:
     return Speaker(model, tuned.tokenizer(), tuned, (column,), (), device)
 
 
-def answers(panel: Panel, question: str, sampling: Sampling) -> Iterator[tuple[int, str]]:
+def answers(panel: Panel, question: str, sampling: Sampling) -> Generator[tuple[int, str]]:
     """(column, text) for each new token of each answer; the text is empty where a token ends in half a character.
 
     Raises ValueError for a question that leaves no room for an answer.
@@ -189,7 +189,7 @@ def answers(panel: Panel, question: str, sampling: Sampling) -> Iterator[tuple[i
             one.close()
 
 
-def speak(speaker: Speaker, question: str, sampling: Sampling) -> Iterator[Pieces]:
+def speak(speaker: Speaker, question: str, sampling: Sampling) -> Generator[Pieces]:
     """The pieces of a speaker's columns for each step."""
     prompt = prompt_ids(speaker, question)
     said: list[list[int]] = [[] for _ in speaker.columns]
@@ -220,7 +220,7 @@ def prompt_ids(speaker: Speaker, question: str) -> list[int]:
 
 
 @torch.no_grad()
-def steps(speaker: Speaker, prompt: list[int], sampling: Sampling) -> Iterator[dict[int, int]]:
+def steps(speaker: Speaker, prompt: list[int], sampling: Sampling) -> Generator[dict[int, int]]:
     """The next token of each row whose answer has not ended, until all have."""
     end = speaker.tokenizer.eos_token_id % speaker.tuned.entry.config["vocab_size"]
     rows = len(speaker.columns)
