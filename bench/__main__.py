@@ -19,6 +19,7 @@ from bench import __version__
 from bench.commands import (
     SCRIPT,
     Mistake,
+    ask,
     baseline,
     calibrate,
     census,
@@ -31,6 +32,7 @@ from bench.commands import (
     listing,
     localize_commands,
     matrix,
+    merge,
     options,
     pages,
     picture,
@@ -38,6 +40,7 @@ from bench.commands import (
     probes,
     program,
     refusals,
+    report,
     rescore,
     score,
     show,
@@ -51,8 +54,8 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, fit, predicting, table, picture, upgrade, matrix, compare, baseline, calibrate, score, claims,
-    coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, score,
+    claims, coverage, merge, ask, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 EXAMPLES = """\
 examples:

@@ -18,8 +18,8 @@ from bench.worker.train.trainee import Trainee
 
 torch.set_num_threads(1)  # two threads take longer over matrices of 64 x 64 than one
 
-TINY = [entry.name for entry in MODELS if entry.tiny]
-TINY_DECODERS = [entry.name for entry in MODELS if entry.tiny and entry.kind == DECODER]
+TINY = [entry.name for entry in MODELS if entry.tiny and not entry.default_task]  # the wide ones are no other kind
+TINY_DECODERS = [name for name in TINY if MODELS[name].kind == DECODER]
 LABELS = 5  # of the classifier on an encoder
 PAD = 0
 

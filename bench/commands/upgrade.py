@@ -23,7 +23,7 @@ from bench.upgrade.overlays import Wanted, import_path, install, resolve
 from bench.upgrade.requirements import unmet
 from bench.upgrade.trial import SMOKE, TINY, Environment, folder_of, run_stage, selection_of, time_cases
 
-MINUTES = {TINY: 5, SMOKE: 10}  # of both sides on two quiet cores, from the seconds of single cases
+MINUTES = {TINY: 5, SMOKE: 10}  # of both sides on two quiet cores, one case at a time, from the seconds of single cases
 
 
 def add(commands: Commands) -> None:

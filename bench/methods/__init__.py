@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.core.recipe import MULTIPLE, Recipe
 from bench.core.registry import Registry
+from bench.methods.formulas import AdaptedLayer, Scale
 from bench.methods.targets import all_linear
 from bench.models import DECODER, ENCODER, BadEntry, ModelEntry
 from bench.models.families import Linear
@@ -63,6 +64,8 @@ class Method:
     paper: str = ""
     count: Callable[[list[Linear], ModelEntry, Recipe], int] | None = None
     targets: Callable[[ModelEntry], tuple[str, ...]] = all_linear
+    formula: Callable[[AdaptedLayer, float], Any] | None = None  # what it adds to a layer's output, by its paper
+    scale: Scale | None = None  # the factor in that formula
     trains: str = ADAPTER
     storage: str = PLAIN
     identity_at_start: bool = True  # attached but untrained, it gives the base's logits
@@ -80,6 +83,10 @@ class Method:
     unsuited: Callable[[ModelEntry], str] = no_objection  # model -> why it cannot work there; empty if it can
     packs: bool = True  # position ids keep the examples of one row apart
     checkpoints: bool = True  # trains under gradient checkpointing
+    random_start: bool = True  # another seed gives other initial values
+    alone: str = ""  # why a second adapter cannot be attached beside the first
+    no_sum: str = ""  # why two adapters that act at once cannot be merged, or do not add up
+    pads_right_only: str = ""  # why padding at a row's left changes its logits
     after: str = ""  # the method that is trained and merged first
     in_sweeps: bool = False  # task variants (a source's sweeps) run with it unless methods are named
     penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once per optimizer step
@@ -101,6 +108,13 @@ class Method:
     @property
     def quantised(self) -> bool:
         return self.storage != PLAIN
+
+    def adds_up(self, model: ModelEntry) -> bool:
+        """Whether two adapters can act at once and be merged, with the same result.
+
+        peft lets only one of an encoder's new classifiers act, and merging into a packed base rounds.
+        """
+        return self.mergeable and not (self.alone or self.no_sum or self.quantised) and model.kind == DECODER
 
     def suits(self, model: ModelEntry) -> bool:
         return not self.refusal(model)

@@ -4,6 +4,7 @@ from typing import Any
 
 from bench.core.recipe import Recipe
 from bench.methods import METHODS, Attach, Method, Unsupported
+from bench.methods.formulas import ALPHA_OVER_INITIAL_RANK, singular_value_update
 from bench.methods.targets import all_linear
 from bench.models import ModelEntry
 from bench.models.families import Linear
@@ -53,6 +54,9 @@ def ranks_left(model: Any) -> dict[str, Any]:
     count=at_initial_rank,
     targets=all_linear,
     adapter_dropout=True,
+    formula=singular_value_update,
+    scale=ALPHA_OVER_INITIAL_RANK,  # of the authors' code; the paper's formula has none
+    alone="peft 0.21 refuses a second AdaLoRA adapter that can train",
     penalty=orthogonality,
     after_step=move_budget,
     report=ranks_left,

@@ -7,6 +7,13 @@ from typing import Any
 
 from bench.core.recipe import Recipe
 from bench.methods import METHODS, Attach, Method
+from bench.methods.formulas import (
+    ALPHA_OVER_RANK,
+    ALPHA_OVER_ROOT,
+    elementwise_update,
+    low_rank_update,
+    magnitude_update,
+)
 from bench.methods.targets import all_linear, query_value
 from bench.models import ModelEntry
 from bench.models.families import Linear
@@ -28,14 +35,30 @@ def transposed_matrices(model: ModelEntry) -> str:
 
 
 # The facts of LoRA's update whatever its scale and start, and those of methods that decompose W at the start.
-THIN: dict[str, Any] = {"count": low_rank, "thin_products": True, "adapter_dropout": True}
-DECOMPOSING: dict[str, Any] = {**THIN, "targets": all_linear, "disable_gives_base": False, "keeps_base": False}
+THIN: dict[str, Any] = {
+    "count": low_rank,
+    "thin_products": True,
+    "adapter_dropout": True,
+    "formula": low_rank_update,
+    "scale": ALPHA_OVER_RANK,
+}
+DECOMPOSING: dict[str, Any] = {
+    **THIN,
+    "targets": all_linear,
+    "disable_gives_base": False,
+    "keeps_base": False,
+    "random_start": False,
+    "alone": "attaching a second adapter decomposes what the first left of W",
+}
 DORA: dict[str, Any] = {
     "paper": "arXiv:2402.09353",
     "count": low_rank_and_magnitude,
     "targets": all_linear,
     "adapter_dropout": True,
     "rounds_at_start": True,
+    "formula": magnitude_update,
+    "scale": ALPHA_OVER_RANK,
+    "no_sum": "DoRA divides by the norm of W and one update, and a second one is not in that norm",
     "no_closed_form": "DoRA's norms take a dequantised or multiplied copy of each weight",
 }
 
@@ -73,7 +96,7 @@ def lora_after_full(attach: Attach) -> Any:
     return lora_config(attach, query_value(attach.model))
 
 
-@METHODS.add("rslora", Method, **THIN, paper="arXiv:2312.03732", targets=all_linear)
+@METHODS.add("rslora", Method, **{**THIN, "scale": ALPHA_OVER_ROOT}, paper="arXiv:2312.03732", targets=all_linear)
 def rslora(attach: Attach) -> Any:
     """LoRA scaled by alpha / sqrt(rank)."""
     return lora_config(attach, all_linear(attach.model), use_rslora=True)
@@ -104,6 +127,7 @@ def pissa(attach: Attach) -> Any:
     count=low_rank,
     targets=all_linear,
     adapter_dropout=True,
+    formula=elementwise_update,
     no_closed_form="HiRA multiplies a whole update with each weight",
 )
 def hira(attach: Attach) -> Any:

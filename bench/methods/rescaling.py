@@ -4,6 +4,7 @@ from typing import Any
 
 from bench.core.recipe import Recipe
 from bench.methods import METHODS, Attach, Method
+from bench.methods.formulas import rescaled_update, shared_matrices_update
 from bench.methods.targets import all_linear, keys_values_feedforward
 from bench.models import ModelEntry
 from bench.models.families import Linear
@@ -35,6 +36,8 @@ def vera_rank(recipe: Recipe) -> int:
     paper="arXiv:2205.05638",
     count=one_vector,
     targets=keys_values_feedforward,
+    formula=rescaled_update,
+    random_start=False,
     no_closed_form="IA3 has no thin products",
 )
 def ia3(attach: Attach) -> Any:
@@ -56,6 +59,8 @@ def ia3(attach: Attach) -> Any:
     count=two_vectors,
     targets=all_linear,
     adapter_dropout=True,
+    formula=shared_matrices_update,
+    random_start=False,  # its frozen matrices have a seed of their own
     stores_more="VeRA's file holds its frozen random matrices too",
     no_closed_form="VeRA's shared matrices are scaled anew in each layer",
 )

@@ -12,6 +12,8 @@ from bench.models import ModelEntry
 from bench.models.families import Linear
 from bench.models.shapes import hidden_size, key_value_size, layer_count
 
+ONE_AT_A_TIME = "peft lets one adapter with virtual tokens act at a time"
+
 
 def keys_and_values(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
     return recipe.virtual_tokens * layer_count(model) * 2 * key_value_size(model)
@@ -29,6 +31,7 @@ def embeddings(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
     targets=nothing,
     identity_at_start=False,
     mergeable=False,
+    no_sum=ONE_AT_A_TIME,
     packs=False,
     checkpoints=False,
     no_closed_form="virtual tokens lengthen the attention alone",
@@ -48,7 +51,9 @@ def prefix(attach: Attach) -> Any:
     targets=nothing,
     identity_at_start=False,
     mergeable=False,
+    no_sum=ONE_AT_A_TIME,
     packs=False,
+    pads_right_only="peft 0.21 drops position ids beside prompts, and padding on the left then moves the text",
     no_closed_form="virtual tokens lengthen every row",
 )
 def prompt(attach: Attach) -> Any:

@@ -5,7 +5,7 @@ Distances are relative distances of logits, ||a - b|| / ||b||, over a few held-o
 
 import math
 
-from bench.methods import INT8, Method
+from bench.methods import INT8, NF4, Method
 from bench.models import ModelEntry
 from bench.models.shapes import layer_count
 
@@ -16,6 +16,11 @@ ADAPTER_FILE_OVERHEAD = 200_000  # bytes: safetensors' header names every tensor
 UNIT_ROUNDING = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-11}  # relative; float32: a sum of 1,000 terms
 PRODUCTS_IN_SEQUENCE = 4  # in a layer: value, attention output, up, down
 ROUNDINGS_OF_MERGING = 2  # W + BA (or W - BA at some methods' start), and W x and BA x before their sum
+ROUNDINGS_OF_UPDATE = 4  # of x, A x, B A x and its scale, where the adapter is kept in few bits
+# Merging a packed layer packs W + BA again. That moves normal weights by 0.093 of their norm in NF4 with blocks of 64,
+# and by 0.007 in int8, which rounds x as well.
+PACKED_MERGE = {NF4: 0.12, INT8: 0.02}
+PACKED_MERGE_FACTOR = 0.03  # NF4's levels are a little nearer to 0 than the weights: the factor is seen at 0.994
 INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; a merged model does not
 
 
@@ -60,3 +65,13 @@ def rounding_tolerance(
         precision = kept
     seen = max(rounding(model, precision), ROUNDINGS_OF_MERGING * rounding_distance)
     return INT8_ROUNDING / UNIT_ROUNDING[precision] * seen if method.storage == INT8 else seen
+
+
+def formula_tolerance(kept: str, share: float) -> float:
+    """How far a layer's update may be from its formula, relative to the update; the layer computes in float32.
+
+    The update is the difference of two outputs, so it carries their rounding: the smaller its share of the output, the
+    larger that is. kept is the adapter's precision; where it is coarser than float32 the update is rounded to it.
+    """
+    own = 0.0 if kept == "float32" else ROUNDINGS_OF_UPDATE * UNIT_ROUNDING[kept]
+    return own + UNIT_ROUNDING["float32"] * (1 + 1 / share) if share else 0.0

@@ -51,6 +51,7 @@ class ModelEntry:
     wheel: Wheel | None = None
     tokenizer_stand_in: str = ""  # the model whose tokenizer replaces a missing one; "": bytes
     source_cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    default_task: str = ""  # the task that it runs by default, with every method
 
     def __post_init__(self) -> None:
         if self.family_name not in FAMILIES:

@@ -3,6 +3,8 @@
 from bench.models import ModelEntry
 from bench.models.families import Linear, Window, head_size
 
+LARGEST_REBUILT = 5_000_000  # parameters; building a larger model takes seconds
+
 
 def layer_count(entry: ModelEntry) -> int:
     return int(entry.config[entry.family.layers_name])
@@ -103,3 +105,8 @@ def total_parameters(entry: ModelEntry, labels: int = 0) -> int:
     """
     tied = not labels and entry.config.get("tie_word_embeddings", entry.family.tied)
     return stack_parameters(entry) + (0 if tied else head_parameters(entry, labels))
+
+
+def is_rebuilt_at_once(entry: ModelEntry) -> bool:
+    """Whether the model is so small that checks build it several times in a case."""
+    return total_parameters(entry) <= LARGEST_REBUILT

@@ -1,7 +1,7 @@
 """The selection of cases: tasks x models x methods x devices x seeds, as far as they fit together.
 
 There is no list of cases. Embedded models run everything their task asks for, on every device; a source's
-models run what the source ran, on a GPU. Options narrow or widen this.
+models run what the source ran, on a GPU; a model with a default task runs that. Options narrow or widen this.
 """
 
 from collections.abc import Iterator
@@ -64,10 +64,11 @@ def choose_names(names: tuple[str, ...], registry: Registry) -> list[str]:
 
 
 def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelEntry]:
-    """Named models; by default the embedded ones, and on a GPU those that a source ran with this task."""
+    """Named models; by default the embedded ones, those with this task as theirs, and on a GPU a source's."""
     name = task.variant_of or task.name
     for model in MODELS:
-        by_default = (model.embedded and task.embedded) or (name in model.source_cases and device != "cpu")
+        from_source = name in model.source_cases and device != "cpu"
+        by_default = (model.embedded and task.embedded) or from_source or model.default_task == task.name
         wanted = model.name in selection.models if selection.models else by_default
         if wanted and task.suits(model):
             yield model

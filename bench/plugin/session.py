@@ -15,6 +15,7 @@ from bench.machine.environment import describe_machine
 from bench.methods import METHODS
 from bench.models import MODELS
 from bench.plan.options import Options
+from bench.plan.own import FOR_WORKERS
 from bench.plan.plan import Plan
 from bench.plan.selection import Selection, all_cases
 from bench.plugin.progress import Progress
@@ -164,12 +165,13 @@ class Run:
         size = max((self.plan.data_size(case) for case in waiting), key=lambda name: TIMEOUT_SECONDS[name])
         timeout = self.options.case_timeout or TIMEOUT_SECONDS[size]
         self.emulation = emulation_of(self.options, waiting)
-        self.folder = make_folder(self.emulation, self.folder, self.options.run_name)
+        entries = [entry for entry in self.options.entries if not entry.startswith(FOR_WORKERS)]  # tables are no code
+        self.folder = make_folder(self.emulation, self.folder, self.options.run_name, entries)
         executor = self._start_executor(timeout)
         self._prepare(waiting)
         for case in waiting:
             self._jobs[case.id] = case
-            executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment))
+            executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment, self.folder))
 
     def _start_executor(self, timeout: float) -> RunsJobs:
         executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
@@ -184,7 +186,7 @@ class Run:
         sources = self.plan.sources(cases)
         found = look_up(sources) if self.plan.is_at_hand(sources) else self._fetch(sources)
         for case, record in stored.items():
-            if why := self.plan.refusal(case, record, found):
+            if why := self.plan.refusal(case, record, found, self.options.resume):
                 self.complaints.append(f"{case.id}: run again, {why}")
             else:
                 self.records[case.id] = record

@@ -17,6 +17,7 @@ from bench.machine.environment import describe_machine, distributions, processor
 from bench.records.record import Record, add_line, open_records
 
 NAMED = ("torch", "transformers", "peft")  # the libraries whose versions are in a run's name
+ENTRIES = "entries"  # the key, in a run, of the modules that its workers loaded beside the project's own
 EMULATION = "emulation"  # the key, in a run and in a record's environment, of the emulated card's name
 
 
@@ -24,16 +25,19 @@ class NotStored(Exception):
     """A run that cannot be written; the message is one sentence."""
 
 
-def make_folder(emulation: str | None, folder: Path | None, name: str = "") -> Path:
+def make_folder(emulation: str | None, folder: Path | None, name: str = "", entries: Sequence[str] = ()) -> Path:
     """The run's folder, a new one if none is given. It records the command that started it and its card (emulation_of).
 
     name: what follows the time in the name of a new folder; by default the machine and the versions of the libraries.
+    entries: what workers load beside the project's own modules; recorded too, since it may change any figure.
     Raises NotStored if the folder cannot be written.
     """
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name or default_name(emulation)}"
     about = {"command": command(), "machine": describe_machine(), "distributions": distributions()}
     if emulation is not None:
         about[EMULATION] = emulation
+    if entries:
+        about[ENTRIES] = list(entries)
     made = None
     try:
         if folder is None:

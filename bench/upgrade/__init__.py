@@ -7,6 +7,8 @@
     releases.py       releases chosen by a range
     matrix.py         a grid of releases, each set compared with today's
     compatibility.py  what came of a grid, as data
+    planting.py       faults planted in the libraries, one function each
+    faults.py         which checks catch a planted fault
 
 May import: core, machine, models, methods, recipes, probes, sources, tasks, records, executor, predict, judge.
 """

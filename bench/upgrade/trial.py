@@ -42,16 +42,18 @@ class Stopped(RuntimeError):
 
 @dataclass(frozen=True)
 class Environment:
-    """An interpreter and what is put before its environment. name: of the side."""
+    """An interpreter and what is put before its environment. name: of the side; entries: what its workers also load."""
 
     name: str
     python: Path
     overlays: tuple[Path, ...] = ()
+    entries: str = ""
 
     def variables(self, runs: Path) -> dict[str, str]:
         code = [] if INSTALLED else [PACKAGE.parent]
         kept = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
-        return {**kept, "PYTHONPATH": python_path([*self.overlays, *code]), "LORABENCH_RUNS": str(runs)}
+        more = {"LORABENCH_ENTRIES": self.entries} if self.entries else {}
+        return {**kept, "PYTHONPATH": python_path([*self.overlays, *code]), "LORABENCH_RUNS": str(runs), **more}
 
 
 def folder_of(before: Environment, after: Environment, selection: Sequence[str], versions: Mapping[str, str]) -> Path:
@@ -65,7 +67,12 @@ def folder_of(before: Environment, after: Environment, selection: Sequence[str],
 
 
 def run_side(
-    side: Environment, folder: Path, selection: Sequence[str], say: Callable[[str], None], repeat: int = 0
+    side: Environment,
+    folder: Path,
+    selection: Sequence[str],
+    say: Callable[[str], None],
+    repeat: int = 0,
+    suites: Sequence[str] = JUDGING,
 ) -> Path:
     """The side's run, begun or resumed, or run once more. Raises Stopped if its session did not come to its end.
 
@@ -77,7 +84,7 @@ def run_side(
     resumed = ["--resume", str(earlier[-1])] if earlier else []
     if earlier:
         (earlier[-1] / TESTED).unlink(missing_ok=True)
-    command = [str(side.python), "-P", "-m", "bench", "test", *JUDGING, *selection, "--allow-unjudged", "-q", *resumed]
+    command = [str(side.python), "-P", "-m", "bench", "test", *suites, *selection, "--allow-unjudged", "-q", *resumed]
     command += ["--repeat", str(repeat)] if repeat else []
     say(f"{side.name}: pytest suites {' '.join(selection)}")
     done = subprocess.run(command, env=side.variables(runs), check=False, stdout=sys.stderr)

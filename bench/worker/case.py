@@ -18,6 +18,7 @@ from bench.core.work import CaseWork
 from bench.machine.environment import describe_worker
 from bench.methods.tolerances import rounding_tolerance, start_tolerance
 from bench.models import DECODER
+from bench.models.shapes import is_rebuilt_at_once
 from bench.sources.weights import SYNTHETIC
 from bench.tasks import Score
 from bench.worker.ask.generate import generate
@@ -26,8 +27,12 @@ from bench.worker.build.adapter import attach
 from bench.worker.check import evidence
 from bench.worker.check import read_back as read_back_module
 from bench.worker.check.fingerprint import changes, fingerprint
+from bench.worker.check.formula import formula_evidence
+from bench.worker.check.padding import PADDED, padding_evidence
+from bench.worker.check.rebuilt import rebuilt_evidence
 from bench.worker.figures import base_figures, exact_figures, inference_figures, rates_of_steps
 from bench.worker.first_method import ENGINES, base_maker, score
+from bench.worker.keep.writing import Keeper
 from bench.worker.measure.clock import step_statistics
 from bench.worker.measure.energy import Joules
 from bench.worker.setup import Setting, set_up
@@ -38,6 +43,8 @@ from bench.worker.train.trainee import Say, Trainee
 from bench.worker.warned import kept_warnings
 
 SECONDS_DECIMALS = 6  # microseconds
+# The distances between logits that are computed in two ways.
+ROUNDED = ("generation_distance", "merge_distance", "two_merged_distance", *PADDED)
 
 
 @dataclass
@@ -80,12 +87,14 @@ def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
     trained = train_and_evaluate(setting, trainee, steps, say)
     probe_tables, probe_answers = finish_probing(setting, probing, trainee)
     say({"line": "checking and counting"})
-    tuned, checked = check_trained(setting, trainee, base, attached)
+    tuned, checked = check_trained(setting, trainee, base, attached, len(steps))
     with timeline("count"):
         exact, gradients = exact_figures(setting, trainee, steps, base.exact)
     rates = rates_of_steps(setting, steps, exact, trained["noisy"])
     inference = time_inference(setting, trainee, base)
-    adapter_bytes, read = read_back(setting, trainee, base, tuned, attached.evidence | checked)
+    keeper = Keeper(setting, work.keep, work.keep_in, untrained.quality, trained["quality"])
+    keeper.keep_trained(trainee.model)
+    adapter_bytes, read = read_back(setting, trainee, base, tuned, attached.evidence | checked, keeper)
     return {
         **trained,
         **probe_answers,
@@ -98,6 +107,7 @@ def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
         "evidence": {**attached.evidence, **checked, **gradients, **read},
         "data": setting.data,
         "weights": setting.weights.identities(),
+        "kept": keeper.kept,
         "environment": {**describe_worker(setting.device), **setting.emulation, **base.loss_by},
         "reasons": [*setting.reasons, *setting.phases.reasons],
     }
@@ -250,8 +260,10 @@ def generated_table(setting: Setting, trainee: Trainee) -> dict[str, Any]:
     return {"generated": rows} if rows else {}
 
 
-def check_trained(setting: Setting, trainee: Trainee, base: Base, attached: Attached) -> tuple[Tensor, dict[str, Any]]:
-    """The tuned model's logits. Evidence: changes, the adapter switched off, generation against one forward pass."""
+def check_trained(
+    setting: Setting, trainee: Trainee, base: Base, attached: Attached, steps: int
+) -> tuple[Tensor, dict[str, Any]]:
+    """The tuned model's logits, and evidence: of what changed, and of all that does not need a model read back."""
     model = trainee.model
     checked: dict[str, Any] = {}
     with setting.timeline("check"):
@@ -260,12 +272,17 @@ def check_trained(setting: Setting, trainee: Trainee, base: Base, attached: Atta
         if setting.method.report:
             checked |= setting.method.report(model)
         tuned = base.probe(model)
-        checked |= evidence.dropout_evidence(model, base.probe.short())
+        short = base.probe.short()
+        checked |= evidence.dropout_evidence(model, short)
         if setting.method.is_adapter:
             off = evidence.switched_off(model, base.probe)
             checked["off_distance"] = evidence.distance(off, base.logits)
         if setting.entry.kind == DECODER:
             checked["generation_distance"] = evidence.generation_distance(trainee, setting.prepared.held_out[0])
+        checked |= padding_evidence(trainee, setting.entry, short)
+        checked |= formula_evidence(model, setting.method, setting.recipe, short)
+        if is_rebuilt_at_once(setting.entry):
+            checked |= rebuilt_evidence(trainee, setting.entry, steps, base.make, attached.trained, base.probe)
     return tuned, checked
 
 
@@ -276,11 +293,11 @@ def time_inference(setting: Setting, trainee: Trainee, base: Base) -> dict[str, 
 
 
 def read_back(
-    setting: Setting, trainee: Trainee, base: Base, tuned: Tensor, seen: dict[str, Any]
+    setting: Setting, trainee: Trainee, base: Base, tuned: Tensor, seen: dict[str, Any], keeper: Keeper
 ) -> tuple[int, dict[str, Any]]:
     """The adapter's bytes, and evidence that saved, read back and merged it gives the tuned model's logits.
 
-    Releases the model.
+    Releases the model. The keeper gets the merged one.
     """
 
     def release() -> None:
@@ -291,13 +308,16 @@ def read_back(
 
     def needs_rounding(found: dict[str, Any]) -> bool:
         arguments = (setting.method, setting.entry, setting.recipe.precision)
-        computed = max(seen.get("generation_distance", 0.0), found.get("merge_distance", 0.0))
+        computed = max((seen | found).get(name, 0.0) for name in ROUNDED)
         start = seen["start_distance"] if setting.method.identity_at_start else 0.0
         allowed = rounding_tolerance(*arguments, setting.recipe.adapter_precision)
         return computed > allowed or start > start_tolerance(*arguments)
 
     with setting.timeline("read_back"):
-        read = read_back_module.read_back(trainee, base.probe, tuned, base.make, release, needs_rounding)
+        read = read_back_module.read_back(
+            trainee, base.probe, tuned, base.make, release, needs_rounding, keeper.keep_merged
+        )
     if "merge_not_checked" in read:
         setting.reasons.append(read["merge_not_checked"])
+        keeper.refuse_merged(read["merge_not_checked"])
     return read.pop("adapter_bytes"), read

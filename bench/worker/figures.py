@@ -32,7 +32,7 @@ def base_figures(setting: Setting, model: Any) -> dict[str, Any]:
 def exact_figures(
     setting: Setting, trainee: Trainee, steps: list[Step], forward: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(parameters, FLOPs and the bytes of one more step; evidence that every trained tensor gets a gradient).
+    """(parameters, FLOPs and the bytes of one more step; evidence of that step's gradients and optimizer states).
 
     forward: base_figures of the same case.
     """
@@ -52,7 +52,7 @@ def exact_figures(
 
 
 def step_figures(setting: Setting, trainee: Trainee) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(bytes that tensors hold at rest and at the peak of one step at rate 0; evidence of its gradients)."""
+    """(bytes that tensors hold at rest and at the peak of one step at rate 0; evidence of gradients and states)."""
     model = trainee.model
     batch = setting.batching.one(setting.prepared.train[: setting.recipe.batch_size])
     with LiveStorages(device=setting.device) as storages:
@@ -69,6 +69,7 @@ def step_figures(setting: Setting, trainee: Trainee) -> tuple[dict[str, Any], di
             scaler.step(optimizer)
         else:
             optimizer.step()
+        gradients |= evidence.optimizer_evidence(optimizer)
     model.zero_grad(set_to_none=True)
     found = {
         "resting_allocated_bytes": resting,

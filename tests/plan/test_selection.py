@@ -8,6 +8,7 @@ from bench.core.case import Case, parse_case
 from bench.core.registry import UnknownName
 from bench.methods import METHODS
 from bench.models import ENCODER, MODELS
+from bench.models.shapes import hidden_size
 from bench.plan.selection import Selection, all_cases, is_smoke, why_none
 from bench.recipes.of_case import recipe_for
 from bench.tasks import TASKS
@@ -100,9 +101,24 @@ def test_worst_case_is_source_003s_protocol_in_full_rows(method, size):
     assert (recipe.rank, recipe.alpha, recipe.learning_rate) == (16, 16.0, 2e-4)
 
 
-def test_tiny_models_run_only_when_named():
-    assert not [name for name in models_of(all_cases(DEFAULT)) if MODELS[name].tiny]
+def test_tiny_models_without_a_default_task_run_only_when_named():
+    assert all(MODELS[name].default_task for name in models_of(all_cases(DEFAULT)) if MODELS[name].tiny)
     assert models_of(all_cases(Selection(models=("tiny_bert",)))) == {"tiny_bert"}
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
+def test_every_method_runs_by_default_on_a_tiny_model_of_the_architecture(family):
+    model = next(one for one in MODELS if one.default_task and one.family_name == family)
+    seen = [case for case in all_cases(CPU) if case.model == model.name]
+    assert {case.task for case in seen} == {model.default_task}
+    assert [case.method for case in seen] == [method.name for method in METHODS if method.suits(model)]
+    assert all(is_smoke(case, DEFAULT) for case in seen)
+
+
+@pytest.mark.parametrize("model", [one.name for one in MODELS if one.default_task])
+def test_adapters_of_default_tiny_models_are_large_enough_for_8_bit_states(model):
+    recipe = recipe_for(Case("support", model, "qlora_lean", "cpu"))
+    assert recipe.rank * hidden_size(MODELS[model]) >= 4096
 
 
 def test_devices_come_in_order_so_that_ids_do_not_jump():

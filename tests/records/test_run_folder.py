@@ -71,6 +71,14 @@ def test_sessions_of_the_same_second_have_folders_of_their_own(tmp_path, monkeyp
     assert all(json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders)
 
 
+def test_a_run_names_what_its_workers_loaded_beside_the_projects_modules(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "RUNS", tmp_path)
+    for entries in ((), ("my_methods",)):
+        folder = run_folder.make_folder(None, None, "own", entries)
+        about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        assert tuple(about.get("entries", ())) == entries
+
+
 def test_many_sessions_lose_no_record_of_one_run(tmp_path):
     writers = [python(WRITE_MANY, tmp_path, session) for session in (1, 2, 3, 4)]
     assert [writer.wait(120) for writer in writers] == [0] * 4

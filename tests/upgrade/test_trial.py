@@ -61,6 +61,7 @@ def test_a_side_runs_with_its_overlays_before_everything_else(tmp_path):
     variables = AFTER.variables(tmp_path)
     assert variables["PYTHONPATH"].split(":")[0] == "over"
     assert variables["LORABENCH_RUNS"] == str(tmp_path)
+    assert replace(AFTER, entries="my_methods").variables(tmp_path)["LORABENCH_ENTRIES"] == "my_methods"
 
 
 def test_a_stage_compares_both_sides(sessions, tmp_path):

@@ -22,11 +22,12 @@ from bench.judge.compare.finding import INCOMPARABLE, INCONCLUSIVE, RED, Finding
 from bench.judge.compare.runs import Options, compare_runs
 from bench.judge.compare.sides import Side, code_difference, machine_difference, read_side
 from bench.records.record import Record
-from bench.records.run_folder import EMULATION
+from bench.records.run_folder import EMULATION, ENTRIES
 from bench.records.stored_runs import NEWEST, RELEASE
 from bench.records.tested import NOT_REACHED, PASSED, SKIPPED
 
 ACCEPTED = "accepted"  # the key of run.json
+PLANTS_A_FAULT = "bench.upgrade.planting:plant"  # the entry of a run whose libraries are broken on purpose
 ALLOWED = (PASSED, SKIPPED, NOT_REACHED)  # outcomes of tests that did not fail
 
 
@@ -68,6 +69,8 @@ def reasons_against(side: Side) -> Iterator[str]:
     if failed := [record for record in side.records.values() if not record.ok]:
         named = first_few(f"{record.case} ({record.status})" for record in failed)
         yield f"{named} did not end well; run the cases again"
+    if planted := [one for one in (side.about or {}).get(ENTRIES, ()) if one.startswith(PLANTS_A_FAULT)]:
+        yield f"its libraries are broken on purpose ({planted[0]}); run the cases without that entry"
     if side.tested is None:
         yield "it does not say how its tests ended; run it again with this version, by pytest suites"
     else:

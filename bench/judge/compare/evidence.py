@@ -17,8 +17,25 @@ FLOOR = 1e-6  # a smaller distance is a rounding error of float32
 LARGE = 0.01  # a larger distance is not a rounding error: the two models differ by design
 DISTANCE = "_distance"
 DROPOUT = "training_passes_distance"
-SIZE_OF_ROUNDING = "rounding_distance"  # a yardstick, not a promise
-FEWER_IS_BETTER = ("base.changed", "base_changed_by_attaching", "trained_without_gradient")
+SIZE_OF_ROUNDING = "rounding_distance"
+# Figures that say how large something is, and promise nothing.
+YARDSTICKS = (SIZE_OF_ROUNDING, "formula_share", "merged_share", "formula_layer")
+FACTORS = ("formula_scale", "packed_merge_factor")
+SAME_FACTOR = 0.005  # relative; what rounding to 4 bits may do to the factor of a merged update
+FEWER_IS_BETTER = ("base.changed", "base_changed_by_attaching", "trained_without_gradient", "same_seed_changed")
+EQUAL = (
+    "trained.tensors",
+    "trained.changed",
+    "base.tensors",
+    "formula_layers",
+    "other_seed_changed",
+    "second_adapter_acts",
+    "both_adapters_act",
+    "large_trained_tensors",
+    "states_in_8_bits",
+)
+PACKED = "packed_merge_distance"
+PACKED_GROWTH = 1.1  # rounding to few bits is a large distance, and nearly the same in any library
 SUSPECTS = {
     "start_distance": "the initial values of the adapter",
     "off_distance": "switching the adapter off",
@@ -33,6 +50,24 @@ SUSPECTS = {
     "trained.changed": "a trained tensor did not change: its gradient, or the optimizer",
     "trained_without_gradient": "the gradient does not reach every trained tensor",
     "base.tensors": "the model's architecture, or which tensors are frozen",
+    "batch_distance": "what the rows of a batch share",
+    "right_padding_distance": "the attention mask",
+    "left_padding_distance": "the attention mask, or positions",
+    "left_padded_generation_distance": "the attention mask or the positions that generation makes",
+    "formula_distance": "what an adapted layer computes",
+    "formula_scale": "the scale of the adapter",
+    "formula_layers": "which layers are adapted",
+    "unmerge_distance": "unmerging the adapter from the weights",
+    "same_seed_changed": "the initial values of the adapter, which do not follow the seed",
+    "other_seed_changed": "the initial values of the adapter",
+    "switching_distance": "switching from one adapter to another",
+    "second_adapter_acts": "switching from one adapter to another",
+    "two_merged_distance": "merging several adapters",
+    "both_adapters_act": "several adapters active at once",
+    "packed_merge_distance": "merging the adapter into packed weights",
+    "large_trained_tensors": "which tensors are trained",
+    "states_in_8_bits": "the optimizer's states in 8 bits",
+    "packed_merge_factor": "the scale at which the adapter is merged into packed weights",
 }
 
 
@@ -57,13 +92,26 @@ def difference(name: str, before: Any, after: Any) -> tuple[str, str]:
     """The state of a piece of evidence that differs, and a sentence."""
     if name == DROPOUT and (before == 0) != (after == 0):
         return WORSE, "dropout " + ("no longer acts" if after == 0 else "acts although it did not before")
-    if name.endswith(DISTANCE) and name != SIZE_OF_ROUNDING:
+    if name in YARDSTICKS:
+        return CHANGED, ""
+    if name in FACTORS:
+        return of_factor(before, after)
+    if name == PACKED:
+        grown = after > PACKED_GROWTH * before
+        return (WORSE, f"it may grow by {PACKED_GROWTH - 1:.0%}") if grown else (CHANGED, "")
+    if name.endswith(DISTANCE):
         return of_distance(before, after)
     if name in FEWER_IS_BETTER:
         return (WORSE, "it must not grow") if after > before else (BETTER, "")
-    if name in ("trained.tensors", "trained.changed", "base.tensors"):
+    if name in EQUAL:
         return WORSE, "these must be equal"
     return CHANGED, ""
+
+
+def of_factor(before: float, after: float) -> tuple[str, str]:
+    if abs(after - before) > SAME_FACTOR * abs(before):
+        return WORSE, f"a factor may differ by {SAME_FACTOR:.1%}, for rounding alone"
+    return CHANGED, "within a rounding"
 
 
 def of_distance(before: float, after: float) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.methods import INT8, NF4, Unsupported
 from bench.worker.build.packed_layers import packed_embedding, packed_linear, real_bias, real_weight
@@ -48,22 +48,32 @@ def dequantise(model: Any) -> Any:
 
     An adapter is merged into this: into four bits again, W + BA would be rounded to sixteen levels.
     """
-    import bitsandbytes
-    from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
-
     modules: dict[str, Any] = dict(model.named_modules())
     for name, layer in modules.items():
-        packed: Any = layer  # torch does not declare the quantisation state of its weight
-        if isinstance(layer, bitsandbytes.nn.Linear4bit):
-            weight = dequantize_4bit(packed.weight.data, packed.weight.quant_state).to(layer.compute_dtype)
-        elif isinstance(layer, bitsandbytes.nn.Linear8bitLt):
-            weight = int8_vectorwise_dequant(packed.weight.CB, packed.weight.SCB).to(model.dtype)
-        else:
+        weight = plain_weight(layer)
+        if weight is None:
             continue
+        kept = getattr(layer, "compute_dtype", None) or model.dtype
         plain = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device=weight.device)
-        plain.weight = nn.Parameter(weight, requires_grad=False)
+        plain.weight = nn.Parameter(weight.to(kept), requires_grad=False)
         plain.bias = layer.bias
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, plain)
     model.is_loaded_in_4bit = model.is_loaded_in_8bit = False
     return model
+
+
+def plain_weight(layer: Any) -> Tensor | None:
+    """The weight that a packed linear layer stands for; None for any other layer."""
+    import bitsandbytes
+    from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
+
+    weight: Any = getattr(layer, "weight", None)  # bitsandbytes adds attributes that torch's types do not know
+    if isinstance(layer, bitsandbytes.nn.Linear4bit):
+        return dequantize_4bit(weight.data, weight.quant_state)
+    if isinstance(layer, bitsandbytes.nn.Linear8bitLt):
+        # bitsandbytes moves an 8-bit weight's scales to its layer's state in the first forward pass
+        values = weight.data if weight.CB is None else weight.CB
+        scales: Any = layer.state.SCB if weight.SCB is None else weight.SCB
+        return int8_vectorwise_dequant(values, scales)
+    return None

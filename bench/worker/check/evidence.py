@@ -21,6 +21,7 @@ from bench.worker.train.trainee import Trainee
 EXAMPLES = 2
 LENGTH = 48
 SHORT_LENGTH = 16
+EIGHT_BIT_SIZE = 4096  # bitsandbytes keeps the states of smaller tensors in 32 bits
 GENERATED = 8  # tokens of a held-out example's continuation, which ends at LENGTH at the latest
 
 
@@ -75,6 +76,18 @@ def gradient_evidence(model: Any) -> dict[str, int]:
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return {"trained_without_gradient": sum(p.grad is None or not p.grad.any() for p in trained)}
+
+
+def optimizer_evidence(optimizer: torch.optim.Optimizer) -> dict[str, int]:
+    """Of how many trained tensors the optimizer keeps the states in 8 bits, and how many are large enough for it."""
+    trained = [tensor for group in optimizer.param_groups for tensor in group["params"]]
+    return {
+        "large_trained_tensors": sum(tensor.numel() >= EIGHT_BIT_SIZE for tensor in trained),
+        "states_in_8_bits": sum(
+            any(getattr(value, "dtype", None) == torch.uint8 for value in optimizer.state[tensor].values())
+            for tensor in trained
+        ),
+    }
 
 
 def switched_off(model: Any, probe: Probe) -> Tensor:

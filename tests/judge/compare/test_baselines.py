@@ -103,6 +103,18 @@ def test_a_run_that_is_no_baseline_is_refused_in_one_sentence(what, make, place)
     assert not place.exists()
 
 
+def test_a_run_with_a_planted_fault_is_refused_and_one_with_a_users_own_module_is_not(make):
+    folder = make()
+    (folder / "run.json").write_text(json.dumps({"entries": ["my_methods"]}), encoding="utf-8")
+    assert accept(folder, "with a method of our own").is_dir()
+    planted = {"entries": ["my_methods", f"{baselines.PLANTS_A_FAULT} alpha_off"]}
+    (folder / "run.json").write_text(json.dumps(planted), encoding="utf-8")
+    with pytest.raises(
+        Refused, match=r"its libraries are broken on purpose \(bench.upgrade.planting:plant alpha_off\)"
+    ):
+        accept(folder, "it is quicker")
+
+
 def test_a_reason_is_needed(make):
     with pytest.raises(Refused, match="--why is empty"):
         accept(make(), " ")
