@@ -3,7 +3,7 @@
 A block of code is a file if its first line is a comment with the file's name, or if `<!-- file: NAME -->` stands
 before it. In a console listing FOLDER stands for the folder, and a line `...` for lines that are left out. Of figures
 that a run measured the page shows one run's, and any other are as good. A command succeeds, unless the page shows an
-error below it.
+error below it, or another exit code by `echo $?`. A listing below `<!-- not replayed: WHY -->` is not run.
 """
 
 import os
@@ -12,13 +12,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from bench.core.paths import ROOT
 from bench.report.pages import Listing, split_console
 
 BLOCK = re.compile(
-    r"(?:<!-- file: (?P<before>\S+) -->\n)?```(?P<kind>\w+)\n(?:# (?P<first>\S+\.(?:toml|py))\n)?(?P<text>.*?)```",
+    r"(?P<skipped><!-- not replayed: [^\n]+ -->\n)?(?:<!-- file: (?P<before>\S+) -->\n)?```(?P<kind>\w+)\n(?:# (?P<first>\S+\.(?:toml|py))\n)?(?P<text>.*?)```",
     re.DOTALL,
 )
 FILES, CONSOLE = ("toml", "python", "json"), "console"
@@ -40,20 +41,24 @@ def replay(
         name = block["before"] or block["first"]
         if block["kind"] in FILES and name:
             (folder / name).write_text(block["text"], encoding="utf-8")
-        for listing in commands_in(block["text"]) if block["kind"] == CONSOLE else ():
-            assert_shows(folder, listing, program, environment or surroundings(folder))
+        for listing, code in commands_in(block["text"]) if block["kind"] == CONSOLE and not block["skipped"] else ():
+            assert_shows(folder, listing, code, program, environment or surroundings(folder))
             done.append(listing.command)
     return done
 
 
-def commands_in(console: str) -> Iterator[Listing]:
-    return (one for one in split_console(console) if one.command.startswith("lorabench "))
+def commands_in(console: str) -> Iterator[tuple[Listing, str]]:
+    """Each command of lorabench, with the exit code that `echo $?` shows after it, or nothing."""
+    for one, following in pairwise([*split_console(console), Listing("", "")]):
+        if one.command.startswith("lorabench "):
+            yield one, following.output.strip() if following.command == "echo $?" else ""
 
 
 def without_figures(text: str) -> str:
-    """The text with a sign for each number, name of a run or machine, and run of blanks."""
+    """The text with a sign for each number, change of one, name of a run or machine, and run of blanks."""
     text = re.sub(r"lorabench-runs/\S+", "lorabench-runs/RUN", text)
-    return re.sub(r"\b\d[\d.,:]*", "#", re.sub(r" +", " ", text))
+    text = re.sub(r"\b\d[\d.,:]*", "#", re.sub(r" +", " ", text))
+    return re.sub(r" (same|[-+]#%)$", " CHANGE", text, flags=re.MULTILINE)
 
 
 def surroundings(folder: Path) -> dict[str, str]:
@@ -62,8 +67,10 @@ def surroundings(folder: Path) -> dict[str, str]:
             "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}  # fmt: skip
 
 
-def assert_shows(folder: Path, listing: Listing, program: Sequence[str | Path], environment: dict[str, str]) -> None:
-    """Run the listing's command in the folder by this program; it must print what stands below the command."""
+def assert_shows(
+    folder: Path, listing: Listing, code: str, program: Sequence[str | Path], environment: dict[str, str]
+) -> None:
+    """Run the listing's command in the folder by this program; it must print what stands below it, and end so."""
     assert listing.output, f"the page shows nothing below {listing.command}"
     done = subprocess.run(
         [*program, *shlex.split(listing.command, comments=True)[1:]], cwd=folder, env=environment,
@@ -76,4 +83,5 @@ def assert_shows(folder: Path, listing: Listing, program: Sequence[str | Path], 
         f"{listing.command} prints\n{printed}\nand the page shows\n{listing.output}"
     )
     fails = any(line.startswith(("bench: ", "ERROR: ")) for line in listing.output.splitlines())
-    assert (done.returncode != 0) is fails, f"{listing.command} ends with {done.returncode}:\n{printed}"
+    ended = done.returncode == int(code) if code else (done.returncode != 0) is fails
+    assert ended, f"{listing.command} ends with {done.returncode}:\n{printed}"
