@@ -25,6 +25,7 @@ from bench.commands import (
     compare,
     coverage,
     engines,
+    faults,
     fetching,
     fit,
     listing,
@@ -49,8 +50,8 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, fit, predicting, table, picture, upgrade, matrix, compare, baseline, calibrate, score, claims,
-    coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, picture, upgrade, matrix, compare, baseline, calibrate, faults, score,
+    claims, coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
 )  # fmt: skip
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
