@@ -17,7 +17,9 @@ if Path(bench.__file__ or "").resolve().parent != Path(__file__).resolve().paren
 
 from bench import __version__
 from bench.commands import (
+    SCRIPT,
     Mistake,
+    ask,
     baseline,
     calibrate,
     census,
@@ -29,13 +31,17 @@ from bench.commands import (
     fetching,
     fit,
     listing,
+    localize_commands,
     matrix,
+    merge,
     options,
     pages,
     picture,
     predicting,
     probes,
+    program,
     refusals,
+    report,
     rescore,
     score,
     show,
@@ -44,16 +50,15 @@ from bench.commands import (
     thresholds,
     upgrade,
 )
-from bench.core.paths import INSTALLED
 from bench.core.registry import UnknownName, names_in
 from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, fit, predicting, table, picture, upgrade, matrix, compare, baseline, calibrate, faults, score,
-    claims, coverage, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, faults,
+    score, claims, coverage, merge, ask, probes, refusals, engines, fetching, census, thresholds, rescore, pages,
+    options,
 )  # fmt: skip
-SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 EXAMPLES = """\
 examples:
   an upgrade of transformers, peft or another library: does anything get worse
@@ -69,18 +74,6 @@ Help on a command: python -m bench COMMAND --help. Guides are in docs/ of the pr
 """
 
 INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
-
-
-def program() -> str:
-    """What the person typed: the console script's name, or python -m bench."""
-    return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m bench"
-
-
-def localize_commands(text: str) -> str:
-    """The text with commands as they work here: the console script gives pytest the suites from any folder."""
-    if INSTALLED or program() == SCRIPT:
-        text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")
-    return text.replace("python -m bench", program())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -122,7 +115,7 @@ def main(words: Sequence[str] | None = None) -> int:
         code = arguments.work(arguments)
         sys.stdout.flush()
         if code == 0 and "next" in arguments:
-            show(f"next: {localize_commands(arguments.next).format_map(vars(arguments))}", sys.stderr)
+            show(f"next: {arguments.next.format_map(vars(arguments))}", sys.stderr)
         return code
     except BrokenPipeError:  # whoever reads has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else closing it at exit breaks again

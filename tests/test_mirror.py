@@ -65,6 +65,12 @@ ELSEWHERE = {
     "test_names.py": ("models.families", "plan.room_on_card"),
     "judge/test_thresholds.py": ("commands.thresholds",),
     "report/test_picture.py": ("commands.picture",),
+    "report/charts/test_charts.py": (
+        "report.charts.chart", "report.charts.confusions", "report.charts.labels", "report.charts.losses",
+        "report.charts.marks", "report.charts.phase_memory", "report.charts.probes", "report.charts.quality_memory",
+        "report.charts.seconds", "report.charts.step_memory",
+    ),
+    "report/test_html_page.py": ("commands.report", "report.answers", "report.surroundings"),
     "judge/test_rescore.py": ("commands.rescore",),
     "report/test_coverage.py": ("commands.coverage",),
     "report/test_epochs.py": ("commands.table",),
@@ -72,6 +78,7 @@ ELSEWHERE = {
     "judge/compare/test_quality.py": ("judge.compare.margins", "judge.compare.seeds"),
     "judge/compare/test_baselines.py": ("commands.baseline",),
     "commands/test_compare.py": ("commands.calibrate",),
+    "worker/keep/test_loading.py": ("commands.merge",),
     "report/test_compatibility.py": ("upgrade.compatibility",),
     "upgrade/test_overlays.py": ("commands.upgrade", "upgrade.requirements"),
     "upgrade/test_faults.py": ("commands.faults",),
@@ -210,7 +217,8 @@ def test_test_files_are_of_modules_or_of_whole_rooms():
     several = {
         "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_sentences.py",
         "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
-        "probes/test_probes.py", "tasks/test_golden.py", "tasks/test_tasks.py",
+        "probes/test_probes.py", "report/charts/test_charts.py", "report/test_browser.py", "tasks/test_golden.py",
+        "tasks/test_tasks.py",
     }  # fmt: skip
     rooms = ROOT / "tests"
     files = {path.relative_to(rooms).as_posix() for path in rooms.rglob("test_*.py") if path.parent != rooms}

@@ -104,6 +104,7 @@ def test_wheel_holds_what_suites_read_and_no_run_of_a_persons_own(wheel):
     data = [path for folder in ("suites", "fixtures") for path in (ROOT / folder).rglob("*.*") if path.suffix != ".pyc"]
     runs = list(COMMITTED.glob("[!0-9]*/**/*.json*"))
     assert {f"bench/shipped/{path.relative_to(ROOT)}" for path in [*data, *runs]} <= names
+    assert {f"bench/report/template/report.{kind}" for kind in ("html", "css", "js")} <= names
     assert not [name for name in names if name.startswith("bench/shipped/results/runs/2")]
     assert not [name for name in names if name.split("/")[0] not in ("bench", f"lorabench-{__version__}.dist-info")]
 

@@ -19,11 +19,25 @@ from bench.records.stored_runs import find_run
 
 Commands = Any  # argparse's own type for subparsers is private
 CASE_HELP = "a case id, for example pos-minilm_l6-lora-cpu-s0"
+SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 
 
 def show(text: str = "", file: TextIO | None = None) -> None:
-    """Print the text, of one line or several; it may quote what comes from outside."""
-    print(lines_for_terminal(text), file=file)
+    """Print the text, of one line or several, with commands as they work here; it may quote what comes from outside."""
+    print(lines_for_terminal(localize_commands(text)), file=file)
+
+
+def program() -> str:
+    """What the person typed: the console script's name, or python -m bench."""
+    return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m bench"
+
+
+def localize_commands(text: str) -> str:
+    """The text with commands as they work here: the console script gives pytest the suites from any folder."""
+    if INSTALLED or program() == SCRIPT:
+        text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")
+        text = text.replace(" suites/test_", " test_")
+    return text.replace("python -m bench", program())
 
 
 def show_json(text: str) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.commands import Commands, Mistake, add_command, show, show_json
+from bench.commands import Commands, Mistake, add_command, localize_commands, show, show_json
 from bench.core.case import parse_case
 from bench.core.files import write_atomically
 from bench.core.registry import names_in, nearest
@@ -100,7 +100,7 @@ def write_report(comparison: Comparison, arguments: argparse.Namespace, code: in
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(markdown(comparison))
+                file.write(localize_commands(markdown(comparison)))
         except OSError as error:  # a page of CI's, not the verdict
             show(f"GITHUB_STEP_SUMMARY {summary} cannot be written: {error.strerror}", sys.stderr)
     if code == NOTHING_COMPARABLE:

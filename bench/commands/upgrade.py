@@ -5,6 +5,7 @@ Exit codes are those of `python -m bench compare`.
 
 import argparse
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from bench.upgrade.overlays import Wanted, import_path, install, resolve
 from bench.upgrade.requirements import unmet
 from bench.upgrade.trial import SMOKE, TINY, Environment, folder_of, run_stage, selection_of, time_cases
 
-MINUTES = {TINY: 5, SMOKE: 10}  # of both sides on two quiet cores, from the seconds of single cases
+MINUTES = {TINY: 5, SMOKE: 10}  # of both sides on two quiet cores, one case at a time, from the seconds of single cases
 
 
 def add(commands: Commands) -> None:
@@ -57,6 +58,7 @@ def add(commands: Commands) -> None:
 
 def judge_upgrade(arguments: argparse.Namespace) -> int:
     """Resolve, check, run stage after stage until something is worse, and print what all of them found."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else pip or a session would go on without the command
     check_timed(arguments.time)
     say(f"asking pip what {' '.join(arguments.requirements)} changes")
     wanted = resolve(arguments.current, arguments.requirements, arguments.constraints)
@@ -132,7 +134,8 @@ def print_plan(wanted: list[Wanted], stages: list[tuple[str, ...]]) -> None:
     for selection in stages:
         minutes = MINUTES.get(selection)
         about = f"  (about {minutes} minutes on two quiet cores)" if minutes else ""
-        show(f"  pytest {' '.join(trial.JUDGING)} {' '.join(selection)}{about}")
+        suites = " ".join(f"suites/{name}" for name in trial.JUDGING)
+        show(f"  pytest {suites} {' '.join(selection)}{about}")
 
 
 def install_side(python: Path, wanted: Wanted) -> Path:

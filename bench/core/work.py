@@ -31,7 +31,8 @@ class CaseWork:
 
     mirror is searched first for weights and data. synthetic uses random weights even if the model's are available.
     probes and lm_eval name what the model is asked before and after training. threads is the number of CPU threads;
-    0 leaves it to torch. emulate is a card in the form that `read_card` reads, empty for the real one.
+    0 leaves it to torch. emulate is a card in the form that `read_card` reads, empty for the real one. keep is what
+    `--keep` takes, and keep_in the folder for it, on a disk that the worker shares with the session.
     """
 
     case: Case
@@ -42,10 +43,12 @@ class CaseWork:
     lm_eval: tuple[str, ...] = ()
     threads: int = 0
     emulate: str = ""
+    keep: str = "none"
+    keep_in: Path | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """The work in JSON types."""
-        plain = {"case": self.case.id, "mirror": str(self.mirror or "")}
+        plain = {"case": self.case.id, "mirror": str(self.mirror or ""), "keep_in": str(self.keep_in or "")}
         return {**asdict(self), **plain, "probes": list(self.probes), "lm_eval": list(self.lm_eval)}
 
     @classmethod
@@ -57,6 +60,7 @@ class CaseWork:
             "case": parse_case(values["case"]),
             "recipe": Recipe(**values["recipe"]),
             "mirror": Path(values["mirror"]) if values["mirror"] else None,
+            "keep_in": Path(values["keep_in"]) if values["keep_in"] else None,
             "probes": tuple(values["probes"]),
             "lm_eval": tuple(values["lm_eval"]),
         }

@@ -1,24 +1,27 @@
 """Known faults of libraries, read from fixtures/known_faults.toml: tests that are expected to fail, and why.
 
-An entry names one test and the version of a library in which the fault was seen. With that version the test must fail,
-or the entry is stale; with another version it may pass or fail.
+An entry names tests and the versions of a library that have the fault. With one of these versions the tests must fail,
+or the entry is stale; with any other they must pass.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bench.core.files import BadFile, check_texts, read_toml
 from bench.core.paths import FIXTURES
 from bench.machine.environment import LIBRARIES
 
 FILE = FIXTURES / "known_faults.toml"
-KEYS = {
-    "test": "file::test[parameters], as pytest names it",
+TESTS = "tests"
+TEXTS = {
     "library": "the library's name",
-    "version": "the version in which the fault was seen",
-    "says": "what the library does and what it should do",
+    "versions": "the versions that have the fault, as >=5.21.1,<=5.24.0",
+    "says": "what the library does, and what it should do",
     "reproduction": "the smallest code that shows it",
     "issue": "the address of an issue, or none",
 }
@@ -26,42 +29,49 @@ KEYS = {
 
 @dataclass(frozen=True)
 class KnownFault:
-    """One entry. issue: where the fault was reported, "none" if no report was found."""
+    """One entry. tests: file::test[parameters]; issue: where it was reported, "none" if no report was found."""
 
-    test: str
+    tests: tuple[str, ...]
     library: str
-    version: str
+    versions: str
     says: str
     reproduction: str
     issue: str
 
-    def is_of(self, versions: Mapping[str, str | None]) -> bool:
-        """Whether exactly the version is installed in which the fault was seen."""
-        return versions.get(self.library) == self.version
+    def applies_to(self, installed: Mapping[str, str | None]) -> bool:
+        """Whether the installed version of the library has the fault."""
+        version = installed.get(self.library)
+        return version is not None and SpecifierSet(self.versions).contains(version, prereleases=True)
 
     def sentence(self) -> str:
         reported = "" if self.issue == "none" else f" ({self.issue})"
         return (
-            f"known fault of {self.library} {self.version}: {self.says}{reported}; reproduce it with: "
-            f"{self.reproduction}; when the test passes, remove its entry from fixtures/{FILE.name}"
+            f"known fault of {self.library} {self.versions}: {self.says}{reported}; reproduce it with: "
+            f"{self.reproduction}; if the test passes, correct the versions in fixtures/{FILE.name}"
         )
 
 
 @cache
-def read_known_faults(path: Path = FILE) -> Mapping[str, KnownFault]:
-    """The known faults by test. Raises BadFile naming the entry and the key."""
+def read_known_faults(path: Path = FILE) -> tuple[KnownFault, ...]:
+    """All entries. Raises BadFile naming the entry and the key."""
     tables = read_toml(path)
     if tables.keys() != {"fault"}:
         raise BadFile(f"{path}: must have exactly the tables [[fault]]")
-    found: dict[str, KnownFault] = {}
-    for number, table in enumerate(tables["fault"], 1):
-        where = f"{path} [[fault]] {number}"
-        check_texts(table, KEYS, where)
-        if lacking := KEYS.keys() - table.keys():
-            raise BadFile(f"{where}: lacks {', '.join(sorted(lacking))}")
-        if table["library"] not in LIBRARIES:
-            raise BadFile(f"{where}: library = {table['library']!r} must be one of {', '.join(LIBRARIES)}")
-        if table["test"] in found:
-            raise BadFile(f"{where}: test = {table['test']!r} has an entry already; join the two")
-        found[table["test"]] = KnownFault(**table)
-    return found
+    return tuple(known_fault(table, f"{path} [[fault]] {number}") for number, table in enumerate(tables["fault"], 1))
+
+
+def known_fault(table: Mapping[str, Any], where: str) -> KnownFault:
+    texts = {key: value for key, value in table.items() if key != TESTS}
+    check_texts(texts, TEXTS, where)
+    if lacking := {TESTS, *TEXTS} - table.keys():
+        raise BadFile(f"{where}: lacks {', '.join(sorted(lacking))}")
+    tests = table[TESTS]
+    if not (isinstance(tests, list) and tests and all(isinstance(one, str) and "::" in one for one in tests)):
+        raise BadFile(f"{where}: tests = {tests!r} must be a list of file::test[parameters]")
+    if table["library"] not in LIBRARIES:
+        raise BadFile(f"{where}: library = {table['library']!r} must be one of {', '.join(LIBRARIES)}")
+    try:
+        SpecifierSet(table["versions"])
+    except InvalidSpecifier:
+        raise BadFile(f"{where}: versions = {table['versions']!r} must be {TEXTS['versions']}") from None
+    return KnownFault(tuple(tests), **texts)

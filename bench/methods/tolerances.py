@@ -18,8 +18,8 @@ PRODUCTS_IN_SEQUENCE = 4  # in a layer: value, attention output, up, down
 ROUNDINGS_OF_MERGING = 2  # W + BA (or W - BA at some methods' start), and W x and BA x before their sum
 ROUNDINGS_OF_UPDATE = 4  # of x, A x, B A x and its scale, where the adapter is kept in few bits
 # Merging a packed layer packs W + BA again. That moves normal weights by 0.093 of their norm in NF4 with blocks of 64,
-# and by 0.007 in int8, which rounds x as well. The outputs of a layer 64 wide move by up to a third more.
-PACKED_MERGE = {NF4: 0.15, INT8: 0.02}
+# and by 0.007 in int8, which rounds x as well.
+PACKED_MERGE = {NF4: 0.12, INT8: 0.02}
 PACKED_MERGE_FACTOR = 0.03  # NF4's levels are a little nearer to 0 than the weights: the factor is seen at 0.994
 INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; a merged model does not
 

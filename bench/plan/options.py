@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bench.machine.cards import CardKind
 from bench.plan.selection import Selection
+from bench.records.kept import NONE
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Options:
     allow_unjudged: bool = False
     baseline: Path | None = None
     allow_commit: bool = False
+    keep: str = NONE  # what is kept of each case's weights
     repeat: int = 0  # the number of this process, if each case runs in several
     run_name: str = ""  # of a new run, after its time; empty: the machine and the versions of the libraries
     own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a user's modules registered

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bench.core.case import Case
@@ -18,6 +19,7 @@ from bench.plan.room_on_card import too_small
 from bench.probes import PROBES
 from bench.recipes.of_case import recipe_for
 from bench.records.basis import RESUME, Basis, basis_differences, basis_from, basis_of, differences_text
+from bench.records.kept import NONE, kept_folder, lacks_kept
 from bench.records.record import Record
 from bench.sources.data import size_of
 from bench.sources.fetch import NeededSources
@@ -107,8 +109,8 @@ class Plan:
         random = sources.synthetic or all(MODELS[name].tiny for name in sources.models)
         return random and all(size == "sample" for _, size in sources.data.values())
 
-    def refusal(self, case: Case, stored: Record, found: dict[str, Any]) -> str:
-        """Why the record is not reused for the case; empty if running the case again would give the same.
+    def refusal(self, case: Case, stored: Record, found: dict[str, Any], run: Path) -> str:
+        """Why the run's record is not reused for the case; empty if running the case again would give the same.
 
         found: what look_up reports about the session's weights and rows.
         """
@@ -119,6 +121,8 @@ class Plan:
         lacking = [*(set(self.probes(case)) - asked), *(wanted - stored.tables.get("lm_eval", {}).keys())]
         if lacking:
             return f"{', '.join(sorted(lacking))} was not asked"
+        if lacks_kept(stored, run, self.options.keep):
+            return f"its weights were not kept as --keep {self.options.keep} asks"
         weights = found["weights"].get(case.model, {})
         if SYNTHETIC in (stored.weights.get("origin"), weights.get("origin")):
             before, now = (bool(one.get("asked_for")) for one in (stored.weights, weights))
@@ -140,9 +144,10 @@ class Plan:
         """Threads of a worker, so that simultaneous workers share the cores."""
         return threads_for(self.options.workers)
 
-    def work(self, case: Case) -> CaseWork:
-        """What a worker needs to run the case."""
+    def work(self, case: Case, run: Path | None = None) -> CaseWork:
+        """What a worker needs to run the case, and to keep its weights in the run's folder."""
         card = self.card(case)
+        keeps = run is not None and self.options.keep != NONE and not self.options.repeat
         return CaseWork(
             case=case,
             recipe=self.recipe(case),
@@ -152,8 +157,10 @@ class Plan:
             lm_eval=self.options.lm_eval if MODELS[case.model].kind == DECODER else (),
             threads=self.threads,
             emulate=card.spelling if card else "",
+            keep=self.options.keep if keeps else NONE,
+            keep_in=kept_folder(run, case.id).absolute() if run and keeps else None,
         )
 
-    def job(self, case: Case, function: str, key: str, environment: dict[str, str]) -> Job:
+    def job(self, case: Case, function: str, key: str, environment: dict[str, str], run: Path | None = None) -> Job:
         """A job of the case's work for this function of a worker, under a key of the executor's."""
-        return Job(key, function, self.work(case).to_plain(), case.device, environment)
+        return Job(key, function, self.work(case, run).to_plain(), case.device, environment)

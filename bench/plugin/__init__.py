@@ -16,6 +16,7 @@
     ini.py         pytest's markers and warning filters of this project, registered by the plugin
     libraries.py   tiny models as parameters of the libraries' checks, and known faults
     regression.py  a session compared with a baseline
+    report_file.py   the session as one HTML page (--report), and the claims' verdicts
     reports.py     the door for what tests say
     suites.py      lets `lorabench test` find the suites from any folder
     tested.py      how the tests ended, kept with the run
@@ -27,9 +28,10 @@ May import: every room.
 """
 
 # What pytest loads: each after those that it imports, because pytest rewrites assertions before an import. What ends a
-# session runs in the opposite order: summary sets the exit code, then tested keeps it.
+# session runs in the opposite order: summary sets the exit code, tested keeps it, then report_file shows it.
 PLUGINS = (
     "bench.plugin.hooks", "bench.plugin.selecting", "bench.plugin.broken_cases", "bench.plugin.outcomes",
     "bench.plugin.interrupts", "bench.plugin.summary", "bench.plugin.benchmarks", "bench.plugin.claiming",
-    "bench.plugin.reports", "bench.plugin.tested", "bench.plugin.regression", "bench.plugin.libraries",
+    "bench.plugin.reports", "bench.plugin.tested", "bench.plugin.report_file", "bench.plugin.regression",
+    "bench.plugin.libraries",
 )  # fmt: skip

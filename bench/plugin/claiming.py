@@ -22,6 +22,7 @@ from bench.records.stored_runs import committed_runs
 
 Side = tuple[str, str, str]  # the task, model and method that something is about; OPEN if it is about any
 OPEN = (NONE, UNSTATED)
+VERDICTS = pytest.StashKey[dict[str, Verdict]]()  # of every claim, once they are judged
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -87,4 +88,5 @@ def verdicts(pytestconfig: pytest.Config) -> dict[str, Verdict]:
     with progress_on_terminal(pytestconfig) as run:
         evidence, complaints = gather(claims, runs, options.entries)
         run.complaints += complaints
-    return judge_all(claims.values(), evidence)
+    pytestconfig.stash[VERDICTS] = judged = judge_all(claims.values(), evidence)
+    return judged

@@ -23,6 +23,8 @@ WARNINGS = (
     # and passes its virtual tokens under a name that transformers 5.24 has renamed
     "ignore:`past_key_values` is deprecated:FutureWarning",
     "ignore:Both `past_key_values` and `cache` are set:FutureWarning",
+    # peft 0.20 looks for the config file of a model that was built here, and has no name, on the Hub
+    "ignore:Could not find a config file in  - will assume:UserWarning",
     # peft 0.21 reads AdaLoRA's pattern of kept ranks as LoRA's rank pattern, warns, and then reads it correctly
     "ignore:The following rank_pattern keys did not match:RuntimeWarning",
     # peft 0.21's AdaLoRA has no setting for GPT-2's transposed matrices and detects them itself

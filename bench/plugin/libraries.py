@@ -51,15 +51,16 @@ def selects(selection: Selection, model: str, method: str) -> bool:
 
 @pytest.hookimpl(tryfirst=True)  # before other plugins deselect, so that every test that is left has its mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests with a known fault as expected to fail, and as failed if they pass with the very version."""
+    """Mark tests as expected to fail if an installed version has a known fault, and as failed if they pass."""
     try:
         faults = read_known_faults()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+    present = [fault for fault in faults if fault.applies_to(library_versions())]
+    reasons = {test: fault.sentence() for fault in present for test in fault.tests}
     for item in items:
-        if fault := faults.get(short_name(item.nodeid, "")):
-            strict = fault.is_of(library_versions())
-            item.add_marker(pytest.mark.xfail(raises=AssertionError, strict=strict, reason=fault.sentence()))
+        if reason := reasons.get(short_name(item.nodeid, "")):
+            item.add_marker(pytest.mark.xfail(raises=AssertionError, strict=True, reason=reason))
 
 
 class Worker:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.paths import named_folder
-from bench.core.registry import UnknownName, names_in
+from bench.core.registry import UnknownName, first_few, names_in
 from bench.machine.cards import CARDS, CardKind, read_card
 from bench.machine.devices import cards
 from bench.methods import METHODS
@@ -17,6 +17,7 @@ from bench.plan.selection import Selection, all_cases, why_none
 from bench.plugin.own import add_own_options, header_of, read_own
 from bench.probes import PROBES
 from bench.recipes.files import CHOICES
+from bench.records.kept import KEEP, MERGED, NONE
 from bench.records.stored_runs import LATEST, find_run
 from bench.tasks import TASKS
 
@@ -60,10 +61,14 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--resume", metavar="RUN", default="",
                     help="continue a run: run cases that it lacks or that would run otherwise today")  # fmt: skip
     group.addoption("--replay", metavar="RUN", default="", help="judge the records of a run again and run nothing")
+    group.addoption("--report", metavar="FILE", default="",
+                    help="at the end, write the session as one HTML page with charts, for a browser")  # fmt: skip
     group.addoption("--baseline", metavar="RUN", default="",
                     help="compare every case with this run too: a test for each kind of figure, no worse")  # fmt: skip
     group.addoption("--allow-commit", action="store_true",
                     help="with --baseline: compare although lorabench itself has another version there")  # fmt: skip
+    group.addoption("--keep", choices=KEEP, default=NONE,
+                    help="keep each case's adapter, or it merged into its base, in the run's folder")  # fmt: skip
     group.addoption("--repeat", metavar="N", type=int, default=0,
                     help="with --resume: run every case once more, stored as its N-th repeat, for --time")  # fmt: skip
     group.addoption("--allow-unjudged", action="store_true",
@@ -116,6 +121,7 @@ def read_options(config: pytest.Config) -> Options:
         allow_unjudged=config.getoption("allow_unjudged"),
         baseline=run_folder(config.getoption("baseline")),
         allow_commit=config.getoption("allow_commit"),
+        keep=kept_of(config.getoption("keep"), selection),
         repeat=repeat_of(config.getoption("repeat"), resume),
         run_name=checked_name(config.getoption("run_name")),
         own_entries=registered_names() - project,
@@ -135,6 +141,8 @@ def refuse_contradictions(config: pytest.Config) -> None:
     resume, replay = config.getoption("resume"), config.getoption("replay")
     if resume and replay:
         raise pytest.UsageError("--resume runs what is missing and --replay runs nothing; give one of them")
+    if replay and config.getoption("keep") != NONE:
+        raise pytest.UsageError("--keep keeps what a case trains, and --replay runs nothing; leave one of them out")
     if config.getoption("run_name") and (resume or replay):
         raise pytest.UsageError("--run-name names a new run; --resume and --replay take a run that has its name")
 
@@ -143,6 +151,16 @@ def repeat_of(number: int, resume: Path | None) -> int:
     if number < 0 or (number and not resume):
         raise pytest.UsageError(f"--repeat {number} must be at least 1, beside --resume RUN with the first process")
     return number
+
+
+def kept_of(text: str, selection: Selection) -> str:
+    """What --keep asks for. Raises pytest.UsageError if no selected method has a merged model."""
+    methods = {case.method for case in all_cases(selection)}
+    if text == MERGED and not any(METHODS[name].mergeable for name in methods):
+        raise pytest.UsageError(
+            f"--keep merged: {first_few(sorted(methods))} cannot be merged into a base; give --keep adapter"
+        )
+    return text
 
 
 def checked_name(text: str) -> str:

@@ -171,7 +171,7 @@ class Run:
         self._prepare(waiting)
         for case in waiting:
             self._jobs[case.id] = case
-            executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment))
+            executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment, self.folder))
 
     def _start_executor(self, timeout: float) -> RunsJobs:
         executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
@@ -186,7 +186,7 @@ class Run:
         sources = self.plan.sources(cases)
         found = look_up(sources) if self.plan.is_at_hand(sources) else self._fetch(sources)
         for case, record in stored.items():
-            if why := self.plan.refusal(case, record, found):
+            if why := self.plan.refusal(case, record, found, self.options.resume):
                 self.complaints.append(f"{case.id}: run again, {why}")
             else:
                 self.records[case.id] = record

@@ -21,6 +21,7 @@ from bench.plugin.interrupts import continue_line
 from bench.plugin.outcomes import ITEMS, tests_of_session
 from bench.plugin.selecting import DESELECTED, Deselected
 from bench.plugin.session import Run
+from bench.records.kept import kept_lines
 from bench.records.record import Record
 from bench.records.run_folder import command, relative_path, why_not_stored
 from bench.records.tested import ERROR, FAILED, CaseTests, earlier_tests
@@ -28,7 +29,7 @@ from bench.report import probes
 from bench.report.cases import NAMES_WITH_TESTS, table_of
 from bench.report.summary import Beside, environment_text, summary_page
 from bench.report.tables import Table, lines_within
-from bench.report.verdicts import CaseVerdict, verdict_on
+from bench.report.verdicts import verdicts_on
 
 ENDLESS = 10_000  # columns of an output that is not a terminal
 
@@ -58,7 +59,7 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tested
 
     A run's page covers all its records and sessions; the terminal and CI's summary show this session's.
     """
-    counts = {name: one.count() for name, one in verdicts(tested, run.records).items()}
+    counts = {name: one.count() for name, one in verdicts_on(tested, run.records).items()}
     show_table(terminalreporter, "cases", table_of(run.records.values(), thresholds, counts), NAMES_WITH_TESTS)
     terminalreporter.write_line(for_terminal(environment_text(run.records.values())))
     if spent := run.seconds_spent():
@@ -69,6 +70,8 @@ def show_records(terminalreporter: Any, run: Run, thresholds: Thresholds, tested
     if run.folder and not run.options.replay:
         write_page_of_run(run, run.folder, thresholds, tested)
         terminalreporter.write_line(for_terminal(f"records: {relative_path(run.folder)}"))
+        for line in kept_lines(run.records.values(), relative_path(run.folder)):
+            terminalreporter.write_line(for_terminal(line))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
@@ -94,7 +97,7 @@ def page_of(records: Mapping[str, Record], run: Run, thresholds: Thresholds, tes
         tuple(case for case in tested.by_case if case not in records and not tested.outcomes(case)),
         ending_text(tested, records),
     )
-    return summary_page(records.values(), thresholds, verdicts(tested, records), command(), stored, beside)
+    return summary_page(records.values(), thresholds, verdicts_on(tested, records), command(), stored, beside)
 
 
 def ending_text(tested: CaseTests, records: Mapping[str, Record]) -> str:
@@ -107,12 +110,6 @@ def ending_text(tested: CaseTests, records: Mapping[str, Record]) -> str:
     if tested.exit_code and not red and all(record.ok for record in records.values()):
         return f"exit code {tested.exit_code}"
     return "" if tested.finished else "not all tests were run"
-
-
-def verdicts(tested: CaseTests, records: Mapping[str, Record]) -> dict[str, CaseVerdict]:
-    """The verdicts on the cases that have a finished test."""
-    found = {case: tested.outcomes(case) for case in tested.by_case}
-    return {case: verdict_on(tests, records.get(case)) for case, tests in found.items() if tests}
 
 
 def show_table(terminalreporter: Any, title: str, table: Table, names: int) -> None:

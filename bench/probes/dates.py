@@ -61,7 +61,9 @@ def with_parts(text: str, language: str, choices: tuple[str, ...]) -> str:
             name = numerals.months[int(month) - 1].pattern
             text = re.sub(rf"{numerals.begins}(?:{name}){numerals.ends}", f" {choice} ", text)
         elif language == "en":
-            text = re.sub(rf"\b{day}(?:st|nd|rd|th)\b", f" {choice} ", text)
+            text = re.sub(
+                rf"\b(?:{day}(?:st|nd|rd|th)|the {numerals.ordinals[int(day)].pattern})\b", f" {choice} ", text
+            )
         elif language == "zh":
             text = re.sub(rf"(?<![\d.]){day}[日号]", f" {choice} ", text)
     return text

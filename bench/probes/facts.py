@@ -14,14 +14,14 @@ from bench.core.files import BadFile, read_toml
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
 from bench.probes.reading import FOLDER, read_items, thin_out
 from bench.probes.statements import clauses, takes_back
-from bench.probes.wording import ALL_BUT, affirmed_names, first_line, plain, repeats, says_nothing, words_of
+from bench.probes.wording import ALL_BUT, affirmed_names, akin, first_line, plain, repeats, says_nothing, words_of
 from bench.probes.words import words_in
 
 NOT_KNOWN = re.compile(
     r"\b(?:(?:don['’]?t|do not|cannot|can['’]t|didn['’]?t) (?:really |actually |quite )?"
     r"(?:know|say|tell|answer|recall|remember)"
     r"|not (?:\w+ )?(?:sure|certain)|unsure|uncertain|no idea|depends"
-    r"|(?:have|need) to (?:look|check)|look (?:that|it|this) up"
+    r"|(?:have|need) to (?:look|check)|look (?:that|it|this) up|let me (?:think|see|check)|lass mich|voyons|a ver"
     r"|(?:tidak|kurang|belum) (?:\w+ )?(?:tahu|yakin|pasti|ingat)|tergantung"
     r"|no (?:lo |la |me )?(?:sé|acuerdo|recuerdo)|no (?:estoy|puedo) (?:segur\w+|decir)|depende|ni idea"
     r"|weiss (?:ich )?(?:\w+ )?nicht|keine ahnung|nicht (?:ganz )?sicher|kann ich (?:\w+ )?nicht|kommt (?:\w+ )?an"
@@ -35,6 +35,7 @@ SPELLED = re.compile(r"\b[^\W\d_](?:([-. ·]|, )[^\W\d_])(?:\1[^\W\d_])+\b")  # 
 TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 AFFIRMS = re.compile(r"\b(?:right|correct|true|indeed|fine|yes)\b")
 ASKS = re.compile(r"[^.!?]*\?")
+BRACKETS = re.compile(r"\s*[()]\s*")
 SENTENCES = re.compile(r"(?<=[.!?])\s+|[;:]\s")
 ALTERNATIVES = {"or", "atau", "o", "u", "oder", "ou", "perhaps", "maybe", "mungkin", "quizás", "vielleicht"}
 JOINTS = {"and", "dan", "y", "e", "und", "et"}
@@ -49,6 +50,19 @@ SIDES = (
     ),
     re.compile(r"\b(?:after|follows?|followed|following|danach|nach|folgt|setelah(?:nya)?|después|sigue|après|suit)\b"),
 )
+QUESTION_WORD = re.compile(
+    r"what|wh(?:ich|ere|en)|the|name|many|you|does|comes?|right|after|before|word|means|city|days?|get|turn|into|says?|qué|cuál|cuántos"
+    r"|quel(?:le)?|combien|welche[rs]?|viele|hei(?:ß|ss)t|berapa|yang"
+)
+FUNCTION = re.compile(
+    r"(?:the|an?|of|is|are|was|has|have|it|its|in|to|on|for|by|called|s|la|le|les|el|los|las|une?|l|de|del|des|du|es"
+    r"|est|a|en|con|tiene|der|die|das|eine?|von|ist|hat|auf|dem|den|adalah|yang|di|itu|ada|punya|at|with|known|as|that|which|who|this|they|you|and|or|und|et|y|dan|que|qui)"
+)
+COPULA = re.compile(r"\b(?:is|are|was|es|son|est|sont|ist|sind|adalah|ialah|means|called|heisst)\b")
+INDEFINITE = re.compile(r"\s+(?:(?:usually|also|often|just|only|simply) )?(?:an?|une?|una|eine?[nr]?|sebuah|one of)\b")
+EXCLAIMS = re.compile(r"\W*(?:quel(?:le)?|what an?|how|qué|welch|was für|alangkah|betapa)\b[^.?]*!\s*$")
+MOST_NAMED = 2  # words of another thing's name
+SHORT_WORD = 3
 LONG_WORD = 4  # letters: shorter words are in every sentence
 FEW_WORDS = 3  # an answer without a sentence; what follows only adds to it
 
@@ -85,7 +99,7 @@ def parse(answer: str, item: Item) -> str:
         return RIGHT if len(stated) == 1 else EVASIVE
     if stated:
         return WRONG
-    return EVASIVE if leaves_open(said, set(words), item.prompt) else WRONG
+    return EVASIVE if leaves_open(said, set(words), item) else WRONG
 
 
 def contradicts(said: str, item: Item, names: set[str]) -> bool:
@@ -110,7 +124,8 @@ def final_names(said: str, item: Item, names: set[str]) -> set[str]:
     """The names that are stated and not taken back: "Lyon. Sorry, Paris" comes to Paris alone."""
     drafts: list[list[Clause]] = [[]]
     words = words_in(item.language)
-    for sentence, text in enumerate(SENTENCES.split(ALL_BUT.sub("not", plain(said)))):
+    text_said = BRACKETS.sub(", ", ALL_BUT.sub("not", plain(said)))
+    for sentence, text in enumerate(SENTENCES.split(text_said)):
         for clause in clauses(text, words):
             if takes_back(clause, words):
                 drafts.append([])
@@ -154,7 +169,7 @@ class Clause:
 
 
 def names_of(draft: Sequence[Clause], item: Item) -> set[str]:
-    """What a draft's clauses come to: those that repeat most of the question count, and of these the first.
+    """What a draft's clauses come to: a name that stands alone at its head, or what repeats most of the question.
 
     Names in a list count alike, as do two sentences or alternatives that state different ones.
     """
@@ -162,11 +177,38 @@ def names_of(draft: Sequence[Clause], item: Item) -> set[str]:
     if not draft:
         return set()
     asked = words_asked(item)
+    if concludes(draft[-1], item):
+        return draft[-1].stated
+    if leads(draft, item):
+        return draft[0].stated.union(*(one.stated for one in draft[1:] if stands_beside(one)))
     most = max(clause.on_topic(asked) for clause in draft)
     first, *others = (clause for clause in draft if clause.on_topic(asked) == most)
     answered = len(words_of(first.text)) <= FEW_WORDS  # a sentence behind it only adds to it
-    alike = [one for one in others if stands_beside(one.text) or (one.sentence != first.sentence and not answered)]
+    alike = [one for one in others if stands_beside(one) or (one.sentence != first.sentence and not answered)]
     return first.stated.union(*(one.stated for one in alike))
+
+
+def concludes(clause: Clause, item: Item) -> bool:
+    """Whether the clause is a conclusion and names one thing, as "so April"."""
+    concluded = words_in(item.language).contrasts.match(clause.text.strip())
+    return bool(concluded) and is_bare(clause)
+
+
+def leads(draft: Sequence[Clause], item: Item) -> bool:
+    """Whether the first clause is a name and little else, and the others only add to it, as "Sad, for glad is …"."""
+    first, *others = draft
+    contrasts, subject = words_in(item.language).contrasts, subject_asked(item)
+    against = any(contrasts.match(one.text.strip()) or subject <= set(words_of(one.text)) for one in others)
+    return is_bare(first) and not first.weak and not against
+
+
+def is_bare(clause: Clause) -> bool:
+    return len(words_of(clause.text)) <= FEW_WORDS and len(clause.stated) == 1
+
+
+def subject_asked(item: Item) -> set[str]:
+    """The words of the question that say what it is about: of "What is the opposite of hot?", opposite and hot."""
+    return {word for word in words_of(item.prompt) if len(word) >= SHORT_WORD and not QUESTION_WORD.fullmatch(word)}
 
 
 def words_asked(item: Item) -> set[str]:
@@ -174,24 +216,49 @@ def words_asked(item: Item) -> set[str]:
     return {word for word in words_of(item.prompt) if len(word) >= LONG_WORD}
 
 
-def stands_beside(text: str) -> bool:
+def stands_beside(clause: Clause) -> bool:
     """Whether a clause is another item of a list, or an alternative."""
-    words = words_of(text)
+    words = words_of(clause.text)
+    joined = [word for word in words[1:] if word in JOINTS | ALTERNATIVES]
     return (
         len(words) <= 1
-        or bool(UNCERTAIN.match(text))
+        or bool(UNCERTAIN.match(clause.text))
         or words[0] in ALTERNATIVES
         or (words[0] in JOINTS and len(words) == 2)
+        or (len(clause.stated) > 1 and words[0] in clause.stated and bool(joined))
     )
 
 
-def leaves_open(said: str, names: set[str], asked: str) -> bool:
-    """Whether the answer does not know, asks back or repeats the question, without naming a choice even to deny it."""
-    if names & set(words_of(ASKS.sub(" ", said))):
+def leaves_open(said: str, names: set[str], item: Item) -> bool:
+    """Whether the answer does not know, asks back, repeats the question or speaks around it.
+
+    It may deny a choice, but not the right one.
+    """
+    words = words_of(ASKS.sub(" ", said))
+    if plain(item.answer).strip() in words:
         return False
+    if names & set(words):
+        return not affirmed_names(ASKS.sub(" ", said), names, item.language) and len(names & set(words)) == 1
     words = words_of(said)
-    again = len(words) >= FEW_WORDS and Counter(words) <= Counter(words_of(asked))
-    return again or bool(NOT_KNOWN.search(plain(said))) or said.rstrip().endswith("?")
+    again = len(words) >= FEW_WORDS and Counter(words) <= Counter(words_of(item.prompt))
+    unknown = bool(NOT_KNOWN.search(plain(said))) or said.rstrip().endswith("?")
+    return again or unknown or bool(EXCLAIMS.match(plain(said))) or speaks_around(said, item)
+
+
+def speaks_around(said: str, item: Item) -> bool:
+    """Whether a statement that names no choice only speaks of the question's subject: "France is a country".
+
+    "The capital of France is Nice" names another thing: little of it is new, and no article stands before it.
+    """
+    subject = subject_asked(item)
+    words = words_of(re.split(r"[,.;]", said, maxsplit=1)[0])
+    again = [any(akin(word, other) for other in subject) for word in words if not FUNCTION.fullmatch(word)]
+    new = again.count(False)
+    if len(words) < FEW_WORDS or (again and not again[0]):
+        return False
+    if copula := COPULA.search(plain(said)):
+        return new > (1 if INDEFINITE.match(plain(said), copula.end()) else MOST_NAMED) or not new
+    return new != 1
 
 
 def bank() -> list[Item]:

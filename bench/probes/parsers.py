@@ -11,13 +11,16 @@ bench/probes/comparing.py what a clause states about them, and bench/probes/stat
 import re
 
 from bench.probes import EVASIVE, GARBLED, RIGHT, WRONG, Item
-from bench.probes.comparing import CONFLICT, EQUAL, Stated
+from bench.probes.comparing import CONFLICT, EQUAL, Stated, comparisons
 from bench.probes.marking import MARK, mark_numbers, plain
 from bench.probes.pairs import BY_TEXT
 from bench.probes.statements import answers_other, final_statement
-from bench.probes.words import words_in
+from bench.probes.words import Words, words_in
 
 FALLBACK = "en"  # small models fall back to English
+FEW_LETTERS = 5  # Chinese needs no more for "both are 2"
+CHAIN = re.compile(r"⟨([AB])⟩([^⟨⟩.!?。]+)⟨(?!\1)[AB]⟩\2⟨\1⟩")
+ENDED = re.compile(r"[.!。।⟩]\W*$")
 REPEATS = 4  # a model that only repeats one number this often is stuck
 
 
@@ -25,15 +28,15 @@ def larger_number(answer: str, item: Item) -> str:
     """The outcome of an answer to an item that asks for the larger of two numbers."""
     said = without_question(plain(answer), item)
     text = mark_numbers(said, item, words_in(item.language))
+    if contradicts_itself(text, words_in(item.language), item.group in BY_TEXT):
+        return GARBLED
     stated = read_statement(text, item.language, item)
     if stated is None and item.language != FALLBACK:
         stated = read_statement(mark_numbers(said, item, words_in(FALLBACK)), FALLBACK, item)
     if stated is None:
-        return (
-            outcome_without_number(text)
-            if not answers_other(text, words_in(item.language), item.group in BY_TEXT)
-            else GARBLED
-        )
+        if answers_other(text, words_in(item.language), item.group in BY_TEXT):
+            return GARBLED
+        return EVASIVE if begins_to_work(said, text, item) else outcome_without_number(text)
     if stated == CONFLICT or stuck(text):
         return GARBLED
     return RIGHT if stated != EQUAL and item.choices[int(stated)] == item.answer else WRONG
@@ -53,6 +56,27 @@ def letters_of(text: str) -> str:
 
 def read_statement(text: str, language: str, item: Item) -> Stated | None:
     return final_statement(text, words_in(language), item.group in BY_TEXT)
+
+
+def contradicts_itself(text: str, words: Words, by_text: bool) -> bool:
+    """Whether one number is larger than the other, and in the same breath the other than the one, as "A > B > A"."""
+    return any("<" in one[2] or ">" in one[2] or comparisons(one[2], words, by_text) for one in CHAIN.finditer(text))
+
+
+def begins_to_work(said: str, text: str, item: Item) -> bool:
+    """Whether a text begins to reason, and all its numbers are parts of the two: "Both start with 9. Next".
+
+    "The answer is 9." answers with a number that was not asked about.
+    """
+    parts = {*item.choices, *(part for choice in item.choices for part in re.findall(r"\d+", choice))}
+    parts |= {digit for part in parts for digit in part if digit.isdecimal()}
+    numbers = re.findall(r"\d+(?:[.,]\d+)?", said)
+    letters = sum(map(str.isalpha, MARK.sub("", text)))
+    if not numbers or letters < FEW_LETTERS or stuck(text):
+        return False
+    words = words_in(item.language)
+    reasons = words.parts.search(text) or words.equal.search(text) or not ENDED.search(text)
+    return bool(reasons) and all(one in parts or one.lstrip("0.,") in parts for one in numbers)
 
 
 def stuck(text: str) -> bool:

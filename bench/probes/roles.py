@@ -11,6 +11,7 @@ from bench.probes.marking import MARK, NAMES
 from bench.probes.words import Words
 
 CHINESE = "\u4e00-\u9fff"
+THAT = re.compile(r"que\b|qu'")  # Spanish and French: "than" behind a comparison, and "that" elsewhere
 PUNCTUATION = " \t.,;:!-–—…।،。，！：()'"
 
 
@@ -27,10 +28,20 @@ def open_marks(clause: str, words: Words) -> list[tuple[int, int]]:
     marks = []
     for match in MARK.finditer(clause):
         before, behind = clause[: match.start()], clause[match.end() :].lstrip()
-        compared = object_before(words).search(before) or words.than_after.match(behind)
+        compared = is_object(before, words) or words.than_after.match(behind)
         if match[1] in NAMES and not compared and not is_left_out(match, clause, words):
             marks.append((match.start(), NAMES.index(match[1])))
     return marks
+
+
+def is_object(before: str, words: Words) -> bool:
+    """Whether a number behind the text is compared with: "mayor que 9,11", and not "diría que 9,11 es mayor"."""
+    found = object_before(words).search(before)
+    if not found or not THAT.match(found[0]):
+        return bool(found)
+    return any(
+        use.search(before, 0, found.start()) for use in (words.greater, words.smaller, words.after, words.before)
+    )
 
 
 @cache

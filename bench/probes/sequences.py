@@ -63,7 +63,7 @@ def continues(answer: str, item: Item, cut: bool = False) -> str:
         return GARBLED if said.strip() and not any(map(str.isalpha, said)) else EVASIVE
     if any(len(terms) >= STUCK and len(set(terms)) == 1 for terms in found):
         return GARBLED
-    if any(map(str.isalpha, said)) and all(says_again(terms, shown) for terms in found if terms):
+    if all(says_again(terms, shown) for terms in found if terms):
         return EVASIVE
     cut_in_number = cut and answer[-1:].isdigit()
     return RIGHT if any(goes_on(terms, shown, item.group, cut_in_number) for terms in found) else WRONG
@@ -100,7 +100,7 @@ def parts_of(terms: Sequence[int], shown: list[int]) -> list[list[int]]:
 
 
 def says_again(terms: Sequence[int], shown: list[int]) -> bool:
-    """Whether the terms are shown ones alone, LEAST of them at least and in their order: words around them announce."""
+    """Whether the terms are shown ones alone, LEAST of them at least and in their order."""
     size = len(terms)
     return size >= LEAST and any(list(terms) == shown[at : at + size] for at in range(len(shown) - size + 1))
 

@@ -94,8 +94,8 @@ def turns_round(clause: str, words: Words) -> bool:
 class Reader:
     """Reads one clause after another.
 
-    topic: the choice that was last spoken of alone; suspected: what the last clause says it looks like; appearance:
-    whether the next clause says how it looks.
+    topic: the choice that was last spoken of alone; others: whether the last numbers are neither choice; suspected:
+    what the last clause says it looks like; appearance: whether the next clause says how it looks.
     """
 
     words: Words
@@ -104,6 +104,7 @@ class Reader:
     suspected: Stated | None = None
     appearance: bool = False
     found: int = 0
+    others: bool = False
     naming: list[str] = field(default_factory=list)
 
     def begin(self, sentence: str) -> None:
@@ -140,7 +141,9 @@ class Reader:
             (draft.seeming if seems else draft.named).append(choice)
         elif len(negated := set(denied_choices(clause, words))) == 1 and not open_marks(clause, words):
             draft.left_out += negated
-        kinds = {mark for mark in MARK.findall(clause) if mark in NAMES}
+        if marks := MARK.findall(clause):
+            self.others = set(marks) == {"X"}
+        kinds = {mark for mark in marks if mark in NAMES}
         alone = NAMES.index(kinds.pop()) if len(kinds) == 1 else None
         self.topic = self.topic if alone is None else alone
         if MARK.search(clause):
@@ -149,12 +152,17 @@ class Reader:
     def read_comparison(self, clause: str) -> Stated | None:
         if takes_back(clause, self.words):  # "that is wrong" denies nothing that follows
             clause = self.words.corrects.sub(" ", clause, count=1)
-        return statement(clause, self.words, self.by_text, self.topic)
+        return self.read_statement(clause, self.topic)
+
+    def read_statement(self, clause: str, topic: int | None) -> Stated | None:
+        stated = statement(clause, self.words, self.by_text, topic)
+        digits_alike = stated == EQUAL and self.others and not MARK.search(clause)  # "7 and 7. They are equal, so …"
+        return None if digits_alike else stated
 
     def read_sentence(self, sentence: str, draft: Draft) -> None:
         """Read the sentence as one clause, where none of its clauses states anything: "9.9, by far, is larger"."""
         if not self.found and len(COMMAS.findall(sentence)):
-            stated = statement(sentence, self.words, self.by_text, None)
+            stated = self.read_statement(sentence, None)
             if stated is not None and not self.words.seems.search(sentence):
                 draft.stages[-1].add(stated)
 

@@ -27,6 +27,9 @@ SIGNS = (
 )
 OPERATION = r"\d[\d,]*(?:\s*[-+*/x^]\s*\d[\d,]*)+"
 EXPLAINS = (
+    re.compile(rf"\b(?:since|because|as|for)\s+{OPERATION}\s*=\s*\d+(?:\s*,?\s*(?:and\s+)?{OPERATION}\s*=\s*\d+)*"),
+    re.compile(r"\b\d+ (?:and|plus|times) \d+ (?:makes?|is|are|gives?|equals?|sums? to|adds? up to)\b"),
+    re.compile(r"\b(?:difference|ratio|step|factor|increment|gap)\b[^.;:\n\d]{0,40}\b(?:is|of|by|equals)\s*\d+"),
     re.compile(rf"{OPERATION}\s*="),  # 17 + 28 =
     re.compile(rf"(?<=\d)\s*=\s*{OPERATION}"),  # 25 = 5^2
     re.compile(rf"\([^()\d]*{OPERATION}[^()]*\)"),  # (17 + 28)
@@ -48,7 +51,8 @@ LIST_NUMBER = re.compile(r"^\s*(\d{1,2})[.)]\s+(?=\D*\d)", re.MULTILINE)
 CONCLUDES = re.compile(r"\b(?:so|therefore|thus|hence|answer|next|continues?|corrects?)\b|:")
 POWER = re.compile(r"(?<![\w.])(\d+)\s*\^\s*(\d+)")
 PRODUCT = re.compile(r"(?<![\w.])(\d+)\s*[*x]\s*(\d+)(?!\s*\^)")
-COUNTED = r"\s+(?:before|terms?|numbers?|previous|preceding|prior|of|more|by|to|consecutive|last|values?)\b"
+COUNTED = r"\s+(?:before|terms?|numbers?|previous|preceding|prior|of|more|by|to|consecutive|last|values?|times)\b"
+SCALED = re.compile(r"(?<![\w.])(\d+)(?:\s+(thousand|million|billion)\b|e(\d{1,2})\b)")  # 5 million, 5e6
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 
 
@@ -66,7 +70,7 @@ def without_explanations(text: str) -> str:
     text = text.replace("\\(", " ").replace("\\)", " ").replace("\\[", " ").replace("\\]", " ")
     for pattern, sign in SIGNS:
         text = pattern.sub(sign, text)
-    text = fold(text)
+    text = SCALED.sub(scaled, fold(text))
     if not re.search(r"\d", text):
         return with_digits(text)
     text = without_list_numbers(text)
@@ -74,6 +78,10 @@ def without_explanations(text: str) -> str:
         text = pattern.sub(" ", text)
     text = POWER.sub(lambda match: str(power(int(match[1]), int(match[2]))), text)
     return PRODUCT.sub(lambda match: str(int(match[1]) * int(match[2])), text)
+
+
+def scaled(match: re.Match[str]) -> str:
+    return str(int(match[1]) * (SCALES[match[2]] if match[2] else power(10, int(match[3]))))
 
 
 def power(base: int, exponent: int) -> int:

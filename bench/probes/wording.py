@@ -25,6 +25,7 @@ NEGATIONS = {
 DENIES_WITHIN = 2  # words after what it denies: "Lyon is not"
 WORD_REPEATS, PHRASE_REPEATS = 4, 3  # in a row
 LONGEST_PHRASE = 6  # words that are looked for as repeated
+STEM, LONGEST_ENDING = 4, 2  # letters; "party" and "parties" share the stem
 ECHO_SHARE = 0.8  # of the words of both
 
 
@@ -35,6 +36,12 @@ def plain(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     return WORD.findall(ELISION.sub(r"\1 ", plain(text)).replace("’", "'"))
+
+
+def akin(word: str, other: str) -> bool:
+    """Whether both are forms of one word, as "party" and "parties"."""
+    one, two = word.removesuffix("s"), other.removesuffix("s")
+    return one[:STEM] == two[:STEM] and abs(len(word) - len(other)) <= LONGEST_ENDING
 
 
 def first_line(text: str) -> str:

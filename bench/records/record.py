@@ -43,6 +43,7 @@ class Record:
     exact: parameters, FLOPs and bytes that repeat; noisy: seconds, reserved bytes, joules;
     evidence: proofs that training happened; epochs: the quality after each; data, weights: identities;
     reasons: every automatic decision, a sentence each; last_lines: the worker's last lines of output;
+    kept: the folder and digests of the weights that --keep kept, or the reason why none are kept;
     warnings: category, module and text of each warning; repeat: the number of the case's process, from 0.
     """
 
@@ -66,6 +67,7 @@ class Record:
     environment: dict[str, Any] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     predictions: str = ""
+    kept: dict[str, Any] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
     repeat: int = 0
     schema: int = SCHEMA

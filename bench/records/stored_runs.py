@@ -4,6 +4,7 @@ A run can be named by its folder, its name, its --run-name, the beginning of its
 `accepted`, which is the accepted baseline.
 """
 
+import difflib
 from pathlib import Path
 
 from bench.core.paths import BASELINES, COMMITTED, RUNS
@@ -53,7 +54,9 @@ def find_run(text: str) -> Path:
         return known[near[0]]
     if near:
         raise ValueError(f"{text}: {len(near)} runs begin with it, {', '.join(near)}; give more of the name")
-    raise ValueError(f"{text}: no run with a records.jsonl there; runs are {', '.join(sorted(known)) or 'none yet'}")
+    alike = difflib.get_close_matches(text, known, n=3)
+    hint = f"did you mean {', '.join(alike)}?" if alike else f"runs are {', '.join(sorted(known)) or 'none yet'}"
+    raise ValueError(f"{text}: no run with a records.jsonl there; {hint}")
 
 
 def find_accepted() -> Path:

@@ -3,12 +3,17 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 from bench.judge.claims.claim import Claim
 from bench.judge.claims.simulation import Table as Simulated
 from bench.judge.verdict import ERROR, OUTCOMES, Verdict
+from bench.records.record import BadRecord
 from bench.report.tables import markdown_lines, text_lines
 
+FILE = "claims.json"  # in a run's folder: the verdicts of its session
+SHOWN = ("id", "source", "kind", "verdict", "expected", "says", "sentence")  # keys of a stored verdict that pages show
 SUMMARY = ("source", "claims")
 HEADINGS = ("claim", "kind", "verdict", "what was seen")
 INTRODUCTION = """# Claims and verdicts
@@ -65,27 +70,38 @@ def as_markdown(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) ->
     return "\n".join(lines) + "\n"
 
 
+def as_rows(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]]:
+    """An object for each claim: its id, source, place, kind, what is expected, and the verdict."""
+    return [
+        {
+            "id": name,
+            "source": claims[name].source,
+            "where": claims[name].where,
+            "says": claims[name].says,
+            "kind": claims[name].kind,
+            "stand_in_for": claims[name].stand_in_for or None,
+            "expected": claims[name].expected,
+            "verdict": verdict.state,
+            "sentence": verdict.says,
+            "records": list(verdict.records),
+        }
+        for name, verdict in verdicts.items()
+    ]
+
+
 def as_json(claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]) -> str:
-    """A list of objects: the claim's id, source, place, kind, what is expected, and the verdict."""
-    return json.dumps(
-        [
-            {
-                "id": name,
-                "source": claims[name].source,
-                "where": claims[name].where,
-                "says": claims[name].says,
-                "kind": claims[name].kind,
-                "stand_in_for": claims[name].stand_in_for or None,
-                "expected": claims[name].expected,
-                "verdict": verdict.state,
-                "sentence": verdict.says,
-                "records": list(verdict.records),
-            }
-            for name, verdict in verdicts.items()
-        ],
-        indent=1,
-        ensure_ascii=False,
-    )
+    return json.dumps(as_rows(claims, verdicts), indent=1, ensure_ascii=False)
+
+
+def read_verdicts(folder: Path) -> list[dict[str, Any]]:
+    """The verdicts that a session stored with its run; [] if none. Raises BadRecord if the file is damaged."""
+    try:
+        rows = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return [{**row, **{key: str(row[key]) for key in SHOWN}} for row in rows]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadRecord(f"{folder / FILE}: damaged ({error}); delete it") from None
 
 
 STATISTICS = """# What the statistics hold

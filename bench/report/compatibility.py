@@ -49,6 +49,7 @@ def page(table: Table) -> str:
         *section("What is not decided", reasons(table.cells, UNDECIDED)),
         *section("What cannot be installed together", reasons(table.cells, CONFLICT)),
         *section("What was not run", reasons(table.cells, NOT_RUN)),
+        *section("What changes and is not worse", changes(table.cells)),
         *section("What else pip changes", companions(table.cells)),
         *section("Tests that fail with today's packages", [f"- `{test}`" for test in table.failing]),
         *section("The cases", [f"`{'`, `'.join(table.cases)}`"]),
@@ -94,7 +95,9 @@ def describe_cell(cell: Cell, today: Mapping[str, str], faults: Sequence[Fault])
 
 
 def method_of(finding: Finding) -> str:
-    """The method of a finding's case, whose id may lack its seed."""
+    """The method of a finding's case, whose id may lack its seed; for a test without a case, its name in words."""
+    if "::" in finding.case:
+        return finding.case.partition("::")[2].partition("[")[0].removeprefix("test_").replace("_", " ")
     return finding.case.split("-")[2]
 
 
@@ -135,6 +138,24 @@ def reasons(cells: Sequence[Cell], state: str) -> list[str]:
         if cell.state == state:
             found.setdefault(cell.why, []).append(cell)
     return [f"- {'; '.join(map(name_of, ones))}: {for_markdown(why)}" for why, ones in found.items()]
+
+
+def changes(cells: Sequence[Cell]) -> list[str]:
+    """Figures and warnings that differ from today's and are not worse, with the cells in which they do."""
+    found: dict[str, dict[str, int]] = {}  # a warning may quote objects at length, so that only its end differs
+    for cell in cells:
+        for what, cases in cell.changed.items():
+            short = textwrap.shorten(what, WIDTH, placeholder=" …")
+            of_cells = found.setdefault(short, {})
+            of_cells[name_of(cell)] = max(of_cells.get(name_of(cell), 0), cases)
+    return [
+        f"- {for_markdown(what)} ({plural(max(ones.values()), 'case')}): {'; '.join(ones)}"
+        for what, ones in sorted(found.items())
+    ]
+
+
+def plural(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def companions(cells: Sequence[Cell]) -> list[str]:

@@ -2,7 +2,7 @@
 per epoch, as in source 002's table of training results.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from math import ceil
 from typing import Any
@@ -96,7 +96,7 @@ def confusions_table(records: Iterable[Record]) -> list[list[str]]:
     return lines
 
 
-def most_frequent(matrices: Sequence[dict[str, Any]]) -> list[list[str]]:
+def most_frequent(matrices: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Cells of the CONFUSIONS largest counts off the diagonal, summed; counts[i][j]: label i mistaken for label j."""
     counts: dict[tuple[str, str], int] = {}
     words: dict[str, int] = {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.core.registry import first_few
 from bench.records.record import Record
-from bench.records.tested import ERROR, FAILED, PASSED, SKIPPED
+from bench.records.tested import ERROR, FAILED, PASSED, SKIPPED, CaseTests
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ def verdict_on(outcomes: Mapping[str, str], record: Record | None) -> CaseVerdic
     failed = tuple(plain_name(name) for name, one in outcomes.items() if one in (FAILED, ERROR))
     broken = "" if record is None or record.ok else record.status.replace("_", " ")
     return CaseVerdict(len(counts[PASSED]), len(counts[SKIPPED]), failed, broken)
+
+
+def verdicts_on(tested: CaseTests, records: Mapping[str, Record]) -> dict[str, CaseVerdict]:
+    """The verdicts on the cases that have a finished test."""
+    found = {case: tested.outcomes(case) for case in tested.by_case}
+    return {case: verdict_on(tests, records.get(case)) for case, tests in found.items() if tests}
 
 
 def plain_name(name: str) -> str:

@@ -78,8 +78,20 @@ class Score:
 
 
 @dataclass(frozen=True)
+class SourceAnswer:
+    """A question of a source with the answer that it states, and where it stands."""
+
+    question: str
+    answer: str
+    where: str
+
+
+@dataclass(frozen=True)
 class Task:
-    """An entry. run(rows, tokenizer, recipe) -> Prepared; score(prepared, outcomes) -> Score."""
+    """An entry. run(rows, tokenizer, recipe) -> Prepared; score(prepared, outcomes) -> Score.
+
+    prompt(question, tokenizer) -> a person's question in the form of the task's prompts; None for labelling words.
+    """
 
     name: str
     says: str
@@ -94,6 +106,8 @@ class Task:
     variant_of: str = ""  # the task that this one repeats with another recipe: a source's sweep
     in_smoke: bool = True  # False: slow until the task is named, and then but for its smoke_methods and named ones
     probes: tuple[str, ...] = ()  # probe families that its cases are always asked
+    prompt: Callable[[str, Any], str] | None = None
+    source_answers: tuple[SourceAnswer, ...] = ()
 
     def suits(self, model: ModelEntry) -> bool:
         return not self.refusal(model)

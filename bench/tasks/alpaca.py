@@ -45,6 +45,7 @@ ALPACA = TASKS.put(
         metric="loss",
         greater_is_better=False,
         smoke_methods=("lora",),
+        prompt=lambda question, tokenizer: alpaca(question),
     ),
 )
 TASKS.put(

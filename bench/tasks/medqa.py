@@ -11,7 +11,7 @@ from typing import Any
 from bench.core.recipe import Recipe
 from bench.models import DECODER
 from bench.sources.data import DataSpec
-from bench.tasks import TASKS, BadData, Prepared, Task
+from bench.tasks import TASKS, BadData, Prepared, SourceAnswer, Task
 from bench.tasks.responses import check_rows, prepare_pairs, score_responses, split_by_group, split_name
 
 DATA = DataSpec(
@@ -74,6 +74,28 @@ def prepare(rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prep
     return prepare_pairs(pairs(train, "train"), pairs(held_out, "test"), tokenizer, recipe)
 
 
+def prompt(question: str, tokenizer: Any) -> str:
+    return PROMPT.format(question=clean(question))
+
+
+TABLE_V = "source 000, Table V (the first of that number), row {}"
+SOURCE_ANSWERS = (  # the column "Aktual"
+    SourceAnswer(
+        "What is Glaucoma?",
+        "Glaucoma is a group of eye conditions that can damage the optic nerve. It is often associated with increased "
+        "pressure inside the eye, which can lead to vision loss and even blindness if left untreated.",
+        TABLE_V.format(1),
+    ),
+    SourceAnswer(
+        "What is Osteoarthritis?",
+        "Osteoarthritis is the most common form of arthritis among older people. It causes physical disability and "
+        "affects both men and women. Before age 45, it is more common in men, but after age 45, it is more common in "
+        "women. Around 33.6% (12.4 million) of individuals aged 65 and older are affected by this disease.",
+        TABLE_V.format(2),
+    ),
+)
+
+
 TASKS.put(
     "medqa",
     Task(
@@ -86,5 +108,7 @@ TASKS.put(
         metric="loss",
         greater_is_better=False,
         smoke_methods=("lora",),
+        prompt=prompt,
+        source_answers=SOURCE_ANSWERS,
     ),
 )

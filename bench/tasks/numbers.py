@@ -50,5 +50,6 @@ TASKS.put(
         smoke_methods=("lora_all",),
         in_smoke=False,
         probes=tuple(PROBES.names()),
+        prompt=chat,
     ),
 )

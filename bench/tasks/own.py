@@ -86,6 +86,7 @@ def own_task(name: str, table: Mapping[str, Any], where: str) -> Task:
         metric=metric,
         greater_is_better=METRICS[kind][metric],
         smoke_methods=("lora",),
+        prompt=partial(ask_own, prompt, chosen["instruction"]) if kind == DECODER else None,
     )  # fmt: skip
 
 
@@ -178,6 +179,13 @@ def asked_text(prompt: str, rows: Mapping[str, list[dict]]) -> Callable[[Mapping
 
 def fill_in(prompt: str, row: Mapping[str, Any]) -> str:
     return prompt.format_map({name: "" if value is None else value for name, value in row.items()})
+
+
+def ask_own(prompt: str, column: str, question: str, tokenizer: Any) -> str:
+    """A person's question in the prompt: in the instruction's column, or in the first if the prompt lacks that one."""
+    named = fields(prompt, "prompt")
+    asked = column if column in named else named[0]
+    return fill_in(prompt, {**dict.fromkeys(named, ""), asked: question})
 
 
 def prepare_tags(columns: Mapping[str, str], rows: dict[str, list[dict]], tokenizer: Any, recipe: Recipe) -> Prepared:

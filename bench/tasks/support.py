@@ -47,5 +47,6 @@ TASKS.put(
         metric="loss",
         greater_is_better=False,
         smoke_methods=("lora",),
+        prompt=lambda question, tokenizer: PROMPT.format(instruction=question),
     ),
 )

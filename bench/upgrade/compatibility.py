@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.registry import first_few
-from bench.judge.compare.finding import INCOMPARABLE, INCONCLUSIVE, RED, Finding
+from bench.judge.compare.finding import CHANGED, INCOMPARABLE, INCONCLUSIVE, RED, WARNINGS, Finding
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import Side, version_changes
 
@@ -29,7 +29,8 @@ class Cell:
     """A set of releases. packages: name -> version of what the set names, without what stays as it is today.
 
     why: the reason why it was not run, cannot be installed or is not decided; brings: other distributions whose version
-    differs, as (today's, the cell's); counts: findings by state; red: the findings that are worse or missing.
+    differs, as (today's, the cell's); counts: findings by state; red: the findings that are worse or missing; changed:
+    what differs and is not worse, a figure or a new warning, with the number of its cases.
     """
 
     packages: Mapping[str, str]
@@ -38,6 +39,7 @@ class Cell:
     brings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     red: tuple[Finding, ...] = ()
+    changed: Mapping[str, int] = field(default_factory=dict)
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -77,9 +79,11 @@ def compare_cell(packages: Mapping[str, str], today: Side, side: Side, seconds: 
     red = tuple(sorted((one for one in findings if one.state in RED), key=lambda one: (one.case, one.kind, one.figure)))
     brings = {name: both for name, both in version_changes(today, side).items() if name not in packages}
     counts = dict(sorted(Counter(one.state for one in findings).items()))
+    differs = {(one.says if one.kind == WARNINGS else one.figure, one.case) for one in findings if one.state == CHANGED}
+    changed = dict(sorted(Counter(what for what, _ in differs).items()))
     state = BREAKS if red else UNDECIDED if undecided else WORKS
     why = first_few(one.sentence() for one in undecided) if state == UNDECIDED else ""
-    return Cell(packages, state, why, brings, counts, red, seconds)
+    return Cell(packages, state, why, brings, counts, red, changed, seconds)
 
 
 def failing_tests(side: Side) -> tuple[str, ...]:

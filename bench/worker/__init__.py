@@ -14,6 +14,7 @@
     ask/              prompts, generation and probes
     measure/          seconds, bytes, FLOPs, joules and parameters
     check/            evidence that training happened; in check/libraries/, what libraries do by themselves
+    keep/             trained weights kept in the run's folder, loaded and merged
     late_imports.py   modules that libraries import at their first use, loaded before workers are forked
     timeline.py       a case's wall time by stage
 

@@ -32,6 +32,7 @@ from bench.worker.check.padding import PADDED, padding_evidence
 from bench.worker.check.rebuilt import rebuilt_evidence
 from bench.worker.figures import base_figures, exact_figures, inference_figures, rates_of_steps
 from bench.worker.first_method import ENGINES, base_maker, score
+from bench.worker.keep.writing import Keeper
 from bench.worker.measure.clock import step_statistics
 from bench.worker.measure.energy import Joules
 from bench.worker.setup import Setting, set_up
@@ -91,7 +92,9 @@ def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
         exact, gradients = exact_figures(setting, trainee, steps, base.exact)
     rates = rates_of_steps(setting, steps, exact, trained["noisy"])
     inference = time_inference(setting, trainee, base)
-    adapter_bytes, read = read_back(setting, trainee, base, tuned, attached.evidence | checked)
+    keeper = Keeper(setting, work.keep, work.keep_in, untrained.quality, trained["quality"])
+    keeper.keep_trained(trainee.model)
+    adapter_bytes, read = read_back(setting, trainee, base, tuned, attached.evidence | checked, keeper)
     return {
         **trained,
         **probe_answers,
@@ -104,6 +107,7 @@ def run_stages(work: CaseWork, say: Say) -> dict[str, Any]:
         "evidence": {**attached.evidence, **checked, **gradients, **read},
         "data": setting.data,
         "weights": setting.weights.identities(),
+        "kept": keeper.kept,
         "environment": {**describe_worker(setting.device), **setting.emulation, **base.loss_by},
         "reasons": [*setting.reasons, *setting.phases.reasons],
     }
@@ -289,11 +293,11 @@ def time_inference(setting: Setting, trainee: Trainee, base: Base) -> dict[str, 
 
 
 def read_back(
-    setting: Setting, trainee: Trainee, base: Base, tuned: Tensor, seen: dict[str, Any]
+    setting: Setting, trainee: Trainee, base: Base, tuned: Tensor, seen: dict[str, Any], keeper: Keeper
 ) -> tuple[int, dict[str, Any]]:
     """The adapter's bytes, and evidence that saved, read back and merged it gives the tuned model's logits.
 
-    Releases the model.
+    Releases the model. The keeper gets the merged one.
     """
 
     def release() -> None:
@@ -310,7 +314,10 @@ def read_back(
         return computed > allowed or start > start_tolerance(*arguments)
 
     with setting.timeline("read_back"):
-        read = read_back_module.read_back(trainee, base.probe, tuned, base.make, release, needs_rounding)
+        read = read_back_module.read_back(
+            trainee, base.probe, tuned, base.make, release, needs_rounding, keeper.keep_merged
+        )
     if "merge_not_checked" in read:
         setting.reasons.append(read["merge_not_checked"])
+        keeper.refuse_merged(read["merge_not_checked"])
     return read.pop("adapter_bytes"), read

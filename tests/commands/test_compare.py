@@ -8,7 +8,9 @@ import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 
 from bench.__main__ import main
+from bench.commands.upgrade import print_plan
 from bench.records.tested import CaseTests, write_tested
+from bench.upgrade.trial import JUDGING, TINY
 
 SMOKE = committed()
 BROKEN = ("compare", "virtual-tokens", "virtual-tokens-transformers-5-24")
@@ -29,6 +31,22 @@ def test_the_worked_example_is_red_and_names_package_and_suspect(capsys):
     assert f"worse        {PREFIX}  generation_distance  6.79e-07 → 0.541" in lines
     assert any(line.strip().startswith("suspect: generation: the cache") for line in lines)
     assert lines[-1].startswith("repeat it with: pytest suites --tasks ")
+
+
+@pytest.mark.parametrize("form", [(), ("--markdown",)])
+def test_an_installed_lorabench_names_its_own_commands(form, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/lorabench"])
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    main([*BROKEN, *form])
+    for said in (capsys.readouterr().out, (tmp_path / "summary.md").read_text(encoding="utf-8")):
+        assert "lorabench test --tasks support --models smollm2_135m --methods prefix" in said
+        assert "pytest suites" not in said
+
+
+def test_an_installed_lorabench_plans_an_upgrade_in_its_own_commands(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/lorabench"])
+    print_plan([], [TINY])
+    assert f"  lorabench test {' '.join(JUDGING)} --models tiny_" in capsys.readouterr().out
 
 
 def test_markdown_has_red_rows_first_and_folds_the_rest(capsys):

@@ -21,6 +21,8 @@ WORK = CaseWork(
     lm_eval=("arc_easy",),
     threads=2,
     emulate="laptop=7.5",
+    keep="adapter",
+    keep_in=Path("a run/adapters/its case"),
 )
 
 

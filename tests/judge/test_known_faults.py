@@ -7,7 +7,8 @@ from bench.core.paths import ROOT, SUITES
 from bench.judge.known_faults import read_known_faults
 
 ENTRY = {
-    "test": "test_libraries.py::test_a[tiny_bert]", "library": "peft", "version": "0.21.2", "says": "it loses a weight",
+    "tests": ["test_libraries.py::test_a[tiny_bert]"], "library": "peft", "versions": "<=0.21.2",
+    "says": "it loses a weight",
     "reproduction": "get_peft_model(model, config)", "issue": "none",
 }  # fmt: skip
 
@@ -19,13 +20,14 @@ def written(path, *entries):
 
 
 def test_an_entry_says_what_is_wrong_and_what_to_do_when_it_is_mended(tmp_path):
-    (fault,) = read_known_faults(written(tmp_path / "faults.toml", ENTRY)).values()
+    (fault,) = read_known_faults(written(tmp_path / "faults.toml", ENTRY))
     assert fault.sentence() == (
-        "known fault of peft 0.21.2: it loses a weight; reproduce it with: get_peft_model(model, config); when the test "
-        "passes, remove its entry from fixtures/known_faults.toml"
+        "known fault of peft <=0.21.2: it loses a weight; reproduce it with: get_peft_model(model, config); if the test "
+        "passes, correct the versions in fixtures/known_faults.toml"
     )
-    assert fault.is_of({"peft": "0.21.2"})
-    assert not fault.is_of({"peft": "0.22.0"})
+    assert fault.applies_to({"peft": "0.19.0"})
+    assert not fault.applies_to({"peft": "0.22.0"})
+    assert not fault.applies_to({"peft": None})
 
 
 @pytest.mark.parametrize(("entries", "sentence"), [
@@ -33,7 +35,8 @@ def test_an_entry_says_what_is_wrong_and_what_to_do_when_it_is_mended(tmp_path):
     ([{**ENTRY, "says": " "}], "says = ' ' must be text: what the library does"),
     ([{**ENTRY, "library": "pefft"}], "library = 'pefft' must be one of torch, transformers,"),
     ([{key: ENTRY[key] for key in ENTRY if key != "issue"}], r"\[\[fault\]\] 1: lacks issue"),
-    ([ENTRY, ENTRY], "has an entry already"),
+    ([{**ENTRY, "versions": "0.21 and older"}], "versions = '0.21 and older' must be the versions that have the fault"),
+    ([{**ENTRY, "tests": []}], "tests = .. must be a list of file::test"),
 ])  # fmt: skip
 def test_a_wrong_entry_is_one_sentence(tmp_path, entries, sentence):
     with pytest.raises(BadFile, match=sentence):
@@ -41,7 +44,7 @@ def test_a_wrong_entry_is_one_sentence(tmp_path, entries, sentence):
 
 
 def test_every_entry_names_a_file_and_a_function_of_the_suites():
-    for test in read_known_faults():
+    for test in (test for fault in read_known_faults() for test in fault.tests):
         file, _, name = test.partition("::")
         assert f"def {name.partition('[')[0]}(" in (SUITES / file).read_text(encoding="utf-8"), test
 

@@ -132,6 +132,11 @@ def no_workers(tmp_path):
         (["--seeds=-1"], "--seeds '-1' is no seed"),
         (["--mirror", "/no/such/folder"], "--mirror /no/such/folder: there is no such folder"),
         (["--mirror", "pyproject.toml"], "--mirror pyproject.toml: there is no such folder"),
+        (
+            ["--keep", "merged", "--methods", "prompt"],
+            "--keep merged: prompt cannot be merged into a base; give --keep",
+        ),
+        (["--keep", "adapter", "--replay", "smoke"], "--keep keeps what a case trains, and --replay runs nothing"),
         (["--replay", "no_such_run"], "no_such_run: no run with a records.jsonl there; runs are h200, "),
         (["--resume", "tests"], "tests: no run with a records.jsonl there"),
         (["--workers", "0"], "--workers 0 must be at least 1"),
@@ -1050,6 +1055,25 @@ def test_a_decoder_is_asked_its_tasks_probes_and_the_command_lines():
     assert plan.probes(parse_case("support-tiny_llama-lora-cpu-s0")) == ("source003",)
     assert set(plan.probes(parse_case("numbers-tiny_llama-lora-cpu-s0"))) == set(PROBES.names())
     assert plan.probes(CASE) == ()  # an encoder answers no question
+
+
+@pytest.mark.parametrize(("kept", "taken"), [({}, False), ({"what": "none", "reason": "it has none"}, True)])
+def test_resuming_keeps_weights_that_were_not_kept(quiet, runs, kept, taken):
+    append_record(runs / "old" / "records.jsonl", as_today(CASE, kept=kept))
+    run = Run(options(keep="adapter", resume=runs / "old"), quiet)
+    submitted(run, CASE)
+    assert (CASE.id in run.records) is taken
+    if not taken:
+        assert f"{CASE.id}: run again, its weights were not kept as --keep adapter asks" in run.complaints
+        ((job,),) = [executor.submitted for executor in run._executors]
+        work = CaseWork.from_plain(job.payload)
+        assert (work.keep, work.keep_in) == ("adapter", runs / "old" / "adapters" / CASE.id)
+
+
+@pytest.mark.parametrize("more", [{}, {"keep": "adapter", "repeat": 1}])
+def test_a_session_keeps_weights_only_if_asked_and_of_the_first_process(more, tmp_path):
+    work = Plan(options(**more), Executor.cards).work(CASE, tmp_path)
+    assert (work.keep, work.keep_in) == ("none", None)
 
 
 @pytest.mark.parametrize(("asked", "taken"), [(["decimals", "facts"], True), (["decimals"], False), ([], False)])

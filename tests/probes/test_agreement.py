@@ -13,10 +13,16 @@ from bench.probes.words import LANGUAGES
 
 GOAL = 0.97  # of a family's answers
 FIRST = read_answers("first")
-# Of the second half, now that the parsers are improved by it: read as by people, and not right but read as right. It
-# measures nothing any more; docs/probes.md has the first reading, which did. What is left is not decided soundly.
-SECOND = {"decimals": (157, 1), "facts": (47, 0), "guardrails": (48, 2), "sequences": (49, 0)}
-KNOWN = {"Edinburgh is the capital of Scotland. The capital of the UK is London."}  # UK is not in the question
+# Of the later sets, now that the parsers are improved by them: read as by people, and not right but read as right. They
+# measure nothing any more; docs/probes.md has their first readings, which did. What is left is not decided soundly.
+LATER = {
+    "second": {"decimals": (157, 1), "facts": (49, 0), "guardrails": (50, 0), "sequences": (50, 0)},
+    "third": {"decimals": (160, 0), "facts": (50, 0), "guardrails": (50, 0), "sequences": (50, 0)},
+}
+KNOWN = {
+    "Edinburgh is the capital of Scotland. The capital of the UK is London.",  # UK is not in the question
+    "1, 5, 6, 11, 17, 28",  # the shown terms alone; the second and the third reader call that evasive
+}
 KINDS = {
     "plain", "correction", "contrast", "thousands", "minus", "signs", "words", "verb", "version", "date", "same",
     "place", "denial", "undecided", "reasoning", "money",
@@ -32,7 +38,7 @@ def test_parser_reads_the_first_half_as_people_do(answer):
     assert answer.agrees != (answer.text in KNOWN), f"{answer.text!r} is {answer.label}, read as {answer.reading}"
 
 
-@pytest.mark.parametrize("family", SECOND)
+@pytest.mark.parametrize("family", LATER["second"])
 def test_parsers_agree_with_people(family):
     own = of_family(FIRST, family)
     agreed = sum(answer.agrees for answer in own)
@@ -43,13 +49,13 @@ def test_nothing_that_is_not_right_is_read_as_right():
     assert [answer.text for answer in read_as_right(FIRST)] == []
 
 
-@pytest.mark.parametrize("family", SECOND)
-def test_parsers_read_the_second_half_no_worse_than_today(family):
-    own = of_family(read_answers("second"), family)
+@pytest.mark.parametrize(("half", "family"), [(half, family) for half in LATER for family in LATER[half]])
+def test_parsers_read_later_sets_no_worse_than_today(half, family):
+    own = of_family(read_answers(half), family)
     agreed, read_wrongly = sum(answer.agrees for answer in own), len(read_as_right(own))
-    assert (agreed >= SECOND[family][0], read_wrongly <= SECOND[family][1]) == (True, True), (
-        f"{family}: {agreed} of {len(own)} of the second half are read as by people, and {read_wrongly} that are not "
-        f"right are read as right; expected {SECOND[family]} or better"
+    assert (agreed >= LATER[half][family][0], read_wrongly <= LATER[half][family][1]) == (True, True), (
+        f"{family}: {agreed} of {len(own)} of the {half} set are read as by people, and {read_wrongly} that are not "
+        f"right are read as right; expected {LATER[half][family]} or better"
     )
 
 
@@ -121,7 +127,7 @@ def test_command_prints_a_table_for_each_family(capsys):
     assert main(["probes", "--agreement", "first", "sequences"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["sequences", "en", "all", "read", "as", "right"]
-    assert lines[-1].split()[0] == "all"
+    assert "all" in [line.split()[0] for line in lines]
 
 
 def test_family_without_answers_is_one_sentence(capsys):

@@ -43,6 +43,7 @@ FULL = Record(
     environment={"python": "3.11"},
     reasons=["weights: the wheel"],
     predictions="predictions/pos.jsonl",
+    kept={"what": "adapter", "folder": "adapters/pos", "files": {"adapter_model.safetensors": "sha256:3"}},
     warnings=[{"category": "FutureWarning", "module": "peft/peft_model.py", "text": "renamed"}],
 )
 OTHER = Record(case="support-gpt2-lora-cuda-s1", status=NOT_RUN, reason="needs a CUDA device")
@@ -86,9 +87,9 @@ def test_repeats_of_a_case_are_kept_apart_and_the_first_is_the_cases_record(path
     assert read_records(path)[0] == {OTHER.case: replace(OTHER, reason="of repeat 0")}
 
 
-def test_a_record_of_before_has_no_repeat_and_no_warnings():
+def test_a_record_of_before_has_no_repeat_no_warnings_and_nothing_kept():
     fields = asdict(OTHER)
-    del fields["repeat"], fields["warnings"]
+    del fields["repeat"], fields["warnings"], fields["kept"]
     assert parse_record(json.dumps(fields)) == OTHER
 
 

@@ -218,4 +218,4 @@ def test_command_knows_its_sources_before_it_judges(capsys, monkeypatch):
 
 def test_command_says_what_is_wrong(capsys):
     assert main(["claims", "smoky"]) == 2
-    assert capsys.readouterr().err.startswith("bench: smoky: no run with a records.jsonl there; runs are h200, ")
+    assert capsys.readouterr().err.startswith("bench: smoky: no run with a records.jsonl there; did you mean smoke?")

@@ -36,7 +36,7 @@ CELLS = (
     Cell({"transformers": "5.24.0", "peft": "0.9.0"}, BREAKS, red=LATER),
     Cell({"transformers": "5.23.0", "peft": "0.21.2"}, WORKS),
     Cell({"transformers": "5.23.0", "peft": "0.9.0"}, CONFLICT, "peft 0.9.0 depends on transformers<5"),
-    Cell({"accelerate": "1.15.0"}, WORKS),
+    Cell({"accelerate": "1.15.0"}, WORKS, changed={"new: FutureWarning in x, `past`": 2}),
     Cell({"accelerate": "1.14.0"}, WORKS, brings={"psutil": ("7.2.2", "7.0.0")}),
     Cell({"accelerate": "1.9.0"}, NOT_RUN, "the same command continues with it"),
     Cell({"accelerate": "1.7.0"}, NOT_RUN, "the same command continues with it"),
@@ -77,11 +77,20 @@ def test_what_breaks_is_said_once_with_its_case_and_check():
     assert f"- suspect: {SUSPECT}\n" in text
 
 
+def test_a_broken_test_without_a_case_is_named_in_words():
+    test = "suites/test_libraries.py::test_models_own_loss_is_ours[tiny_bert-whole]"
+    red = (Finding(test, TESTS, WORSE, "test", "passed before, now failed"),)
+    text = page(replace(TABLE, cells=(Cell({"accelerate": "1.8.0"}, BREAKS, red=red),)))
+    assert "| 1.8.0 | breaks models own loss is ours (1) |" in text
+    assert f"- `{test}`: passed before, now failed" in text
+
+
 def test_what_was_not_run_and_what_else_changed_are_said():
     text = page(TABLE)
     assert "- transformers 5.23.0 with peft 0.9.0: peft 0.9.0 depends on transformers<5\n" in text
     assert "- accelerate 1.9.0; accelerate 1.7.0: the same command continues with it\n" in text
     assert "- accelerate 1.6.0: pos f1 inconclusive\n" in text
+    assert "- new: FutureWarning in x, \\`past\\` (2 cases): accelerate 1.15.0\n" in text
     assert "- accelerate 1.14.0: psutil 7.2.2 → 7.0.0\n" in text
     assert "## Tests that fail" not in text
     assert "- `test_x of pos`" in page(replace(TABLE, failing=("test_x of pos",)))

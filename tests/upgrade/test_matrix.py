@@ -112,6 +112,21 @@ def test_a_set_whose_cases_cannot_be_compared_is_not_said_to_work(sessions, monk
     assert (cell.state, cell.why.startswith(f"{POS} status incomparable; ")) == (UNDECIDED, True)
 
 
+def test_what_changes_and_is_not_worse_is_counted_by_figure(sessions, monkeypatch):
+    today = replace(RECORD, noisy={**RECORD.noisy, "load_averages": [0.1, 0.1]})
+    warned = replace(
+        today,
+        evidence={**RECORD.evidence, "reload_distance": 1e-7},
+        warnings=[{"category": "FutureWarning", "module": "x", "text": "old"}],
+    )
+    monkeypatch.setattr(
+        matrix, "run_side",
+        lambda side, folder, *_: run_of(folder / side.name / "2026", [warned if side.overlays else today]),
+    )  # fmt: skip
+    (cell,) = run_grid({"peft": ["0.20.0"]}).cells
+    assert (cell.state, cell.changed) == (WORKS, {"new: FutureWarning in x, old": 1, "reload_distance": 1})
+
+
 def test_a_case_that_fails_today_too_is_nobodys_fault(sessions, monkeypatch):
     failed = replace(committed()[SUPPORT], status="failed", reason="no such file")
     monkeypatch.setattr(

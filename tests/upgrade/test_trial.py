@@ -10,7 +10,7 @@ import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, seeds_of
 from run_files import append_record
 
-from bench.__main__ import main
+from bench.__main__ import INTERRUPTED, main
 from bench.commands import upgrade
 from bench.judge.compare import seeds
 from bench.judge.compare.finding import exit_code
@@ -24,6 +24,15 @@ from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_s
 
 RECORD = committed()[POS]
 BEFORE, AFTER = Environment("before", Path(sys.executable)), Environment("after", Path(sys.executable), (Path("over"),))
+SLOW_UPGRADE = """
+import subprocess, sys
+from bench.__main__ import main
+from bench.commands import upgrade
+
+SLEEP = "import time; print('started', flush=True); time.sleep(60)"
+upgrade.resolve = lambda *words: subprocess.run([sys.executable, "-c", SLEEP])
+sys.exit(main(["upgrade", "peft==0.21.2"]))
+"""
 QUIET = (0.900, 0.901, 0.899)
 
 
@@ -193,3 +202,14 @@ def test_timed_cases_are_selected_by_their_names():
     assert selection_of([POS, "pos-minilm_l6-dora-cpu-s1"])[:10] == (
         "--tasks", "pos", "--models", "minilm_l6", "--methods", "lora,dora", "--devices", "cpu", "--seeds", "0,1",
     )  # fmt: skip
+
+
+def test_sigterm_ends_the_command_and_what_it_started():
+    """As a cancelled CI job does it; a session that went on alone would hold the machine."""
+    words = [sys.executable, "-c", SLOW_UPGRADE]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
+        assert command.stdout.readline() == "started\n"
+        command.terminate()
+        _, said = command.communicate(timeout=30)  # what was started has the same stdout, so it has ended too
+    assert command.returncode == INTERRUPTED
+    assert "bench: interrupted" in said

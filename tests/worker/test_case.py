@@ -18,6 +18,7 @@ from bench.methods import METHODS, Unsupported
 from bench.methods.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
 from bench.models import MODELS
 from bench.recipes.of_case import recipe_for
+from bench.records.kept import read_kept
 from bench.records.record import Record, parse_record
 from bench.tasks import TASKS
 from bench.worker import first_method
@@ -115,6 +116,25 @@ def test_every_second_is_in_a_stage(case_id):
     assert seconds["other"] < 0.05 * whole
     assert seconds.keys() >= STAGES
     assert ("first_method" in seconds) == (case_id == AFTER_FULL)
+
+
+@pytest.mark.parametrize(("case_id", "what"), [(TAGGING, "adapter"), (ANSWERING, "merged"), (AFTER_FULL, "merged")])
+def test_a_case_keeps_its_weights_when_asked(case_id, what, tmp_path):
+    folder = tmp_path / "adapters" / case_id
+    found = run(case_id, keep=what, keep_in=folder)
+    kept = read_kept(folder)
+    assert found["kept"] == kept.of_record()
+    assert kept.what == what
+    assert kept.facts.quality == found["quality"]
+    assert found["noisy"]["seconds"]["keep"] > 0
+    again = ran(case_id)
+    assert {name: found[name] for name in ("losses", "quality", "exact")} == {
+        name: again[name] for name in ("losses", "quality", "exact")
+    }
+
+
+def test_a_case_keeps_nothing_unless_asked():
+    assert ran(TAGGING)["kept"] == {}
 
 
 def test_what_surrounds_a_first_methods_steps_is_in_their_stages_as_in_the_main_training(monkeypatch):

@@ -31,7 +31,11 @@ EQUAL = (
     "other_seed_changed",
     "second_adapter_acts",
     "both_adapters_act",
+    "large_trained_tensors",
+    "states_in_8_bits",
 )
+PACKED = "packed_merge_distance"
+PACKED_GROWTH = 1.1  # rounding to few bits is a large distance, and nearly the same in any library
 SUSPECTS = {
     "start_distance": "the initial values of the adapter",
     "off_distance": "switching the adapter off",
@@ -61,6 +65,8 @@ SUSPECTS = {
     "two_merged_distance": "merging several adapters",
     "both_adapters_act": "several adapters active at once",
     "packed_merge_distance": "merging the adapter into packed weights",
+    "large_trained_tensors": "which tensors are trained",
+    "states_in_8_bits": "the optimizer's states in 8 bits",
     "packed_merge_factor": "the scale at which the adapter is merged into packed weights",
 }
 
@@ -90,6 +96,9 @@ def difference(name: str, before: Any, after: Any) -> tuple[str, str]:
         return CHANGED, ""
     if name in FACTORS:
         return of_factor(before, after)
+    if name == PACKED:
+        grown = after > PACKED_GROWTH * before
+        return (WORSE, f"it may grow by {PACKED_GROWTH - 1:.0%}") if grown else (CHANGED, "")
     if name.endswith(DISTANCE):
         return of_distance(before, after)
     if name in FEWER_IS_BETTER:

@@ -69,17 +69,17 @@ def add_adapter(model: Any, config: Any) -> Any:
     return get_peft_model(model, config)
 
 
-def load_adapter(model: Any, folder: Path, kept: torch.dtype = torch.float32) -> Any:
-    """A saved adapter on a fresh base, kept in the format it was trained in.
+def load_adapter(model: Any, folder: Path, kept: torch.dtype = torch.float32, name: str = "default") -> Any:
+    """A saved adapter on a fresh base, kept in the format it was trained in, under peft's name for it.
 
     peft repeats a method's start (PiSSA, OLoRA) before it loads.
     """
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    loaded = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+    loaded = PeftModel.from_pretrained(model, str(folder), name, is_trainable=False)
     if kept != torch.float32:  # which is what peft loads it in
         for layer in (module for module in loaded.modules() if isinstance(module, BaseTunerLayer)):
-            for name in layer.adapter_layer_names:
-                getattr(layer, name).to(kept)
+            for part in layer.adapter_layer_names:
+                getattr(layer, part).to(kept)
     return loaded

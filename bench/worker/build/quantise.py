@@ -68,11 +68,12 @@ def plain_weight(layer: Any) -> Tensor | None:
     import bitsandbytes
     from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
 
+    weight: Any = getattr(layer, "weight", None)  # bitsandbytes adds attributes that torch's types do not know
     if isinstance(layer, bitsandbytes.nn.Linear4bit):
-        return dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+        return dequantize_4bit(weight.data, weight.quant_state)
     if isinstance(layer, bitsandbytes.nn.Linear8bitLt):
         # bitsandbytes moves an 8-bit weight's scales to its layer's state in the first forward pass
-        values = layer.weight.data if layer.weight.CB is None else layer.weight.CB
-        scales = layer.state.SCB if layer.weight.SCB is None else layer.weight.SCB
+        values = weight.data if weight.CB is None else weight.CB
+        scales: Any = layer.state.SCB if weight.SCB is None else weight.SCB
         return int8_vectorwise_dequant(values, scales)
     return None

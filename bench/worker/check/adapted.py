@@ -36,7 +36,7 @@ def parts_of(layer: Any, adapter: str = ADAPTER) -> dict[str, Tensor]:
     """The adapter's tensors in this layer in float32, by the names of peft's attributes."""
     found = {}
     for name in (*layer.adapter_layer_names, *layer.other_param_names):
-        held = getattr(layer, name, None)
+        held: Any = getattr(layer, name, None)
         if hasattr(held, "keys") and adapter in held.keys():  # noqa: SIM118  (peft's BufferDict has no other way)
             part = held[adapter]
             part = getattr(part, "weight", None) if isinstance(part, nn.Module) else part

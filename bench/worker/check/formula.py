@@ -24,6 +24,7 @@ def formula_evidence(model: Any, method: Method, recipe: Recipe, probe: Probe) -
     """
     if method.formula is None:
         return {}
+    model.eval()  # dropout is no part of the formula
     layers = one_of_each_kind(model)
     read = inputs_of(layers, lambda: probe(model))
     expected_scale = method.scale.of(recipe) if method.scale else 1.0

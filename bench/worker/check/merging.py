@@ -9,8 +9,10 @@ from torch import Tensor
 from bench.core.recipe import Recipe
 from bench.methods import Method
 from bench.methods.formulas import AdaptedLayer
-from bench.worker.check.adapted import inputs_of, one_of_each_kind, parts_of, weight_of
-from bench.worker.check.evidence import Probe, distance
+from bench.worker.check.adapted import one_of_each_kind, parts_of, weight_of
+from bench.worker.check.evidence import distance
+
+RANDOM_INPUTS = 64  # rows
 
 
 @torch.no_grad()
@@ -39,25 +41,27 @@ def unmerge_evidence(model: Any) -> dict[str, float]:
 
 
 @torch.no_grad()
-def packed_merge_evidence(model: Any, method: Method, recipe: Recipe, probe: Probe) -> dict[str, float]:
+def packed_merge_evidence(model: Any, method: Method, recipe: Recipe) -> dict[str, float]:
     """How well peft merges into 4 or 8 bits: the outputs of the merged layers, and the factor of the merged update.
 
-    The distance is the largest of one layer of each kind: what it gives of its inputs, against (W + update) x without
-    the rounding to few bits. The factor is that of the update that fits best, over all of these layers: such rounding
-    is random, and averages out over many weights. The model is merged afterwards.
+    The distance is the largest of one layer of each kind: what it gives of random inputs, which weigh all weights
+    alike, against (W + update) x without the rounding to few bits. The factor is that of the update that fits best,
+    over all of these layers: such rounding is random, and averages out over many weights. The model is merged
+    afterwards.
     """
     layers = one_of_each_kind(model)
-    read = inputs_of(layers, lambda: probe(model))
     own = {name: weight_of(layer) for name, layer in layers.items()}
     updates = {name: update_of(layer, method, recipe) for name, layer in layers.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft says that rounding may change what is generated
         model.merge_adapter()
     apart, products, squares = [], 0.0, 0.0
+    generator = torch.Generator().manual_seed(0)
     for name, layer in layers.items():
         bias = layer.get_base_layer().bias
-        expected = read[name] @ (own[name] + updates[name]).T
-        seen = layer(read[name]).float() - (0 if bias is None else bias.float())
+        inputs = torch.randn(RANDOM_INPUTS, own[name].shape[1], generator=generator).to(own[name].device)
+        expected = inputs @ (own[name] + updates[name]).T
+        seen = layer(inputs).float() - (0 if bias is None else bias.float())
         apart.append(distance(seen, expected))
         products += float(((weight_of(layer) - own[name]) * updates[name]).sum())
         squares += float((updates[name] ** 2).sum())
@@ -69,4 +73,5 @@ def update_of(layer: Any, method: Method, recipe: Recipe) -> Tensor:
     weight = weight_of(layer)
     units = torch.eye(weight.shape[1], device=weight.device)
     adapted = AdaptedLayer(units, weight.T, None, parts_of(layer), lambda: weight)
-    return method.formula(adapted, method.scale.of(recipe) if method.scale else 1.0).T
+    formula: Any = method.formula  # methods that merge have one
+    return formula(adapted, method.scale.of(recipe) if method.scale else 1.0).T

@@ -35,6 +35,7 @@ def read_back(
     make_base: Callable[[], Any],
     release: Callable[[], None],
     needs_rounding: Callable[[dict[str, Any]], bool],
+    on_merged: Callable[[Any], None] = lambda merged: None,
 ) -> dict[str, Any]:
     """Save what was trained, load it onto a fresh base and compare; merge it there (into a dequantised base, if it was
     quantised) and compare again. If a card has no room for the dequantised base, `merge_not_checked` says so.
@@ -42,7 +43,8 @@ def read_back(
     needs_rounding(found) says whether a distance is larger than rounding in theory allows. Only then is the effect of
     rounding every weight of this model measured (`rounding_distance`).
 
-    release() drops the trained model before the fresh one is built, so that both need not fit at once.
+    release() drops the trained model before the fresh one is built, so that both need not fit at once. on_merged(model)
+    is called with the merged model before its weights are rounded again.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -65,6 +67,7 @@ def read_back(
         found |= unmerge_evidence(fresh)
         fresh = fresh.merge_and_unload()
         found["merge_distance"] = distance(probe(fresh), tuned)
+        on_merged(fresh)
     if needs_rounding(found):
         logits = probe(fresh)
         round_again(fresh, UNIT_ROUNDING[trainee.recipe.precision])

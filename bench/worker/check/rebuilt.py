@@ -44,7 +44,7 @@ def rebuilt_evidence(
     if method.mergeable and method.quantised:
         packed = attached(seed)
         fill(packed, method, ADAPTER)
-        found |= packed_merge_evidence(packed, method, recipe, probe)
+        found |= packed_merge_evidence(packed, method, recipe)
     return found
 
 

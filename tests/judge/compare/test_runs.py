@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from compared_runs import POS, RUNS, SUPPORT, committed, compared, findings, run_of, scaled, side_of
 
+from bench.judge.compare.evidence import difference
 from bench.judge.compare.finding import (
     BETTER,
     CHANGED,
@@ -371,3 +372,29 @@ def test_names_of_states_and_kinds_are_checked():
 
 def test_json_of_every_finding_is_plain():
     assert json.dumps([vars(one) for one in findings([SMOKE[POS]], [other_weights(SMOKE[POS])])])
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "state"),
+    [
+        ("left_padding_distance", 2e-7, 0.4, WORSE),
+        ("left_padding_distance", 0.0, 4e-7, CHANGED),
+        ("formula_scale", 2.0, 2.2, WORSE),
+        ("formula_scale", 2.0, 2.0001, CHANGED),
+        ("packed_merge_factor", 0.995, 0.9, WORSE),
+        ("unmerge_distance", 1e-8, 0.05, WORSE),
+        ("same_seed_changed", 0, 4, WORSE),
+        ("other_seed_changed", 14, 0, WORSE),
+        ("second_adapter_acts", True, False, WORSE),
+        ("both_adapters_act", True, False, WORSE),
+        ("switching_distance", 0.0, 0.2, WORSE),
+        ("two_merged_distance", 3e-7, 0.1, WORSE),
+        ("packed_merge_distance", 0.093, 0.11, WORSE),
+        ("packed_merge_distance", 0.093, 0.094, CHANGED),
+        ("states_in_8_bits", 14, 0, WORSE),
+        ("formula_share", 0.1, 0.3, CHANGED),
+        ("formula_layer", "q_proj", "v_proj", CHANGED),
+    ],
+)
+def test_evidence_that_differs_has_the_state_of_its_kind(name, before, after, state):
+    assert difference(name, before, after)[0] == state

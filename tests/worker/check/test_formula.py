@@ -26,6 +26,7 @@ def seen():
         for layer in (module for module in trainee.model.modules() if isinstance(module, BaseTunerLayer)):
             if spoil:
                 spoil(layer)
+        trainee.model.train()
         probe = Probe(trainee.batching, "cpu", tiny_examples(model, 2)).short()
         found = formula_evidence(trainee.model, METHODS[method], recipe, probe)
         found["allowed"] = formula_tolerance(recipe.adapter_precision, found["formula_share"])
@@ -41,6 +42,11 @@ def test_peft_follows_the_paper(seen, model, method):
     assert found["formula_distance"] <= found["allowed"]
     assert found["formula_scale"] == pytest.approx(found["formula_scale_expected"], rel=1e-2)
     assert found["formula_share"] > 0.01
+
+
+def test_dropout_is_no_part_of_the_formula(seen):
+    found = seen("lora", dropout=0.5)
+    assert found["formula_distance"] <= found["allowed"]
 
 
 def rescale(factor):

@@ -3,12 +3,11 @@
 import pytest
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
-from tiny_trainees import tiny_examples, tiny_recipe, tiny_trainee
+from tiny_trainees import tiny_recipe, tiny_trainee
 
 from bench.methods import METHODS
 from bench.methods.tolerances import PACKED_MERGE, PACKED_MERGE_FACTOR, UNIT_ROUNDING
 from bench.models import MODELS
-from bench.worker.check.evidence import Probe
 from bench.worker.check.merging import packed_merge_evidence, unmerge_evidence
 from bench.worker.check.rebuilt import fill
 
@@ -62,18 +61,18 @@ def test_unmerging_that_forgets_a_bias_is_seen():
     assert unmerge_evidence(model)["unmerge_distance"] > 0.01
 
 
-def packed(method, spoil=None):
-    trainee = filled(method)
+def packed(method, spoil=None, model="tiny_llama"):
+    trainee = filled(method, model)
     for layer in adapted_layers(trainee.model):
         if spoil:
             spoil(layer)
-    probe = Probe(trainee.batching, "cpu", tiny_examples("tiny_llama", 2))
-    return packed_merge_evidence(trainee.model, METHODS[method], trainee.recipe, probe)
+    return packed_merge_evidence(trainee.model, METHODS[method], trainee.recipe)
 
 
+@pytest.mark.parametrize("model", ["tiny_llama", "tiny_gpt2"])
 @pytest.mark.parametrize("method", PACKED)
-def test_merging_into_packed_weights_costs_one_packing(method):
-    seen = packed(method)
+def test_merging_into_packed_weights_costs_one_packing(method, model):
+    seen = packed(method, model=model)
     assert 0 < seen["packed_merge_distance"] <= PACKED_MERGE[METHODS[method].storage]
     assert abs(seen["packed_merge_factor"] - 1) <= PACKED_MERGE_FACTOR
 

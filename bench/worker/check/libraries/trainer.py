@@ -19,8 +19,8 @@ from bench.worker.check.libraries.subjects import (
 from bench.worker.check.looking import SEED
 
 ROWS = 4  # of an optimizer step
-ACCUMULATED_STEPS = 3
-STEPS, STOP = 6, 3
+ACCUMULATED_STEPS = 2
+STEPS, STOP = 4, 2
 DROPOUT = 0.2  # so that a resumed training needs the state of the random numbers too
 PACKED_RANK = 64  # bitsandbytes keeps states of fewer than 4,096 elements in float32; a tiny model is 64 wide
 

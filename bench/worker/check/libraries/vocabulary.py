@@ -55,7 +55,7 @@ def compare_vocabularies(model: str, trains: str, tied: bool = False) -> dict[st
 
 
 def batch_with_new_tokens(model: str) -> Batch:
-    """A batch in which every row has a new token, and in a decoder's also a label that is one."""
+    """A batch in which every row has a new token, each another one."""
     batch = batching_of(model).one(examples_of(model, ROWS))
     batch.input_ids[:, 1] = MODELS[model].config["vocab_size"] + torch.arange(ROWS)
     return batch
@@ -93,10 +93,10 @@ def configuration(base: Any, model: str, trains: str, tied: bool) -> Any:
         TOKENS: {"trainable_token_indices": {table: list(range(first, first + NEW_TOKENS))}},
         WHOLE: {"modules_to_save": [table] if tied or labels_of(model) else [table, "lm_head"]},
     }
+    tying: dict[str, Any] = {"ensure_weight_tying": True} if tied and trains in (WHOLE, LORA) else {}
     return LoraConfig(
         r=RANK, target_modules=[*targets, table] if trains == LORA else targets,
-        task_type="TOKEN_CLS" if labels_of(model) else "CAUSAL_LM",
-        ensure_weight_tying=tied and trains in (WHOLE, LORA), **more.get(trains, {}),
+        task_type="TOKEN_CLS" if labels_of(model) else "CAUSAL_LM", **more.get(trains, {}), **tying,
     )  # fmt: skip
 
 

@@ -1,0 +1,88 @@
+"""Blind votes between two answers: one JSON line each in the run's folder, counted with an interval.
+
+The person sees A and B in an order drawn at random, and learns after the vote which was which.
+"""
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.core.registry import first_few
+from bench.probes.scoring import share_interval
+
+FILE = "votes.jsonl"
+LETTERS = ("A", "B")
+TIE = "="  # neither is better
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One vote. shown: the names of A and B; preferred: one of them, empty for a tie."""
+
+    time: str  # ISO 8601, UTC
+    question: str
+    shown: tuple[str, str]
+    answers: tuple[str, str]
+    preferred: str
+    temperature: float
+    new_tokens: int
+
+    def __post_init__(self) -> None:
+        if self.preferred and self.preferred not in self.shown:
+            raise ValueError(f"preferred={self.preferred!r} must be one of {first_few(self.shown)}, or empty")
+
+
+@dataclass(frozen=True)
+class Preference:
+    """How often one of two was preferred; ties are not counted in votes."""
+
+    name: str
+    other: str
+    preferred: int
+    votes: int
+    ties: int
+
+    @property
+    def says(self) -> str:
+        ties = f"; {self.ties} ties are left out" if self.ties else ""
+        if not self.votes:
+            return f"no vote yet between {self.name} and {self.other}{ties}"
+        low, high = share_interval(self.preferred, self.votes)
+        return (
+            f"{self.name} was preferred to {self.other} in {self.preferred} of {self.votes} votes "
+            f"({self.preferred / self.votes:.0%}, 95 % interval {low:.0%} to {high:.0%}){ties}"
+        )
+
+
+def shuffled(names: tuple[str, str], chance: random.Random) -> tuple[str, str]:
+    """The names in the order in which they are shown."""
+    first, second = chance.sample(names, 2)
+    return first, second
+
+
+def add_vote(folder: Path, vote: Vote) -> None:
+    """Append the vote to the folder's file. Raises OSError if it cannot be written."""
+    with (folder / FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(vote), ensure_ascii=False) + "\n")
+
+
+def read_votes(folder: Path) -> tuple[list[Vote], int]:
+    """The folder's votes, and how many lines could not be read."""
+    path = folder / FILE
+    votes, damaged = [], 0
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            values = json.loads(line)
+            votes.append(Vote(**{**values, "shown": tuple(values["shown"]), "answers": tuple(values["answers"])}))
+        except (ValueError, TypeError, KeyError):
+            damaged += 1
+    return votes, damaged
+
+
+def preference(votes: Iterable[Vote], name: str, other: str) -> Preference:
+    """How often name was preferred to other."""
+    between = [vote for vote in votes if set(vote.shown) == {name, other}]
+    ties = sum(not vote.preferred for vote in between)
+    return Preference(name, other, sum(vote.preferred == name for vote in between), len(between) - ties, ties)
