@@ -27,6 +27,7 @@ from bench.commands import (
     compare,
     coverage,
     engines,
+    faults,
     fetching,
     fit,
     listing,
@@ -54,8 +55,9 @@ from bench.plan.own import add_own
 from bench.records.record import BadRecord
 
 COMMANDS = (
-    testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, score,
-    claims, coverage, merge, ask, probes, refusals, engines, fetching, census, thresholds, rescore, pages, options,
+    testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, faults,
+    score, claims, coverage, merge, ask, probes, refusals, engines, fetching, census, thresholds, rescore, pages,
+    options,
 )  # fmt: skip
 EXAMPLES = """\
 examples:

@@ -24,17 +24,17 @@ SECONDS = 600.0
 
 
 @pytest.fixture(scope="module")
-def tracing(pytestconfig: pytest.Config) -> Iterator[Executor]:
+def tracing(pytestconfig: pytest.Config, entries: tuple[str, ...]) -> Iterator[Executor]:
     """Workers that trace: this process imports no torch."""
     if pytestconfig.getoption("--replay"):
         pytest.skip("--replay runs nothing")
-    with Executor(PRELOAD_FOR_TRACES, SECONDS) as executor:
+    with Executor((*PRELOAD_FOR_TRACES, *entries), SECONDS) as executor:
         yield executor
 
 
 def test_predicted_peak(watched: Watched, tracing: Executor) -> None:
     """A training step holds no more than it did, by half a percent and 8 MiB."""
-    tracing.submit(Job(watched.id, "bench.judge.predictions.growth:traced", asdict(watched)))
+    tracing.submit(Job(watched.id, "bench.judge.predictions.growth:trace_configuration", asdict(watched)))
     outcome = tracing.outcome(watched.id)
     assert outcome.status == OK, could_not_trace(watched.id, outcome)
     grown = judge(watched, (outcome.result or {})["phases"])
@@ -68,7 +68,7 @@ def test_card_held_what_is_predicted(case: Case, record: Record, tracer: Executo
     """The allocated peak of training is the trace's of the heaviest batch, within two percent."""
     if reason := not_traced(record):
         pytest.skip(reason)
-    tracer.submit(Job(case.id, "bench.judge.predictions.card_traces:traced", payload_of(record)))
+    tracer.submit(Job(case.id, "bench.judge.predictions.card_traces:trace_record", payload_of(record)))
     outcome = tracer.outcome(case.id)
     assert outcome.status == OK, could_not_trace(case.id, outcome)
     seen = compare_with_card(record, (outcome.result or {})["bytes"])

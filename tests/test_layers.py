@@ -196,6 +196,16 @@ def test_nothing_is_imported_relatively():
     assert relative == set()
 
 
+def test_work_that_is_named_by_a_text_exists():
+    """A job names its function as "bench.module:function", which no tool renames with the function."""
+    texts = {found for path in (*BENCH.rglob("*.py"), *(ROOT / "suites").glob("*.py"))
+             for found in re.findall(r'"(bench[\w.]*:\w+)"', path.read_text(encoding="utf-8"))}  # fmt: skip
+    assert len(texts) >= 5
+    for module, name in sorted(text.split(":") for text in texts):
+        defined = {node.name for node in tree_of(module).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        assert name in defined, f"{module} has no function {name}"
+
+
 def test_suites_collect(collection):
     assert collection["code"] == 0
 

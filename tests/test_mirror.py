@@ -81,6 +81,7 @@ ELSEWHERE = {
     "worker/keep/test_loading.py": ("commands.merge",),
     "report/test_compatibility.py": ("upgrade.compatibility",),
     "upgrade/test_overlays.py": ("commands.upgrade", "upgrade.requirements"),
+    "upgrade/test_faults.py": ("commands.faults",),
 }  # fmt: skip
 COMMANDS = {"commands.score": "judge/score/test_compare.py", "commands.refusals": "probes/test_guardrails.py",
             "commands.probes": "probes/test_probes.py"}  # fmt: skip

@@ -4,6 +4,7 @@ A fault is a file of fixtures/faults. Its docstring says what breaks, and which 
 
     TARGET             the function that is replaced, as package.module:Class.method
     SELECT             options of pytest suites that run what the fault breaks; suites by name instead of the usual ones
+    TIMED              a case whose seconds are compared too; most faults have none
     broken(original)   returns the function that takes its place
     symptom()          what a few lines see of it: another value with the fault than without
 
@@ -41,6 +42,7 @@ class Fault:
     modelled_on: str
     target: str
     select: tuple[str, ...]
+    timed: str
     digest: str
 
     @property
@@ -70,14 +72,16 @@ def read_fault(name: str) -> Fault:
     texts = {
         target.id: ast.literal_eval(node.value)
         for node in tree.body if isinstance(node, ast.Assign)
-        for target in node.targets if isinstance(target, ast.Name) and target.id in ("TARGET", "SELECT")
+        for target in node.targets if isinstance(target, ast.Name) and target.id in ("TARGET", "SELECT", "TIMED")
     }  # fmt: skip
     for part in ("TARGET", "SELECT"):
         if not isinstance(texts.get(part), str):
             raise BadFile(f"{path}: {part} must be a text; bench/upgrade/planting.py says what it holds")
     says, modelled_on = (" ".join(one.split()) for one in (paragraphs[0], paragraphs[-1].removeprefix(MODEL)))
     digest = hashlib.sha256(source.encode()).hexdigest()
-    return Fault(name, says, modelled_on, texts["TARGET"], tuple(shlex.split(texts["SELECT"])), digest)
+    return Fault(
+        name, says, modelled_on, texts["TARGET"], tuple(shlex.split(texts["SELECT"])), texts.get("TIMED", ""), digest
+    )
 
 
 def load_fault(name: str) -> ModuleType:

@@ -122,31 +122,29 @@ def time_cases(
     cases: Sequence[str],
     selection: Sequence[str],
     say: Callable[[str], None],
+    processes: int = PROCESSES,
+    suites: Sequence[str] = JUDGING,
 ) -> list[Finding]:
     """Seconds of these cases in processes that take turns, A B B A. What an interrupted command timed is kept."""
     runs: dict[str, Path] = {}
-    for repeat in range(PROCESSES):
+    for repeat in range(processes):
         for side in (before, after) if repeat % 2 == 0 else (after, before):
-            runs[side.name] = time_once(side, folder / "time", cases, selection, say, repeat)
+            there = run_with_repeat(folder / "time" / side.name, cases, repeat)
+            if there is None:
+                say(f"time, process {repeat + 1} of {processes} a side")
+                there = run_side(side, folder / "time", selection, say, repeat, suites)
+            runs[side.name] = there
     sides = [read_side(runs[side.name]) for side in (before, after)]
     return compare_times({case: (repeats_of(sides[0], case), repeats_of(sides[1], case)) for case in cases})
 
 
-def time_once(
-    side: Environment,
-    folder: Path,
-    cases: Sequence[str],
-    selection: Sequence[str],
-    say: Callable[[str], None],
-    repeat: int,
-) -> Path:
-    """One process of every case, unless an earlier session ran it."""
-    for run in (folder / side.name).glob("*/records.jsonl"):
+def run_with_repeat(folder: Path, cases: Sequence[str], repeat: int) -> Path | None:
+    """The run of an earlier session that has this repeat of every case; None if there is none."""
+    for run in folder.glob("*/records.jsonl"):
         there, _ = read_repeats(run)
         if all((case, repeat) in there for case in cases):
             return run.parent
-    say(f"time, process {repeat + 1} of {PROCESSES} a side")
-    return run_side(side, folder, selection, say, repeat)
+    return None
 
 
 def selection_of(cases: Sequence[str]) -> tuple[str, ...]:
