@@ -17,7 +17,7 @@ from typing import Any
 from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show
 from bench.machine.devices import DEVICES, cards, missing
 from bench.records.kept import KEPT_HELP, find_kept, run_of
-from bench.records.votes import LETTERS, TIE, Vote, add_vote, preference, read_votes, shuffled
+from bench.records.votes import LETTERS, TIE, Vote, add_vote, preference, read_votes, shuffle
 from bench.report.columns import in_columns
 
 NEW_TOKENS = 128
@@ -170,7 +170,7 @@ def erase(lines: int) -> None:
 
 def vote(panel: Any, question: Question, sampling: Any, folder: Path) -> None:
     """Show both answers under letters, ask which is better, store the vote and count all of them."""
-    names = shuffled(panel.names, random.Random())
+    names = shuffle(panel.names, random.Random())
     order = [panel.names.index(name) for name in names]
     show(heading(question))
     texts, _ = stream(panel, question.text, sampling, LETTERS, order)

@@ -56,7 +56,7 @@ class Preference:
         )
 
 
-def shuffled(names: tuple[str, str], chance: random.Random) -> tuple[str, str]:
+def shuffle(names: tuple[str, str], chance: random.Random) -> tuple[str, str]:
     """The names in the order in which they are shown."""
     first, second = chance.sample(names, 2)
     return first, second

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bench.records.votes import FILE, Vote, add_vote, preference, read_votes, shuffled
+from bench.records.votes import FILE, Vote, add_vote, preference, read_votes, shuffle
 
 BASE, TUNED = "gpt2, the base", "support-gpt2-lora-cpu-s0"
 
@@ -35,7 +35,7 @@ def test_preference_is_a_share_with_its_interval_and_ties_left_out():
 
 def test_the_order_is_drawn():
     chance = random.Random(0)
-    orders = {shuffled((BASE, TUNED), chance) for _ in range(20)}
+    orders = {shuffle((BASE, TUNED), chance) for _ in range(20)}
     assert orders == {(BASE, TUNED), (TUNED, BASE)}
 
 
