@@ -90,7 +90,8 @@ def over_seeds(runs: int = RUNS) -> Table:
     return Table(
         "A mean over seeds, at least a bound",
         "The truth lies on the bound: how often it is confirmed and refuted (nominally 5 % each), and how often "
-        "the 95 % interval holds the truth. Then the truth lies 1, 2 and 4 standard deviations above: how often that is seen.",
+        "the 95 % interval holds the truth. Then the truth lies 1, 2 and 4 standard deviations above: how often that "
+        "is seen.",
         ("seeds", "confirmed", "refuted", "interval holds", "1 above", "2 above", "4 above"), rows,
     )  # fmt: skip
 
