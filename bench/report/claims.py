@@ -107,8 +107,10 @@ def read_verdicts(folder: Path) -> list[dict[str, Any]]:
 STATISTICS = """# What the statistics hold
 
 Written by `python -m bench claims --simulate`, from made-up data whose truth is known, by the functions that judge
-claims. A share is of {runs} runs, of quotients of {ratios}, of families of 500 and of falling losses of 300, so it is
-good to about one percentage point.
+claims. A share is of {runs} runs, of quotients of {ratios}, of families of 500 and of falling losses of 300. Where the
+true share is 5 %, the standard error of what is printed is 0.5, 0.7, 1.0 and 1.3 percentage points. Several shares of
+confirmed and refuted claims stand above their nominal 5 %, by up to 2.5 standard errors (7.3 % of falling losses with
+20 steps and one seed is 1.8): among so many shares, noise alone does as much.
 """
 
 

@@ -24,10 +24,12 @@ from bench.judge.claims.calculations import (
     CALCULATIONS,
     FORWARD_AND_BACK,
     LEAST,
+    NO_BITS,
     RECOMPUTED,
     Calculation,
     Operand,
     Result,
+    bits_each,
     product_weights,
 )
 from bench.judge.claims.parameters import base_sum
@@ -127,15 +129,21 @@ def config_parameters(config: Config) -> Result:
     return Result(total_parameters(entry), f"all parameters of {config[NAME]} by its config.json: {base_sum(entry, 0)}")
 
 
-@CALCULATIONS.add("config_weight_bytes", Calculation, fails_as=IMPLAUSIBLE, bound=LEAST, gives="bytes")
-def config_weight_bytes(config: Config, bits: int, embedding_bits: int = 16, cards: int = 1) -> Result:
-    """Bytes of the weights alone on each card: linear layers in `bits`, embeddings, norms, head in embedding_bits."""
+@CALCULATIONS.add("config_weight_bytes", Calculation, fails_as=IMPLAUSIBLE, bound=LEAST, gives="bytes",
+                  takes={"constants_bits": "bits"})  # fmt: skip
+def config_weight_bytes(
+    config: Config, bits: int, embedding_bits: int = 16, constants_bits: Operand = NO_BITS, cards: int = 1
+) -> Result:
+    """Bytes of the weights alone on each card: linear layers in `bits`, embeddings, norms, head in embedding_bits.
+
+    constants_bits: each linear weight's share of the quantization constants.
+    """
     entry = model_of(config)
     linear = sum(layer.inputs * layer.outputs for layer in linear_layers(entry))
     rest = total_parameters(entry) - linear
-    how = f"({linear:,} weights × {bits} bits + {rest:,} × {embedding_bits} bits) / 8"
+    how = f"({linear:,} weights × {bits_each(bits, constants_bits)} + {rest:,} × {embedding_bits} bits) / 8"
     how += f" / {cards} cards" * (cards > 1)
-    return Result((linear * bits + rest * embedding_bits) / 8 / cards, how)
+    return Result((linear * (bits + constants_bits.value) + rest * embedding_bits) / 8 / cards, how)
 
 
 @CALCULATIONS.add("least_bytes", Calculation, fails_as=IMPLAUSIBLE, bound=LEAST, gives="bytes",
@@ -155,7 +163,7 @@ def least_seconds(
     weights = product_weights(model)
     each = FORWARD_AND_BACK + RECOMPUTED * checkpointing
     how = (
-        f"{each} × {weights:,} weights in products × {rows.shown} rows × {tokens_per_row.shown} tokens / "
+        f"{each} × {weights:,} weights in products × {rows.shown} × {tokens_per_row.shown} a row / "
         f"({peak_tflops.shown} × 1e12 FLOP a second)"
     )
     return Result(each * weights * rows.value * tokens_per_row.value / (peak_tflops.value * TERA), how)

@@ -48,6 +48,7 @@ class Operand:
 
 
 Operands = list[Operand]
+NO_BITS = Operand(0, "0 bits")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,10 @@ CALCULATIONS: Registry[Calculation] = Registry("calculation")
 
 
 def join_operands(operands: Operands, sign: str) -> str:
-    text = f" {sign} ".join(operand.shown for operand in operands)
+    shown = [operand.shown for operand in operands]
+    if sign == "×" and len(shown) > 1:
+        shown = [text.removesuffix("×") for text in shown]  # the sign would stand twice
+    text = f" {sign} ".join(shown)
     return f"({text})" if len(operands) > 1 else text
 
 
@@ -240,19 +244,31 @@ def least_flops(model: str, rows: Operand, tokens_per_row: Operand, checkpointin
     return Result(each * weights * rows.value * tokens_per_row.value, how)
 
 
-@CALCULATIONS.add("weight_bytes", Calculation, fails_as=IMPLAUSIBLE, bound=LEAST, gives="bytes")
-def weight_bytes(model: str, bits: int, embedding_bits: int = 16, gradients: bool = False) -> Result:
+def bits_each(bits: int, constants_bits: Operand) -> str:
+    """The bits of one weight as text, with its share of the quantization constants if there are any."""
+    if constants_bits.value < 0:
+        raise BadArgument("constants_bits", f"{constants_bits.shown} must be at least 0")
+    return f"({bits} bits + {constants_bits.shown})" if constants_bits.value else f"{bits} bits"
+
+
+@CALCULATIONS.add("weight_bytes", Calculation, fails_as=IMPLAUSIBLE, bound=LEAST, gives="bytes",
+                  takes={"constants_bits": "bits"})  # fmt: skip
+def weight_bytes(
+    model: str, bits: int, embedding_bits: int = 16, constants_bits: Operand = NO_BITS, gradients: bool = False
+) -> Result:
     """Bytes of the weights alone: linear layers in `bits`, embeddings and head in embedding_bits.
 
-    gradients: every weight trains, and its gradient is held too, in as many bits.
+    constants_bits: each linear weight's share of the quantization constants. gradients: every weight trains, and its
+    gradient is held too, in as many bits.
     """
     for key, value in (("bits", bits), ("embedding_bits", embedding_bits)):
         if not 1 <= value <= MOST_BITS:
             raise BadArgument(key, f"{value} must be from 1 to {MOST_BITS}")
     linear = linear_parameters(model)
     rest = total_parameters(MODELS[model]) - linear
-    how = f"({linear:,} weights in {model}'s linear layers × {bits} bits + {rest:,} others × {embedding_bits} bits) / 8"
-    figure = (linear * bits + rest * embedding_bits) / 8
+    how = f"({linear:,} weights in {model}'s linear layers × {bits_each(bits, constants_bits)} + "
+    how += f"{rest:,} others × {embedding_bits} bits) / 8"
+    figure = (linear * (bits + constants_bits.value) + rest * embedding_bits) / 8
     return Result(2 * figure, f"2 for weight and gradient × {how}") if gradients else Result(figure, how)
 
 

@@ -89,8 +89,9 @@ def over_seeds(runs: int = RUNS) -> Table:
         rows.append((str(seeds), *cells))
     return Table(
         "A mean over seeds, at least a bound",
-        "The truth lies on the bound: how often it is confirmed and refuted (5 % each at most), and how often the 95 % "
-        "interval holds the truth. Then the truth lies 1, 2 and 4 standard deviations above: how often that is seen.",
+        "The truth lies on the bound: how often it is confirmed and refuted (nominally 5 % each), and how often "
+        "the 95 % interval holds the truth. Then the truth lies 1, 2 and 4 standard deviations above: how often that "
+        "is seen.",
         ("seeds", "confirmed", "refuted", "interval holds", "1 above", "2 above", "4 above"), rows,
     )  # fmt: skip
 
@@ -115,8 +116,8 @@ def equivalence(runs: int = RUNS) -> Table:
             rows.append((f"{margin:g}", str(seeds), *cells))
     return Table(
         "A difference over seeds, within a margin",
-        "The truth lies on the margin: how often it is confirmed (5 % at most) and refuted (2.5 %). Then the truth is "
-        "0: how often it is confirmed; and three margins: how often it is refuted.",
+        "The truth lies on the margin: how often it is confirmed (nominally 5 %) and refuted (2.5 %). Then the truth "
+        "is 0: how often it is confirmed; and three margins: how often it is refuted.",
         ("margin", "seeds", "confirmed", "refuted", "confirmed at 0", "refuted at 3 margins"), rows,
     )  # fmt: skip
 
@@ -161,8 +162,8 @@ def seconds(runs: int = RUNS // 2) -> Table:
     return Table(
         "A quotient of seconds, above 1",
         f"Seconds spread by {SPREAD:.0%}, medians of processes by {PROCESS_SPREAD:.0%}; neighbouring steps have an "
-        f"autocorrelation of {LIKENESS}. The truth is 1: how often it is confirmed and refuted (5 % each at most), and "
-        "how often the interval holds it. Then it is 1.1 and 1.5.",
+        f"autocorrelation of {LIKENESS}. The truth is 1: how often it is confirmed and refuted (nominally 5 % each), "
+        "and how often the interval holds it. Then it is 1.1 and 1.5.",
         ("seen", "confirmed", "refuted", "interval holds", "1.1 seen", "1.5 seen"), rows,
     )  # fmt: skip
 
@@ -193,7 +194,7 @@ def one_seed(runs: int = RUNS) -> Table:
     return Table(
         "Two equal methods by one seed each",
         "Seeds spread so many times as the noise of the examples. Where the claim states no spread between seeds, one "
-        "seed decides nothing; where it states it, 5 % each at most.",
+        "seed decides nothing; where it states it, nominally 5 % each.",
         ("seeds over examples", "confirmed", "refuted", "confirmed, stated", "refuted, stated"), rows,
     )  # fmt: skip
 
@@ -211,8 +212,8 @@ def trends(runs: int = 300) -> Table:
             rows.append((str(steps), str(seeds), *cells))
     return Table(
         "Losses that fall from step to step, in every seed",
-        "There is no trend: how often it is confirmed and refuted (5 % each at most). Then each step falls by half a "
-        "standard deviation.",
+        "There is no trend: how often it is confirmed and refuted (nominally 5 % each). Then each step falls by half a "
+        "standard deviation. Every seed must show the trend, so power falls as seeds are added.",
         ("steps", "seeds", "confirmed", "refuted", "confirmed, falling", "refuted, falling"), rows,
     )  # fmt: skip
 
@@ -234,7 +235,7 @@ def families(runs: int = 500) -> Table:
             rows.append((str(tests), str(seeds), share(wrong, runs)))
     return Table(
         "A family of tests",
-        "Every truth lies on the bound: how often any of them is confirmed after Holm's correction (5 % at most).",
+        "Every truth lies on the bound: how often any of them is confirmed after Holm's correction (nominally 5 %).",
         ("tests", "seeds", "any confirmed"), rows,
     )  # fmt: skip
 

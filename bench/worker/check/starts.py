@@ -25,13 +25,19 @@ def attach_tiny(method: str) -> dict[str, Any]:
     """A tiny model with the method's adapter, the base's logits before, and the logits after."""
     entry, chosen, recipe = MODELS[TINY], METHODS[method], recipe_of(RANK)
     base = prepare_base(entry, NOTHING, 0, chosen, recipe, SEED, "cpu").eval()
-    ids = torch.randint(8, entry.config["vocab_size"], (2, 16), generator=torch.Generator().manual_seed(SEED))
+    ids = random_ids()
     weights = {name: tensor.detach().clone() for name, tensor in base.named_parameters()}
     with torch.no_grad():
         before = base(input_ids=ids).logits
         model = attach(base, entry, chosen, recipe, STEPS, SEED).eval()
         after = model(input_ids=ids).logits
     return {"model": model, "weights": weights, "before": before, "after": after, "recipe": recipe}
+
+
+def random_ids() -> Tensor:
+    """A batch of (2, 16) token ids."""
+    generator = torch.Generator().manual_seed(SEED)
+    return torch.randint(8, MODELS[TINY].config["vocab_size"], (2, 16), generator=generator)
 
 
 def trainable(model: nn.Module) -> list[tuple[str, Tensor]]:
@@ -56,6 +62,21 @@ def starts_as_base(method: str) -> bool:
     """Attached and untrained, the model gives the base's logits."""
     seen = attach_tiny(method)
     return seen["after"].shape == seen["before"].shape and torch.allclose(seen["after"], seen["before"], atol=CLOSE)
+
+
+@look
+def shrinks_input(method: str) -> bool:
+    """An adapted layer reads fewer numbers from the same batch than without the adapter, or passes fewer to A."""
+    model = attach_tiny(method)["model"]
+    layer, sizes = adapted_layer(model), []
+    handle = layer.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].numel()))
+    with torch.no_grad():
+        model(input_ids=random_ids())
+        with model.disable_adapter():
+            model(input_ids=random_ids())
+    handle.remove()
+    adapted, plain_base = sizes
+    return adapted < plain_base or layer.lora_A["default"].weight.shape[1] < layer.in_features
 
 
 @look

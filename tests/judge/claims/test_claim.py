@@ -53,6 +53,27 @@ def parse_and_check(table):
         ({"value": float("nan")}, "paper.toml [x900-one]: value: nan must be one finite number"),
         ({"comparator": "is"}, "paper.toml [x900-one]: comparator: 'is' must be one of equal"),
         ({"comparator": "between"}, "paper.toml [x900-one]: value: 3 must be two finite numbers for between"),
+        (
+            {"comparator": "between", "value": [10, 5]},
+            "paper.toml [x900-one]: value: [10, 5] must be the lower end and then the higher one",
+        ),
+        (
+            {"comparator": "between", "value": [5, 5]},
+            "paper.toml [x900-one]: value: [5, 5] must be the lower end and then the higher one",
+        ),
+        (
+            {"comparator": "within", "value": -1},
+            "paper.toml [x900-one]: value: -1 is a distance and must be at least 0",
+        ),
+        ({"tolerance": 10**9}, "paper.toml [x900-one]: tolerance: 1000000000 must be at most"),
+        (
+            {"quantity": "trainable_share", "unit": "fraction", "value": 1.2},
+            "paper.toml [x900-one]: value: 1.2 fraction lies outside 0 to 1, in which trainable_share must be",
+        ),
+        (
+            {"quantity": "f1", "unit": "%", "value": 120},
+            "paper.toml [x900-one]: value: 120 % lies outside 0 to 1, in which f1 must be",
+        ),
         ({"tolerance": -1}, "paper.toml [x900-one]: tolerance: -1 must be a finite number of at least 0"),
         ({"tolerance": True}, "paper.toml [x900-one]: tolerance: True must be int or float, not bool"),
         (

@@ -58,6 +58,17 @@ def test_page_shows_that_levels_hold():
         assert min(found.get("interval holds", [100.0])) >= HOLDS - slack, text
 
 
+@pytest.mark.parametrize("make", simulation.TABLES)
+def test_page_says_of_each_table_what_the_command_says(make):
+    table = make(runs=2)
+    assert f"## {table.title}\n\n{table.says}\n" in PAGE.read_text(encoding="utf-8")
+
+
+def test_page_opens_as_the_command_prints_it():
+    opening = as_statistics([], simulation.RUNS, simulation.RUNS // 2)
+    assert PAGE.read_text(encoding="utf-8").startswith(opening)
+
+
 def test_a_table_of_the_page_is_made_again_alike():
     """One of few draws, for all would take minutes."""
     table = simulation.one_seed()

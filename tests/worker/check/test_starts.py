@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.worker.check import looks
+from bench.worker.check import looks, starts
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,18 @@ from bench.worker.check import looks
 def test_look_at_the_start_tells_methods_apart(look, yes, no):
     assert looks.LOOKS[look](yes) is True
     assert looks.LOOKS[look](no) is False
+
+
+def test_adapter_reads_the_whole_batch():
+    assert looks.LOOKS["shrinks_input"]("lora") is False
+
+
+def test_adapter_that_halves_the_batch_is_seen():
+    model = starts.attach_tiny("lora")["model"]
+    layer = starts.adapted_layer(model)
+    handle = model.get_input_embeddings().register_forward_hook(
+        lambda _, inputs, output: output if layer.disable_adapters else output[:, ::2]
+    )
+    halved = looks.LOOKS["shrinks_input"]("lora")
+    handle.remove()
+    assert halved is True

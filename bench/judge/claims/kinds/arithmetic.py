@@ -154,7 +154,7 @@ def check_outcome(claim: Claim, claims: Mapping[str, Claim], where: str) -> None
     calculation = CALCULATIONS[claim.by["calculation"]]
     given = arguments(claim, claims)
     for key, dimension in calculation.takes.items():
-        seen = given[key].dimension
+        seen = given[key].dimension if key in given else ""
         if seen and parts_of(seen) != parts_of(dimension):
             raise refuse(where, f"by.{key}", f"is in {seen}, and must be in {dimension}")
     result_dimension(claim, calculation, given, where)

@@ -31,6 +31,10 @@ LOOKS = {
     "adapters_swap": ("adapters are exchanged on one base", "after an exchange the answers are others"),
     "adapts_every_layer": ("every transformer layer carries an adapter", "some layer carries none"),
     "starts_as_base": ("attached and untrained it gives the base's logits", "attached it gives other logits"),
+    "shrinks_input": (
+        "with the adapter a layer reads fewer numbers from a batch",
+        "with the adapter a layer reads every number that it reads without",
+    ),
     "scales_by_root_of_rank": ("the update is scaled by alpha / √rank", "the update is scaled otherwise"),
     "magnitude_is_norm": ("a trained magnitude starts as the norm of W's row", "no magnitude is kept beside W"),
     "holds_principal_part": (

@@ -161,6 +161,14 @@ def test_calculations(by, unit, quantity, value):
         ({"calculation": "least_bytes", "parameters": 100, "bytes_each": 16}, 1600),
         ({"calculation": "config_weight_bytes", "config": LLAMA, "bits": 4}, LINEAR / 2 + 2 * (BASE - LINEAR)),
         ({"calculation": "config_weight_bytes", "config": LLAMA, "bits": 16, "cards": 2}, BASE),
+        (
+            {"calculation": "config_weight_bytes", "config": LLAMA, "bits": 4, "constants_bits": 0.5},
+            LINEAR * 4.5 / 8 + 2 * (BASE - LINEAR),
+        ),
+        (
+            {"calculation": "weight_bytes", "model": "llama2_7b", "bits": 4, "constants_bits": 0.5},
+            6_476_005_376 * 4.5 / 8 + 2 * 262_410_240,
+        ),
     ],
 )
 def test_figure_below_the_least_is_implausible(by, least):
