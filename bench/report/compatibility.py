@@ -13,7 +13,7 @@ from bench.core.outside_text import for_markdown
 from bench.judge.compare.finding import STATUS, TESTS, Finding
 from bench.judge.known_faults import KnownFault, read_known_faults
 from bench.report.tables import markdown_lines
-from bench.upgrade.compatibility import BREAKS, CONFLICT, NOT_RUN, UNDECIDED, WORKS, Cell, Table
+from bench.upgrade.compatibility import BREAKS, CONFLICT, OPEN, UNDECIDED, WORKS, Cell, Table
 
 INTRODUCTION = """\
 # Which releases work together
@@ -56,7 +56,7 @@ def page(table: Table) -> str:
         *section("What breaks", [line for fault in faults for line in fault_lines(fault, faults, table.cells)]),
         *section("What is not decided", reasons(table.cells, UNDECIDED)),
         *section("What cannot be installed together", reasons(table.cells, CONFLICT)),
-        *section("What was not run", reasons(table.cells, NOT_RUN)),
+        *section("What was not run", reasons(table.cells, OPEN)),
         *section("What changes and is not worse", changes(table.cells)),
         *section("What else pip changes", companions(table.cells)),
         *section("Tests that fail with today's packages", [f"- `{test}`" for test in table.failing]),

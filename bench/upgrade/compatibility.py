@@ -16,8 +16,8 @@ from bench.judge.compare.finding import CHANGED, INCOMPARABLE, INCONCLUSIVE, RED
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import Side, version_changes
 
-WORKS, BREAKS, UNDECIDED, CONFLICT, NOT_RUN = "works", "breaks", "not decided", "not installable together", "not run"
-STATES = (WORKS, BREAKS, UNDECIDED, CONFLICT, NOT_RUN)
+WORKS, BREAKS, UNDECIDED, CONFLICT, OPEN = "works", "breaks", "not decided", "not installable together", "not run"
+STATES = (WORKS, BREAKS, UNDECIDED, CONFLICT, OPEN)
 
 
 class BadTable(ValueError):

@@ -19,7 +19,7 @@ from bench.judge.compare.baselines import kind_of
 from bench.judge.compare.sides import COMMIT, Side, read_side
 from bench.machine.environment import code_digest, distributions_digest
 from bench.records.record import TIMED_OUT, Record
-from bench.upgrade.compatibility import CONFLICT, NOT_RUN, Cell, Table, compare_cell, failing_tests
+from bench.upgrade.compatibility import CONFLICT, OPEN, Cell, Table, compare_cell, failing_tests
 from bench.upgrade.overlays import CannotInstall, Conflict, Wanted, import_path, install, resolve, version_of
 from bench.upgrade.requirements import unmet
 from bench.upgrade.trial import JUDGING, Environment, Stopped, run_side
@@ -113,7 +113,7 @@ def plan_cell(grid: Grid, packages: Packages) -> Planned:
     except Conflict as error:
         conflict = str(error)
     except CannotInstall as error:
-        return Planned(packages, (), (NOT_RUN, str(error)))
+        return Planned(packages, (), (OPEN, str(error)))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps({"wanted": [asdict(one) for one in wanted], "conflict": conflict}, indent=1))
     return Planned(packages, tuple(wanted), (CONFLICT, conflict) if conflict else None)
@@ -227,7 +227,7 @@ def cell_of(plan: Planned, today: Side, found: tuple[Side, float] | None, stoppe
     if plan.problem:
         return Cell(plan.packages, *plan.problem)
     if found is None:
-        return Cell(plan.packages, NOT_RUN, stopped or "the same command continues with it")
+        return Cell(plan.packages, OPEN, stopped or "the same command continues with it")
     return compare_cell(plan.packages, today, *found)
 
 

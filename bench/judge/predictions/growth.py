@@ -93,7 +93,7 @@ def versions() -> dict[str, str | None]:
     return {name: version for name, version in library_versions().items() if name in wanted}
 
 
-def grown(before: Phases, now: Phases, since: str = "") -> str:
+def growth_text(before: Phases, now: Phases, since: str = "") -> str:
     """How the peak has grown beyond the bound, with the terms that grew; empty if it has not."""
     old, new = peak(before), peak(now)
     if new <= old * (1 + GROWTH_SHARE):
@@ -119,7 +119,7 @@ def judge(one: Watched, now: Phases) -> str:
     baseline = read_baseline()
     if one.id not in baseline["peaks"]:
         raise BadRecord(f"{FILE.name} has no {one.id}; write it with `{COMMAND}`")
-    return grown(baseline["peaks"][one.id], now, change_of_versions(baseline["versions"]))
+    return growth_text(baseline["peaks"][one.id], now, change_of_versions(baseline["versions"]))
 
 
 def trace_configuration(payload: dict[str, Any], say: Any) -> dict[str, Any]:
