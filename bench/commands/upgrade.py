@@ -4,8 +4,10 @@ Exit codes are those of `python -m bench compare`.
 """
 
 import argparse
+import re
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +15,8 @@ from pathlib import Path
 
 from bench.commands import Commands, Mistake, add_command, show
 from bench.commands.compare import SERIOUS, check_timed, write_report
+from bench.core.case import parse_case
+from bench.core.paths import RUNS
 from bench.core.registry import names_in
 from bench.judge.compare.finding import RED, SOMETHING_WORSE, exit_code
 from bench.judge.compare.runs import Comparison
@@ -23,7 +27,14 @@ from bench.upgrade.overlays import Wanted, import_path, install, resolve
 from bench.upgrade.requirements import unmet
 from bench.upgrade.trial import SMOKE, TINY, Environment, folder_of, run_stage, selection_of, time_cases
 
-MINUTES = {TINY: 5, SMOKE: 10}  # of both sides on two quiet cores, one case at a time, from the seconds of single cases
+CASE_SECONDS = {
+    "tiny": 6,
+    "minilm_l6": 11,
+    "smollm2_135m": 24,
+}  # means on two quiet cores, by how a model's name begins
+SESSION_SECONDS = 40  # beside its cases: it imports the libraries, and tests what they do by themselves
+CASE_ID = re.compile(r"\w+-\w+-\w+-\w+-s\d+")
+PYTHON = Path(sys.executable)
 
 
 def add(commands: Commands) -> None:
@@ -32,7 +43,7 @@ def add(commands: Commands) -> None:
                         help="what is upgraded, as pip takes it: transformers==5.24.0")  # fmt: skip
     parser.add_argument("--from", dest="constraints", type=Path, metavar="FILE", default=None,
                         help="a file of constraints for pip, which hold for everything else")  # fmt: skip
-    parser.add_argument("--current", type=Path, metavar="PYTHON", default=Path(sys.executable),
+    parser.add_argument("--current", type=Path, metavar="PYTHON", default=PYTHON,
                         help="the interpreter whose environment is upgraded (default: this one)")  # fmt: skip
     parser.add_argument("--select", metavar="OPTIONS", default="",
                         help="cases to run instead of the tiny and the smoke cases, as options of pytest suites: "
@@ -60,13 +71,14 @@ def judge_upgrade(arguments: argparse.Namespace) -> int:
     """Resolve, check, run stage after stage until something is worse, and print what all of them found."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # else pip or a session would go on without the command
     check_timed(arguments.time)
+    import_path(arguments.current)  # before pip is asked, so that what is no interpreter is named
     say(f"asking pip what {' '.join(arguments.requirements)} changes")
     wanted = resolve(arguments.current, arguments.requirements, arguments.constraints)
     if not wanted:
         raise Mistake(f"{' '.join(arguments.requirements)} changes nothing: the environment has it already")
     stages = stages_of(arguments)
     if arguments.dry_run:
-        print_plan(wanted, stages)
+        print_plan(wanted, stages, arguments.time, arguments.current)
         return 0
     before = Environment("before", arguments.current)
     after = Environment("after", arguments.current, tuple(install_side(arguments.current, one) for one in wanted))
@@ -128,17 +140,60 @@ def stages_of(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
     return [TINY] if arguments.quick else [TINY, SMOKE]
 
 
-def print_plan(wanted: list[Wanted], stages: list[tuple[str, ...]]) -> None:
-    """What would be installed and run, and for how long."""
+def print_plan(
+    wanted: Sequence[Wanted], stages: Sequence[tuple[str, ...]], timed: Sequence[str] = (), python: Path = PYTHON
+) -> None:
+    """What would be installed and run, and for how long. Raises Mistake for a selection that pytest refuses."""
     show("would install, each into a folder of its own:")
     for one in wanted:
         show(f"  {one}" + (" (there already)" if one.folder.is_dir() else ""))
     show("would run with the environment as it is, and again with these:")
+    suites = " ".join(f"suites/{name}" for name in trial.JUDGING)
     for selection in stages:
-        minutes = MINUTES.get(selection)
-        about = f"  (about {minutes} minutes on two quiet cores)" if minutes else ""
-        suites = " ".join(f"suites/{name}" for name in trial.JUDGING)
-        show(f"  pytest {suites} {' '.join(selection)}{about}")
+        show(f"  pytest {suites} {shlex.join(selection)}  ({duration(selected_cases(python, selection), 2)})")
+    if timed:
+        show(f"would then time, if nothing is worse, in {PROCESSES} processes a side:")
+        show(f"  {', '.join(timed)}  ({duration(timed, 2 * PROCESSES)})")
+
+
+def selected_cases(python: Path, selection: Sequence[str]) -> list[str]:
+    """The cases that pytest collects. Raises Mistake with its reason if it refuses the selection."""
+    command = [
+        str(python),
+        "-P",
+        "-m",
+        "bench",
+        "test",
+        *trial.JUDGING,
+        "-m",
+        "not slow",
+        *selection,
+        "--collect-only",
+        "-q",
+    ]
+    variables = Environment("plan", python).variables(RUNS)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["pytest said nothing"]
+        raise Mistake(f"{shlex.join(selection)} cannot be run: {said[0].removeprefix('ERROR: ')}")
+    return list(dict.fromkeys(CASE_ID.findall(done.stdout)))
+
+
+def duration(cases: Sequence[str], sessions: int) -> str:
+    """How many cases, and about how many minutes so many sessions of them take one after the other."""
+    number = f"{len(cases)} case{'s' * (len(cases) != 1)}"
+    known = [seconds for case in cases if (seconds := case_seconds(case))]
+    if len(known) < len(cases):
+        return f"{number}; how long {len(cases) - len(known)} of them take is not known"
+    return f"{number}, about {sessions * (sum(known) + SESSION_SECONDS) / 60:.0f} minutes on two quiet cores"
+
+
+def case_seconds(name: str) -> int:
+    """The usual seconds of a case on a processor; 0 if they are not known."""
+    case = parse_case(name)
+    return next((seconds for model, seconds in CASE_SECONDS.items() if case.model.startswith(model)), 0) * (
+        case.device == "cpu"
+    )
 
 
 def install_side(python: Path, wanted: Wanted) -> Path:

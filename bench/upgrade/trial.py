@@ -27,6 +27,7 @@ from bench.upgrade.overlays import python_path
 # test_claims.py judges statements of papers, test_probes.py needs --probes; runs are compared, and timed with --time,
 # by the upgrade itself
 JUDGING = ("test_libraries.py", "test_methods.py", "test_cost.py", "test_quality.py", "test_predicted.py")
+TIMING = ("test_cost.py",)  # a process that is timed runs its cases, and no more tests than that takes
 TWO_AT_ONCE = ("--workers", "2")  # small cases leave cores idle; a pair of cases on one thread each takes less time
 TINY = ("--models", "tiny_bert,tiny_llama,tiny_gpt2", "--tasks", "pos,support", "--devices", "cpu", "--max-steps", "4",
         "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora", *TWO_AT_ONCE)  # fmt: skip
@@ -125,7 +126,7 @@ def time_cases(
     selection: Sequence[str],
     say: Callable[[str], None],
     processes: int = PROCESSES,
-    suites: Sequence[str] = JUDGING,
+    suites: Sequence[str] = TIMING,
 ) -> list[Finding]:
     """Seconds of these cases in processes that take turns, A B B A. What an interrupted command timed is kept."""
     runs: dict[str, Path] = {}

@@ -1,4 +1,4 @@
-"""What catches a planted fault: judged from two runs, three tried from end to end, and the committed page of all."""
+"""What catches a planted fault: judged from two runs, two tried from end to end, and the committed page of all."""
 
 from dataclasses import replace
 

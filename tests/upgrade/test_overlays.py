@@ -23,6 +23,7 @@ from bench.upgrade.overlays import (
     resolve,
 )
 from bench.upgrade.requirements import Unmet, unmet
+from bench.upgrade.trial import TINY
 
 PYTHON = Path(sys.executable)
 REPORT = {
@@ -111,7 +112,6 @@ def test_an_index_that_does_not_answer_is_one_sentence(monkeypatch):
 
 
 def test_a_selection_is_split_as_a_shell_splits_it(said_by_pip, capsys):
-    assert main(["upgrade", "peft==9.0", "--dry-run", "--select", "-m 'slow or not slow' --tasks pos"]) == 0
     assert main(["upgrade", "peft==9.0", "--dry-run", "--select", "-m 'slow"]) == 2
     assert "--select -m 'slow: No closing quotation" in capsys.readouterr().err
     stages = upgrade.stages_of(SimpleNamespace(select="-m 'slow or not slow' --tasks pos"))
@@ -201,12 +201,39 @@ def test_an_unmet_requirement_of_an_overlay_is_named(tmp_path):
 
 
 def test_a_dry_run_says_what_would_be_installed_and_run(said_by_pip, cache, capsys):
-    assert main(["upgrade", "peft==9.0", "--dry-run"]) == 0
+    """The cases are those that pytest collects, so that -k counts."""
+    select = "--models tiny_bert,tiny_llama --methods lora,ia3 --devices cpu -k tiny_bert"
+    words = ["--select", select, "--time", "pos-minilm_l6-lora-cpu-s0,pos-bert_base-lora-cpu-s0"]
+    assert main(["upgrade", "peft==9.0", "--dry-run", *words]) == 0
     out = capsys.readouterr().out
     assert "  alpha 1\n  peft-x 9.0\n" in out
-    assert "--models tiny_bert,tiny_llama,tiny_gpt2" in out
-    assert "about 5 minutes" in out
+    assert f"{select}  (2 cases, about 2 minutes on two quiet cores)\n" in out
+    assert "would then time, if nothing is worse, in 10 processes a side:\n  pos-minilm_l6-lora-cpu-s0, pos-" in out
+    assert "(2 cases; how long 1 of them take is not known)\n" in out
     assert not cache.exists()
+
+
+def test_the_tiny_stage_takes_minutes():
+    cases = upgrade.selected_cases(PYTHON, TINY)
+    assert upgrade.duration(cases, 2) == "24 cases, about 6 minutes on two quiet cores"
+
+
+def test_a_timed_case_takes_a_process_of_its_own_ten_times_a_side():
+    assert upgrade.duration(["pos-tiny_bert-lora-cpu-s0"], 20) == "1 case, about 15 minutes on two quiet cores"
+    assert "not known" in upgrade.duration(["pos-tiny_bert-lora-cuda-s0"], 20)
+
+
+def test_a_selection_that_pytest_refuses_is_one_sentence_before_anything_runs(said_by_pip, capsys):
+    assert main(["upgrade", "peft==9.0", "--dry-run", "--select", "--tasks poss"]) == 2
+    assert "--tasks poss cannot be run: no task named 'poss'; did you mean pos?" in capsys.readouterr().err
+
+
+def test_current_that_is_no_interpreter_is_one_sentence(tmp_path, capsys):
+    for path in (tmp_path / "python", tmp_path):
+        assert main(["upgrade", "peft==9.0", "--current", str(path)]) == 2
+        said = capsys.readouterr().err.strip().splitlines()
+        assert said[-1] == f"bench: {path} is no Python interpreter of version 3.11 or later"
+        assert len(said) == 1
 
 
 def test_an_upgrade_that_changes_nothing_is_one_sentence(said_by_pip, monkeypatch, capsys):

@@ -23,7 +23,7 @@ from bench.upgrade import trial
 from bench.upgrade.overlays import Wanted
 from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_stage, selection_of, time_cases
 
-RECORD = committed()[POS]
+RECORD, SMALL = (committed()[case] for case in (POS, SUPPORT))
 BEFORE, AFTER = Environment("before", Path(sys.executable)), Environment("after", Path(sys.executable), (Path("over"),))
 SLOW_UPGRADE = """
 import subprocess, sys
@@ -45,8 +45,11 @@ def silent(text):
 def sessions(monkeypatch, tmp_path):
     """Sessions that store these records instead of running cases: side -> a list of runs, in turn."""
     planned, commands = {}, []
+    run_others = subprocess.run
 
-    def run(command, env, **rest):
+    def run(command, env=None, **rest):
+        if "test" not in command:
+            return run_others(command, env=env, **rest)
         runs = Path(env["LORABENCH_RUNS"])
         commands.append(command)
         code, records = planned[runs.name].pop(0)
@@ -157,6 +160,29 @@ def test_the_first_stage_that_is_worse_is_the_last(sessions, stages, capsys):
     assert "stage 1 of 2" in err
     assert "stage 2" not in err
     assert len(commands) == 2
+
+
+def test_another_interpreter_runs_both_sides_and_its_trials(sessions, stages, tmp_path, monkeypatch, capsys):
+    """Two suspects are bisected, and share the number of trials."""
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    heavier = replace(SMALL, exact={**SMALL.exact, "step_allocated_bytes": 2 * SMALL.exact["step_allocated_bytes"]})
+    worse = replace(RECORD, evidence={**RECORD.evidence, "reload_distance": 0.1})
+    stages |= {"before": [(0, [RECORD, SMALL])], "after": [(1, [worse, heavier])]}
+    searches = []
+
+    def blame(search, requirements):
+        searches.append(search)
+        search.spent = 3
+        return f"{search.target.figure}: peft 9.0"
+
+    monkeypatch.setattr(upgrade, "blame", blame)
+    assert main(["upgrade", "peft==9.0", "--current", str(python), "--bisect", "--bisect-runs", "5"]) == 1
+    assert {command[0] for command in sessions[1]} == {str(python)}
+    assert [(search.python, search.most) for search in searches] == [(python, 5), (python, 2)]
+    out = capsys.readouterr().out
+    for figure in ("reload_distance", "step_allocated_bytes"):
+        assert f"to blame for {figure}: peft 9.0 (3 trials)\n" in out
 
 
 def test_what_the_first_stage_found_is_in_the_report_of_both(stages, tmp_path, capsys):
