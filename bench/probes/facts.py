@@ -14,7 +14,8 @@ from bench.core.files import BadFile, read_toml
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
 from bench.probes.reading import FOLDER, read_items, thin_out
 from bench.probes.statements import clauses, takes_back
-from bench.probes.wording import ALL_BUT, affirmed_names, akin, first_line, plain, repeats, says_nothing, words_of
+from bench.probes.topics import speaks_around, subject_asked
+from bench.probes.wording import ALL_BUT, affirmed_names, first_line, plain, repeats, says_nothing, words_of
 from bench.probes.words import words_in
 
 NOT_KNOWN = re.compile(
@@ -50,19 +51,7 @@ SIDES = (
     ),
     re.compile(r"\b(?:after|follows?|followed|following|danach|nach|folgt|setelah(?:nya)?|después|sigue|après|suit)\b"),
 )
-QUESTION_WORD = re.compile(
-    r"what|wh(?:ich|ere|en)|the|name|many|you|does|comes?|right|after|before|word|means|city|days?|get|turn|into|says?|qué|cuál|cuántos"
-    r"|quel(?:le)?|combien|welche[rs]?|viele|hei(?:ß|ss)t|berapa|yang"
-)
-FUNCTION = re.compile(
-    r"(?:the|an?|of|is|are|was|has|have|it|its|in|to|on|for|by|called|s|la|le|les|el|los|las|une?|l|de|del|des|du|es"
-    r"|est|a|en|con|tiene|der|die|das|eine?|von|ist|hat|auf|dem|den|adalah|yang|di|itu|ada|punya|at|with|known|as|that|which|who|this|they|you|and|or|und|et|y|dan|que|qui)"
-)
-COPULA = re.compile(r"\b(?:is|are|was|es|son|est|sont|ist|sind|adalah|ialah|means|called|heisst)\b")
-INDEFINITE = re.compile(r"\s+(?:(?:usually|also|often|just|only|simply) )?(?:an?|une?|una|eine?[nr]?|sebuah|one of)\b")
 EXCLAIMS = re.compile(r"\W*(?:quel(?:le)?|what an?|how|qué|welch|was für|alangkah|betapa)\b[^.?]*!\s*$")
-MOST_NAMED = 2  # words of another thing's name
-SHORT_WORD = 3
 LONG_WORD = 4  # letters: shorter words are in every sentence
 FEW_WORDS = 3  # an answer without a sentence; what follows only adds to it
 
@@ -206,11 +195,6 @@ def is_bare(clause: Clause) -> bool:
     return len(words_of(clause.text)) <= FEW_WORDS and len(clause.stated) == 1
 
 
-def subject_asked(item: Item) -> set[str]:
-    """The words of the question that say what it is about: of "What is the opposite of hot?", opposite and hot."""
-    return {word for word in words_of(item.prompt) if len(word) >= SHORT_WORD and not QUESTION_WORD.fullmatch(word)}
-
-
 def words_asked(item: Item) -> set[str]:
     """The long words of the question."""
     return {word for word in words_of(item.prompt) if len(word) >= LONG_WORD}
@@ -243,22 +227,6 @@ def leaves_open(said: str, names: set[str], item: Item) -> bool:
     again = len(words) >= FEW_WORDS and Counter(words) <= Counter(words_of(item.prompt))
     unknown = bool(NOT_KNOWN.search(plain(said))) or said.rstrip().endswith("?")
     return again or unknown or bool(EXCLAIMS.match(plain(said))) or speaks_around(said, item)
-
-
-def speaks_around(said: str, item: Item) -> bool:
-    """Whether a statement that names no choice only speaks of the question's subject: "France is a country".
-
-    "The capital of France is Nice" names another thing: little of it is new, and no article stands before it.
-    """
-    subject = subject_asked(item)
-    words = words_of(re.split(r"[,.;]", said, maxsplit=1)[0])
-    again = [any(akin(word, other) for other in subject) for word in words if not FUNCTION.fullmatch(word)]
-    new = again.count(False)
-    if len(words) < FEW_WORDS or (again and not again[0]):
-        return False
-    if copula := COPULA.search(plain(said)):
-        return new > (1 if INDEFINITE.match(plain(said), copula.end()) else MOST_NAMED) or not new
-    return new != 1
 
 
 def bank() -> list[Item]:

@@ -22,7 +22,7 @@ from bench.records.record import TIMED_OUT, Record
 from bench.upgrade.compatibility import CONFLICT, OPEN, Cell, Table, compare_cell, failing_tests
 from bench.upgrade.overlays import CannotInstall, Conflict, Wanted, import_path, install, resolve, version_of
 from bench.upgrade.requirements import unmet
-from bench.upgrade.trial import Environment, Stopped, run_side
+from bench.upgrade.trial import JUDGING, Environment, Stopped, run_side
 
 PAIRED = ("transformers", "peft")
 PACKAGES = (*PAIRED, "bitsandbytes", "accelerate")
@@ -189,7 +189,7 @@ def read_stored(grid: Grid, side: str) -> tuple[Side, float] | None:
 
 def judging_digest() -> str:
     """A hash of what decides whether a test passes: another version judges the stored records again."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(json.dumps(JUDGING).encode())
     files = [*SUITES.rglob("*.py"), *(PACKAGE / "judge").rglob("*.py"), *FIXTURES.glob("*.toml")]
     for path in sorted(files):
         digest.update(path.read_bytes() + b"\0")
@@ -216,6 +216,7 @@ def table_of(grid: Grid, plans: Sequence[Planned], stopped: Mapping[str, str], c
         date=max(f"{run.folder.name[:4]}-{run.folder.name[4:6]}-{run.folder.name[6:8]}" for run, _ in runs),
         about=about_machine(next(iter(today[0].records.values()))),
         today={name: version_of(grid.python, name) or "none" for name in PACKAGES},
+        suites=JUDGING,
         cases=tuple(sorted(today[0].records)),
         failing=failing_tests(today[0]),
         cells=cells,
