@@ -53,7 +53,7 @@ def test_accumulation_gives_the_large_batch(model: str, check: Any) -> None:
 
 @subjects
 def test_resumed_training_is_the_same(model: str, check: Any) -> None:
-    """Stopped, saved and resumed in a new process's model, Trainer ends where it ends straight through, to the bit."""
+    """Stopped, saved and resumed in a new model, Trainer ends where it ends straight through, to the bit."""
     require_equal_trainings(model, check("resumed", model=model, optimizer="adamw_torch"))
 
 

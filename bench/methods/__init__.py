@@ -22,6 +22,7 @@ ALL = "all"
 HEAD = "head"
 ADAPTER = "adapter"
 TRAINS = (ALL, HEAD, ADAPTER)
+ADAPTER_NAME = "default"  # peft's name of a model's first adapter
 
 PLAIN = "plain"  # float32, or bfloat16 if the recipe computes in it and the base is frozen
 INT8 = "int8"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bench.core.recipe import Recipe
-from bench.methods import METHODS, Attach, Method, Unsupported
+from bench.methods import ADAPTER_NAME, METHODS, Attach, Method, Unsupported
 from bench.methods.formulas import ALPHA_OVER_INITIAL_RANK, singular_value_update
 from bench.methods.targets import all_linear
 from bench.models import ModelEntry
@@ -37,7 +37,7 @@ def move_budget(model: Any, step: int) -> None:
 
 def ranks_left(model: Any) -> dict[str, Any]:
     """The number of singular values that are not pruned: in all layers, and the least and the most in one layer."""
-    pattern = model.base_model.peft_config["default"].rank_pattern or {}
+    pattern = model.base_model.peft_config[ADAPTER_NAME].rank_pattern or {}
     kept = [int(sum(flags)) for flags in pattern.values()]
     return {
         "rank_total": sum(kept),

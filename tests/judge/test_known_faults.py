@@ -1,9 +1,9 @@
-"""fixtures/known_faults.toml: what an entry must say, and that each names a test that exists."""
+"""fixtures/known_faults.toml: what an entry must say. tests/plugin/test_libraries.py checks the tests that it names."""
 
 import pytest
 
 from bench.core.files import BadFile
-from bench.core.paths import ROOT, SUITES
+from bench.core.paths import ROOT
 from bench.judge.known_faults import read_known_faults
 
 ENTRY = {
@@ -41,12 +41,6 @@ def test_an_entry_says_what_is_wrong_and_what_to_do_when_it_is_mended(tmp_path):
 def test_a_wrong_entry_is_one_sentence(tmp_path, entries, sentence):
     with pytest.raises(BadFile, match=sentence):
         read_known_faults(written(tmp_path / "faults.toml", *entries))
-
-
-def test_every_entry_names_a_file_and_a_function_of_the_suites():
-    for test in (test for fault in read_known_faults() for test in fault.tests):
-        file, _, name = test.partition("::")
-        assert f"def {name.partition('[')[0]}(" in (SUITES / file).read_text(encoding="utf-8"), test
 
 
 def test_the_file_is_shipped():

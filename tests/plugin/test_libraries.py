@@ -36,7 +36,7 @@ def test_every_known_fault_is_of_a_test_that_is_collected(tmp_path):
     collected = set(re.findall(r"^suites/(test_libraries\.py::\S+)$", done.text, re.MULTILINE))
     assert len(collected) > 30
     known = {test for fault in read_known_faults() for test in fault.tests}
-    assert {test for test in known if test.startswith("test_libraries.py")} <= collected
+    assert not known - collected
 
 
 def test_a_device_without_checks_collects_none(tmp_path):

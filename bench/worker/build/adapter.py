@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bench.core.recipe import Recipe
-from bench.methods import ADAPTER, ALL, HEAD, Attach, Method, Unsupported
+from bench.methods import ADAPTER, ADAPTER_NAME, ALL, HEAD, Attach, Method, Unsupported
 from bench.models import ModelEntry
 from bench.models.shapes import target_layers
 from bench.worker.build.precision import adapter_dtype
@@ -69,7 +69,7 @@ def add_adapter(model: Any, config: Any) -> Any:
     return get_peft_model(model, config)
 
 
-def load_adapter(model: Any, folder: Path, kept: torch.dtype = torch.float32, name: str = "default") -> Any:
+def load_adapter(model: Any, folder: Path, kept: torch.dtype = torch.float32, name: str = ADAPTER_NAME) -> Any:
     """A saved adapter on a fresh base, or beside the adapters of a model that has some, under peft's name for it.
 
     It is kept in the format it was trained in, which must be that of the adapters beside it. peft repeats a method's

@@ -14,10 +14,9 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from bench.methods import ADAPTER_NAME
 from bench.methods.formulas import AdaptedLayer
 from bench.worker.build.quantise import plain_weight
-
-ADAPTER = "default"  # peft's name of the first adapter
 
 
 def one_of_each_kind(model: Any) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def one_of_each_kind(model: Any) -> dict[str, Any]:
     return dict(found.values())
 
 
-def parts_of(layer: Any, adapter: str = ADAPTER) -> dict[str, Tensor]:
+def parts_of(layer: Any, adapter: str = ADAPTER_NAME) -> dict[str, Tensor]:
     """The adapter's tensors in this layer in float32, by the names of peft's attributes."""
     found = {}
     for name in (*layer.adapter_layer_names, *layer.other_param_names):

@@ -3,6 +3,7 @@
 Logits are compared on a few held-out examples by their relative distance ||a - b|| / ||b||.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -41,14 +42,30 @@ class Probe:
         """The beginning of the first example alone, for what one short row shows as well."""
         return Probe(self.batching, self.device, self.examples[:1], SHORT_LENGTH)
 
+    def in_float32(self) -> "Probe":
+        """The same examples, read without autocast."""
+        found = copy.copy(self)
+        found.batching = replace(self.batching, recipe=replace(self.batching.recipe, precision="float32"))
+        return found
+
     @torch.no_grad()
-    def __call__(self, model: Any, training: bool = False) -> Tensor:
-        """The logits in evaluation, or in training mode, where dropout acts; the model's own mode stays."""
+    def outputs(self, model: Any, training: bool = False, **more: Any) -> Any:
+        """What the model gives in evaluation, or in training mode, where dropout acts; the model's own mode stays."""
         was_training = model.training
         model.train(training)
         with autocast(self.batching.recipe, self.device):
-            logits = model(**self.batch.inputs()).logits
+            found = model(**self.batch.inputs(), **more)
         model.train(was_training)
+        return found
+
+    def head_inputs(self, model: Any) -> Tensor:
+        """What the output layer reads, in float32: the last hidden states."""
+        hidden: Tensor = self.outputs(model, output_hidden_states=True).hidden_states[-1]
+        return hidden.float().cpu()
+
+    def __call__(self, model: Any, training: bool = False) -> Tensor:
+        """The logits in evaluation, or in training mode."""
+        logits = self.outputs(model, training).logits
         logits = logits[:, logits.shape[1] - self.batch.input_ids.shape[1] :]  # without virtual tokens
         return logits[self.batch.attention_mask.bool()].float().cpu()
 

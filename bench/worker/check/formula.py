@@ -11,12 +11,13 @@ from torch import Tensor
 
 from bench.core.recipe import Recipe
 from bench.methods import Method
+from bench.methods.tolerances import formula_tolerance
 from bench.worker.check.adapted import at_work, inputs_of, one_of_each_kind
 from bench.worker.check.evidence import Probe
 
 
 def formula_evidence(model: Any, method: Method, recipe: Recipe, probe: Probe) -> dict[str, Any]:
-    """Of the layer that is farthest from the formula: its name, distance, scale, and the share of its update.
+    """Of the layer that exceeds its formula_tolerance the most: its name, distance, scale, and the share of its update.
 
     {} for a method without a formula. The distance is ||seen - expected|| over the larger of both norms, the share
     ||update|| over ||base's output||. The scale is the paper's times the factor that fits best; without a scale the
@@ -32,8 +33,10 @@ def formula_evidence(model: Any, method: Method, recipe: Recipe, probe: Probe) -
     for name, layer in layers.items():
         seen, adapted = at_work(layer, read[name])
         expected = method.formula(adapted, expected_scale)
-        found.append((name, *compared(seen - adapted.base_outputs, expected, adapted.base_outputs)))
-    layer_name, distance, factor, share = max(found, key=excess)
+        distance, factor, share = compared(seen - adapted.base_outputs, expected, adapted.base_outputs)
+        allowed = formula_tolerance(recipe.adapter_precision, share)
+        found.append((excess(distance, allowed), name, distance, factor, share))
+    _, layer_name, distance, factor, share = max(found)
     return {
         "formula_layer": layer_name,
         "formula_layers": len(found),
@@ -46,7 +49,7 @@ def formula_evidence(model: Any, method: Method, recipe: Recipe, probe: Probe) -
 
 @torch.no_grad()
 def compared(seen: Tensor, expected: Tensor, base: Tensor) -> tuple[float, float, float]:
-    """(relative distance, best factor, share of the base's output); all 0 where neither adds anything."""
+    """(relative distance, best factor, share of the base's output); (0, 1, 0) where neither adds anything."""
     norms = [float(torch.linalg.norm(tensor)) for tensor in (seen, expected, base)]
     largest = max(norms[:2])
     if largest == 0:
@@ -55,7 +58,6 @@ def compared(seen: Tensor, expected: Tensor, base: Tensor) -> tuple[float, float
     return float(torch.linalg.norm(seen - expected)) / largest, factor, largest / norms[2]
 
 
-def excess(found: tuple[str, float, float, float]) -> float:
-    """How far a layer is from its formula, beyond the rounding that a small update suffers."""
-    _, distance, _, share = found
-    return distance * min(share, 1.0)
+def excess(distance: float, allowed: float) -> float:
+    """How many times the allowed distance a layer is from its formula; 0 for a layer to which nothing is added."""
+    return distance / allowed if allowed else 0.0

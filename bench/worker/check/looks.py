@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.work import LooksWork
-from bench.methods import METHODS, Attach, Method
+from bench.methods import ADAPTER_NAME, METHODS, Attach, Method
 from bench.methods.adaptive import ranks_left
 from bench.models import MODELS
 from bench.worker.build.adapter import attach
@@ -148,8 +148,8 @@ def only_adapter_trains(method: str) -> bool:
 def update_is_low_rank(method: str) -> bool:
     """The rank of the trained update B A, by singular values, is the adapter's and far below the matrix's."""
     layer = adapted_layer(train_tiny(method)["model"])
-    update = layer.get_delta_weight("default").float()
-    return int(torch.linalg.matrix_rank(update)) <= layer.r["default"] < min(update.shape)
+    update = layer.get_delta_weight(ADAPTER_NAME).float()
+    return int(torch.linalg.matrix_rank(update)) <= layer.r[ADAPTER_NAME] < min(update.shape)
 
 
 @look
@@ -157,7 +157,7 @@ def rank_adapts(method: str) -> bool:
     """Training leaves layers with different ranks."""
     model = train_tiny(method)["model"]
     if not METHODS[method].prunes:
-        widths = {len(module.lora_A["default"].weight) for module in model.modules() if hasattr(module, "lora_A")}
+        widths = {len(module.lora_A[ADAPTER_NAME].weight) for module in model.modules() if hasattr(module, "lora_A")}
         ranks = {int(torch.linalg.matrix_rank(part.float())) for part in adapter_parts(model)}
         return len(widths) > 1 or len(ranks) > 1
     left = ranks_left(model)
@@ -170,7 +170,7 @@ def product_replaces_base(method: str) -> bool:
     layer = adapted_layer(train_tiny(method)["model"])
     inputs = torch.randn(3, layer.in_features, generator=torch.Generator().manual_seed(SEED))
     with torch.no_grad():
-        low_rank = inputs @ layer.get_delta_weight("default").T.float()
+        low_rank = inputs @ layer.get_delta_weight(ADAPTER_NAME).T.float()
         together = layer.base_layer(inputs) + low_rank
         seen = layer(inputs)
     return torch.allclose(seen, low_rank, atol=1e-4) and not torch.allclose(seen, together, atol=1e-4)
@@ -226,7 +226,7 @@ def adapters_swap(method: str) -> bool:
         first = model(input_ids=seen["ids"]).logits
         model.set_adapter("second")
         second = model(input_ids=seen["ids"]).logits
-        model.set_adapter("default")
+        model.set_adapter(ADAPTER_NAME)
         again = model(input_ids=seen["ids"]).logits
     return torch.equal(first, again) and not torch.equal(first, second)
 

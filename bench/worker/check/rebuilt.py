@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.methods import Attach, Method
+from bench.methods import ADAPTER_NAME, Attach, Method
 from bench.models import ModelEntry
 from bench.worker.build.adapter import attach, configuration
-from bench.worker.check.adapted import ADAPTER
 from bench.worker.check.evidence import Probe, distance
 from bench.worker.check.fingerprint import fingerprint
 from bench.worker.check.merging import packed_merge_evidence
 from bench.worker.train.trainee import Trainee
 
 SECOND = "second"
-VISIBLE = 0.1  # deviation of the values that adapters are given: an update about as large as W
+FIRST_SEED, SECOND_SEED = 7, 8  # of the values that adapters are given
+VISIBLE = 0.1  # standard deviation of these values: an update about as large as W
 
 
 def rebuilt_evidence(
@@ -43,7 +43,7 @@ def rebuilt_evidence(
         found |= sum_evidence(again, probe)
     if method.mergeable and method.quantised and method.formula:
         packed = attached(seed)
-        fill(packed, method, ADAPTER)
+        fill(packed, method, ADAPTER_NAME, FIRST_SEED)
         found |= packed_merge_evidence(packed, method, recipe)
     return found
 
@@ -55,9 +55,9 @@ def differing(started: Mapping[str, int], model: Any) -> int:
 
 
 @torch.no_grad()
-def fill(model: Any, method: Method, adapter: str) -> None:
-    """Add values to what trains of the adapter, so that it acts; two adapters get different ones."""
-    generator = torch.Generator().manual_seed(len(adapter))
+def fill(model: Any, method: Method, adapter: str, seed: int) -> None:
+    """Add random values to what trains of the adapter, so that it acts; another seed gives other values."""
+    generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         if adapter in name.split(".") and not any(part in name for part in method.frozen_parts):
             added = torch.randn(parameter.shape, generator=generator) * VISIBLE
@@ -65,26 +65,35 @@ def fill(model: Any, method: Method, adapter: str) -> None:
 
 
 def switching_evidence(model: Any, method: Method, attaching: Attach, probe: Probe) -> dict[str, Any]:
-    """How far the first adapter's logits are from what they were, after a second one was attached, used and left."""
-    fill(model, method, ADAPTER)
-    alone = probe(model)
+    """How far the first adapter's logits are from what they were, after a second one was attached, used and left.
+
+    Whether the second one acts is seen in what the output layer reads: an encoder's new head is switched by itself, and
+    changes the logits even where no adapted layer is switched.
+    """
+    fill(model, method, ADAPTER_NAME, FIRST_SEED)
+    alone, alone_hidden = probe(model), probe.head_inputs(model)
     model.add_adapter(SECOND, configuration(method, attaching))
-    fill(model, method, SECOND)
+    fill(model, method, SECOND, SECOND_SEED)
     model.set_adapter(SECOND)
-    other = probe(model)
-    model.set_adapter(ADAPTER)
+    other_hidden = probe.head_inputs(model)
+    model.set_adapter(ADAPTER_NAME)
     return {
         "switching_distance": distance(probe(model), alone),
-        "second_adapter_acts": not torch.equal(other, alone),
+        "second_adapter_acts": not torch.equal(other_hidden, alone_hidden),
     }
 
 
 def sum_evidence(model: Any, probe: Probe) -> dict[str, Any]:
-    """How far two adapters merged are from the same two active, and whether both acted. The model stays merged."""
+    """How far two adapters merged are from the same two active, and whether both acted. The model stays merged.
+
+    In float32: the filled adapters sum to larger updates than training makes, which 16 bits round more coarsely.
+    """
+    model.float()
+    probe = probe.in_float32()
     alone = probe(model)
-    model.base_model.set_adapter([ADAPTER, SECOND])
+    model.base_model.set_adapter([ADAPTER_NAME, SECOND])
     active: Tensor = probe(model)
-    model.merge_adapter(adapter_names=[ADAPTER, SECOND])
+    model.merge_adapter(adapter_names=[ADAPTER_NAME, SECOND])
     return {
         "two_merged_distance": distance(probe(model), active),
         "both_adapters_act": not torch.equal(active, alone),

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.methods import METHODS
+from bench.methods import ADAPTER_NAME, METHODS
 from bench.models import MODELS
 from bench.worker.build.adapter import attach
 from bench.worker.build.base import prepare_base
@@ -83,7 +83,7 @@ def shrinks_input(method: str) -> bool:
 def scales_by_root_of_rank(method: str) -> bool:
     """B A is multiplied by alpha / sqrt(rank), and not by alpha / rank."""
     seen = attach_tiny(method)
-    return math.isclose(adapted_layer(seen["model"]).scaling["default"], seen["recipe"].alpha / math.sqrt(RANK))
+    return math.isclose(adapted_layer(seen["model"]).scaling[ADAPTER_NAME], seen["recipe"].alpha / math.sqrt(RANK))
 
 
 @look
@@ -93,7 +93,9 @@ def magnitude_is_norm(method: str) -> bool:
     layers = [module for module in model.modules() if hasattr(module, "lora_magnitude_vector")]
     kept = [layer for layer in layers if len(layer.lora_magnitude_vector)]
     return bool(kept) and all(
-        torch.allclose(layer.lora_magnitude_vector["default"].weight, layer.base_layer.weight.norm(dim=1), atol=CLOSE)
+        torch.allclose(
+            layer.lora_magnitude_vector[ADAPTER_NAME].weight, layer.base_layer.weight.norm(dim=1), atol=CLOSE
+        )
         for layer in kept
     )
 
@@ -104,7 +106,7 @@ def holds_principal_part(method: str) -> bool:
     seen = attach_tiny(method)
     name, layer = next((n, m) for n, m in seen["model"].named_modules() if len(getattr(m, "lora_A", ())))
     loaded = next(weight for own, weight in seen["weights"].items() if own == f"{plain(name)}.weight")
-    update = layer.get_delta_weight("default").detach()
+    update = layer.get_delta_weight(ADAPTER_NAME).detach()
     rest_is_kept = torch.allclose(layer.base_layer.weight + update, loaded, atol=CLOSE)
     largest = torch.linalg.svdvals(loaded)[:RANK]
     return rest_is_kept and torch.allclose(torch.linalg.svdvals(update)[:RANK], largest, rtol=1e-2)
@@ -120,7 +122,10 @@ def shares_frozen_matrices(method: str) -> bool:
     """All adapted layers hold the same pair of matrices, which do not train."""
     model = attach_tiny(method)["model"]
     layers = [module for module in model.modules() if hasattr(module, "vera_A") or len(getattr(module, "lora_A", ()))]
-    own = [layer.vera_A["default"] if hasattr(layer, "vera_A") else layer.lora_A["default"].weight for layer in layers]
+    own = [
+        layer.vera_A[ADAPTER_NAME] if hasattr(layer, "vera_A") else layer.lora_A[ADAPTER_NAME].weight
+        for layer in layers
+    ]
     return len({part.data_ptr() for part in own}) == 1 < len(own) and not any(part.requires_grad for part in own)
 
 

@@ -384,17 +384,52 @@ def test_json_of_every_finding_is_plain():
         ("packed_merge_factor", 0.995, 0.9, WORSE),
         ("unmerge_distance", 1e-8, 0.05, WORSE),
         ("same_seed_changed", 0, 4, WORSE),
-        ("other_seed_changed", 14, 0, WORSE),
+        ("other_seed_changed", 14, 12, CHANGED),
         ("second_adapter_acts", True, False, WORSE),
+        ("second_adapter_acts", False, True, BETTER),
+        ("both_adapters_act", False, True, BETTER),
+        ("trained.changed", 13, 14, BETTER),
+        ("trained.changed", 14, 13, WORSE),
+        ("trained.tensors", 13, 14, WORSE),
+        ("packed_merge_factor", 0.9, 0.995, BETTER),
+        ("packed_merge_factor", 0.9, 1.2, WORSE),
+        ("formula_scale", 2.2, 2.0, BETTER),
         ("both_adapters_act", True, False, WORSE),
         ("switching_distance", 0.0, 0.2, WORSE),
         ("two_merged_distance", 3e-7, 0.1, WORSE),
         ("packed_merge_distance", 0.093, 0.11, WORSE),
         ("packed_merge_distance", 0.093, 0.094, CHANGED),
-        ("states_in_8_bits", 14, 0, WORSE),
+        ("states_in_8_bits", 0, 4, CHANGED),
         ("formula_share", 0.1, 0.3, CHANGED),
         ("formula_layer", "q_proj", "v_proj", CHANGED),
     ],
 )
 def test_evidence_that_differs_has_the_state_of_its_kind(name, before, after, state):
-    assert difference(name, before, after)[0] == state
+    record = with_evidence(SMOKE[SUPPORT], formula_scale_expected=2.0)
+    assert difference(name, before, after, record)[0] == state
+
+
+@pytest.mark.parametrize(("asked", "begins", "ends"), [(0.1, BETTER, WORSE), (0.0, WORSE, BETTER)])
+def test_dropout_is_better_where_it_acts_as_the_recipe_asks(asked, begins, ends):
+    record = replace(SMOKE[SUPPORT], recipe={**SMOKE[SUPPORT].recipe, "dropout": asked})
+    assert difference("training_passes_distance", 0.0, 0.1, record)[0] == begins
+    assert difference("training_passes_distance", 0.1, 0.0, record)[0] == ends
+
+
+@pytest.mark.parametrize(("figure", "precision", "kept", "after", "state"), [
+    ("batch_distance", "bfloat16", "float32", 0.004, CHANGED),
+    ("batch_distance", "float32", "bfloat16", 0.004, CHANGED),
+    ("left_padded_generation_distance", "bfloat16", "float32", 0.02, CHANGED),
+    ("batch_distance", "float16", "float32", 0.004, CHANGED),
+    ("batch_distance", "bfloat16", "float32", 0.2, WORSE),
+    ("batch_distance", "float16", "float32", 0.02, WORSE),
+    ("batch_distance", "float32", "float32", 1e-5, WORSE),
+    ("switching_distance", "bfloat16", "float32", 1e-5, WORSE),
+    ("two_merged_distance", "bfloat16", "float32", 1e-4, WORSE),
+    ("unmerge_distance", "bfloat16", "float32", 1e-4, WORSE),
+    ("reload_distance", "bfloat16", "float32", 1e-5, WORSE),
+])  # fmt: skip
+def test_a_rounding_of_the_records_precision_is_not_worse(figure, precision, kept, after, state):
+    recipe = {**SMOKE[SUPPORT].recipe, "precision": precision, "adapter_precision": kept}
+    record = replace(with_evidence(SMOKE[SUPPORT], **{figure: 0.0}), recipe=recipe)
+    assert only(findings([record], [with_evidence(record, **{figure: after})]), EVIDENCE).state == state

@@ -8,6 +8,7 @@ from tiny_trainees import tiny_examples, tiny_recipe, tiny_trainee
 
 from bench.methods import METHODS
 from bench.methods.tolerances import formula_tolerance
+from bench.worker.check import formula
 from bench.worker.check.evidence import Probe
 from bench.worker.check.formula import compared, formula_evidence
 from bench.worker.check.rebuilt import fill
@@ -22,7 +23,7 @@ def seen():
     def check(method, model="tiny_llama", spoil=None, **overrides):
         recipe = tiny_recipe(model, method, **overrides)
         trainee = tiny_trainee(model, method, recipe)
-        fill(trainee.model, trainee.method, "default")
+        fill(trainee.model, trainee.method, "default", seed=1)
         for layer in (module for module in trainee.model.modules() if isinstance(module, BaseTunerLayer)):
             if spoil:
                 spoil(layer)
@@ -89,6 +90,16 @@ def test_one_faulty_kind_of_layer_is_named(seen):
             rescale(1.1)(layer)
 
     assert seen("lora_all", spoil=spoil)["formula_layer"] == "model.layers.1.mlp.down_proj"
+
+
+def test_the_layer_that_exceeds_its_own_tolerance_the_most_is_named(seen, monkeypatch):
+    """A faulty layer with a tiny update, whose tolerance is wide, hides no faulty layer with a larger one."""
+    figures = {"self_attn.q_proj": (0.5, 1.0, 3e-6), "self_attn.v_proj": (2e-5, 1.0, 1.0)}  # 1.5 and 10 times allowed
+    chosen = iter(figures.values())
+    monkeypatch.setattr(formula, "compared", lambda *tensors: next(chosen))
+    found = seen("lora")
+    assert found["formula_layer"] == "model.layers.1.self_attn.v_proj"
+    assert found["formula_distance"] > found["allowed"]
 
 
 def test_what_adds_nothing_is_no_distance_and_an_update_from_nowhere_is():

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from peft.tuners.ia3.layer import Linear as IA3Linear
+from peft.tuners.lora.layer import Linear
 from peft.tuners.tuners_utils import BaseTunerLayer
 from tiny_trainees import tiny_recipe, tiny_trainee
 
@@ -18,7 +20,7 @@ ROUNDINGS = 2 * UNIT_ROUNDING["float32"]
 
 def filled(method, model="tiny_llama"):
     trainee = tiny_trainee(model, method, tiny_recipe(model, method))
-    fill(trainee.model, trainee.method, "default")
+    fill(trainee.model, trainee.method, "default", seed=1)
     return trainee
 
 
@@ -39,25 +41,59 @@ def test_unmerging_gives_the_base_back(method, model):
     assert all(torch.equal(tensor, before[name]) for name, tensor in trainee.model.state_dict().items())
 
 
-def test_unmerging_that_does_nothing_is_seen():
+def in_bfloat16_and_barely_acting():
+    """A base in bfloat16 with an update of about 1e-4 of its weights, which bfloat16 cannot hold."""
     model = filled("lora").model
     for layer in adapted_layers(model):
-        layer.unmerge = layer.merged_adapters.clear
-    assert unmerge_evidence(model)["unmerge_distance"] > 0.01
+        layer.get_base_layer().bfloat16()
+        layer.scaling["default"] *= 1e-4
+    return model
 
 
-def test_unmerging_that_forgets_a_bias_is_seen():
+def test_a_small_update_of_a_base_in_16_bits_is_merged_and_unmerged_exactly():
+    seen = unmerge_evidence(in_bfloat16_and_barely_acting())
+    assert seen["unmerge_distance"] <= ROUNDINGS
+    assert 100 * ROUNDINGS < seen["merged_share"] < UNIT_ROUNDING["bfloat16"]
+
+
+def test_unmerging_that_does_nothing_is_seen(monkeypatch):
+    monkeypatch.setattr(Linear, "unmerge", lambda layer: layer.merged_adapters.clear())
+    for model in (filled("lora").model, in_bfloat16_and_barely_acting()):
+        assert unmerge_evidence(model)["unmerge_distance"] > 10 * ROUNDINGS
+
+
+def test_merging_that_does_nothing_in_one_kind_of_layer_is_seen(monkeypatch):
+    right = Linear.merge
+
+    def forgetful(layer, **options):
+        if layer.get_base_layer().out_features == 64:  # of the queries, and of a feed-forward layer's output
+            layer.merged_adapters.append("default")
+        else:
+            right(layer, **options)
+
+    monkeypatch.setattr(Linear, "merge", forgetful)
+    assert unmerge_evidence(filled("lora_all").model)["merged_share"] == 0
+
+
+def test_a_layer_whose_adapter_adds_nothing_has_no_share():
+    model = filled("lora_all").model
+    for layer in adapted_layers(model)[-1:]:
+        torch.nn.init.zeros_(layer.lora_B["default"].weight)
+    assert unmerge_evidence(model)["merged_share"] > 0.01
+
+
+def test_unmerging_that_forgets_a_bias_is_seen(monkeypatch):
+    right = IA3Linear.unmerge
+
+    def forgetful(layer):
+        bias = layer.get_base_layer().bias.detach().clone()
+        right(layer)
+        layer.get_base_layer().bias.data.copy_(bias)
+
+    monkeypatch.setattr(IA3Linear, "unmerge", forgetful)
     model = filled("ia3", "tiny_bert").model
     for layer in adapted_layers(model):
-        right = layer.unmerge
-
-        def forgetful(layer=layer, right=right):
-            bias = layer.get_base_layer().bias.detach().clone()
-            right()
-            layer.get_base_layer().bias.data.copy_(bias)
-
         layer.get_base_layer().bias.data.fill_(1.0)
-        layer.unmerge = forgetful
     assert unmerge_evidence(model)["unmerge_distance"] > 0.01
 
 

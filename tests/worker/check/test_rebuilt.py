@@ -14,8 +14,8 @@ from bench.worker.check.fingerprint import fingerprint
 from bench.worker.check.rebuilt import differing, fill, rebuilt_evidence, sum_evidence, switching_evidence
 
 
-def evidence_of(method, model="tiny_llama"):
-    recipe = tiny_recipe(model, method)
+def evidence_of(method, model="tiny_llama", **overrides):
+    recipe = tiny_recipe(model, method, **overrides)
     trainee = tiny_trainee(model, method, recipe)
     probe = Probe(trainee.batching, "cpu", tiny_examples(model, 2)).short()
     started = fingerprint(trainee.model, trained=True)
@@ -36,6 +36,13 @@ def test_a_method_keeps_what_it_states(model, method):
     assert seen.get("two_merged_distance", 0) <= rounding_tolerance(entry, MODELS[model], "float32")
     assert all(seen.get(name, True) for name in ("second_adapter_acts", "both_adapters_act"))
     assert ("packed_merge_distance" in seen) is entry.quantised
+
+
+@pytest.mark.parametrize("method", ["lora", "rslora"])
+def test_two_merged_adapters_are_compared_without_the_rounding_of_16_bits(method):
+    seen = evidence_of(method, precision="bfloat16", adapter_precision="bfloat16")
+    assert 0 < seen["two_merged_distance"] <= 2 * rounding_tolerance(METHODS[method], MODELS["tiny_llama"], "float32")
+    assert seen["both_adapters_act"]
 
 
 def test_a_start_from_another_generator_is_seen(monkeypatch):
@@ -87,6 +94,14 @@ def test_a_switch_that_is_ignored_is_seen(attached, monkeypatch):
     assert switching_evidence(model, METHODS["lora"], attaching, probe)["second_adapter_acts"] is False
 
 
+def test_layers_that_are_not_switched_are_seen_although_the_new_head_is(monkeypatch):
+    trainee = tiny_trainee("tiny_bert", "lora")
+    attaching = Attach(MODELS["tiny_bert"], trainee.recipe, 3)
+    probe = Probe(trainee.batching, "cpu", tiny_examples("tiny_bert", 2)).short()
+    monkeypatch.setattr(BaseTunerLayer, "set_adapter", lambda *given, **more: None)
+    assert switching_evidence(trainee.model, METHODS["lora"], attaching, probe)["second_adapter_acts"] is False
+
+
 def test_a_second_adapter_that_is_not_merged_is_seen(attached, monkeypatch):
     model, attaching, probe = attached
     switching_evidence(model, METHODS["lora"], attaching, probe)
@@ -97,10 +112,20 @@ def test_a_second_adapter_that_is_not_merged_is_seen(attached, monkeypatch):
     assert seen["two_merged_distance"] > 1e-3
 
 
+def test_the_seed_decides_the_values_that_are_added():
+    weights = {}
+    for seed in (1, 1, 2):
+        model = tiny_trainee("tiny_llama", "lora").model
+        fill(model, METHODS["lora"], "default", seed)
+        weights.setdefault(seed, []).append(fingerprint(model, trained=True))
+    assert weights[1][0] == weights[1][1]
+    assert all(weights[2][0][name] != value for name, value in weights[1][0].items())
+
+
 def test_values_are_added_to_the_named_adapter_alone(attached):
     model, _, _ = attached
     before = fingerprint(model, trained=True)
-    fill(model, METHODS["lora"], "second")
+    fill(model, METHODS["lora"], "second", seed=1)
     assert fingerprint(model, trained=True) == before
-    fill(model, METHODS["lora"], "default")
+    fill(model, METHODS["lora"], "default", seed=1)
     assert all(fingerprint(model, trained=True)[name] != value for name, value in before.items())
