@@ -24,7 +24,16 @@ def saved(tmp_path_factory):
 
 def session(folder, *words):
     storage = f"--benchmark-storage=file://{folder / 'saved'}"
-    always = ("-p", "stored_benchmarks", "suites/test_speed.py", "--devices", "cpu", storage)
+    always = (
+        "-p",
+        "stored_benchmarks",
+        "suites/test_speed.py",
+        "--devices",
+        "cpu",
+        "--models",
+        "minilm_l6,smollm2_135m",
+        storage,
+    )
     return start(folder / "runs", *always, *words)
 
 
