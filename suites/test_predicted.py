@@ -33,7 +33,7 @@ def tracing(pytestconfig: pytest.Config, entries: tuple[str, ...]) -> Iterator[E
 
 
 def test_predicted_peak(watched: Watched, tracing: Executor) -> None:
-    """A training step holds no more than it did, by half a percent and 8 MiB."""
+    """A training step holds at most half a percent more than the baseline says."""
     tracing.submit(Job(watched.id, "bench.judge.predictions.growth:trace_configuration", asdict(watched)))
     outcome = tracing.outcome(watched.id)
     assert outcome.status == OK, could_not_trace(watched.id, outcome)

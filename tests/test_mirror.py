@@ -94,7 +94,6 @@ INDIRECTLY = {
     "commands.census": "prints and writes what judge.claims.kinds.counted counts in the full data, which CI has not",
     "commands.engines": "prints what judge.compare.engines measures, which takes minutes",
     "commands.fetching": "prints what sources.fetch finds; a download is no test",
-    "commands.listing": "its output is in docs, whose listings report/test_pages.py replays",
     "commands.testing": "starts pytest; tests/test_wheel.py runs it from an installation",
     "executor.job": THROUGH_THE_POOL,
     "executor.session": THROUGH_THE_POOL,
@@ -215,7 +214,8 @@ def is_named(module, text):
 def test_test_files_are_of_modules_or_of_whole_rooms():
     """A file of another name is about more than one module, and says so here."""
     several = {
-        "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_sentences.py",
+        "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_claims_page.py",
+        "judge/claims/test_sentences.py",
         "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
         "probes/test_probes.py", "report/charts/test_charts.py", "report/test_browser.py", "tasks/test_golden.py",
         "tasks/test_tasks.py",

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show
+from bench.core.units import gigabytes_or_megabytes
+from bench.executor.local.memory_limit import memory_room
 from bench.machine.devices import DEVICES, cards, missing
 from bench.records.kept import KEPT_HELP, find_kept, run_of
-from bench.records.votes import LETTERS, TIE, Vote, add_vote, preference, read_votes, shuffled
+from bench.records.votes import LETTERS, TIE, Vote, add_vote, preference, read_votes, shuffle
 from bench.report.columns import in_columns
 
 NEW_TOKENS = 128
@@ -57,18 +59,22 @@ def add(commands: Commands) -> None:
 def ask(arguments: argparse.Namespace) -> int:
     check(arguments)
     folders = [find_kept(text) for text in arguments.kept]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise Mistake("a case is named twice; name each once")
     device = arguments.device or ("cuda" if cards() else "cpu")
     if why := missing(device):
         raise Mistake(f"--device {device}: {why}")
-    from bench.worker.ask.side_by_side import Sampling, load_panel, source_answers
+    from bench.worker.ask.side_by_side import Sampling, load_panel, panel_bytes, source_answers
     from bench.worker.keep.loading import open_kept
     from bench.worker.quiet import quiet
 
     quiet()
     tuned = [open_kept(folder, mirror_of(arguments)) for folder in folders]
+    with_base = not (arguments.vote and len(tuned) > 1)
+    refuse_lack_of_memory(panel_bytes(tuned, with_base), device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of names that libraries change between themselves
-        panel = load_panel(tuned, DEVICES[device].torch_name, with_base=not (arguments.vote and len(tuned) > 1))
+        panel = load_panel(tuned, DEVICES[device].torch_name, with_base)
     sampling = Sampling(arguments.temperature, arguments.new_tokens, arguments.seed)
     examples = [Question(one.question, one.answer, one.where) for one in source_answers(tuned)]
     if arguments.examples and not examples:
@@ -76,24 +82,33 @@ def ask(arguments: argparse.Namespace) -> int:
     given = [Question(text) for text in arguments.question]
     for question in given + (examples if arguments.examples else []) or typed_questions():
         if arguments.vote:
-            vote(panel, question, sampling, run_of(folders[0]))
+            vote(panel, question, sampling, votes_folder(folders))
         else:
             answer(panel, question, sampling)
     return 0
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raises Mistake for numbers out of range, cases named twice, and votes on other than two answers."""
+    """Raises Mistake for numbers out of range, empty questions, and votes on other than two answers."""
     if not math.isfinite(arguments.temperature) or arguments.temperature < 0:
         raise Mistake(f"--temperature {arguments.temperature:g} must be 0 or above")
     if arguments.new_tokens < 1:
         raise Mistake(f"--new-tokens {arguments.new_tokens} must be at least 1")
     if any(not text.strip() for text in arguments.question):
         raise Mistake("-q: the question is empty")
-    if len(set(arguments.kept)) < len(arguments.kept):
-        raise Mistake("a case is named twice; name each once")
     if arguments.vote and len(arguments.kept) > 2:
         raise Mistake(f"--vote compares two answers, not {len(arguments.kept)}; name one case, or two")
+
+
+def refuse_lack_of_memory(needed: int, device: str) -> None:
+    """Raises Mistake if the device has less free memory than the weights take."""
+    free = memory_room()[1] if device == "cpu" else cards()[0].free_bytes
+    if needed > free:
+        raise Mistake(
+            f"the weights of these models take {gigabytes_or_megabytes(needed)} and {device} has "
+            f"{gigabytes_or_megabytes(free)} free; "
+            "name fewer cases, or free memory"
+        )
 
 
 def typed_questions() -> Iterator[Question]:
@@ -168,10 +183,15 @@ def erase(lines: int) -> None:
         print(f"\x1b[{lines}F\x1b[J", end="")
 
 
+def votes_folder(folders: Iterable[Path]) -> Path:
+    """The run that keeps the votes on these cases, whichever is named first."""
+    return min(run_of(folder).resolve() for folder in folders)
+
+
 def vote(panel: Any, question: Question, sampling: Any, folder: Path) -> None:
     """Show both answers under letters, ask which is better, store the vote and count all of them."""
-    names = shuffled(panel.names, random.Random())
-    order = [panel.names.index(name) for name in names]
+    order = shuffle(random.Random())
+    names = (panel.names[order[0]], panel.names[order[1]])
     show(heading(question))
     texts, _ = stream(panel, question.text, sampling, LETTERS, order)
     show("\n".join([*in_columns(LETTERS, texts, terminal_width()), ""]))
@@ -184,7 +204,8 @@ def vote(panel: Any, question: Question, sampling: Any, folder: Path) -> None:
     add_vote(folder, Vote(now, question.text, names, told, preferred, sampling.temperature, sampling.new_tokens))
     show(f"A was {names[0]}, B was {names[1]}")
     votes, damaged = read_votes(folder)
-    show(preference(votes, panel.names[-1], panel.names[0]).says)
+    first, last = panel.names
+    show(preference(votes, last, first, sampling.temperature, sampling.new_tokens).says)
     if damaged:
         show(f"{damaged} lines of {folder / 'votes.jsonl'} could not be read", sys.stderr)
 

@@ -13,7 +13,7 @@ from bench.commands import Commands, Mistake, add_command, show
 from bench.core.files import write_atomically
 from bench.judge.compare.finding import NOTHING_WORSE, UNDECIDED
 from bench.report.compatibility import page
-from bench.upgrade.compatibility import NOT_RUN, Table, as_json, read_table
+from bench.upgrade.compatibility import OPEN, Table, as_json, read_table
 from bench.upgrade.matrix import (
     PACKAGES,
     SELECTION,
@@ -69,7 +69,7 @@ def make_table(arguments: argparse.Namespace) -> int:
     table = table_of(grid, plans, stopped, command)
     write(table, arguments)
     say(table.counts())
-    return UNDECIDED if any(cell.state == NOT_RUN for cell in table.cells) else NOTHING_WORSE
+    return UNDECIDED if any(cell.state == OPEN for cell in table.cells) else NOTHING_WORSE
 
 
 def selection_of(arguments: argparse.Namespace) -> tuple[str, ...]:

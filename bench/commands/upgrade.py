@@ -18,7 +18,7 @@ from bench.judge.compare.finding import RED, SOMETHING_WORSE, exit_code
 from bench.judge.compare.runs import Comparison
 from bench.judge.compare.timing import MOST_CASES, PROCESSES
 from bench.upgrade import trial
-from bench.upgrade.blame import MOST_RUNS, Search, blame, choose_target
+from bench.upgrade.blame import MOST_RUNS, Search, blame, choose_targets, not_bisected
 from bench.upgrade.overlays import Wanted, import_path, install, resolve
 from bench.upgrade.requirements import unmet
 from bench.upgrade.trial import SMOKE, TINY, Environment, folder_of, run_stage, selection_of, time_cases
@@ -84,7 +84,7 @@ def judge_upgrade(arguments: argparse.Namespace) -> int:
     code = max((exit_code(one.findings) for one in found), key=SERIOUS.index)
     write_report(join_stages(found), arguments, code)
     if arguments.bisect and is_worse(found[-1]):
-        show(find_cause(found[-1], arguments, folder), sys.stderr if arguments.json else sys.stdout)
+        show("\n".join(find_causes(found[-1], arguments, folder)), sys.stderr if arguments.json else sys.stdout)
     return code
 
 
@@ -100,16 +100,19 @@ def join_stages(stages: Sequence[Comparison]) -> Comparison:
     return Comparison(before, after, tuple(one for stage in stages for one in stage.findings))
 
 
-def find_cause(comparison: Comparison, arguments: argparse.Namespace, folder: Path) -> str:
-    """A sentence that names the guilty package, or says why nothing can be tried."""
-    target = choose_target(comparison)
-    if target is None:
-        return "no figure of a single case is worse, so there is no trial that decides; compare more seeds"
-    trials = folder / "trials"
-    search = Search(
-        arguments.current, comparison.before, target, trials, say, arguments.bisect_runs, arguments.constraints
-    )
-    return f"to blame for {blame(search, arguments.requirements)} ({search.spent} trials)"
+def find_causes(comparison: Comparison, arguments: argparse.Namespace, folder: Path) -> list[str]:
+    """For each suspect a sentence that names the guilty package; and what was not bisected, with the reason."""
+    targets = choose_targets(comparison)
+    said: list[str] = []
+    spent = 0
+    for target in targets:
+        search = Search(
+            arguments.current, comparison.before, target, folder / "trials", say, arguments.bisect_runs - spent,
+            arguments.constraints,
+        )  # fmt: skip
+        said.append(f"to blame for {blame(search, arguments.requirements)} ({search.spent} trials)")
+        spent += search.spent
+    return [*said, *not_bisected(comparison, targets, arguments.requirements)]
 
 
 def stages_of(arguments: argparse.Namespace) -> list[tuple[str, ...]]:

@@ -25,11 +25,15 @@ TEXTS = {
     "reproduction": "the smallest code that shows it",
     "issue": "the address of an issue, or none",
 }
+OPTIONAL = {"raises": "the exception by which the check ends, if it ends before there are figures to compare"}
 
 
 @dataclass(frozen=True)
 class KnownFault:
-    """One entry. tests: file::test[parameters]; issue: where it was reported, "none" if no report was found."""
+    """One entry. tests: file::test[parameters]; issue: where it was reported, "none" if no report was found.
+
+    raises: the exception by which the check ends, "" if its figures are wrong.
+    """
 
     tests: tuple[str, ...]
     library: str
@@ -37,6 +41,7 @@ class KnownFault:
     says: str
     reproduction: str
     issue: str
+    raises: str = ""
 
     def applies_to(self, installed: Mapping[str, str | None]) -> bool:
         """Whether the installed version of the library has the fault."""
@@ -62,7 +67,7 @@ def read_known_faults(path: Path = FILE) -> tuple[KnownFault, ...]:
 
 def known_fault(table: Mapping[str, Any], where: str) -> KnownFault:
     texts = {key: value for key, value in table.items() if key != TESTS}
-    check_texts(texts, TEXTS, where)
+    check_texts(texts, TEXTS | OPTIONAL, where)
     if lacking := {TESTS, *TEXTS} - table.keys():
         raise BadFile(f"{where}: lacks {', '.join(sorted(lacking))}")
     tests = table[TESTS]

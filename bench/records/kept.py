@@ -47,9 +47,9 @@ class Base:
 class Facts:
     """What the model card says of training and loading.
 
-    method: its name, sentence and paper; quality, quality_before: metric -> value; data: the record's; prompt: an
-    example's. storage: how the base is stored, nf4, int8 or plain. only_peft: why plain transformers cannot load it;
-    empty if it can.
+    method: its name, sentence and paper; quality, quality_before: metric -> value; data: the record's; prompt: a
+    neutral question in the task's form. storage: how the base is stored, nf4, int8 or plain. only_peft: why plain
+    transformers cannot load it; empty if it can.
     """
 
     method: str
@@ -87,9 +87,12 @@ class Kept:
         return {"what": self.what, "folder": f"{FOLDER}/{self.case}", "files": dict(self.files)}
 
 
-def not_kept(reason: str) -> dict[str, Any]:
-    """What the record of a case says if nothing could be kept."""
-    return {"what": NONE, "reason": reason}
+def not_kept(reason: str, asked: str, lasting: bool = False) -> dict[str, Any]:
+    """What the record of a case says if nothing could be kept.
+
+    asked: what --keep asked for; lasting: whether running the case again would give the same reason.
+    """
+    return {"what": NONE, "reason": reason, "asked": asked, "lasting": lasting}
 
 
 def kept_folder(run: Path, case_id: str) -> Path:
@@ -110,6 +113,12 @@ def digests(folder: Path) -> dict[str, str]:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def name_with_run(folder: Path, case_id: str) -> str:
+    """RUN/CASE of a kept folder, or its own name below its parent's if it was copied out of its run."""
+    run = run_of(folder)
+    return f"{folder.resolve().parent.name}/{folder.resolve().name}" if run == folder else f"{run.name}/{case_id}"
 
 
 def find_kept(text: str) -> Path:
@@ -197,11 +206,13 @@ def refuse_other_base(kept: Kept, identity: str, reason: str) -> None:
 
 
 def lacks_kept(record: Record, run: Path, wanted: str) -> bool:
-    """Whether --keep asks for more than the stored run has of the case."""
-    if wanted == NONE or record.kept.get("reason"):
+    """Whether running the case again could keep what --keep asks for and the stored run lacks."""
+    if wanted == NONE:
         return False
     have = record.kept.get("what", NONE)
-    return have == NONE or (have != wanted and have != MODEL) or not kept_folder(run, record.case).is_dir()
+    if have == NONE:
+        return not (record.kept.get("lasting") and record.kept.get("asked") == wanted)
+    return (have != wanted and have != MODEL) or not kept_folder(run, record.case).is_dir()
 
 
 def kept_lines(records: Iterable[Record], where: str) -> list[str]:

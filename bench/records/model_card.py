@@ -18,12 +18,18 @@ QUANTISATION = {
 }
 IDENTITY = "identity"
 RANDOM_BASE = "The base's random weights are nowhere to be loaded from: name a folder with them as BASE."
+FOLDER_BASE = "The base is not on the Hub: name the folder that has it as BASE."
+PACKED_HEAD = (
+    "The case packed the head and the embeddings too (quantise_head), which transformers cannot do. These lines load "
+    "them unpacked, so the answers differ from the case's; `python -m bench ask` packs them as the case did."
+)
+BEFORE_MERGING = "These figures were measured before the adapter was merged and rounded to bfloat16."
 
 
 def model_card(kept: Kept) -> str:
     """The README.md of a kept folder, with the Hub's metadata first."""
     facts = kept.facts
-    return "\n".join([*metadata(kept, facts), "", *introduction(kept, facts), "", *quality_lines(facts), "",
+    return "\n".join([*metadata(kept, facts), "", *introduction(kept, facts), "", *quality_lines(kept), "",
                       *loading_lines(kept, facts), ""])  # fmt: skip
 
 
@@ -62,8 +68,10 @@ def introduction(kept: Kept, facts: Facts) -> list[str]:
     ]
 
 
-def quality_lines(facts: Facts) -> list[str]:
+def quality_lines(kept: Kept) -> list[str]:
+    facts = kept.facts
     judged = [] if facts.quality_judged else ["The base has random weights, so these figures say nothing.", ""]
+    judged += [BEFORE_MERGING, ""] if kept.what == MERGED else []
     before = {name: f"{value:.4f}" for name, value in facts.quality_before.items()}
     rows = [f"| {name} | {before.get(name, '')} | {value:.4f} |" for name, value in facts.quality.items()]
     return ["## Quality on held-out examples", "", *judged, "| metric | before | after |", "|---|---:|---:|", *rows]
@@ -77,10 +85,9 @@ def loading_lines(kept: Kept, facts: Facts) -> list[str]:
         own = [f"Load it with peft: {facts.only_peft}."]
     else:
         own = block([*base_lines(kept, facts, peft=False), 'model.load_adapter(".")', *use_lines(kept, facts)])
-    random = "" if facts.quality_judged else " " + RANDOM_BASE
     adapted = [*base_lines(kept, facts, peft=True), 'model = PeftModel.from_pretrained(model, ".")']
     return [
-        f"Run these lines in this folder.{random}",
+        " ".join(["Run these lines in this folder.", *base_notes(kept, facts)]),
         "",
         "## Load it in plain peft",
         "",
@@ -90,6 +97,12 @@ def loading_lines(kept: Kept, facts: Facts) -> list[str]:
         "",
         *own,
     ]
+
+
+def base_notes(kept: Kept, facts: Facts) -> list[str]:
+    """What a reader must know of the base before the lines run."""
+    place = RANDOM_BASE if not facts.quality_judged else "" if kept.base.hub_id else FOLDER_BASE
+    return [note for note in (place, PACKED_HEAD if kept.recipe.get("quantise_head") else "") if note]
 
 
 def block(lines: list[str]) -> list[str]:
@@ -103,7 +116,9 @@ def import_lines(facts: Facts, *more: str) -> list[str]:
 def base_lines(kept: Kept, facts: Facts, peft: bool) -> list[str]:
     """The lines that load the base as the case stored it, and its tokenizer."""
     packed = facts.storage in QUANTISATION
-    words = [f"dtype=torch.{facts.dtype}", *classifier_words(kept)]
+    pinned = ["revision=REVISION"] if kept.base.hub_id else []  # a folder has none
+    place = ["BASE", *pinned]
+    words = [*place, f"dtype=torch.{facts.dtype}", *classifier_words(kept)]
     if packed:
         skip = ', llm_int8_skip_modules=["classifier"]' if kept.labels else ""  # which the case kept in full precision
         settings = QUANTISATION[facts.storage].format(dtype=facts.dtype) + skip
@@ -113,10 +128,10 @@ def base_lines(kept: Kept, facts: Facts, peft: bool) -> list[str]:
         *(["from peft import PeftModel"] if peft else []),
         *import_lines(facts, *(["BitsAndBytesConfig"] if packed else [])),
         "",
-        f'BASE, REVISION = "{kept.base.hub_id or kept.base.model}", "{kept.base.revision}"',
+        f'BASE, REVISION = "{kept.base.hub_id}", "{kept.base.revision}"' if pinned else 'BASE = "folder/of/the/base"',
         *([f"quantization = BitsAndBytesConfig({settings})"] if packed else []),
-        f"model = {facts.auto_class}.from_pretrained(BASE, revision=REVISION, {', '.join(words)})",
-        "tokenizer = AutoTokenizer.from_pretrained(BASE, revision=REVISION)",
+        f"model = {facts.auto_class}.from_pretrained({', '.join(words)})",
+        f"tokenizer = AutoTokenizer.from_pretrained({', '.join(place)})",
     ]
 
 

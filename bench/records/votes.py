@@ -19,7 +19,7 @@ TIE = "="  # neither is better
 
 @dataclass(frozen=True)
 class Vote:
-    """One vote. shown: the names of A and B; preferred: one of them, empty for a tie."""
+    """One vote. shown: the names of A and B, which differ; preferred: one of them, empty for a tie."""
 
     time: str  # ISO 8601, UTC
     question: str
@@ -30,23 +30,31 @@ class Vote:
     new_tokens: int
 
     def __post_init__(self) -> None:
+        if len(set(self.shown)) < len(self.shown):
+            raise ValueError(f"shown={self.shown!r} must be two different names")
         if self.preferred and self.preferred not in self.shown:
             raise ValueError(f"preferred={self.preferred!r} must be one of {first_few(self.shown)}, or empty")
 
 
 @dataclass(frozen=True)
 class Preference:
-    """How often one of two was preferred; ties are not counted in votes."""
+    """How often one of two was preferred.
+
+    ties are not counted in votes; left_out: votes on answers of another temperature or length.
+    """
 
     name: str
     other: str
     preferred: int
     votes: int
     ties: int
+    left_out: int = 0
 
     @property
     def says(self) -> str:
         ties = f"; {self.ties} ties are left out" if self.ties else ""
+        if self.left_out:
+            ties += f"; {self.left_out} votes with another --temperature or --new-tokens are left out"
         if not self.votes:
             return f"no vote yet between {self.name} and {self.other}{ties}"
         low, high = share_interval(self.preferred, self.votes)
@@ -56,9 +64,9 @@ class Preference:
         )
 
 
-def shuffled(names: tuple[str, str], chance: random.Random) -> tuple[str, str]:
-    """The names in the order in which they are shown."""
-    first, second = chance.sample(names, 2)
+def shuffle(chance: random.Random) -> tuple[int, int]:
+    """The numbers of the two columns, in the order in which they are shown."""
+    first, second = chance.sample((0, 1), 2)
     return first, second
 
 
@@ -81,8 +89,10 @@ def read_votes(folder: Path) -> tuple[list[Vote], int]:
     return votes, damaged
 
 
-def preference(votes: Iterable[Vote], name: str, other: str) -> Preference:
-    """How often name was preferred to other."""
+def preference(votes: Iterable[Vote], name: str, other: str, temperature: float, new_tokens: int) -> Preference:
+    """How often name was preferred to other, in answers generated with these settings."""
     between = [vote for vote in votes if set(vote.shown) == {name, other}]
-    ties = sum(not vote.preferred for vote in between)
-    return Preference(name, other, sum(vote.preferred == name for vote in between), len(between) - ties, ties)
+    alike = [vote for vote in between if (vote.temperature, vote.new_tokens) == (temperature, new_tokens)]
+    ties = sum(not vote.preferred for vote in alike)
+    preferred = sum(vote.preferred == name for vote in alike)
+    return Preference(name, other, preferred, len(alike) - ties, ties, len(between) - len(alike))

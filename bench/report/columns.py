@@ -15,14 +15,14 @@ def in_columns(titles: Sequence[str], texts: Sequence[str], width: int) -> list[
     each = (width - len(GAP) * (len(titles) - 1)) // len(titles)
     if each < LEAST_WIDTH:
         blocks = [
-            [*wrapped(title, width), rule(title, width), *wrapped(text, width), ""]
+            [*wrap_lines(title, width), rule(title, width), *wrap_lines(text, width), ""]
             for title, text in zip(titles, texts, strict=True)
         ]
         return [line for lines in blocks for line in lines][:-1]
-    heads = [wrapped(title, each) for title in titles]
+    heads = [wrap_lines(title, each) for title in titles]
     tallest = max(map(len, heads))
     columns = [
-        [*head, *[""] * (tallest - len(head)), rule(title, each), *wrapped(text, each)]
+        [*head, *[""] * (tallest - len(head)), rule(title, each), *wrap_lines(text, each)]
         for title, head, text in zip(titles, heads, texts, strict=True)
     ]
     return [GAP.join(cell.ljust(each) for cell in row).rstrip() for row in zip_longest(*columns, fillvalue="")]
@@ -32,6 +32,6 @@ def rule(title: str, width: int) -> str:
     return "-" * min(width, len(title))
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrap_lines(text: str, width: int) -> list[str]:
     """The text's lines, none longer than width; it may come from a model."""
     return [part for line in lines_for_terminal(text).split("\n") for part in textwrap.wrap(line, width) or [""]]

@@ -11,28 +11,35 @@ from packaging.version import Version
 
 from bench.core.outside_text import for_markdown
 from bench.judge.compare.finding import STATUS, TESTS, Finding
+from bench.judge.known_faults import KnownFault, read_known_faults
 from bench.report.tables import markdown_lines
-from bench.upgrade.compatibility import BREAKS, CONFLICT, NOT_RUN, UNDECIDED, WORKS, Cell, Table
+from bench.upgrade.compatibility import BREAKS, CONFLICT, OPEN, UNDECIDED, WORKS, Cell, Table
 
 INTRODUCTION = """\
 # Which releases work together
 
 Each cell of the tables stands for a set of releases. The same {cases} cases were run with these releases and with
 today's packages, and every case was compared: whether it runs, its tests, its parameters, FLOPs, bytes, losses and
-quality, and the evidence that an adapter merges, comes back from disk, and generates what it reads. A set **works** if
-nothing is worse. The cases train for a few steps on one processor, so a set that works may still have faults that
-[the comparison](../docs/upgrades.md#what-counts-as-worse) cannot see.
+quality, and the evidence that an adapter merges, comes back from disk, and generates what it reads. The tests of
+{suites} judged every run. A set **works** if nothing is worse. The cases train for a few steps on one processor, so a
+set that works may still have faults that [the comparison](../docs/upgrades.md#what-counts-as-worse) cannot see.
 
 ```console
 $ {command}
 ```
 """
+NOT_TESTED = (
+    "**Not tested: what the libraries do by themselves.** `suites/{file}` tests their own losses, Trainer, loaders and "
+    "checkpoints, and did not judge these runs. A set that works here may fail there."
+)
+KNOWN = "Of the releases in the tables, these have a fault that is known and that today's packages do not have:"
 MADE = (
     "Made on {date} with torch {torch} and Python {python} on {processor} ({kind}), by code with the hash `{code}`. "
     "Today's packages are {today}. pip changes another package only if these releases require it; what lorabench "
     "requires is set aside."
 )
 WIDTH = 120
+LIBRARIES = "test_libraries.py"
 Fault = frozenset[tuple[str, str, str]]  # (case, kind, figure) of everything that is worse in a cell
 
 
@@ -42,19 +49,57 @@ def page(table: Table) -> str:
     today = ", ".join(f"{name} {version}" for name, version in table.today.items())
     faults = list(dict.fromkeys(fault_of(cell) for cell in table.cells if cell.state == BREAKS))
     parts = [
-        INTRODUCTION.format(cases=len(table.cases), command=table.command),
-        textwrap.fill(MADE.format(**about, date=table.date, today=today), WIDTH) + "\n",
+        introduction(table),
+        *not_tested(table),
+        fill(MADE.format(**about, date=table.date, today=today)) + "\n",
         *grids(table, faults),
         *section("What breaks", [line for fault in faults for line in fault_lines(fault, faults, table.cells)]),
         *section("What is not decided", reasons(table.cells, UNDECIDED)),
         *section("What cannot be installed together", reasons(table.cells, CONFLICT)),
-        *section("What was not run", reasons(table.cells, NOT_RUN)),
+        *section("What was not run", reasons(table.cells, OPEN)),
         *section("What changes and is not worse", changes(table.cells)),
         *section("What else pip changes", companions(table.cells)),
         *section("Tests that fail with today's packages", [f"- `{test}`" for test in table.failing]),
         *section("The cases", [f"`{'`, `'.join(table.cases)}`"]),
     ]
     return "\n".join(parts)
+
+
+def introduction(table: Table) -> str:
+    """What a cell means, what judged it, and the command; lines of text are filled, the command is not."""
+    text = INTRODUCTION.format(cases=len(table.cases), command=table.command, suites=list_names(table.suites))
+    heading, prose, command = text.split("\n\n")
+    return "\n\n".join((heading, fill(prose), command))
+
+
+def list_names(names: Sequence[str]) -> str:
+    """`a`, `b` and `c`."""
+    *most, last = [f"`{name}`" for name in names]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def not_tested(table: Table) -> list[str]:
+    """That the libraries' own ways were not tested, with the faults that are known; none if they were."""
+    if LIBRARIES in table.suites:
+        return []
+    lines = [
+        f"- {fault.library} {', '.join(releases)}: {for_markdown(fault.says)} "
+        f"({list_names(sorted({one.partition('::')[2].partition('[')[0] for one in fault.tests}))})"
+        for fault in read_known_faults()
+        if not fault.applies_to(table.today) and (releases := releases_with(fault, table.cells))
+    ]
+    known = [KNOWN + "\n", "\n".join(fill(line, "  ") for line in lines) + "\n"] if lines else []
+    return [fill(NOT_TESTED.format(file=LIBRARIES)) + "\n", *known]
+
+
+def releases_with(fault: KnownFault, cells: Sequence[Cell]) -> list[str]:
+    """The releases in the tables that have the fault, the newest first."""
+    return newest_first(cell.packages[fault.library] for cell in cells if fault.applies_to(cell.packages))
+
+
+def fill(text: str, indent: str = "") -> str:
+    """The text in lines of WIDTH; indent: of every line but the first."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def section(title: str, lines: Sequence[str]) -> list[str]:

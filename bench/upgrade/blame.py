@@ -1,11 +1,12 @@
 """Which package made it worse: delta debugging over what was upgraded, then a search over the releases of one.
 
-One case decides, the quickest that is worse, by the same figure in the same state: another failure says nothing of
-this one, and counts as untestable, as git's bisect has it. Every trial is a stored run, so that an interrupted search
-continues where it stopped.
+For each suspect one case decides, the quickest that is worse, by the same figure in the same state: another failure
+says nothing of this one, and counts as untestable, as git's bisect has it. Every trial is a stored run, so that an
+interrupted search continues where it stopped.
 """
 
 import hashlib
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
-from bench.judge.compare.finding import INCOMPARABLE, RED, Finding
+from bench.judge.compare.finding import INCOMPARABLE, QUALITY, RED, STATUS, TESTS, TIME, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_case
 from bench.judge.compare.sides import Side, read_side
 from bench.records.record import BadRecord, Record, read_repeats
@@ -32,6 +33,11 @@ from bench.upgrade.trial import Environment, Stopped, run_side, selection_of
 
 GOOD, BAD, UNTESTABLE = "good", "bad", "untestable"
 MOST_RUNS = 20
+NOT_TRIED = {  # kinds of findings that a trial does not decide
+    TESTS: "a trial compares figures, not tests",
+    QUALITY: "quality takes several seeds",
+    TIME: "seconds of single trials differ by themselves",
+}
 
 
 class TooManyRuns(RuntimeError):
@@ -116,18 +122,46 @@ def trial_name(packages: Sequence[Wanted]) -> str:
     return hashlib.sha256(" ".join(sorted(map(str, packages))).encode()).hexdigest()[:12]
 
 
-def choose_target(comparison: Comparison) -> Finding | None:
-    """The red finding of the quickest case; None where no case of both sides is worse in itself.
+def choose_targets(comparison: Comparison) -> list[Finding]:
+    """For each suspect the red finding of the quickest case; none where no case of both sides is worse in itself."""
+    seconds = {case: record.noisy.get("case_seconds", 0.0) for case, record in comparison.before.records.items()}
+    found: dict[str, Finding] = {}
+    for one in sorted(comparison.findings, key=lambda one: seconds.get(one.case, 0.0)):
+        if one.state in RED and not why_not(one, comparison):
+            found.setdefault(suspect_of(one), one)
+    return list(found.values())
 
-    Seconds are left out, for their noise; so are tests, which are judged by another file, and quality over seeds.
-    """
-    cases = comparison.before.records
-    found = [
-        one for one in comparison.findings
-        if one.state in RED and one.case in cases and one.case in comparison.after.records
-        and one.kind not in ("time", "tests", "quality")
-    ]  # fmt: skip
-    return min(found, key=lambda one: cases[one.case].noisy.get("case_seconds", 0.0), default=None)
+
+def suspect_of(one: Finding) -> str:
+    """What findings of one cause share: the suspect, of a failed case its reason, and else the figure."""
+    return one.suspect or (one.says if one.kind == STATUS else one.figure or one.kind)
+
+
+def why_not(one: Finding, comparison: Comparison) -> str:
+    """Why a trial cannot decide the finding; empty if it can."""
+    if "::" in one.case:
+        return "a trial runs a case, and this test has none"
+    if one.case in comparison.before.records and one.case not in comparison.after.records:
+        return "the case was not run with the upgrade"
+    return NOT_TRIED.get(one.kind, "" if one.case in comparison.before.records else "only one side has the case")
+
+
+def not_bisected(comparison: Comparison, targets: Sequence[Finding], requirements: Sequence[str]) -> list[str]:
+    """A sentence for each reason why red findings were not bisected, and for tests without a case what to do."""
+    left: dict[str, list[str]] = {}
+    for one in comparison.findings:
+        if one.state in RED and one not in targets:
+            reason = why_not(one, comparison) or "a finding with the same suspect was bisected"
+            left.setdefault(reason, []).append(
+                one.case if "::" in one.case else f"{one.figure or one.kind} of {one.case}"
+            )
+    lines = [f"not bisected, because {reason}: {', '.join(names)}" for reason, names in left.items()]
+    if tests := [name for names in left.values() for name in names if "::" in name]:
+        lines += [
+            "bisect them by hand in another environment, one requirement and one release at a time: "
+            f"pip install {shlex.quote(requirements[0])} && pytest {' '.join(map(shlex.quote, tests))}"
+        ]
+    return lines
 
 
 def smallest_guilty(requirements: Sequence[str], test: Callable[[Sequence[str]], str]) -> list[str]:

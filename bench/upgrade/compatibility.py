@@ -16,8 +16,8 @@ from bench.judge.compare.finding import CHANGED, INCOMPARABLE, INCONCLUSIVE, RED
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import Side, version_changes
 
-WORKS, BREAKS, UNDECIDED, CONFLICT, NOT_RUN = "works", "breaks", "not decided", "not installable together", "not run"
-STATES = (WORKS, BREAKS, UNDECIDED, CONFLICT, NOT_RUN)
+WORKS, BREAKS, UNDECIDED, CONFLICT, OPEN = "works", "breaks", "not decided", "not installable together", "not run"
+STATES = (WORKS, BREAKS, UNDECIDED, CONFLICT, OPEN)
 
 
 class BadTable(ValueError):
@@ -51,13 +51,15 @@ class Cell:
 class Table:
     """about: the machine, Python, torch and lorabench's commit; today: versions of the packages whose releases differ.
 
-    cases: of today's run; failing: today's tests that do not pass, which no cell is blamed for.
+    suites: the files whose tests judged every run; cases: of today's run; failing: today's tests that do not pass,
+    which no cell is blamed for.
     """
 
     command: str
     date: str
     about: Mapping[str, Any]
     today: Mapping[str, str]
+    suites: tuple[str, ...]
     cases: tuple[str, ...]
     failing: tuple[str, ...]
     cells: tuple[Cell, ...]
@@ -108,7 +110,7 @@ def read_table(path: Path) -> Table:
             Cell(**{**cell, "red": tuple(Finding(**{**one, "fresh": tuple(one["fresh"])}) for one in cell["red"])})
             for cell in found["cells"]
         )
-        lists = {name: tuple(found[name]) for name in ("cases", "failing")}
+        lists = {name: tuple(found[name]) for name in ("suites", "cases", "failing")}
         return Table(**{**found, **lists, "cells": cells})
     except FileNotFoundError:
         raise BadTable(f"{path}: there is no such file; python -m bench matrix --json FILE writes one") from None

@@ -19,10 +19,10 @@ from bench.judge.compare.baselines import kind_of
 from bench.judge.compare.sides import COMMIT, Side, read_side
 from bench.machine.environment import code_digest, distributions_digest
 from bench.records.record import TIMED_OUT, Record
-from bench.upgrade.compatibility import CONFLICT, NOT_RUN, Cell, Table, compare_cell, failing_tests
+from bench.upgrade.compatibility import CONFLICT, OPEN, Cell, Table, compare_cell, failing_tests
 from bench.upgrade.overlays import CannotInstall, Conflict, Wanted, import_path, install, resolve, version_of
 from bench.upgrade.requirements import unmet
-from bench.upgrade.trial import Environment, Stopped, run_side
+from bench.upgrade.trial import JUDGING, Environment, Stopped, run_side
 
 PAIRED = ("transformers", "peft")
 PACKAGES = (*PAIRED, "bitsandbytes", "accelerate")
@@ -113,7 +113,7 @@ def plan_cell(grid: Grid, packages: Packages) -> Planned:
     except Conflict as error:
         conflict = str(error)
     except CannotInstall as error:
-        return Planned(packages, (), (NOT_RUN, str(error)))
+        return Planned(packages, (), (OPEN, str(error)))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps({"wanted": [asdict(one) for one in wanted], "conflict": conflict}, indent=1))
     return Planned(packages, tuple(wanted), (CONFLICT, conflict) if conflict else None)
@@ -189,7 +189,7 @@ def read_stored(grid: Grid, side: str) -> tuple[Side, float] | None:
 
 def judging_digest() -> str:
     """A hash of what decides whether a test passes: another version judges the stored records again."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(json.dumps(JUDGING).encode())
     files = [*SUITES.rglob("*.py"), *(PACKAGE / "judge").rglob("*.py"), *FIXTURES.glob("*.toml")]
     for path in sorted(files):
         digest.update(path.read_bytes() + b"\0")
@@ -216,6 +216,7 @@ def table_of(grid: Grid, plans: Sequence[Planned], stopped: Mapping[str, str], c
         date=max(f"{run.folder.name[:4]}-{run.folder.name[4:6]}-{run.folder.name[6:8]}" for run, _ in runs),
         about=about_machine(next(iter(today[0].records.values()))),
         today={name: version_of(grid.python, name) or "none" for name in PACKAGES},
+        suites=JUDGING,
         cases=tuple(sorted(today[0].records)),
         failing=failing_tests(today[0]),
         cells=cells,
@@ -226,7 +227,7 @@ def cell_of(plan: Planned, today: Side, found: tuple[Side, float] | None, stoppe
     if plan.problem:
         return Cell(plan.packages, *plan.problem)
     if found is None:
-        return Cell(plan.packages, NOT_RUN, stopped or "the same command continues with it")
+        return Cell(plan.packages, OPEN, stopped or "the same command continues with it")
     return compare_cell(plan.packages, today, *found)
 
 

@@ -24,7 +24,9 @@ from bench.records.record import read_repeats
 from bench.records.tested import FILE as TESTED
 from bench.upgrade.overlays import python_path
 
-JUDGING = ("test_libraries.py", "test_methods.py", "test_cost.py", "test_quality.py")
+# test_claims.py judges statements of papers, test_probes.py needs --probes; runs are compared, and timed with --time,
+# by the upgrade itself
+JUDGING = ("test_libraries.py", "test_methods.py", "test_cost.py", "test_quality.py", "test_predicted.py")
 TWO_AT_ONCE = ("--workers", "2")  # small cases leave cores idle; a pair of cases on one thread each takes less time
 TINY = ("--models", "tiny_bert,tiny_llama,tiny_gpt2", "--tasks", "pos,support", "--devices", "cpu", "--max-steps", "4",
         "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora", *TWO_AT_ONCE)  # fmt: skip

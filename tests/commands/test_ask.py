@@ -58,6 +58,33 @@ def test_questions_come_from_standard_input(kept_run, capsys, typed):
     assert out.index("Q: first?") < out.index("Q: second?")
 
 
+def test_a_vote_between_two_runs_of_a_case_shows_two_answers_and_counts_them_in_either_order(
+    kept_run, tmp_path, capsys, typed
+):
+    """Their ids are equal."""
+    setting, other = setting_of("stored_tiny_llama", "lora", task="support"), tmp_path / "later"
+    kept = keep(setting, tuned_model(setting, scale=0.3, seed=1), kept_folder(other, SUPPORT))
+    append_record(other / "records.jsonl", Record(case=SUPPORT, status="ok", kept=kept))
+    cases = [f"{kept_run}/{SUPPORT}", f"{other}/{SUPPORT}"]
+    (kept_run / FILE).unlink(missing_ok=True)
+    for number, order in enumerate((cases, cases[::-1]), start=1):
+        typed("a\n")
+        assert main(["ask", *order, "-q", "Where is it?", "--vote", *SHORT]) == 0
+        assert f"of {number} votes" in capsys.readouterr().out
+    votes, _ = read_votes(min(kept_run, other))
+    first, second = (dict(zip(vote.shown, vote.answers, strict=True)) for vote in votes)
+    assert first == second
+    assert first.keys() == {f"mine/{SUPPORT}", f"later/{SUPPORT}"}
+    assert len(set(first.values())) == 2
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(kept_run, capsys, monkeypatch):
+    monkeypatch.setattr(ask_command, "memory_room", lambda: (10**9, 10**5))
+    assert main(["ask", f"{kept_run}/{SUPPORT}", "-q", "Where is it?", *SHORT]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "the weights of these models take 0.4 MB and cpu has 0.1 MB free; name fewer cases" in error
+
+
 def test_examples_have_the_actual_answer_and_their_place(kept_run, capsys):
     assert main(["ask", f"{kept_run}/{HEALTH}", "--examples", *SHORT]) == 0
     out = capsys.readouterr().out
@@ -88,6 +115,7 @@ def test_a_vote_is_stored_and_counted(kept_run, capsys, typed):
     [
         (["{run}/{case}", "-q", " "], "the question is empty"),
         (["{run}/{case}", "{run}/{case}"], "a case is named twice"),
+        (["{run}/{case}", "{run}/./adapters/{case}"], "a case is named twice"),
         (["{run}/{case}", "--temperature", "-1"], "--temperature -1 must be 0 or above"),
         (["{run}/{case}", "--temperature", "nan"], "--temperature nan must be 0 or above"),
         (["{run}/{case}", "--new-tokens", "0"], "--new-tokens 0 must be at least 1"),

@@ -1,6 +1,7 @@
 """Rescoring: today's metrics out of stored predictions, and no figure that was stored becomes another."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -262,11 +263,12 @@ def test_a_session_that_waits_for_the_command_loses_no_record(tmp_path):
     path = tmp_path / "records.jsonl"
     append_record(path, Record(OLD.case, "ok"))
     code = (
-        "import sys; from pathlib import Path; from bench.records.record import Record; "
+        "import sys; from pathlib import Path; from run_files import append_record; from bench.records.record import Record; "
         "append_record(Path(sys.argv[1]), Record(sys.argv[2], 'ok'))"
     )
+    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     with open_records(path):
-        writer = subprocess.Popen([sys.executable, "-c", code, str(path), ANOTHER], cwd=ROOT)
+        writer = subprocess.Popen([sys.executable, "-c", code, str(path), ANOTHER], cwd=ROOT, env=surroundings)
         with pytest.raises(subprocess.TimeoutExpired):
             writer.wait(WAITING_SECONDS)
         write_atomically(path, path.read_text(encoding="utf-8"))

@@ -1061,7 +1061,15 @@ def test_a_decoder_is_asked_its_tasks_probes_and_the_command_lines():
     assert plan.probes(CASE) == ()  # an encoder answers no question
 
 
-@pytest.mark.parametrize(("kept", "taken"), [({}, False), ({"what": "none", "reason": "it has none"}, True)])
+@pytest.mark.parametrize(
+    ("kept", "taken"),
+    [
+        ({}, False),
+        ({"what": "none", "reason": "it has none", "asked": "adapter", "lasting": True}, True),
+        ({"what": "none", "reason": "--keep adapter keeps it", "asked": "merged", "lasting": True}, False),
+        ({"what": "none", "reason": "the disk was full", "asked": "adapter", "lasting": False}, False),
+    ],
+)
 def test_resuming_keeps_weights_that_were_not_kept(quiet, runs, kept, taken):
     append_record(runs / "old" / "records.jsonl", as_today(CASE, kept=kept))
     run = Run(options(keep="adapter", resume=runs / "old"), quiet)

@@ -54,16 +54,27 @@ class Item:
         self.marks.append(mark)
 
 
-@pytest.mark.parametrize(("installed", "marks"), [("5.23.0", 1), ("5.24.1", 0), (None, 0)])
-def test_a_known_fault_must_fail_with_its_versions_and_with_no_other(installed, marks, monkeypatch):
-    monkeypatch.setattr(libraries, "library_versions", lambda: {"transformers": installed})
-    known = next(fault for fault in read_known_faults() if fault.library == "transformers")
+@pytest.mark.parametrize(
+    ("library", "versions", "installed", "marks", "raises"),
+    [
+        ("transformers", ">=5.17.0,<=5.24.0", "5.23.0", 1, AssertionError),
+        ("transformers", ">=5.17.0,<=5.24.0", "5.24.1", 0, None),
+        ("transformers", ">=5.17.0,<=5.24.0", None, 0, None),
+        ("bitsandbytes", ">=0.48.2,<=0.49.2", "0.49.2", 1, pytest.fail.Exception),  # its check raises
+        ("bitsandbytes", ">=0.48.2,<=0.49.2", "0.50.0", 0, None),
+    ],
+)
+def test_a_known_fault_must_fail_with_its_versions_and_with_no_other(
+    library, versions, installed, marks, raises, monkeypatch
+):
+    monkeypatch.setattr(libraries, "library_versions", lambda: {library: installed})
+    known = next(fault for fault in read_known_faults() if fault.library == library)
     items = [Item(f"suites/{known.tests[0]}"), Item("suites/test_libraries.py::test_a[tiny_bert]")]
     libraries.pytest_collection_modifyitems(items)
     assert [len(item.marks) for item in items] == [marks, 0]
     for mark in items[0].marks:
-        assert (mark.name, mark.kwargs["strict"], mark.kwargs["raises"]) == ("xfail", True, AssertionError)
-        assert mark.kwargs["reason"].startswith("known fault of transformers >=5.17.0,<=5.24.0: ")
+        assert (mark.name, mark.kwargs["strict"], mark.kwargs["raises"]) == ("xfail", True, raises)
+        assert mark.kwargs["reason"].startswith(f"known fault of {library} {versions}: ")
 
 
 class Sessions:

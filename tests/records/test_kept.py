@@ -1,6 +1,7 @@
 """Kept folders are found by run and case, checked against their manifest, and refused in one sentence."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from bench.records.kept import (
     kept_folder,
     kept_lines,
     lacks_kept,
+    name_with_run,
     not_kept,
     read_kept,
     refuse_other_base,
@@ -35,7 +37,9 @@ def run(tmp_path):
     kept = replace(KEPT, files=digests(folder))
     (folder / MANIFEST).write_text(kept.to_text(), encoding="utf-8")
     append_record(tmp_path / "mine" / "records.jsonl", Record(case=CASE, status="ok", kept=kept.of_record()))
-    append_record(tmp_path / "mine" / "records.jsonl", Record(case=OTHER, status="ok", kept=not_kept("it has none")))
+    append_record(
+        tmp_path / "mine" / "records.jsonl", Record(case=OTHER, status="ok", kept=not_kept("it has none", "adapter"))
+    )
     return tmp_path / "mine"
 
 
@@ -108,13 +112,32 @@ def test_a_resumed_run_keeps_what_it_lacks(run):
     assert lacks_kept(kept, run, "merged")
     assert lacks_kept(refused, run, "adapter")
     assert not lacks_kept(refused, run, "none")
-    assert not lacks_kept(replace(refused, kept=not_kept("it has none")), run, "adapter")
     assert not lacks_kept(replace(kept, kept={"what": "model"}), run, "adapter")
+
+
+@pytest.mark.parametrize(
+    ("found", "lacks"),
+    [
+        (not_kept("prefix has no weights that could be merged", "merged", lasting=True), True),  # another request
+        (not_kept("it has none", "adapter", lasting=True), False),
+        (not_kept("it could not be written: No space left on device", "adapter"), True),
+        ({"what": "none", "reason": "of a record that does not say what was asked"}, True),
+    ],
+)
+def test_a_refused_case_is_skipped_only_for_the_same_request_and_a_lasting_reason(run, found, lacks):
+    assert lacks_kept(Record(case=OTHER, status="ok", kept=found), run, "adapter") is lacks
+
+
+def test_a_name_with_its_run_tells_copies_apart(run, tmp_path):
+    folder = kept_folder(run, CASE)
+    assert name_with_run(folder, CASE) == f"{run.name}/{CASE}"
+    shutil.copytree(folder, tmp_path / "elsewhere" / "copy")
+    assert name_with_run(tmp_path / "elsewhere" / "copy", CASE) == "elsewhere/copy"
 
 
 def test_a_session_says_what_it_kept_and_what_not(run):
     records = [Record(case=CASE, status="ok", kept=KEPT.of_record() | {"files": {"a": "sha256:1"}}),
-               Record(case=OTHER, status="ok", kept=not_kept("it has none"))]  # fmt: skip
+               Record(case=OTHER, status="ok", kept=not_kept("it has none", "adapter"))]  # fmt: skip
     assert kept_lines(records, "here") == [f"kept: {CASE} in here/adapters", f"not kept: {OTHER}, it has none"]
 
 

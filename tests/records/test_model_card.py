@@ -32,6 +32,25 @@ def test_a_card_states_what_is_not_known_or_not_judged():
     assert "nowhere to be loaded from" not in model_card(KEPT)
 
 
+def test_a_card_asks_for_the_folder_of_a_base_without_a_place_on_the_hub():
+    card = model_card(replace(KEPT, base=replace(KEPT.base, hub_id="", revision="")))
+    assert "The base is not on the Hub: name the folder that has it as BASE." in card
+    assert 'BASE = "folder/of/the/base"' in card
+    assert "REVISION" not in card
+    assert "name the folder" not in model_card(KEPT)
+
+
+def test_a_card_says_that_transformers_does_not_pack_the_head():
+    assert "unpacked, so the answers differ" in model_card(replace(KEPT, recipe={**KEPT.recipe, "quantise_head": True}))
+    assert "unpacked" not in model_card(KEPT)
+
+
+def test_a_merged_models_card_says_that_its_figures_are_the_adapters():
+    says = "measured before the adapter was merged and rounded to bfloat16"
+    assert says in model_card(replace(KEPT, what="merged"))
+    assert says not in model_card(KEPT)
+
+
 def test_what_only_peft_loads_says_why():
     card = model_card(replace(KEPT, facts=replace(FACTS, only_peft="transformers refuses virtual tokens")))
     assert "Load it with peft: transformers refuses virtual tokens." in card

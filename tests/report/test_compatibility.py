@@ -12,7 +12,7 @@ from bench.report.compatibility import page
 from bench.upgrade.compatibility import (
     BREAKS,
     CONFLICT,
-    NOT_RUN,
+    OPEN,
     UNDECIDED,
     WORKS,
     BadTable,
@@ -38,15 +38,24 @@ CELLS = (
     Cell({"transformers": "5.23.0", "peft": "0.9.0"}, CONFLICT, "peft 0.9.0 depends on transformers<5"),
     Cell({"accelerate": "1.15.0"}, WORKS, changed={"new: FutureWarning in x, `past`": 2}),
     Cell({"accelerate": "1.14.0"}, WORKS, brings={"psutil": ("7.2.2", "7.0.0")}),
-    Cell({"accelerate": "1.9.0"}, NOT_RUN, "the same command continues with it"),
-    Cell({"accelerate": "1.7.0"}, NOT_RUN, "the same command continues with it"),
+    Cell({"accelerate": "1.9.0"}, OPEN, "the same command continues with it"),
+    Cell({"accelerate": "1.7.0"}, OPEN, "the same command continues with it"),
     Cell({"accelerate": "1.8.0"}, BREAKS, red=RED[2:]),
     Cell({"accelerate": "1.6.0"}, UNDECIDED, "pos f1 inconclusive"),
 )
 ABOUT = {"torch": "2.13.0", "python": "3.11.9", "processor": "AMD EPYC", "kind": "avx512", "code": "abc"}
 TODAY = {"transformers": "5.23.0", "peft": "0.21.2", "accelerate": "1.15.0"}
 COMMITTED = read_table(RESULTS / "COMPATIBILITY.json")
-TABLE = Table("python -m bench matrix --peft 0.19..0.21", "2026-11-30", ABOUT, TODAY, (PREFIX, BERT), (), CELLS)
+TABLE = Table(
+    "python -m bench matrix --peft 0.19..0.21",
+    "2026-11-30",
+    ABOUT,
+    TODAY,
+    ("test_methods.py", "test_libraries.py"),
+    (PREFIX, BERT),
+    (),
+    CELLS,
+)
 
 
 def test_a_grid_of_pairs_and_a_list_of_single_releases():
@@ -96,6 +105,32 @@ def test_what_was_not_run_and_what_else_changed_are_said():
     assert "- `test_x of pos`" in page(replace(TABLE, failing=("test_x of pos",)))
 
 
+def test_the_page_says_which_tests_judged():
+    text = page(TABLE)
+    assert "The tests of `test_methods.py` and `test_libraries.py` judged every run." in joined(text)
+    assert "Not tested" not in text
+
+
+def test_without_the_libraries_tests_the_page_says_so_and_names_known_faults_of_the_old_releases():
+    cells = (Cell({"peft": "0.21.2"}, WORKS), Cell({"peft": "0.19.1"}, WORKS))
+    text = joined(page(replace(TABLE, suites=("test_methods.py",), cells=cells)))
+    assert "The tests of `test_methods.py` judged every run." in text
+    assert "**Not tested: what the libraries do by themselves.** `suites/test_libraries.py` tests" in text
+    assert (
+        "- peft 0.19.1: load_adapter of transformers (5.17.0 and 5.23.0 were tried) reads none of the weights" in text
+    )
+    assert "`test_transformers_loads_an_adapter_as_peft_does`" in text
+    assert "merge_and_unload adds the delta twice" not in text, "today's release has that fault too"
+    only_today = joined(page(replace(TABLE, suites=("test_methods.py",), cells=cells[:1])))
+    assert "**Not tested" in only_today
+    assert "have a fault that is known" not in only_today
+
+
+def joined(text):
+    """The text with every run of blanks as one, whatever its lines."""
+    return " ".join(text.split())
+
+
 def test_a_table_comes_back_from_its_file(tmp_path):
     file = tmp_path / "table.json"
     file.write_text(as_json(TABLE), encoding="utf-8")
@@ -136,6 +171,11 @@ def test_the_committed_table_has_every_pair_and_names_no_folder():
     assert all(len(versions[name]) >= 3 for name in PACKAGES)
     assert COMMITTED.failing == ()
     assert re.findall(r"(?<![\w.])/(?:home|root|tmp|usr|work|opt)\b", text) == []
+
+
+def test_the_committed_table_says_that_the_libraries_own_ways_did_not_judge_it():
+    """Its runs were made before suites/test_libraries.py existed."""
+    assert COMMITTED.suites == ("test_methods.py", "test_cost.py", "test_quality.py")
 
 
 def test_the_committed_table_knows_the_break_of_transformers_5_24():

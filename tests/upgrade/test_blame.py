@@ -8,6 +8,7 @@ from compared_runs import POS, SUPPORT, committed, run_of, side_of
 
 from bench.judge.compare.finding import EVIDENCE, WORSE, Finding
 from bench.judge.compare.runs import compare_runs
+from bench.records.tested import CaseTests
 from bench.upgrade import blame as module
 from bench.upgrade.blame import (
     BAD,
@@ -17,14 +18,16 @@ from bench.upgrade.blame import (
     TooManyRuns,
     between,
     blame,
-    choose_target,
+    choose_targets,
     first_bad,
+    not_bisected,
     smallest_guilty,
 )
 from bench.upgrade.overlays import CannotInstall, Wanted
 from bench.upgrade.trial import Environment
 
 SMOKE = committed()
+TEST = "suites/test_libraries.py::test_models_own_loss_is_ours[tiny_bert-parts]"
 PACKAGES = ["accelerate", "datasets", "peft", "transformers"]
 TARGET = Finding(POS, EVIDENCE, WORSE, "reload_distance")
 BROKEN = replace(SMOKE[POS], evidence={**SMOKE[POS].evidence, "reload_distance": 0.1})
@@ -83,12 +86,51 @@ def test_releases_between_two_versions_are_in_their_order_without_previews():
     assert between(["odd one"], "1", "2") == ["2"]
 
 
-def test_the_quickest_red_case_is_the_target():
+def compared(**after):
+    """The smoke run compared with itself after these records are exchanged."""
+    changed = {record.case: record for record in after.values()}
+    return compare_runs(side_of(SMOKE.values()), side_of({**SMOKE, **changed}.values()))
+
+
+def test_of_one_suspect_the_quickest_red_case_is_the_target():
     slow = replace(SMOKE[SUPPORT], evidence={**SMOKE[SUPPORT].evidence, "reload_distance": 0.1})
-    comparison = compare_runs(side_of(SMOKE.values()), side_of({**SMOKE, POS: BROKEN, SUPPORT: slow}.values()))
+    comparison = compared(a=BROKEN, b=slow)
     seconds = {case: SMOKE[case].noisy["case_seconds"] for case in (POS, SUPPORT)}
-    assert choose_target(comparison).case == min(seconds, key=seconds.get)
-    assert choose_target(compare_runs(side_of(SMOKE.values()), side_of(SMOKE.values()))) is None
+    (target,) = choose_targets(comparison)
+    quick, other = sorted(seconds, key=seconds.get)
+    assert (target.case, target.figure) == (quick, "reload_distance")
+    assert not_bisected(comparison, [target], PACKAGES) == [
+        f"not bisected, because a finding with the same suspect was bisected: reload_distance of {other}"
+    ]
+    assert choose_targets(compared()) == []
+
+
+def test_every_other_suspect_is_a_target_too():
+    more = {name: round(value * 1.1) for name, value in SMOKE[SUPPORT].exact.items() if name == "step_allocated_bytes"}
+    heavier = replace(SMOKE[SUPPORT], exact={**SMOKE[SUPPORT].exact, **more})
+    comparison = compared(a=BROKEN, b=heavier)
+    found = choose_targets(comparison)
+    assert {(one.case, one.figure) for one in found} == {(POS, "reload_distance"), (SUPPORT, "step_allocated_bytes")}
+    assert not_bisected(comparison, found, PACKAGES) == []
+
+
+def test_what_no_trial_decides_is_named_with_the_reason_and_a_way_by_hand():
+    tested = [
+        CaseTests(True, 0, {POS: {"test_cost.py::test_a": outcome}}, {TEST: outcome})
+        for outcome in ("passed", "failed")
+    ]
+    left = {case: record for case, record in SMOKE.items() if case != SUPPORT}
+    before, after = side_of(SMOKE.values(), tested=tested[0]), side_of(left.values(), tested=tested[1])
+    comparison = compare_runs(before, after)
+    assert choose_targets(comparison) == []
+    said = "\n".join(not_bisected(comparison, [], ["transformers==5.24.0", "peft==0.20.0"]))
+    assert f"not bisected, because a trial compares figures, not tests: tests of {POS}" in said
+    assert f"not bisected, because a trial runs a case, and this test has none: {TEST}" in said
+    assert f"not bisected, because the case was not run with the upgrade: status of {SUPPORT}" in said
+    assert said.endswith(
+        "bisect them by hand in another environment, one requirement and one release at a time: "
+        f"pip install transformers==5.24.0 && pytest '{TEST}'"
+    )
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from compared_runs import POS, SUPPORT, committed, run_of
 
 from bench.upgrade import matrix
-from bench.upgrade.compatibility import BREAKS, CONFLICT, NOT_RUN, UNDECIDED, WORKS, as_json
+from bench.upgrade.compatibility import BREAKS, CONFLICT, OPEN, UNDECIDED, WORKS, as_json
 from bench.upgrade.matrix import (
     NothingToCompare,
     grid_of,
@@ -147,7 +147,7 @@ def test_an_interrupted_grid_continues_where_it_stopped(sessions, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_grid()
     monkeypatch.setattr(matrix, "run_side", finishes)
-    assert NOT_RUN not in states(run_grid()).values()
+    assert OPEN not in states(run_grid()).values()
     assert len(sessions) == len(set(sessions)) == 4
 
 
@@ -158,7 +158,7 @@ def test_a_grid_that_is_not_finished_says_what_was_not_run(sessions):
         table_of(grid, plans, {}, "")
     run_cells(grid, plans[:1], silent, silent)
     table = table_of(grid, plans, {}, "")
-    assert states(table)["5.23.0 0.20.0"] == NOT_RUN
+    assert states(table)["5.23.0 0.20.0"] == OPEN
     assert table.counts() == "5 sets of releases; works: 2, breaks: 1, not run: 2"
 
 
@@ -207,7 +207,7 @@ def test_a_set_that_pip_could_not_get_is_tried_again(sessions, monkeypatch):
 
     monkeypatch.setattr(matrix, "resolve", unreachable)
     (cell,) = run_grid({"peft": ["0.20.0"]}).cells
-    assert (cell.state, cell.why) == (NOT_RUN, "peft==0.20.0 cannot be installed: the package index does not answer")
+    assert (cell.state, cell.why) == (OPEN, "peft==0.20.0 cannot be installed: the package index does not answer")
     monkeypatch.setattr(matrix, "resolve", answers)
     assert states(run_grid({"peft": ["0.20.0"]})) == {"0.20.0": WORKS}
 
@@ -223,7 +223,7 @@ def test_a_session_that_stops_leaves_its_cell_open_and_the_others_run(sessions, 
     monkeypatch.setattr(matrix, "run_side", stops)
     table = run_grid()
     assert states(table)["5.23.0 0.20.0"] == WORKS
-    (why,) = {cell.why for cell in table.cells if cell.state == NOT_RUN}
+    (why,) = {cell.why for cell in table.cells if cell.state == OPEN}
     assert why == "the session of pytest suites ended with exit code 3"
 
 

@@ -12,6 +12,7 @@ from run_files import append_record
 
 from bench.__main__ import INTERRUPTED, main
 from bench.commands import upgrade
+from bench.core.paths import SUITES
 from bench.judge.compare import seeds
 from bench.judge.compare.finding import exit_code
 from bench.judge.compare.runs import compare_runs
@@ -62,6 +63,11 @@ def test_a_side_runs_with_its_overlays_before_everything_else(tmp_path):
     assert variables["PYTHONPATH"].split(":")[0] == "over"
     assert variables["LORABENCH_RUNS"] == str(tmp_path)
     assert replace(AFTER, entries="my_methods").variables(tmp_path)["LORABENCH_ENTRIES"] == "my_methods"
+
+
+def test_every_suite_judges_an_upgrade_but_those_with_another_question():
+    others = {"test_claims.py", "test_probes.py", "test_regression.py", "test_speed.py"}
+    assert {path.name for path in SUITES.glob("test_*.py")} == {*trial.JUDGING, *others}
 
 
 def test_a_stage_compares_both_sides(sessions, tmp_path):

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.core.files import BadFile
-from bench.core.registry import Registry, UnknownName, nearest
+from bench.core.registry import Registry, UnknownName, first_few, nearest
 from bench.judge.claims.vocabulary import (
     BETWEEN,
     COMPARATORS,
     LARGEST_TOLERANCE,
+    MISREAD,
     NUMERIC,
     QUANTITIES,
     SHARES,
@@ -28,7 +29,7 @@ from bench.judge.claims.vocabulary import (
     dimension_of,
     figure_text,
     source_figure_text,
-    units_of,
+    unit_words,
 )
 from bench.judge.verdict import OUTCOMES
 from bench.methods import METHODS
@@ -37,6 +38,7 @@ from bench.tasks import TASKS
 
 UNSTATED = "unstated"  # the source does not state it
 NONE = "none"  # the claim concerns no model, method or task
+LISTED = 8  # the most names that a message lists whole
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9_.]+)+")
 FIELDS: dict[str, tuple[type, ...]] = {
     "where": (str,),
@@ -61,7 +63,10 @@ REGISTRIES: dict[str, Registry] = {"task": TASKS, "model": MODELS, "method": MET
 
 @dataclass(frozen=True)
 class Protocol:
-    """What the source did; each field is a name or a few words, or `unstated` if the source leaves it out."""
+    """What the source did; each field is a name or a few words, or `unstated` if the source leaves it out.
+
+    model is the stand-in that runs if there is one; the claim's stand_in_for is then the source's model.
+    """
 
     task: str
     model: str
@@ -125,13 +130,26 @@ def refuse(where: str, key: str, says: str) -> BadFile:
     return BadFile(f"{where}: {key}: {says}")
 
 
-def check_name(where: str, key: str, name: Any, names: Any) -> str:
-    """The name, if it is one of names. Raises BadFile with similar names."""
+def check_name(where: str, key: str, name: Any, names: Any, more: str = "") -> str:
+    """The name, if it is one of names. Raises BadFile with similar names, and more at the end of the message.
+
+    None stands for a key that is missing.
+    """
     if name in names:
         return name
+    if name is None:
+        raise refuse(where, key, f"is missing; {first_names(names, more)}")
+    raise refuse(where, key, f"{name!r} is unknown; {near_names(name, names, more)}")
+
+
+def near_names(name: Any, names: Any, more: str = "") -> str:
+    """The names that look like this one, as the end of a message; without any, the first of all."""
     near = nearest(str(name), list(names))
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names)}"
-    raise refuse(where, key, f"{name!r} is unknown; {hint}")
+    return f"did you mean {', '.join(near)}?{f' {more}' * bool(more)}" if near else first_names(names, more)
+
+
+def first_names(names: Any, more: str = "") -> str:
+    return f"there are {first_few(names, LISTED)}{f'; {more}' * bool(more)}"
 
 
 def check_registered(where: str, key: str, kind: str, name: Any) -> None:
@@ -140,6 +158,14 @@ def check_registered(where: str, key: str, kind: str, name: Any) -> None:
         REGISTRIES[kind][name]
     except UnknownName as error:
         raise refuse(where, key, str(error)) from None
+
+
+def check_in_protocol(where: str, kind: str, name: str) -> None:
+    """Raise BadFile for a task, model or method that no registry has, with the word for one that is not to be had."""
+    if name not in REGISTRIES[kind]:
+        lacks = f"{NONE!r} stands for a {kind} that this project lacks; name it in recipe"
+        hint = near_names(name, REGISTRIES[kind].names(), lacks)
+        raise refuse(where, f"protocol.{kind}", f"no {kind} named {name!r}; {hint}")
 
 
 def parse_protocol(table: Any, where: str) -> Protocol:
@@ -156,7 +182,7 @@ def parse_protocol(table: Any, where: str) -> Protocol:
         raise refuse(where, "protocol", f"lacks {', '.join(lacking)}; what the source leaves out is {UNSTATED!r}")
     for kind in REGISTRIES:
         if table[kind] not in (UNSTATED, NONE):
-            check_registered(where, f"protocol.{kind}", kind, table[kind])
+            check_in_protocol(where, kind, table[kind])
     return Protocol(**table)
 
 
@@ -166,9 +192,10 @@ def parse_value(table: Mapping[str, Any], where: str) -> tuple[tuple[float, ...]
     dimension = dimension_of(quantity)
     unit = table["unit"]
     if unit not in UNITS:
-        raise refuse(where, "unit", f"{unit!r} is unknown; {quantity} is in {' or '.join(units_of(dimension))}")
+        meant = f"; {MISREAD[unit]}" if unit in MISREAD else ""
+        raise refuse(where, "unit", f"{unit!r} is unknown; {quantity} takes {unit_words(quantity)}{meant}")
     if UNITS[unit][0] != dimension:
-        raise refuse(where, "unit", f"{unit!r} does not fit {quantity}, which is in {' or '.join(units_of(dimension))}")
+        raise refuse(where, "unit", f"{unit!r} does not fit {quantity}, which takes {unit_words(quantity)}")
     allowed = COMPARATORS.get(dimension, NUMERIC)
     if table["comparator"] not in allowed:
         raise refuse(where, "comparator", f"{table['comparator']!r} must be one of {', '.join(allowed)} for {quantity}")
@@ -228,7 +255,8 @@ def parse_claim(claim_id: str, table: Any, book: Mapping[str, Any], file: str) -
     if not ID.fullmatch(claim_id):
         raise BadFile(f"{where}: an id is lower-case words joined by '-', as s001-bert-lora-trainable")
     for key, value in table.items():
-        check_name(where, "field", key, FIELDS)
+        if key not in FIELDS:
+            raise BadFile(f"{where}: {key!r} is no key of a claim; {near_names(key, FIELDS)}")
         if type(value) not in FIELDS[key]:
             kinds = " or ".join(kind.__name__ for kind in FIELDS[key])
             raise refuse(where, key, f"{value!r} must be {kinds}, not {type(value).__name__}")
@@ -241,7 +269,8 @@ def parse_claim(claim_id: str, table: Any, book: Mapping[str, Any], file: str) -
     protocol = table["protocol"]
     if isinstance(protocol, str):
         protocol = book["protocols"][check_name(where, "protocol", protocol, book["protocols"])]
-    check_name(where, "expected", table["expected"], OUTCOMES)
+    if table["expected"] not in OUTCOMES:
+        raise refuse(where, "expected", f"{table['expected']!r} must be one of {', '.join(OUTCOMES)}")
     if stands_for := table.get("stand_in_for"):
         check_registered(where, "stand_in_for", "model", stands_for)
     simple = {key: table[key] for key in FIELDS if key in table and key not in ("value", "tolerance", "protocol")}

@@ -14,6 +14,9 @@ QUANTITIES = {
     "token_accuracy": "fraction",
     "f1_difference": "fraction",
     "accuracy_difference": "fraction",
+    "precision_difference": "fraction",
+    "recall_difference": "fraction",
+    "token_accuracy_difference": "fraction",
     "share_difference": "fraction",
     "epoch_share": "fraction",
     "memory_share": "fraction",
@@ -21,6 +24,7 @@ QUANTITIES = {
     "loss_change": "nats",
     "loss_difference": "nats",
     "duration": "time",
+    "duration_difference": "time",
     "seconds_per_step": "time",
     "memory": "bytes",
     "memory_difference": "bytes",
@@ -51,6 +55,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "min": ("time", 60),
     "h": ("time", 3600),
     "bytes": ("bytes", 1),
+    "kB": ("bytes", 1e3),
     "KiB": ("bytes", 2**10),
     "MB": ("bytes", 1e6),
     "MiB": ("bytes", 2**20),
@@ -70,6 +75,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "yes/no": ("truth", 1),
     "text": ("text", 1),
 }
+MISREAD = {"KB": "kB is 1,000 bytes, and KiB is 1,024"}  # what may mean several units
 EQUAL, WITHIN = "equal", "within"
 AT_LEAST, AT_MOST, ABOVE, BELOW, BETWEEN = "at_least", "at_most", "above", "below", "between"
 CONTAINS, LACKS = "contains", "lacks"
@@ -78,6 +84,7 @@ COMPARATORS = {"truth": (EQUAL,), "text": (CONTAINS, LACKS)}  # every other dime
 SIGNS = {EQUAL: "", AT_LEAST: "at least ", AT_MOST: "at most ", ABOVE: "above ", BELOW: "below ",
          BETWEEN: "", WITHIN: "within ± "}  # fmt: skip
 SHARES = ("trainable_share", "precision", "recall", "f1", "accuracy", "token_accuracy", "memory_share")  # 0 to 1
+DIFFERENCE = "_difference"  # how a quantity ends that is one case's figure less another's
 LARGEST_TOLERANCE = 0.5  # of the value: a wider one confirms anything
 PARTS: dict[str, dict[str, int]] = {  # of dimensions that are quotients or pure numbers
     "fraction": {},
@@ -91,6 +98,14 @@ def dimension_of(quantity: str) -> str:
     return QUANTITIES[quantity]
 
 
+def difference_of(quantity: str) -> str:
+    """The quantity of a difference between two such figures; empty if there is none."""
+    names = [name for name in QUANTITIES if name.endswith(DIFFERENCE) and dimension_of(name) == dimension_of(quantity)]
+    of_fractions = [name for name in names if quantity.endswith(name.removesuffix(DIFFERENCE))]
+    fitting = of_fractions if dimension_of(quantity) == "fraction" else names
+    return max(fitting, key=len, default="")
+
+
 def parts_of(dimension: str) -> dict[str, int]:
     """The dimension as powers of dimensions that are not quotients; {} for a pure number."""
     return PARTS.get(dimension, {dimension: 1})
@@ -98,6 +113,12 @@ def parts_of(dimension: str) -> dict[str, int]:
 
 def units_of(dimension: str) -> list[str]:
     return [unit for unit, (own, _) in UNITS.items() if own == dimension]
+
+
+def unit_words(quantity: str) -> str:
+    """'s', 'min' or 'h': the units of a quantity, as text"""
+    *others, last = [repr(unit) for unit in units_of(dimension_of(quantity))]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def figure_text(number: float, unit: str, digits: int = 6) -> str:

@@ -4,6 +4,7 @@ Adapters of plain LoRA on the same base answer in one batch, a row each. All oth
 themselves and take turns, a token each. Nothing runs ahead of the reader: an iterator that is closed generates no more.
 """
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,11 @@ from bench.core.case import parse_case
 from bench.methods import PLAIN
 from bench.models import DECODER
 from bench.models.shapes import positions
-from bench.records.kept import ADAPTER, PEFT_CONFIG, NotKept
+from bench.records.kept import ADAPTER, PEFT_CONFIG, SHOWN, NotKept, name_with_run, run_of
 from bench.sources.snapshot import read_json
 from bench.tasks import TASKS, SourceAnswer, Task
 from bench.worker.ask.key_value_caches import CACHE_NAME
+from bench.worker.ask.model_bytes import base_bytes, loaded_bytes
 from bench.worker.ask.questions import text_ids
 from bench.worker.build.adapter import load_adapter
 from bench.worker.build.precision import adapter_dtype, autocast
@@ -96,7 +98,7 @@ def shares_batch(tuned: Tuned) -> bool:
 
 def base_key(tuned: Tuned) -> tuple[str, ...]:
     """What a base's column depends on: cases that share it are compared with the same answer."""
-    return tuned.entry.name, tuned.method.storage, task_of(tuned).name
+    return tuned.entry.name, tuned.method.storage, task_of(tuned).name, tuned.weights.identity
 
 
 def batch_key(tuned: Tuned) -> tuple[Any, ...]:
@@ -109,17 +111,18 @@ def load_panel(tuned: Sequence[Tuned], device: str = "cpu", with_base: bool = Tr
     """Load the cases, and before the cases on each base that base. Raises NotKept for a model that cannot answer."""
     for one in tuned:
         check_decoder(one)
-    names: list[str] = []
+    possible: list[tuple[str, ...]] = []
     bases: dict[tuple[str, ...], int] = {}
     columns: dict[int, int] = {}
+    several_runs = len({run_of(one.folder).resolve() for one in tuned}) > 1
     for key in dict.fromkeys(map(base_key, tuned)):
         if with_base:
-            bases[key] = len(names)
-            names.append(base_name(key))
+            bases[key] = len(possible)
+            possible.append(base_names(key))
         for number, one in enumerate(tuned):
             if base_key(one) == key:
-                columns[number] = len(names)
-                names.append(one.name)
+                columns[number] = len(possible)
+                possible.append(case_names(one, several_runs))
     speakers = []
     for batch in batches_of(tuned):
         rows = {columns[number]: tuned[number] for number in batch}
@@ -132,12 +135,37 @@ def load_panel(tuned: Sequence[Tuned], device: str = "cpu", with_base: bool = Tr
     for key, column in bases.items():  # of cases that cannot share a batch with their base
         owner = next(one for one in tuned if base_key(one) == key)
         speakers.append(Speaker(owner.base(device).eval(), owner.tokenizer(), owner, (column,), (), device))
-    return Panel(tuple(names), tuple(columns[number] for number in range(len(tuned))), tuple(speakers))
+    return Panel(unique_names(possible), tuple(columns[number] for number in range(len(tuned))), tuple(speakers))
 
 
-def base_name(key: tuple[str, ...]) -> str:
-    model, storage, _ = key
-    return f"{model}, the base" if storage == PLAIN else f"{model} in {storage}, the base"
+def base_names(key: tuple[str, ...]) -> tuple[str, ...]:
+    """A base's possible titles, the shortest first."""
+    model, storage, task, identity = key
+    name = f"{model}, the base" if storage == PLAIN else f"{model} in {storage}, the base"
+    return name, f"{name} with the prompt of {task}", f"{name} with the prompt of {task}, {identity[:SHOWN]}"
+
+
+def case_names(tuned: Tuned, several_runs: bool) -> tuple[str, ...]:
+    """A case's possible titles, the shortest first. Votes count by title, so one of several runs has its run's."""
+    named = name_with_run(tuned.folder, tuned.name), str(tuned.folder.resolve())
+    return named if several_runs else (tuned.name, *named)
+
+
+def unique_names(possible: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """For each column the first of its possible titles that no other column may have."""
+    shared = Counter(name for names in possible for name in names)
+    return tuple(next((name for name in names if shared[name] == 1), names[-1]) for names in possible)
+
+
+def panel_bytes(tuned: Sequence[Tuned], with_base: bool = True) -> int:
+    """Bytes of all weights that load_panel loads."""
+    found, bases = 0, {base_key(one): one for one in tuned} if with_base else {}
+    for first, *others in batches_of(tuned):
+        if shares_batch(tuned[first]):
+            bases.pop(base_key(tuned[first]), None)  # a row of the batch
+        found += loaded_bytes(tuned[first])
+        found += sum(loaded_bytes(tuned[other]) - base_bytes(tuned[other]) for other in others)
+    return found + sum(map(base_bytes, bases.values()))
 
 
 def batches_of(tuned: Sequence[Tuned]) -> list[list[int]]:
@@ -154,10 +182,7 @@ def load_batch(rows: dict[int, Tuned], base: int | None, device: str) -> Speaker
     model: Any = first.base(device)
     names = {column: f"column{column}" for column in rows}
     for column, one in rows.items():
-        if isinstance(model, PeftModel):
-            model.load_adapter(str(one.folder), adapter_name=names[column])
-        else:
-            model = load_adapter(model, one.folder, adapter_dtype(one.recipe), names[column])
+        model = load_adapter(model, one.folder, adapter_dtype(one.recipe), names[column])
     columns = ({} if base is None else {base: BASE_ROW}) | names
     return Speaker(model.eval(), first.tokenizer(), first, tuple(columns), tuple(columns.values()), device)
 
@@ -257,4 +282,6 @@ def choose(logits: Tensor, temperature: float, chance: torch.Generator) -> int:
     """The likeliest token, or one drawn at the temperature."""
     if not temperature:
         return int(logits.argmax())
-    return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=chance))
+    wide = logits.double()  # a small temperature makes float32 overflow
+    share = ((wide - wide.max()) / temperature).softmax(-1)
+    return int(torch.multinomial(share.float(), 1, generator=chance))

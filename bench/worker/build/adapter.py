@@ -70,14 +70,19 @@ def add_adapter(model: Any, config: Any) -> Any:
 
 
 def load_adapter(model: Any, folder: Path, kept: torch.dtype = torch.float32, name: str = "default") -> Any:
-    """A saved adapter on a fresh base, kept in the format it was trained in, under peft's name for it.
+    """A saved adapter on a fresh base, or beside the adapters of a model that has some, under peft's name for it.
 
-    peft repeats a method's start (PiSSA, OLoRA) before it loads.
+    It is kept in the format it was trained in, which must be that of the adapters beside it. peft repeats a method's
+    start (PiSSA, OLoRA) before it loads.
     """
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    loaded = PeftModel.from_pretrained(model, str(folder), name, is_trainable=False)
+    if isinstance(model, PeftModel):
+        model.load_adapter(str(folder), adapter_name=name)
+        loaded: Any = model
+    else:
+        loaded = PeftModel.from_pretrained(model, str(folder), name, is_trainable=False)
     if kept != torch.float32:  # which is what peft loads it in
         for layer in (module for module in loaded.modules() if isinstance(module, BaseTunerLayer)):
             for part in layer.adapter_layer_names:

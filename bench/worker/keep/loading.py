@@ -90,7 +90,7 @@ def merge_kept(tuned: Tuned, target: Path, device: str = "cpu") -> Kept:
     """
     if tuned.kept.what != ADAPTER:
         raise NotKept(f"{tuned.name}: what was kept is a whole model, so there is nothing to merge; load it as it is")
-    if reason := why_not_merged(tuned.method):
+    if reason := why_not_merged(tuned.method, tuned.recipe):
         raise NotKept(f"{tuned.name}: {reason}")
     model = tuned.base(device)
     model = dequantise(model) if tuned.method.quantised else model

@@ -36,6 +36,7 @@ from bench.sources.weights import SYNTHETIC
 from bench.worker.setup import Setting
 
 SAMPLE = "sample"  # the origin of rows that were written for this project
+QUESTION = "What can you help me with?"  # of the card: an example of the data may be private
 MERGED_DTYPE = torch.bfloat16  # half of float32's bytes, and what people serve models in
 
 
@@ -56,14 +57,15 @@ class Keeper:
     def keep_trained(self, model: Any) -> None:
         """Keep the adapter, or the whole model of a method that trains it."""
         method = self.setting.method
-        if self.wanted == MERGED and (reason := why_not_merged(method)):
-            self.refuse(reason)
+        if self.wanted == MERGED and (reason := why_not_merged(method, self.setting.recipe)):
+            self.refuse(reason, lasting=True)
         if self.wanted != ADAPTER:
             return
         if method.after:
             self.refuse(
                 f"{method.name}'s base is the model that {method.after} gave in this case, which no one else has; "
-                "--keep merged keeps both as one model"
+                "--keep merged keeps both as one model",
+                lasting=True,
             )
         elif method.is_adapter:
             self.write(ADAPTER, lambda folder: save_adapter(model, folder, self.setting.entry), why_only_peft(model))
@@ -72,16 +74,16 @@ class Keeper:
 
     def keep_merged(self, model: Any) -> None:
         """Keep the merged model in bfloat16, if that was asked for."""
-        if self.wanted == MERGED:
+        if self.wanted == MERGED and not self.kept:  # refused before
             self.write(MERGED, lambda folder: save_whole(model, folder, self.setting, MERGED_DTYPE))
 
     def refuse_merged(self, reason: str) -> None:
         """Note why there is no merged model to keep."""
-        if self.wanted == MERGED:
+        if self.wanted == MERGED and not self.kept:
             self.refuse(reason)
 
-    def refuse(self, reason: str) -> None:
-        self.kept = not_kept(reason)
+    def refuse(self, reason: str, lasting: bool = False) -> None:
+        self.kept = not_kept(reason, self.wanted, lasting)
         self.setting.reasons.append(f"not kept: {reason}")
 
     def write(self, what: str, save: Callable[[Path], None], only_peft: str = "") -> None:
@@ -112,8 +114,10 @@ def write_kept(folder: Path, kept: Kept, save: Callable[[Path], None]) -> Kept:
     return kept
 
 
-def why_not_merged(method: Method) -> str:
-    """Why the method has no merged model; empty if it has one."""
+def why_not_merged(method: Method, recipe: Recipe) -> str:
+    """Why the case has no merged model; empty if it has one."""
+    if method.mergeable and method.quantised and recipe.quantise_head:
+        return "quantise_head packs the embeddings, which merging does not unpack; --keep adapter keeps the adapter"
     if method.mergeable:
         return ""
     if not method.is_adapter:
@@ -165,7 +169,7 @@ def save_model(model: Any, folder: Path, labels: list[str] | tuple[str, ...], dt
         model.config.label2id = {label: number for number, label in enumerate(labels)}
     state = model.state_dict()
     if dtype is not None:
-        state = {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
+        state = converted(state, dtype)
     model.save_pretrained(str(folder), state_dict=state)
     model.config.use_cache = cached
     if dtype is not None:
@@ -173,6 +177,21 @@ def save_model(model: Any, folder: Path, labels: list[str] | tuple[str, ...], dt
         config = json.loads(path.read_text(encoding="utf-8"))
         config["dtype"] = str(dtype).removeprefix("torch.")
         write_atomically(path, json.dumps(config, indent=2) + "\n")
+
+
+def converted(state: Mapping[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The state in dtype. Tied weights stay one tensor, so that transformers writes them once."""
+    made: dict[Any, torch.Tensor] = {}
+
+    def of(value: torch.Tensor) -> torch.Tensor:
+        if not value.is_floating_point():
+            return value
+        same = value.data_ptr(), value.device, value.dtype, value.shape, value.stride()
+        if same not in made:
+            made[same] = value.to(dtype)
+        return made[same]
+
+    return {name: of(value) for name, value in state.items()}
 
 
 def manifest_of(setting: Setting, what: str, facts: Facts) -> Kept:
@@ -198,11 +217,17 @@ def facts_of(setting: Setting, before: Mapping[str, float], after: Mapping[str, 
         quality=after,
         quality_before=before,
         quality_judged=setting.weights.origin != SYNTHETIC,
-        data=setting.data,
+        data={**setting.data, "reason": setting.data["reason"].partition(";")[0]},
         hub_data="" if setting.data["origin"] == SAMPLE else setting.task.data.hub_id,
-        prompt=setting.prepared.held_out[0].prompt if decoder else "",
+        prompt=example_prompt(setting) if decoder else "",
         auto_class="AutoModelForCausalLM" if decoder else "AutoModelForTokenClassification",
         dtype=base_dtype(method, setting.recipe),
         storage=method.storage,
         only_peft=only_peft,
     )
+
+
+def example_prompt(setting: Setting) -> str:
+    """QUESTION in the form of the task's prompts, or as it is for a task that states none."""
+    make = setting.task.prompt
+    return make(QUESTION, setting.tokenizer) if make else QUESTION

@@ -13,7 +13,7 @@ from bench.core.files import BadFile
 from bench.core.paths import RESULTS
 from bench.judge.predictions import estimators, growth, published
 from bench.judge.predictions.estimators import read_estimates
-from bench.judge.predictions.growth import WATCHED, grown, judge, read_baseline
+from bench.judge.predictions.growth import WATCHED, growth_text, judge, read_baseline
 from bench.judge.predictions.published import Compared, read_published
 from bench.machine.devices import Card
 from bench.plan.room_on_card import needed_bytes, too_small
@@ -144,14 +144,22 @@ def planted(more):
 
 
 def test_growth_within_the_bound_is_none():
-    assert grown(PEAK, planted(12 * MIB)) == ""  # half a percent of 1,000 MiB, and 8
+    assert growth_text(PEAK, planted(4 * MIB)) == ""  # of 1,000 MiB
+
+
+@pytest.mark.parametrize("one", WATCHED, ids=[one.id for one in WATCHED])
+def test_one_percent_more_is_seen_in_every_configuration(one):
+    """A floor of 8 MiB hid more than that in the smallest."""
+    before = read_baseline()["peaks"][one.id]
+    now = {phase: {**found, "kept": round(sum(found.values()) * 0.01)} for phase, found in before.items()}
+    assert "(+1.0%): kept +" in growth_text(before, now)
 
 
 def test_planted_growth_is_named_with_its_term():
-    said = grown(PEAK, planted(20 * MIB), " (torch 1 → 2)")
+    said = growth_text(PEAK, planted(20 * MIB), " (torch 1 → 2)")
     assert said == (
         "the predicted peak grew from 1,000.0 to 1,020.0 MiB (+2.0%) (torch 1 → 2): kept for backward +20.0 MiB; "
-        "allowed are 0.5% and 8 MiB"
+        "allowed is 0.5%"
     )
 
 

@@ -19,6 +19,6 @@ from bench.worker.check import looks
         ("only_virtual_tokens_train", "prefix", "lora"),
     ],
 )
-def test_look_tells_methods_apart(look, yes, no):
+def test_look_at_the_start_tells_methods_apart(look, yes, no):
     assert looks.LOOKS[look](yes) is True
     assert looks.LOOKS[look](no) is False

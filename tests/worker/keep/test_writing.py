@@ -8,12 +8,17 @@ import json
 import re
 
 import pytest
+import torch
 from kept_weights import ADAPTERS, HUB_ID, REVISION, keep, logits, model_in_folder, setting_of, tuned_model
+from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from bench.methods import METHODS, NF4
 from bench.models import MODELS
 from bench.records.kept import ADAPTER, CARD, MANIFEST, MERGED, read_kept, sha256_of
+from bench.tasks.support import PROMPT
 from bench.worker.check.evidence import distance
+from bench.worker.keep.writing import QUESTION, save_model
 
 SAME = 1e-5  # float32, the same products
 PACKED = 5e-3  # the scales of packed weights are rounded on another way
@@ -100,7 +105,7 @@ def test_the_record_has_the_digest_of_every_file(decoder, tmp_path):
 def test_what_cannot_be_merged_says_why(method, says, decoder, tmp_path):
     setting = setting_of(decoder, method)
     kept = keep(setting, None, tmp_path / "kept", MERGED)
-    assert kept == {"what": "none", "reason": says}
+    assert kept == {"what": "none", "reason": says, "asked": "merged", "lasting": True}
     assert setting.reasons[-1] == f"not kept: {says}"
     assert not (tmp_path / "kept").exists()
 
@@ -116,6 +121,7 @@ def test_a_full_disk_costs_the_weights_and_not_the_record(decoder, tmp_path):
     kept = keep(setting, tuned_model(setting), tmp_path / "file" / "kept")
     assert kept["what"] == "none"
     assert "could not be written" in kept["reason"]
+    assert not kept["lasting"]
 
 
 def test_a_packed_base_is_loaded_packed(decoder, tmp_path):
@@ -123,6 +129,42 @@ def test_a_packed_base_is_loaded_packed(decoder, tmp_path):
     assert setting.method.storage == NF4
     keep(setting, tuned_model(setting), tmp_path / "kept")
     assert 'bnb_4bit_quant_type="nf4"' in (tmp_path / "kept" / CARD).read_text(encoding="utf-8")
+
+
+def test_a_base_with_a_packed_head_is_not_merged(decoder, tmp_path):
+    setting = setting_of(decoder, "qlora", quantise_head=True)
+    kept = keep(setting, None, tmp_path / "kept", MERGED)
+    assert kept["reason"].startswith("quantise_head packs the embeddings, which merging does not unpack")
+
+
+def test_the_card_prints_a_neutral_question_and_no_example_of_the_data(decoder, tmp_path):
+    setting = setting_of(decoder, "lora")
+    keep(setting, tuned_model(setting), tmp_path / "kept")
+    written = [(tmp_path / "kept" / name).read_text(encoding="utf-8") for name in (CARD, MANIFEST)]
+    for example in setting.prepared.held_out:
+        question = example.prompt.removeprefix("Customer: ").removesuffix("\nAgent: ")
+        assert not any(question in text for text in written), question
+    assert f"prompt = {PROMPT.format(instruction=QUESTION)!r}" in written[0]
+
+
+def test_the_card_does_not_name_the_mirrors_folder(decoder, tmp_path):
+    setting = setting_of(decoder, "lora")
+    setting.data["reason"] = "somebody/rows from the Hub; the mirror lacks /home/me/mirror"
+    keep(setting, tuned_model(setting), tmp_path / "kept")
+    assert all("/home/me" not in path.read_text(encoding="utf-8", errors="ignore")
+               for path in (tmp_path / "kept").iterdir())  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_tied_weights_are_written_once(dtype, tmp_path):
+    config = LlamaConfig(vocab_size=64, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+                         num_attention_heads=2, tie_word_embeddings=True)  # fmt: skip
+    model = LlamaForCausalLM(config)
+    save_model(model, tmp_path, [], dtype)
+    assert load_file(tmp_path / "model.safetensors").keys() == dict(model.named_parameters()).keys()
+    again = LlamaForCausalLM.from_pretrained(tmp_path)
+    assert again.lm_head.weight.data_ptr() == again.model.embed_tokens.weight.data_ptr()
+    assert torch.equal(again.lm_head.weight, model.lm_head.weight.to(dtype or torch.float32))
 
 
 def test_kept_again_replaces_what_was_kept(decoder, tmp_path):

@@ -58,7 +58,8 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     """Raise BadFile naming file, id and key."""
     where = f"{claim.file} [{claim.id}]"
     name = claim.by.get("calculation")
-    check_name(where, "by.calculation", name, [*CALCULATIONS.names(), PARAMETERS])
+    names = [*CALCULATIONS.names(), PARAMETERS]
+    check_name(where, "by.calculation", name, names, "python -m bench list calculations lists them with their keys")
     for key in ("model", "method"):
         if key in claim.by:
             check_protocol(claim, key, where)

@@ -22,6 +22,8 @@ from bench.tasks.pos import as_list
 
 FILE = RESULTS / "census.json"
 COUNTS = ("rows", "label")
+REQUIRED = {"count": (str,), "task": (str,), "split": (str,)}
+OPTIONAL = {"label": (str,)}  # of a count of labels
 COMMAND = "python -m bench census --mirror DIR"
 
 
@@ -58,8 +60,7 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     """Raise BadFile naming file, id and key."""
     where = f"{claim.file} [{claim.id}]"
     check_name(where, "by.count", claim.by.get("count"), COUNTS)
-    more = {"label": (str,)} if claim.by["count"] == "label" else {}
-    check_keys(claim, {"count": (str,), "task": (str,), "split": (str,), **more}, {})
+    check_keys(claim, REQUIRED | OPTIONAL if claim.by["count"] == "label" else REQUIRED, {})
     check_registered(where, "by.task", "task", claim.by["task"])
     if claim.protocol.task not in (claim.by["task"], UNSTATED, NONE):
         raise refuse(where, "by.task", f"{claim.by['task']!r} is not the protocol's, which is {claim.protocol.task!r}")

@@ -25,7 +25,7 @@ from bench.judge import statistics
 from bench.judge.claims.admission import Admitted, admit, of_one_run, on_device
 from bench.judge.claims.claim import NONE, UNSTATED, Claim, check_name, refuse
 from bench.judge.claims.grounds import Evidence, check_keys
-from bench.judge.claims.vocabulary import UNITS, dimension_of, satisfies
+from bench.judge.claims.vocabulary import DIFFERENCE, UNITS, difference_of, dimension_of, satisfies
 from bench.judge.claims.wording import bounds, missing, prefix, sentence, shown_p
 from bench.judge.statistics import ALPHA, Estimate, Rounds
 from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, PROCESSES, REFUTED, SEEDS, STEPS, Verdict
@@ -76,7 +76,7 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     check_keys(claim, REQUIRED, OPTIONAL)
     for key in ("figure", "against_figure"):
         if key in claim.by:
-            check_name(where, f"by.{key}", claim.by[key], FIGURES)
+            check_name(where, f"by.{key}", claim.by[key], FIGURES, "python -m bench list figures lists them all")
     check_name(where, "by.data", claim.by["data"], ("sample", "full"))
     check_seeds(claim, FIGURES[claim.by["figure"]], where)
     compared = bool({"against", "against_figure"} & claim.by.keys())
@@ -91,6 +91,7 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     cases = [case_of(claim.by[key], where, f"by.{key}") for key in ("case", "against") if key in claim.by]
     check_models(claim, cases, where)
     check_figures(claim, where)
+    check_difference(claim, compared, where)
 
 
 def check_seeds(claim: Claim, figure: Figure, where: str) -> None:
@@ -122,11 +123,24 @@ def check_figures(claim: Claim, where: str) -> None:
         raise refuse(where, "by.figure", f"{figure.name} does not fit {claim.quantity}")
 
 
+def check_difference(claim: Claim, compared: bool, where: str) -> None:
+    """Check that a difference of two cases is compared with a difference, and a figure of one with a figure."""
+    is_difference = claim.quantity.endswith(DIFFERENCE)
+    if compared and claim.unit != "x" and not is_difference:
+        other = difference_of(claim.quantity)
+        hint = f"{other}, or of a ratio in x" if other else "a ratio in x"
+        raise refuse(where, "quantity", f"{claim.quantity} is of one case, and by compares two; make it a claim of "
+                     f"{hint}, or leave out against")  # fmt: skip
+    if is_difference and not compared:
+        raise refuse(where, "by", f"lacks against or against_figure, of which {claim.quantity} is the difference")
+
+
 def check_models(claim: Claim, cases: list[Case], where: str) -> None:
     """Check that the cases fit the protocol. It names a stand-in's model, and stand_in_for the source's model."""
     for case in cases:
         if claim.protocol.model not in (case.model, UNSTATED, NONE):
-            raise refuse(where, "by.case", f"runs {case.model}, but the protocol's model is {claim.protocol.model}")
+            raise refuse(where, "by.case", f"runs {case.model}, but the protocol's model is {claim.protocol.model}; "
+                         "protocol.model names the model that runs, and stand_in_for the source's")  # fmt: skip
         stand_in = MODELS[case.model].embedded or MODELS[case.model].tiny
         if stand_in and not claim.stand_in_for:
             raise refuse(where, "stand_in_for", f"{case.model} is no source's model; say which it stands in for")

@@ -13,6 +13,8 @@ from bench.judge.claims.grounds import Evidence, Question, check_keys
 from bench.judge.verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, Verdict
 from bench.methods import METHODS
 
+REQUIRED = {"look": (str,), "method": (str,)}
+OPTIONAL = {"as_method": (str,)}  # of PAIRED
 ABSENT = "absent"
 LOOKS = {
     "base_is_quantised": ("the base's linear layers lie in 4 or 8 bits", "they lie in floating point"),
@@ -49,12 +51,11 @@ def check(claim: Claim, claims: Mapping[str, Claim]) -> None:
     where = f"{claim.file} [{claim.id}]"
     check_name(where, "by.look", claim.by.get("look"), [*LOOKS, ABSENT])
     if claim.by["look"] == ABSENT:
-        check_keys(claim, {"look": (str,), "method": (str,)}, {})
+        check_keys(claim, REQUIRED, {})
         if claim.by["method"] in METHODS:
             raise refuse(where, "by.look", f"{claim.by['method']} is a method of this project; name a look")
         return
-    paired = claim.by["look"] in PAIRED
-    check_keys(claim, {"look": (str,), "method": (str,), **({"as_method": (str,)} if paired else {})}, {})
+    check_keys(claim, REQUIRED | OPTIONAL if claim.by["look"] in PAIRED else REQUIRED, {})
     for key in ("method", "as_method"):
         if key in claim.by:
             check_registered(where, f"by.{key}", "method", claim.by[key])

@@ -3,11 +3,21 @@
 import json
 from dataclasses import replace
 
+import pytest
 from claim_records import MEASURED, claim_of, evidence_of, tagged_record
 
 from bench.core.case import parse_case
+from bench.core.files import BadFile
 from bench.judge.claims.kinds import probes
 from bench.recipes.of_case import recipe_for
+from bench.sources.data import load_rows
+from bench.tasks import TASKS
+
+PROTOCOL = {"task": "alpaca", "model": "smollm2_135m", "method": "qlora", "data": "unstated", "recipe": "unstated",
+            "device": "unstated", "seeds": "unstated"}  # fmt: skip
+BY = {"case": "alpaca-smollm2_135m-qlora-cpu", "data": "sample", "asked": "9.11 or 9.9?"}
+TABLE = {**MEASURED, "kind": "probe", "quantity": "answer", "unit": "text", "value": "9.11 is larger",
+         "comparator": "contains", "protocol": PROTOCOL, "by": BY, "stand_in_for": "llama31_8b"}  # fmt: skip
 
 
 def answering(said, folder):
@@ -32,21 +42,52 @@ def test_answer_to_a_probe_is_that_of_the_tuned_model(tmp_path):
 
 
 def test_answer_must_or_must_not_appear(tmp_path):
-    protocol = {"task": "alpaca", "model": "smollm2_135m", "method": "qlora", "data": "unstated", "recipe": "unstated",
-                "device": "unstated", "seeds": "unstated"}  # fmt: skip
-    by = {"case": "alpaca-smollm2_135m-qlora-cpu", "data": "sample", "asked": "9.11 or 9.9?"}
-    table = {**MEASURED, "kind": "probe", "quantity": "answer", "unit": "text", "value": "9.11 is larger",
-             "comparator": "contains", "protocol": protocol, "by": by, "stand_in_for": "llama31_8b"}  # fmt: skip
     wrong = evidence_of(answering(["9.11 is larger than 9.9."], tmp_path))
     right = evidence_of(answering(["9.9 is larger."], tmp_path))
     mixed = evidence_of(answering(["9.9 is larger.", "9.11 is larger"], tmp_path))
-    assert [probes.judge(claim_of(table), seen).state for seen in (wrong, right, mixed)] == [
+    assert [probes.judge(claim_of(TABLE), seen).state for seen in (wrong, right, mixed)] == [
         "confirmed",
         "refuted",
         "inconclusive",
     ]
-    assert probes.judge(claim_of(table, comparator="lacks"), right).state == "confirmed"
-    assert "pytest suites/test_quality.py" in probes.judge(claim_of(table), evidence_of()).says
-    unasked = probes.judge(claim_of(table, by={**by, "asked": "fibonacci"}), right)
+    assert probes.judge(claim_of(TABLE, comparator="lacks"), right).state == "confirmed"
+    assert "pytest suites/test_quality.py" in probes.judge(claim_of(TABLE), evidence_of()).says
+    unasked = probes.judge(claim_of(TABLE, by={**BY, "asked": "fibonacci"}), right)
     assert unasked.state == "not_run"
     assert "no record answers 'fibonacci'" in unasked.says
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"asked": "capital of France"},
+            "paper.toml [x900-one]: by.asked: 'capital of France' is in no prompt of alpaca's sample; if it is a "
+            "probe's, name the item as by.probe, such as facts/en-capital-france",
+        ),
+        (
+            {"asked": "capital of France", "probe": "source003/en-larger"},
+            "paper.toml [x900-one]: by.asked: 'capital of France' is no part of the prompt of source003/en-larger, ",
+        ),
+        ({"probe": "source003/larger"}, "paper.toml [x900-one]: by.probe: 'source003/larger' is unknown; did you mean"),
+        ({"data": "fll"}, "paper.toml [x900-one]: by.data: 'fll' is unknown; did you mean full?"),
+    ],
+)
+def test_words_that_no_prompt_has_are_refused(changes, says):
+    claim = claim_of(TABLE, by={**BY, **changes})
+    with pytest.raises(BadFile) as raised:
+        probes.check(claim, {})
+    assert str(raised.value).startswith(says)
+
+
+def test_words_of_the_probe_or_of_the_sample_are_taken():
+    probes.check(claim_of(TABLE, by={**BY, "probe": "source003/en-larger"}), {})
+    first = next(row for rows in load_rows(TASKS["alpaca"].data, "sample", None).splits.values() for row in rows)
+    probes.check(claim_of(TABLE, by={**BY, "asked": first["instruction"]}), {})
+
+
+def test_claim_of_a_number_is_no_claim_about_an_answer():
+    """Without a text every answer contains it, and the claim would be confirmed."""
+    claim = claim_of(TABLE, quantity="loss", value=1.0, unit="nats", comparator="equal")
+    with pytest.raises(BadFile, match="quantity: 'loss' must be 'answer' for a claim about an answer"):
+        probes.check(claim, {})
