@@ -27,6 +27,7 @@ KINDS = {
     "world": (NAME, "direction"),
 }  # group -> kinds; an opposite may be any word
 LISTED = (NUMBER, "colour", "animal", "direction", "season", "named")  # in the file
+SAID_AGAIN = {NUMBER, "day", "month", "season"}
 ONE_IS_ARTICLE = {"es", "de", "fr"}
 ONE_OF = re.compile(r"\b(?:one|eine?r?|une?) (?:of|von|des)\b")
 TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[.!?:]")
@@ -41,11 +42,18 @@ FILE = FOLDER / "kinds.toml"
 
 
 def contains_answer(said: str, item: Item) -> bool:
-    """Whether the text contains an answer of the kind that the question asks for, more often than the question."""
+    """Whether the text contains an answer of the kind that the question asks for, and the question does not.
+
+    What is counted or ordered may be answered by a word of the question, said once more: "March comes after March".
+    """
     kinds = KINDS.get(item.group, ())
     if NAME in kinds and (kind_words("named", item.language).search(fold(said)) or contains_name(said, item)):
         return True
-    return any(count_kind(said, kind, item) - count_kind(item.prompt, kind, item) for kind in kinds if kind != NAME)
+    for kind in kinds:
+        asked, found = count_kind(item.prompt, kind, item), count_kind(said, kind, item)
+        if kind != NAME and (found - asked if kind in SAID_AGAIN else found.keys() - asked.keys()):
+            return True
+    return False
 
 
 def count_kind(text: str, kind: str, item: Item) -> Counter[str]:

@@ -8,6 +8,8 @@ from bench.probes import EVASIVE, WRONG, facts, topics
 
 ITEMS = {item.id: item for item in facts.bank()}
 ANSWERS_WRONGLY = [
+    ("en-month-after-march", "March comes after March."),
+    ("en-capital-france", "The capital of France is beautiful"),
     ("en-capital-france", "The capital of France is New York City"),
     ("en-capital-france", "The capital of France is New York City."),
     ("en-capital-uk", "The capital of the United Kingdom is a city named Cardiff"),
@@ -66,6 +68,7 @@ SPEAKS_AROUND = [
     ("de-capital-deutschland", "Die Hauptstadt von Deutschland ist eine große Stadt an der Spree"),
     ("en-opposite-hot", "Hot is a word for a high temperature"),
     ("en-capital-france", "France is a country"),
+    ("en-animal-young-dog", "A young dog is a young dog."),
 ]
 
 
