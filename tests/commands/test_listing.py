@@ -21,5 +21,5 @@ def test_calculations_are_listed_with_their_keys(capsys):
     lines = listed("calculations", capsys)
     assert list(lines) == ["parameters", *CALCULATIONS.names()]
     assert lines["quotient"].endswith("by: of, over")
-    assert lines["weight_bytes"].endswith("by: model, bits; optional: embedding_bits, gradients")
+    assert lines["weight_bytes"].endswith("by: model, bits; optional: embedding_bits, constants_bits, gradients")
     assert "by: what, model, method; optional: labels, targets" in lines["parameters"]
