@@ -11,6 +11,7 @@ from functools import cache
 import pytest
 
 from bench.core.case import Case
+from bench.core.paths import SUITES
 from bench.machine.devices import cards
 from bench.plugin.hooks import RUN, case_of
 from bench.plugin.session import Run
@@ -74,6 +75,19 @@ def count_text(group: Group) -> str:
     tests = f"{group.tests:,} test{'s' if group.tests > 1 else ''}"
     cases = f" of {len(group.cases):,} case{'s' if len(group.cases) > 1 else ''}" if group.cases else ""
     return tests + cases
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-xdist has settled its options
+def pytest_configure(config: pytest.Config) -> None:
+    """Raise pytest.UsageError for the suites in xdist's processes: this process does not collect them itself."""
+    if is_distributed(config) and any(holds_suites(config, argument) for argument in config.args):
+        raise pytest.UsageError(XDIST)
+
+
+def holds_suites(config: pytest.Config, argument: str) -> bool:
+    """Whether this argument selects tests of the suites."""
+    path = (config.invocation_params.dir / argument.split("::")[0]).resolve()
+    return path == SUITES or SUITES in path.parents or path in SUITES.parents
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m, so that only tests that they leave are summed up

@@ -161,6 +161,8 @@ def test_mistake_is_one_sentence_and_no_traceback(runs, words, says):
 
 
 XDIST = """
+import pytest
+
 def pytest_addoption(parser):
     parser.addoption("-n", dest="numprocesses", type=int)
     parser.addoption("--dist", default="no")
@@ -168,6 +170,10 @@ def pytest_addoption(parser):
 def pytest_cmdline_main(config):
     if config.option.numprocesses:
         config.option.dist = "load"
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session):
+    return True if session.config.option.numprocesses else None  # its processes collect
 """
 
 
