@@ -5,6 +5,7 @@ import re
 import pytest
 
 from bench.__main__ import main
+from bench.commands.rescore import rescored_run
 from bench.core.paths import RESULTS, ROOT
 from bench.judge.thresholds import read_thresholds
 from bench.models import MODELS
@@ -31,6 +32,12 @@ def test_a_run_that_a_text_names_is_there(run):
     """git leaves runs out until one is added by force."""
     assert (RUNS / run / "run.json").exists()
     assert read_records(RUNS / run / "records.jsonl")[0]
+
+
+@pytest.mark.parametrize("run", sorted({path.parent.parent.name for path in RUNS.glob("*/predictions/*.probes.jsonl")}))
+def test_answers_to_probes_are_read_as_today(run):
+    found = rescored_run(RUNS / run)
+    assert (found.changed, list(found.answers)) == (0, []), f"run python -m bench rescore {run}"
 
 
 @pytest.mark.parametrize("smoke_case", SMOKE, ids=str)
