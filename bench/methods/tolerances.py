@@ -21,6 +21,9 @@ ROUNDINGS_OF_UPDATE = 4  # of x, A x, B A x and its scale, where the adapter is 
 # and by 0.007 in int8, which rounds x as well.
 PACKED_MERGE = {NF4: 0.12, INT8: 0.02}
 PACKED_MERGE_FACTOR = 0.03  # NF4's levels are a little nearer to 0 than the weights: the factor is seen at 0.994
+# Two adapters filled with values as large as W, merged and active, in float32. Rounding grows with the method's scale:
+# it was seen at 5e-6 for rsLoRA at rank 32, whose scale is 5.7. A merge that leaves one out moves logits by over 1e-3.
+TWO_MERGED = 1e-4
 INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; a merged model does not
 
 
