@@ -3,6 +3,8 @@
 A listed module that has a file of its name by now is an error, and so is one that is gone.
 """
 
+from fnmatch import fnmatch
+
 import pytest
 
 from bench.core.paths import ROOT
@@ -225,3 +227,10 @@ def test_test_files_are_of_modules_or_of_whole_rooms():
     mirrored = {own_test(module).relative_to(rooms).as_posix() for module in MODULES}
     assert files - mirrored - several == set(), "name it after its module"
     assert several - files == set()
+
+
+def test_pytest_enters_every_folder_of_tests(pytestconfig):
+    """Its default list of folders to leave out has the name of a room, build."""
+    left_out = pytestconfig.getini("norecursedirs")
+    folders = {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir() and path.name != "__pycache__"}
+    assert [name for name in folders if any(fnmatch(name, pattern) for pattern in left_out)] == []

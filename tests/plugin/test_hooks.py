@@ -71,10 +71,11 @@ devices.find_cards = lambda: ((), "Driver Not Loaded")
 NO_WORKERS = """
 import bench.plugin.session as session
 
-def refuse(*_, **__):
-    raise AssertionError("a worker was started")
+class Refuses(session.Executor):
+    def __init__(self, *_, **__):
+        raise AssertionError("a worker was started")
 
-session.Executor = refuse
+session.Executor = Refuses
 """
 WATCH = """
 import sys

@@ -91,6 +91,7 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
     """
     from accelerate import init_empty_weights
     from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+    from transformers.initialization import no_init_weights
 
     auto = AutoModelForTokenClassification if entry.kind == ENCODER else AutoModelForCausalLM
     config = config_for(entry, weights, labels)
@@ -103,8 +104,13 @@ def build_base(entry: ModelEntry, weights: Weights, labels: int, seed: int, dtyp
         )
     else:
         torch.manual_seed(SYNTHETIC_SEED)
-        place = init_empty_weights(include_buffers=False) if device == "meta" else torch.device(device)
-        with refusals(entry), place:
+        with contextlib.ExitStack() as around:
+            around.enter_context(refusals(entry))
+            if device == "meta":
+                around.enter_context(init_empty_weights(include_buffers=False))
+                around.enter_context(no_init_weights())  # there is nothing to fill
+            else:
+                around.enter_context(torch.device(device))
             model = auto.from_config(config, dtype=dtype, attn_implementation=attention)
         if device == "meta":
             model.tie_weights()  # parameters made without storage are new ones, and a tied head is one no longer

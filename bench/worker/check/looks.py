@@ -77,14 +77,20 @@ def parameters(model: str, method: str, labels: int = 0, targets: tuple[str, ...
     }
 
 
-@cache
-def train_tiny(method: str, model: str = TINY, rank: int = 4) -> dict[str, Any]:
-    """A tiny model after a few steps, with what it was before: base logits, hashes of what is frozen."""
+def attach_tiny(method: str, model: str, rank: int) -> tuple[dict[str, Tensor], Any]:
+    """The weights of a tiny model as loaded, by name, and the model with the method attached."""
     entry, chosen, recipe = MODELS[model], METHODS[method], recipe_of(rank)
     base = prepare_base(entry, NOTHING, 0, chosen, recipe, SEED, "cpu")
-    ids = torch.randint(8, entry.config["vocab_size"], (2, 16), generator=torch.Generator().manual_seed(SEED))
     loaded = {name: tensor.detach().clone() for name, tensor in base.named_parameters()}
-    built = attach(base, entry, chosen, recipe, STEPS, SEED)
+    return loaded, attach(base, entry, chosen, recipe, STEPS, SEED)
+
+
+@cache
+def train_tiny(method: str) -> dict[str, Any]:
+    """A tiny model after a few steps, with what it was before: its loaded weights, hashes of what is frozen."""
+    chosen, vocabulary = METHODS[method], MODELS[TINY].config["vocab_size"]
+    ids = torch.randint(8, vocabulary, (2, 16), generator=torch.Generator().manual_seed(SEED))
+    loaded, built = attach_tiny(method, TINY, RANK)
     frozen = fingerprint(built, trained=False)
     at_start = {name: tensor.detach().clone() for name, tensor in built.named_parameters() if tensor.requires_grad}
     train_a_little(built, chosen, ids)
@@ -202,7 +208,7 @@ def merge_gives_plain_model(method: str) -> bool:
 @look
 def trains_as_many(method: str, as_method: str, model: str = TINY, rank: int = 4) -> bool:
     """Both methods train the same number of parameters at the same rank."""
-    counts = [sum(part.numel() for part in adapter_parts(train_tiny(name, model, rank)["model"]))
+    counts = [sum(part.numel() for part in adapter_parts(attach_tiny(name, model, rank)[1]))
               for name in (method, as_method)]  # fmt: skip
     return counts[0] == counts[1]
 
@@ -210,7 +216,7 @@ def trains_as_many(method: str, as_method: str, model: str = TINY, rank: int = 4
 @look
 def trains_fewer(method: str, as_method: str, model: str = TINY, rank: int = 4) -> bool:
     """The first method trains fewer parameters than the second at the same rank."""
-    counts = [sum(p.numel() for p in train_tiny(name, model, rank)["model"].parameters() if p.requires_grad)
+    counts = [count_parameters(attach_tiny(name, model, rank)[1])["trainable_parameters"]
               for name in (method, as_method)]  # fmt: skip
     return counts[0] < counts[1]
 
