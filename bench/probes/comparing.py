@@ -25,6 +25,8 @@ class Comparison(NamedTuple):
 
 def statement(clause: str, words: Words, by_text: bool, topic: int | None) -> Stated | None:
     """What the clause states, if it compares and says of which number."""
+    if is_reported(clause, words):
+        return None
     if by_sign := [sign_statement(match) for match in SIGN.finditer(clause)]:
         return opposite(by_sign[0]) if words.no.search(clause) else by_sign[0]
     clause = words.asides.sub(lambda match: " " * len(match[0]), clause)
@@ -40,6 +42,11 @@ def statement(clause: str, words: Words, by_text: bool, topic: int | None) -> St
         return None
     turned = (not found[0].up) != (negated or is_denied(clause, words, found))
     return 1 - subject if turned else subject
+
+
+def is_reported(clause: str, words: Words) -> bool:
+    """Whether the clause only says what others think, what is asked, or what the speaker does not know."""
+    return bool(words.reports.search(clause) or words.undecided.search(clause))
 
 
 def opposite(stated: Stated | None) -> Stated | None:
