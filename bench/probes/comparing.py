@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bench.probes.folding import WORD_END, WORD_START
 from bench.probes.marking import MARK, NAMES
-from bench.probes.roles import denied_choices, leaves_out, open_marks, without_pairs
+from bench.probes.roles import denied_choices, is_compared, leaves_out, open_marks, without_pairs
 from bench.probes.words import Words
 
 EQUAL, CONFLICT = "equal", "conflict"
@@ -104,6 +104,8 @@ def subject_of(clause: str, words: Words, found: list[Comparison], topic: int | 
     """The choice that is said to be something, and whether that is denied by what stands before its number."""
     clause = without_pairs(clause, words)
     marks, numbers = open_marks(clause, words), MARK.findall(clause)
+    if compares_with_other(clause, words):  # "9.9 is larger than 5"
+        return None, False
     kinds = {choice for _, choice in marks}
     if len(kinds) == 1:
         return kinds.pop(), False
@@ -117,6 +119,12 @@ def subject_of(clause: str, words: Words, found: list[Comparison], topic: int | 
     if len(objects) == 1:  # "It is larger than 9.11"
         return 1 - objects.pop(), False
     return (None if objects else topic), False
+
+
+def compares_with_other(clause: str, words: Words) -> bool:
+    """Whether the only number that is compared with is neither choice."""
+    objects = [one[1] for one in MARK.finditer(clause) if is_compared(one, clause, words)]
+    return bool(objects) and set(objects) == {"X"}
 
 
 def first_spoken_of(clause: str, marks: list[tuple[int, int]], words: Words, compared: Comparison) -> int | None:

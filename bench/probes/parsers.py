@@ -32,7 +32,8 @@ def larger_number(answer: str, item: Item) -> str:
     if contradicts_itself(text, words_in(item.language), item.group in BY_TEXT):
         return GARBLED
     stated = read_statement(text, item.language, item)
-    if stated is None and item.language != FALLBACK and not is_reported(text, words_in(item.language)):
+    own = words_in(item.language)
+    if stated is None and item.language != FALLBACK and not (is_reported(text, own) or own.seems.search(text)):
         stated = read_statement(mark_numbers(said, item, words_in(FALLBACK)), FALLBACK, item)
     if stated is None:
         if answers_other(text, words_in(item.language), item.group in BY_TEXT):

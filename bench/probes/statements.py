@@ -33,19 +33,17 @@ class Draft:
     stages: list[set[Stated]] = field(default_factory=lambda: [set()])
     named: list[int] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
-    seeming: list[Stated] = field(default_factory=list)
     undecided: bool = False
 
     def verdict(self) -> Stated | None:
-        """The last stage that compares; else the number that is named, seems so, or is not the one left out."""
+        """The last stage that compares; else the number that is named, or is not the one left out."""
         for stage in reversed(self.stages):
             if choices := stage - {EQUAL}:
                 return choices.pop() if len(choices) == 1 else CONFLICT
             if stage:
                 return EQUAL
-        for found in (self.named, self.seeming):
-            if found:
-                return found[-1] if len(set(found)) == 1 else None
+        if self.named:
+            return self.named[-1] if len(set(self.named)) == 1 else None
         return 1 - self.left_out[0] if len(set(self.left_out)) == 1 else None
 
 
@@ -79,14 +77,24 @@ def clauses(sentence: str, words: Words) -> Iterator[str]:
 
 
 def joined_parts(sentence: str, words: Words) -> list[str]:
-    """The parts between commas; one that begins with "that" belongs to the one before it."""
+    """The parts between commas; one that begins with "that" belongs to the one before it.
+
+    What announces the rest with a colon is a part of its own: "Don't be fooled: 9.9 is larger".
+    """
     parts: list[str] = []
-    for part in COMMAS.split(sentence):
+    for part in (piece for part in COMMAS.split(sentence) for piece in without_announcement(part, words)):
         if parts and words.that.match(part.strip(PUNCTUATION)):
             parts[-1] += f" {part}"
         else:
             parts.append(part)
     return parts
+
+
+def without_announcement(part: str, words: Words) -> list[str]:
+    head, colon, rest = part.partition(": ")
+    compares = any(use.search(head) for use in (words.greater, words.smaller)) or COPULA.search(head)
+    apart = colon and not MARK.search(head) and (not compares or is_reported(head, words))
+    return [head, rest] if apart else [part]
 
 
 def leads_into(piece: str, following: str, words: Words) -> bool:
@@ -156,7 +164,8 @@ class Reader:
         ]
         since = turned[-1] if turned else 0
         out = {NAMES[choice] for one in said for choice in denied_choices(one, self.words)}
-        text = self.words.corrects.sub(" ", without_pairs(" ".join(said[since:]), self.words))
+        behind = [one for one in said[since:] if MARK.search(one) or not is_reported(one, self.words)]
+        text = self.words.corrects.sub(" ", without_pairs(" ".join(behind), self.words))
         one_number = len(set(MARK.findall(text)) - out) == 1 and letters_in(text) <= FEW_LETTERS
         self.naming = said[since:] if one_number else []
 
@@ -167,24 +176,27 @@ class Reader:
             draft.stages.append(set())
             self.appearance = self.reporting = False
         seems = self.appearance or bool(words.seems.search(clause))
-        self.appearance = seems and not MARK.search(clause)
+        concedes = takes_back(clause, words) or words.reasons.match(clause.strip(PUNCTUATION))
+        self.appearance = seems and not MARK.search(clause) and not concedes
         reported = self.reporting or is_reported(clause, words)
         self.reporting = opens_report(clause, words) and not MARK.search(clause)
         stated = None if reported else self.read_comparison(clause)
         if stated is None and contrasts and not MARK.search(clause) and words.no.search(clause):
             stated = opposite(self.suspected)  # "…, but it is not"
         if stated is None and (contrasts or self.suspected is not None) and is_elliptic(clause, words):
-            stated = only_choice(clause, words)  # "…, yet 9.9 is"
+            stated = next((NAMES.index(mark) for mark in MARK.findall(clause) if mark in NAMES), None)  # "…, yet 9.9 is"
         if stated is not None:
-            draft.seeming.append(stated) if seems else draft.stages[-1].add(stated)
             self.found += 1
+            if not seems:
+                draft.stages[-1].add(stated)
         elif reported:
             pass
         elif clause in self.naming and (choice := only_choice(clause, words)) is not None:
             if is_denied_behind(clause, words):
                 draft.left_out.append(choice)
                 return
-            (draft.seeming if seems else draft.named).append(choice)
+            if not seems:
+                draft.named.append(choice)
         elif len(negated := set(denied_choices(clause, words))) == 1 and not open_marks(clause, words):
             draft.left_out += negated
         if marks := MARK.findall(clause):
