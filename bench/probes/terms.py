@@ -11,6 +11,7 @@ from bench.probes.folding import fold
 from bench.probes.numerals import numerals_of
 from bench.probes.words import words_in
 
+ONE_PRONOUN = re.compile(r"\b(?:next|last|each|every|this|that|these|previous|first|second|new|the|which|any|only|no|another|other) ones?\b")
 NUMBER = re.compile(r"(?<![\w.^])(?:(?<!\d)-)?\d+(?!\w)")
 THOUSANDS = re.compile(r"(?<![\d,])\d{1,3}(?:(?:,\d{3})+|(?:[ \u00a0\u202f]\d{3})+)(?![\d]|,\d)")
 LARGEST_POWER = 40  # a larger number is not a term of these sequences
@@ -45,6 +46,10 @@ EXPLAINS = (
     re.compile(
         r"\b(?:add\w*|plus|(?<!followed )by|difference|ratio|increas\w+|multipl\w+|times|step)(?: (?:is|of|by))* \d+"
     ),
+    re.compile(
+        r"\b(?:first|second|third|last|final|starting|initial|previous) (?:given |shown |known )?"
+        r"(?:terms?|numbers?|values?)(?: \w+){0,2} (?:is|are|was|were|of|=) \d+(?:(?:,| and|, and) \d+)*"
+    ),
     re.compile(r"\b(?:from|of) \d+ (?:to|through|and) \d+\b"),
 )
 LIST_NUMBER = re.compile(r"^\s*(\d{1,2})[.)]\s+(?=\D*\d)", re.MULTILINE)
@@ -71,6 +76,7 @@ def without_explanations(text: str) -> str:
     for pattern, sign in SIGNS:
         text = pattern.sub(sign, text)
     text = SCALED.sub(scaled, fold(text))
+    text = ONE_PRONOUN.sub(" ", text)
     if not re.search(r"\d", text):
         return with_digits(text)
     text = without_list_numbers(text)
