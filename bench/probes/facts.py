@@ -13,8 +13,7 @@ from functools import cache
 from bench.core.files import BadFile, read_toml
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
 from bench.probes.comparing import is_reported
-from bench.probes.folding import fold
-from bench.probes.mentions import only_mentions, without_other_senses
+from bench.probes.mentions import only_mentions, with_names_marked, without_other_senses
 from bench.probes.reading import FOLDER, read_items, thin_out
 from bench.probes.statements import clauses, takes_back
 from bench.probes.topics import speaks_around, subject_asked
@@ -54,7 +53,8 @@ ALTERNATIVES = {"or", "atau", "o", "u", "oder", "ou", "perhaps", "maybe", "mungk
 JOINTS = {"and", "dan", "y", "e", "und", "et"}
 JOINED = re.compile(rf"\b(?:{'|'.join(sorted(JOINTS))})\b")
 FORMER = re.compile(
-    r"\bwas\b[^,;.]*\bbefore\b\W*$|\b(?:former(?:ly)?|used to|once was|was once|previously|in the past|früher(?:e|er)?|ehemals|einst|antes era"
+    r"\bwas\b[^,;.]*\bbefore\b\W*$"
+    r"|\b(?:former(?:ly)?|used to|once was|was once|previously|in the past|früher(?:e|er)?|ehemals|einst|antes era"
     r"|antigua|ancienne|autrefois|jadis|dulu|dahulu|bekas)\b"
 )
 SIDES = (
@@ -67,7 +67,7 @@ EXCLAIMS = re.compile(r"\W*(?:quel(?:le)?|what an?|how|qué|welch|was für|alang
 LONG_WORD = 4  # letters: shorter words are in every sentence
 WORDS = re.compile(r"[^\W\d_]+")
 SHORTEST_MISSPELT = 6  # letters: fewer differ in one from other words
-ARTICLES = set("the a an el la los las un una le les une der die das den dem ein eine".split())
+ARTICLES = words_of("the a an el la los las un una le les une der die das den dem ein eine")
 FEW_WORDS = 3  # an answer without a sentence; what follows only adds to it
 
 ASKED = 2  # every second question of a language: all families, before and after, are to take 90 s on two cores
@@ -174,7 +174,7 @@ def final_names(said: str, item: Item, names: set[str]) -> set[str]:
                 if turned and not names & set(words_of(part)) and len(words_of(part)) >= FEW_WORDS:
                     drafts[-1] = [one for one in drafts[-1] if not words.seems.search(one.text)]
                 stated = affirmed_names(part.rsplit("=", 1)[-1], names, item.language)
-                if stated := {name for name in stated if not only_mentions(part, name, item)}:
+                if stated := {name for name in stated if not only_mentions(part, name, names, item)}:
                     gives_reason = begun and words.reasons.match(part.strip())
                     if not (gives_reason or text.endswith("?") or speaks_of_another(part, item.prompt)):
                         drafts[-1].append(Clause(part, sentence, stated, weak=bool(words.seems.search(part))))
@@ -277,7 +277,9 @@ def leaves_open(said: str, names: set[str], item: Item) -> bool:
     right = plain(item.answer).strip()
     if right in words and right not in affirmed:
         return False
-    if NOT_KNOWN.search(plain(said)) or is_reported(fold(plain(said)), words_in(item.language)):
+    words_there = words_in(item.language)
+    last = [*clauses(with_names_marked(said, names), words_there)][-1:]
+    if NOT_KNOWN.search(plain(said)) or any(is_reported(clause, words_there) for clause in last):
         return True
     if right in words:
         return False

@@ -4,6 +4,7 @@ Whoever searches for the right name finds it here too; a careful reader does not
 """
 
 import re
+from collections.abc import Iterable
 
 from bench.probes import Item
 from bench.probes.comparing import is_reported
@@ -18,7 +19,9 @@ BESIDE = (
     r"|such as|between|unlike|dekat|sekitar|seperti|dengan|daripada|dari|cerca de|lejos de|como|con|alrededor de"
     r"|bei|nahe|neben|wie|mit|als|ausserhalb von|nördlich von|südlich von|près de|loin de|comme|avec|autour de|environ"
 )
-MENTIONED = re.compile(rf"\b(?P<beside>{BESIDE})(?: (?:the|an?|el|la|une?|le|les|der|die|das|dem|den|eine[nrm]?))? {NAME}")
+MENTIONED = re.compile(
+    rf"\b(?P<beside>{BESIDE})(?: (?:the|an?|el|la|une?|le|les|der|die|das|dem|den|eine[nrm]?))? {NAME}"
+)
 JOINT = r"(?:and|or|dan|atau|y|e|o|u|und|oder|et|ou)"
 ARTICLE = r"(?:(?:the|an?|el|la|los|las|le|les|der|die|das|une?) )?"
 EXCLAMATIONS = re.compile(  # "right" agrees, and names no direction
@@ -37,7 +40,9 @@ SIDES = (r"before|vor|sebelum|antes del?|avant", r"after|nach|setelah|después d
 COPULA = r"(?:is|was|es|est|ist|adalah|ialah|lies|liegt|está|terletak)"
 DESCRIBED = re.compile(rf"^\W*{ARTICLE}{NAME} {COPULA} (?P<rest>.+)")
 INDEFINITE = re.compile(r"(?:an?|one of|una?|une|eine?|sebuah|salah satu)\b")
-ANSWERS = re.compile(r"\b(?:answer|correct|right|it|one|respuesta|correct[ao]|réponse|bonne|antwort|richtige?|jawaban\w*)\b")
+ANSWERS = re.compile(
+    r"\b(?:answer|correct|right|it|one|respuesta|correct[ao]|réponse|bonne|antwort|richtige?|jawaban\w*)\b"
+)
 SHORTEST_ABBREVIATION = 3  # letters
 CITIES = "capital"  # the group of which "Paris is in France" says only where the name is
 
@@ -47,20 +52,26 @@ def without_other_senses(text: str, names: set[str]) -> str:
     return COMPOUND.sub(" ", EXCLAMATIONS.sub(" ", text) if "right" in names else text)
 
 
-def only_mentions(part: str, name: str, item: Item) -> bool:
+def only_mentions(part: str, name: str, names: set[str], item: Item) -> bool:
     """Whether the clause's part mentions the name and does not say that it is the answer."""
-    marked = re.sub(rf"\b{re.escape(fold(name))}\b", NAME, fold(plain(part)))
+    marked = with_names_marked(part, [name])
     if NAME not in marked:
         return False
     return (
         is_beside(marked, item)
         or is_synonym(marked, item)
         or counts_other(marked, item)
-        or is_reported(marked, words_in(item.language))
+        or is_reported(with_names_marked(part, names), words_in(item.language))
         or joins_question(marked, item)
         or reverses_order(marked, item)
         or only_describes(marked, item)
     )
+
+
+def with_names_marked(text: str, names: Iterable[str]) -> str:
+    """The folded text with NAME for each of the names."""
+    found = "|".join(sorted(re.escape(fold(name)) for name in names))
+    return re.sub(rf"\b(?:{found})\b", NAME, fold(plain(text)))
 
 
 def is_beside(marked: str, item: Item) -> bool:
@@ -97,7 +108,9 @@ def joins_question(marked: str, item: Item) -> bool:
     asked = {*subject_asked(item), *words_of(item.prompt)}
     pairs = (rf"(\w+) {JOINT} {ARTICLE}{NAME}", rf"{NAME} {JOINT} {ARTICLE}(\w+)")
     joined = [found[1] for pair in pairs for found in re.finditer(pair, marked)]
-    relates = any(akin(word, "opposite") or word in ("contrario", "contraire", "gegenteil", "lawan") for word in words_of(marked))
+    relates = any(
+        akin(word, "opposite") or word in ("contrario", "contraire", "gegenteil", "lawan") for word in words_of(marked)
+    )
     return not relates and any(akin(word, other) for word in joined for other in asked)
 
 

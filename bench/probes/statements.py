@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 
 from bench.probes.comparing import CONFLICT, EQUAL, Stated, comparisons, is_reported, opposite, statement
 from bench.probes.folding import WORD_END, WORD_START
@@ -33,17 +34,19 @@ class Draft:
     stages: list[set[Stated]] = field(default_factory=lambda: [set()])
     named: list[int] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
+    seeming: list[Stated] = field(default_factory=list)
     undecided: bool = False
 
     def verdict(self) -> Stated | None:
-        """The last stage that compares; else the number that is named, or is not the one left out."""
+        """The last stage that compares; else the number that is named, seems so, or is not the one left out."""
         for stage in reversed(self.stages):
             if choices := stage - {EQUAL}:
                 return choices.pop() if len(choices) == 1 else CONFLICT
             if stage:
                 return EQUAL
-        if self.named:
-            return self.named[-1] if len(set(self.named)) == 1 else None
+        for found in (self.named, self.seeming):
+            if found:
+                return found[-1] if len(set(found)) == 1 else None
         return 1 - self.left_out[0] if len(set(self.left_out)) == 1 else None
 
 
@@ -82,7 +85,7 @@ def joined_parts(sentence: str, words: Words) -> list[str]:
     What announces the rest with a colon is a part of its own: "Don't be fooled: 9.9 is larger".
     """
     parts: list[str] = []
-    for part in (piece for part in COMMAS.split(sentence) for piece in without_announcement(part, words)):
+    for part in chain.from_iterable(without_announcement(one, words) for one in COMMAS.split(sentence)):
         if parts and words.that.match(part.strip(PUNCTUATION)):
             parts[-1] += f" {part}"
         else:
@@ -184,11 +187,15 @@ class Reader:
         if stated is None and contrasts and not MARK.search(clause) and words.no.search(clause):
             stated = opposite(self.suspected)  # "…, but it is not"
         if stated is None and (contrasts or self.suspected is not None) and is_elliptic(clause, words):
-            stated = next((NAMES.index(mark) for mark in MARK.findall(clause) if mark in NAMES), None)  # "…, yet 9.9 is"
+            stated = next(
+                (NAMES.index(mark) for mark in MARK.findall(clause) if mark in NAMES), None
+            )  # "…, yet 9.9 is"
         if stated is not None:
             self.found += 1
             if not seems:
                 draft.stages[-1].add(stated)
+            elif words.hedges.search(clause) and not words.seems.search(words.hedges.sub(" ", clause)):
+                draft.seeming.append(stated)
         elif reported:
             pass
         elif clause in self.naming and (choice := only_choice(clause, words)) is not None:

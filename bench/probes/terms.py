@@ -5,15 +5,25 @@ thousands apart or separate terms, so there is a reading for either.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
+from bench.probes.comparing import is_reported
 from bench.probes.folding import fold
 from bench.probes.numerals import numerals_of
 from bench.probes.words import words_in
 
-ONE_PRONOUN = re.compile(r"\b(?:next|last|each|every|this|that|these|previous|first|second|new|the|which|any|only|no|another|other) ones?\b")
+ONE_PRONOUN = re.compile(
+    r"\b(?:next|last|each|every|this|that|these|previous|first|second|new|the|which|any|only|no|another|other) ones?\b"
+)
 NUMBER = re.compile(r"(?<![\w.^])(?:(?<!\d)-)?\d+(?!\w)")
 THOUSANDS = re.compile(r"(?<![\d,])\d{1,3}(?:(?:,\d{3})+|(?:[ \u00a0\u202f]\d{3})+)(?![\d]|,\d)")
+RUN = re.compile(r"\d+(?:\s*,\s*\d+){2,}")  # so many terms are an answer
+SENTENCES = re.compile(r"(?<=[.!?])(?=\s)|(?<=\n)")
+DENIED = re.compile(
+    r"(?:\b(?:not|never|wrong|neither|cannot)\b|n't\b)[^⟨⟩,;.:]*⟨A⟩|\bwrong (?:answer|terms?|ones?)\b[^.]*⟨A⟩"
+)
+UNDECIDED = re.compile(r"\beither\b[^.]*\bor\b")
 LARGEST_POWER = 40  # a larger number is not a term of these sequences
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 SIGNS = (
@@ -61,13 +71,36 @@ SCALED = re.compile(r"(?<![\w.])(\d+)(?:\s+(thousand|million|billion)\b|e(\d{1,2
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 
 
-def readings(text: str) -> Iterator[list[int]]:
-    """The terms with thousands joined, and without; then those alone that follow the last conclusion."""
-    plain = without_explanations(text)
+def readings(text: str, follows: Callable[[list[int]], bool]) -> Iterator[list[int]]:
+    """The terms with thousands joined, and without; then those alone that follow the last conclusion or correction.
+
+    follows: whether terms are part of the sequence. What comes before a conclusion may hold no other answer.
+    """
+    plain = without_explanations(stated_parts(text))
     joined = THOUSANDS.sub(lambda match: re.sub(r"\D", "", match[0]), plain)
     for one in dict.fromkeys((joined, plain)):
         yield apply_corrections(one)
-        yield apply_corrections(CONCLUDES.split(one)[-1])
+        yield whole_numbers(corrections().split(one)[-1])
+        concluded = list(CONCLUDES.finditer(one))
+        head = corrections().split(one[: concluded[-1].start()])[-1] if concluded else ""
+        if all(follows(whole_numbers(run[0])) for run in RUN.finditer(head)):
+            yield apply_corrections(one[concluded[-1].end() :] if concluded else one)
+
+
+def stated_parts(text: str) -> str:
+    """The text without questions, and without sentences that deny, doubt or only report the terms in them."""
+    words = words_in("en")
+    kept = []
+    for sentence in SENTENCES.split(text):
+        marked = NUMBER.sub("⟨A⟩", fold(sentence))
+        unsaid = DENIED.search(marked) or UNDECIDED.search(marked) or is_reported(marked, words)
+        if not (NUMBER.search(sentence) and (unsaid or sentence.rstrip().endswith("?"))):
+            kept.append(sentence)
+    return "".join(kept)
+
+
+def whole_numbers(text: str) -> list[int]:
+    return [int(number) for number in NUMBER.findall(text)]
 
 
 def without_explanations(text: str) -> str:
@@ -101,13 +134,18 @@ def without_list_numbers(text: str) -> str:
     return LIST_NUMBER.sub("", text) if numbers == counted else text
 
 
+@cache
+def corrections() -> re.Pattern[str]:
+    words = words_in("en")
+    return re.compile(rf"{words.corrects.pattern}|(?<=[\W])(?:{words.no_alone.pattern})(?=\W)")
+
+
 def apply_corrections(text: str) -> list[int]:
     """The text's numbers; what follows "sorry" stands for the last one before, or begins anew."""
-    words = words_in("en")
-    parts = re.split(rf"{words.corrects.pattern}|(?<=[\W])(?:{words.no_alone.pattern})(?=\W)", text)
-    found = [int(number) for number in NUMBER.findall(parts[0])]
+    parts = corrections().split(text)
+    found = whole_numbers(parts[0])
     for part in parts[1:]:
-        following = [int(number) for number in NUMBER.findall(part)]
+        following = whole_numbers(part)
         if following:
             found = (
                 following if following[0] in found[:-1] or len(following) > len(found) else [*found[:-1], *following]

@@ -16,7 +16,8 @@ BOUNDARY = re.compile(
 )
 ALL_BUT = re.compile(r"\b(?:any|every)(?:thing|one|where|body) (?:but|except)\b")  # denies what follows
 NEGATIONS = {
-    "en": "not never neither nor cannot can't don't doesn't isn't aren't wasn't weren't instead than unlike false untrue incorrect hardly",
+    "en": "not never neither nor cannot can't don't doesn't isn't aren't wasn't weren't instead than unlike"
+    " false untrue incorrect hardly",
     "id": "bukan bukanlah tidak tak jangan",
     "es": "no nunca ni tampoco",
     "de": "nicht kein keine keinen nie niemals weder noch statt",

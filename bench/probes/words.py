@@ -42,6 +42,7 @@ class Words:
     reasons: re.Pattern[str]
     asides: re.Pattern[str]
     that: re.Pattern[str]
+    hedges: re.Pattern[str]
     reports: re.Pattern[str]
     undecided: re.Pattern[str]
     elliptic: re.Pattern[str]
