@@ -16,7 +16,7 @@ from bench.probes.comparing import is_reported
 from bench.probes.mentions import only_mentions, with_names_marked, without_other_senses
 from bench.probes.reading import FOLDER, read_items, thin_out
 from bench.probes.statements import clauses, takes_back
-from bench.probes.topics import speaks_around, subject_asked
+from bench.probes.topics import FUNCTION, speaks_around, subject_asked
 from bench.probes.wording import ALL_BUT, affirmed_names, first_line, plain, repeats, says_nothing, words_of
 from bench.probes.words import words_in
 
@@ -252,7 +252,7 @@ def is_bare(clause: Clause) -> bool:
 
 def words_asked(item: Item) -> set[str]:
     """The long words of the question."""
-    return {word for word in words_of(item.prompt) if len(word) >= LONG_WORD}
+    return {word for word in words_of(item.prompt) if len(word) >= LONG_WORD and not FUNCTION.fullmatch(word)}
 
 
 def stands_beside(clause: Clause) -> bool:

@@ -99,7 +99,7 @@ def counts_other(marked: str, item: Item) -> bool:
     behind = re.findall(rf"{NAME}(?: (\w+))?(?: (\w+))?", marked)
 
     def is_other(counted: tuple[str, ...]) -> bool:
-        if not counted[0] or FUNCTION.fullmatch(counted[0]) or re.fullmatch(JOINT, counted[0]):
+        if not counted[0] or FUNCTION.fullmatch(counted[0]) or re.fullmatch(rf"{JOINT}|{BESIDE}", counted[0]):
             return False
         return not any(akin(word, other) or shortens(word, other) for word in counted if word for other in asked)
 

@@ -19,7 +19,7 @@ from bench.probes.words import Words
 
 FEW_LETTERS = 24  # around a number that is an answer by itself: "The correct answer is 9.9."
 ENDS = re.compile(r"(?<=[.!?…。！？؟।])\s*|\n+")
-COMMAS = re.compile(r"[;；…]|,\s|،|，|\.{2,}")
+COMMAS = re.compile(r"[;；…]|(?<=⟩)\s[—–]\s(?=\D)|,\s|،|，|\.{2,}")
 COPULA = re.compile(r"\b(?:is|are|was|ist|sind|lautet|es|son|est|sont|adalah|ialah|هو|هي)\W*$")
 QUESTION = ("?", "？", "؟")
 
@@ -95,9 +95,9 @@ def joined_parts(sentence: str, words: Words) -> list[str]:
 
 def without_announcement(part: str, words: Words) -> list[str]:
     head, colon, rest = part.partition(": ")
-    compares = any(use.search(head) for use in (words.greater, words.smaller)) or COPULA.search(head)
-    apart = colon and not MARK.search(head) and (not compares or is_reported(head, words))
-    return [head, rest] if apart else [part]
+    states = any(use.search(head) for use in (words.greater, words.smaller))
+    apart = states if MARK.search(head) else is_reported(head, words) or not (states or COPULA.search(head))
+    return [head, rest] if colon and apart else [part]
 
 
 def leads_into(piece: str, following: str, words: Words) -> bool:
@@ -145,7 +145,7 @@ class Reader:
 
     topic: the choice that was last spoken of alone; others: whether the last numbers are neither choice; suspected:
     what the last clause says it looks like; appearance: whether the next clause says how it looks; reporting: whether
-    it is only reported.
+    it is only reported; corrected: whether the last clause takes something back.
     """
 
     words: Words
@@ -154,6 +154,7 @@ class Reader:
     suspected: Stated | None = None
     appearance: bool = False
     reporting: bool = False
+    corrected: bool = False
     found: int = 0
     others: bool = False
     naming: list[str] = field(default_factory=list)
@@ -186,7 +187,9 @@ class Reader:
         stated = None if reported else self.read_comparison(clause)
         if stated is None and contrasts and not MARK.search(clause) and words.no.search(clause):
             stated = opposite(self.suspected)  # "…, but it is not"
-        if stated is None and (contrasts or self.suspected is not None) and is_elliptic(clause, words):
+        turned = contrasts or self.corrected or self.suspected is not None
+        self.corrected = takes_back(clause, words)
+        if stated is None and turned and is_elliptic(clause, words):
             stated = next(
                 (NAMES.index(mark) for mark in MARK.findall(clause) if mark in NAMES), None
             )  # "…, yet 9.9 is"
@@ -210,6 +213,8 @@ class Reader:
             self.others = set(marks) == {"X"}
         kinds = {mark for mark in marks if mark in NAMES}
         alone = NAMES.index(kinds.pop()) if len(kinds) == 1 else None
+        if alone is not None and not {choice for _, choice in open_marks(clause, words)}:
+            alone = self.topic  # "…, than 9.11" speaks of no other number
         self.topic = None if reported else self.topic if alone is None else alone
         if MARK.search(clause):
             self.suspected = (alone if stated is None else stated) if seems else None
@@ -244,10 +249,21 @@ def answers_other(text: str, words: Words, by_text: bool) -> bool:
 
 def only_choice(clause: str, words: Words) -> int | None:
     """The only choice in a clause that does not give a reason, nor speaks of digits."""
-    if words.asides.search(clause) or words.parts.search(clause) or words.reasons.match(clause.strip(PUNCTUATION)):
+    if (
+        ends_open(words).search(clause)
+        or words.asides.search(clause)
+        or words.parts.search(clause)
+        or words.reasons.match(clause.strip(PUNCTUATION))
+    ):
         return None
     found = {choice for _, choice in open_marks(clause, words)}
     return found.pop() if len(found) == 1 else None
+
+
+@cache
+def ends_open(words: Words) -> re.Pattern[str]:
+    """A clause that is cut behind "and": "Compare 9.9 and"."""
+    return re.compile(rf"⟩\W*{WORD_START}(?:{words.both.pattern}){WORD_END}\W*$")
 
 
 def is_denied_behind(clause: str, words: Words) -> bool:

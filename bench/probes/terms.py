@@ -40,6 +40,10 @@ OPERATION = r"\d[\d,]*(?:\s*[-+*/x^]\s*\d[\d,]*)+"
 EXPLAINS = (
     re.compile(rf"\b(?:since|because|as|for)\s+{OPERATION}\s*=\s*\d+(?:\s*,?\s*(?:and\s+)?{OPERATION}\s*=\s*\d+)*"),
     re.compile(r"\b\d+ (?:and|plus|times) \d+ (?:makes?|is|are|gives?|equals?|sums? to|adds? up to)\b"),
+    re.compile(
+        r"\b(?:gaps|differences|increments|steps)\b(?: \w+){0,2} (?:are|of|is) \d+(?:(?:,| and|, and) \d+)*"
+        r"(?:\D{0,30}\b(?:go on|continue|grow|carry on)\b\D{0,12}\d+(?:(?:,| and|, and) \d+)*)?"
+    ),
     re.compile(r"\b(?:difference|ratio|step|factor|increment|gap)\b[^.;:\n\d]{0,40}\b(?:is|of|by|equals)\s*\d+"),
     re.compile(rf"{OPERATION}\s*="),  # 17 + 28 =
     re.compile(rf"(?<=\d)\s*=\s*{OPERATION}"),  # 25 = 5^2
@@ -63,7 +67,9 @@ EXPLAINS = (
     re.compile(r"\b(?:from|of) \d+ (?:to|through|and) \d+\b"),
 )
 LIST_NUMBER = re.compile(r"^\s*(\d{1,2})[.)]\s+(?=\D*\d)", re.MULTILINE)
-CONCLUDES = re.compile(r"\b(?:so|therefore|thus|hence|answer|next|continues?|corrects?)\b|:")
+CONCLUDES = re.compile(
+    r"\b(?:that makes|that gives|giving|we get|so|therefore|thus|hence|answer|next|continues?|corrects?)\b|:"
+)
 POWER = re.compile(r"(?<![\w.])(\d+)\s*\^\s*(\d+)")
 PRODUCT = re.compile(r"(?<![\w.])(\d+)\s*[*x]\s*(\d+)(?!\s*\^)")
 COUNTED = r"\s+(?:before|terms?|numbers?|previous|preceding|prior|of|more|by|to|consecutive|last|values?|times)\b"
