@@ -8,13 +8,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
-from bench.core.files import BadFile, read_toml
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
 from bench.probes.comparing import is_reported
 from bench.probes.mentions import only_mentions, with_names_marked, without_other_senses
 from bench.probes.reading import FOLDER, read_items, thin_out
+from bench.probes.spelling import corrected, spellings
 from bench.probes.statements import clauses, takes_back
 from bench.probes.topics import FUNCTION, speaks_around, subject_asked
 from bench.probes.wording import ALL_BUT, affirmed_names, first_line, plain, repeats, says_nothing, words_of
@@ -65,26 +64,10 @@ SIDES = (
 )
 EXCLAIMS = re.compile(r"\W*(?:quel(?:le)?|what an?|how|qué|welch|was für|alangkah|betapa)\b[^.?]*!\s*$")
 LONG_WORD = 4  # letters: shorter words are in every sentence
-WORDS = re.compile(r"[^\W\d_]+")
-SHORTEST_MISSPELT = 6  # letters: fewer differ in one from other words
 ARTICLES = words_of("the a an el la los las un una le les une der die das den dem ein eine")
 FEW_WORDS = 3  # an answer without a sentence; what follows only adds to it
 
 ASKED = 2  # every second question of a language: all families, before and after, are to take 90 s on two cores
-
-
-@cache
-def spellings() -> dict[str, dict[str, str]]:
-    """language -> spelling -> the word it stands for, in lower case. Raises BadFile for a spelling of two words."""
-    path = FOLDER / "spellings.toml"
-    found: dict[str, dict[str, str]] = {}
-    for language, table in read_toml(path).items():
-        found[language] = {}
-        for word, others in table.items():
-            for other in others:
-                if found[language].setdefault(plain(other), plain(word)) != plain(word):
-                    raise BadFile(f"{path} [{language}]: {other!r} stands for two words; leave it to one")
-    return found
 
 
 def parse(answer: str, item: Item) -> str:
@@ -135,26 +118,6 @@ def says_otherwise(said: str, words: dict[str, str]) -> bool:
         if len(named) == 1 and len(words_of(text)) > len(named) and stated.setdefault(frame, *named) not in named:
             return True
     return False
-
-
-def corrected(said: str, names: set[str], item: Item) -> str:
-    """The text with a choice for each word that lacks one of its letters, or has one too many: "girafe"."""
-    asked = set(words_of(item.prompt))
-
-    def choice(match: re.Match[str]) -> str:
-        word = plain(match[0])
-        if word in asked or word in names or word in spellings().get(item.language, {}):
-            return match[0]
-        return next((name for name in sorted(names) if is_misspelt(word, name)), match[0])
-
-    return said if item.group in ("opposite", "count") else WORDS.sub(choice, said)
-
-
-def is_misspelt(word: str, name: str) -> bool:
-    shorter, longer = sorted((word, name), key=len)
-    if len(name) < SHORTEST_MISSPELT or len(longer) - len(shorter) != 1:
-        return False
-    return any(longer[:at] + longer[at + 1 :] == shorter for at in range(len(longer)))
 
 
 def final_names(said: str, item: Item, names: set[str]) -> set[str]:
