@@ -15,6 +15,7 @@ from bench.core.registry import first_few
 from bench.judge.compare.finding import CHANGED, INCOMPARABLE, INCONCLUSIVE, RED, WARNINGS, Finding
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import Side, version_changes
+from bench.records.tested import FAILURES
 
 WORKS, BREAKS, UNDECIDED, CONFLICT, OPEN = "works", "breaks", "not decided", "not installable together", "not run"
 STATES = (WORKS, BREAKS, UNDECIDED, CONFLICT, OPEN)
@@ -89,13 +90,14 @@ def compare_cell(packages: Mapping[str, str], today: Side, side: Side, seconds: 
 
 
 def failing_tests(side: Side) -> tuple[str, ...]:
-    """Tests of the run that failed, with their case."""
+    """Tests of the run that failed, with their case if they have one."""
     if side.tested is None:
         return ()
-    return tuple(
+    of_cases = [
         f"{test} of {case}" for case, tests in side.tested.by_case.items()
-        for test, outcome in tests.items() if outcome in ("failed", "error")
-    )  # fmt: skip
+        for test, outcome in tests.items() if outcome in FAILURES
+    ]  # fmt: skip
+    return (*of_cases, *(test for test, outcome in side.tested.others.items() if outcome in FAILURES))
 
 
 def as_json(table: Table) -> str:
