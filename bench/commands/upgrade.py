@@ -124,7 +124,7 @@ def find_causes(comparison: Comparison, arguments: argparse.Namespace, folder: P
         )  # fmt: skip
         said.append(f"to blame for {blame(search, arguments.requirements)} ({search.spent} trials)")
         spent += search.spent
-    return [*said, *not_bisected(comparison, targets, arguments.requirements)]
+    return [*said, *not_bisected(comparison, targets)]
 
 
 def stages_of(arguments: argparse.Namespace) -> list[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, side_of
 
-from bench.judge.compare.finding import EVIDENCE, WORSE, Finding
+from bench.judge.compare.finding import EVIDENCE, TESTS, WORSE, Finding
 from bench.judge.compare.runs import compare_runs
 from bench.records.tested import CaseTests
 from bench.upgrade import blame as module
@@ -24,7 +24,7 @@ from bench.upgrade.blame import (
     smallest_guilty,
 )
 from bench.upgrade.overlays import CannotInstall, Wanted
-from bench.upgrade.trial import Environment
+from bench.upgrade.trial import Environment, exit_code_file
 
 SMOKE = committed()
 TEST = "suites/test_libraries.py::test_models_own_loss_is_ours[tiny_bert-parts]"
@@ -99,7 +99,7 @@ def test_of_one_suspect_the_quickest_red_case_is_the_target():
     (target,) = choose_targets(comparison)
     quick, other = sorted(seconds, key=seconds.get)
     assert (target.case, target.figure) == (quick, "reload_distance")
-    assert not_bisected(comparison, [target], PACKAGES) == [
+    assert not_bisected(comparison, [target]) == [
         f"not bisected, because a finding with the same suspect was bisected: reload_distance of {other}"
     ]
     assert choose_targets(compared()) == []
@@ -111,26 +111,35 @@ def test_every_other_suspect_is_a_target_too():
     comparison = compared(a=BROKEN, b=heavier)
     found = choose_targets(comparison)
     assert {(one.case, one.figure) for one in found} == {(POS, "reload_distance"), (SUPPORT, "step_allocated_bytes")}
-    assert not_bisected(comparison, found, PACKAGES) == []
+    assert not_bisected(comparison, found) == []
 
 
-def test_what_no_trial_decides_is_named_with_the_reason_and_a_way_by_hand():
+def test_what_no_trial_decides_is_named_with_the_reason():
+    gone = TEST.replace("parts", "whole")
     tested = [
-        CaseTests(True, 0, {POS: {"test_cost.py::test_a": outcome}}, {TEST: outcome})
+        CaseTests(True, 0, {POS: {"test_cost.py::test_a": outcome}}, {gone: outcome, TEST: "skipped"})
         for outcome in ("passed", "failed")
     ]
+    tested[1] = replace(tested[1], others={TEST: "skipped"})
     left = {case: record for case, record in SMOKE.items() if case != SUPPORT}
     before, after = side_of(SMOKE.values(), tested=tested[0]), side_of(left.values(), tested=tested[1])
     comparison = compare_runs(before, after)
     assert choose_targets(comparison) == []
-    said = "\n".join(not_bisected(comparison, [], ["transformers==5.24.0", "peft==0.20.0"]))
-    assert f"not bisected, because a trial compares figures, not tests: tests of {POS}" in said
-    assert f"not bisected, because a trial runs a case, and this test has none: {TEST}" in said
+    said = not_bisected(comparison, [])
+    assert f"not bisected, because a trial of a case compares figures, not tests: tests of {POS}" in said
+    assert f"not bisected, because the test was not run with the upgrade: {gone}" in said
     assert f"not bisected, because the case was not run with the upgrade: status of {SUPPORT}" in said
-    assert said.endswith(
-        "bisect them by hand in another environment, one requirement and one release at a time: "
-        f"pip install transformers==5.24.0 && pytest '{TEST}'"
-    )
+
+
+def test_of_a_test_without_a_case_one_set_of_arguments_is_the_target():
+    others = {TEST: "passed", TEST.replace("parts", "whole"): "passed", "suites/test_libraries.py::test_b": "passed"}
+    tested = [CaseTests(True, 0, {}, dict.fromkeys(others, outcome)) for outcome in ("passed", "failed")]
+    comparison = compare_runs(*(side_of([SMOKE[POS]], tested=one) for one in tested))
+    found = choose_targets(comparison)
+    assert [one.case for one in found] == [TEST, "suites/test_libraries.py::test_b"]
+    assert not_bisected(comparison, found) == [
+        f"not bisected, because a finding with the same suspect was bisected: {TEST.replace('parts', 'whole')}"
+    ]
 
 
 @pytest.fixture
@@ -145,7 +154,7 @@ def search(monkeypatch, tmp_path):
         module, "resolve", lambda python, words, constraints=None: [Wanted(*word.split("=="), "x") for word in words]
     )
 
-    def run_side(side, folder, selection, say):
+    def run_side(side, folder, selection, say, suites):
         broken = any(path.name.startswith("transformers-5.24") for path in side.overlays)
         odd = any(path.name.startswith("odd") for path in side.overlays)
         record = OTHERWISE if odd else BROKEN if broken else SMOKE[POS]
@@ -187,7 +196,7 @@ def test_the_guilty_package_is_named_where_its_releases_cannot_be_listed(search,
 def test_a_trial_has_as_many_threads_as_the_run_before(search, monkeypatch):
     asked = []
     record = SMOKE[POS]
-    monkeypatch.setattr(module, "run_side", lambda side, folder, selection, say: asked.append(selection))
+    monkeypatch.setattr(module, "run_side", lambda side, folder, selection, say, suites: asked.append(selection))
     for threads, workers in ((1, "2"), (2, "1")):
         environment = {**record.environment, "cores": 2, "threads": threads}
         search.before = side_of([replace(record, environment=environment)])
@@ -228,6 +237,55 @@ def test_two_packages_that_are_bad_together_are_both_named(search, monkeypatch):
         Search, "try_out", lambda self, words: BAD if {"b==1", "transformers==5.24.0"} <= set(words) else GOOD
     )
     assert blame(search, upgraded("a", "b", "c")).endswith("only together transformers==5.24.0 and b==1")
+
+
+def test_packages_whose_parts_cannot_be_tested_are_not_said_to_be_bad_only_together(search, monkeypatch):
+    monkeypatch.setattr(Search, "try_out", lambda self, words: UNTESTABLE)
+    assert blame(search, ["a==1", "b==1"]) == (
+        f"reload_distance of {POS}: a==1 and b==1 together; a part of them could not be tested"
+    )
+
+
+def test_releases_that_could_not_be_tested_are_counted(search, monkeypatch):
+    tries = Search.try_out
+    odd = {"transformers==5.22.0", "transformers==5.23.0"}
+    monkeypatch.setattr(Search, "try_out", lambda self, words: UNTESTABLE if odd & set(words) else tries(self, words))
+    assert blame(search, upgraded()).endswith(
+        "transformers 5.24.0; transformers 5.21.0 is the last good release, and 2 between them could not be tested"
+    )
+
+
+def test_tests_that_a_trial_did_not_run_are_not_missing(search):
+    """A trial runs the case, and of its tests no more than that takes."""
+    tested = [CaseTests(by_case={POS: dict.fromkeys(names, "passed")}) for names in ("ab", "a")]
+    search.before = side_of([SMOKE[POS]], tested=tested[0])
+    assert search.outcome(side_of([SMOKE[POS]], tested=tested[1])) == GOOD
+
+
+def test_a_test_without_a_case_is_bisected_by_itself(search, monkeypatch):
+    ran = []
+
+    def run_test(side, folder, test, say):
+        ran.append(test)
+        broken = any(path.name.startswith("transformers-5.24") for path in side.overlays)
+        (folder / side.name).mkdir(parents=True)
+        exit_code_file(side, folder, test).write_text(f"{int(broken)}\n", encoding="utf-8")
+        return int(broken)
+
+    monkeypatch.setattr(module, "run_test", run_test)
+    monkeypatch.setattr(module, "run_side", lambda *_: pytest.fail("it needs no case"))
+    search.target = Finding(TEST, TESTS, WORSE, "test", "passed before, now failed")
+    said = f"{TEST}: transformers 5.24.0; transformers 5.23.0 is the last good release"
+    assert blame(search, upgraded("peft")) == said
+    assert (set(ran), search.spent) == ({TEST}, len(ran))
+    again = replace(search, known={}, spent=0)
+    assert (blame(again, upgraded("peft")), again.spent) == (said, 0)
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, GOOD), (1, BAD), (4, UNTESTABLE), (21, UNTESTABLE)])
+def test_the_exit_code_of_a_test_decides(code, outcome, search, monkeypatch):
+    monkeypatch.setattr(module, "run_test", lambda *_: code)
+    assert search.outcome_of_test(Environment("a", Path("python"))) == outcome
 
 
 def test_packages_that_do_not_suit_each_other_are_not_run(search, monkeypatch):
