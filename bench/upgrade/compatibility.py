@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.registry import first_few
-from bench.judge.compare.finding import CHANGED, INCOMPARABLE, INCONCLUSIVE, RED, WARNINGS, Finding
+from bench.judge.compare.finding import CHANGED, INCOMPARABLE, INCONCLUSIVE, RED, TESTS, WARNINGS, Finding
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import Side, version_changes
 from bench.records.tested import FAILURES
@@ -82,7 +82,10 @@ def compare_cell(packages: Mapping[str, str], today: Side, side: Side, seconds: 
     red = tuple(sorted((one for one in findings if one.state in RED), key=lambda one: (one.case, one.kind, one.figure)))
     brings = {name: both for name, both in version_changes(today, side).items() if name not in packages}
     counts = dict(sorted(Counter(one.state for one in findings).items()))
-    differs = {(one.says if one.kind == WARNINGS else one.figure, one.case) for one in findings if one.state == CHANGED}
+    differs = {
+        (one.says if one.kind in (WARNINGS, TESTS) else one.figure, one.case)
+        for one in findings if one.state == CHANGED
+    }  # fmt: skip
     changed = dict(sorted(Counter(what for what, _ in differs).items()))
     state = BREAKS if red else UNDECIDED if undecided else WORKS
     why = first_few(one.sentence() for one in undecided) if state == UNDECIDED else ""

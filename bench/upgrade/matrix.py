@@ -25,10 +25,12 @@ from bench.upgrade.trial import JUDGING, MEASURED, Environment, Stopped, judging
 
 PAIRED = ("transformers", "peft")
 PACKAGES = (*PAIRED, "bitsandbytes", "accelerate")
-# Every method on tiny models of three architectures, and one case of each embedded model; a few steps show a break.
+# A method of each kind on tiny models of three architectures, and one case of each embedded model; a few steps show a
+# break.
+METHODS = ("full", "lora", "dora", "adalora", "ia3", "prefix", "prompt", "qlora")
 SELECTION = (
     "--tasks", "pos,support", "--models", "tiny_bert,tiny_llama,tiny_gpt2,minilm_l6,smollm2_135m", "--methods",
-    "full,lora,dora,adalora,ia3,prefix,prompt,qlora", "--devices", "cpu", "--max-steps", "2", "--workers", "2",
+    ",".join(METHODS), "--devices", "cpu", "--max-steps", "2", "--workers", "2",
     "-k", "tiny or minilm_l6-lora or smollm2_135m-prefix", "-m", "slow or not slow",
 )  # fmt: skip
 OWN = "lorabench"
