@@ -50,8 +50,8 @@ def add(commands: Commands) -> None:
                         "--select='--tasks pos --methods lora'")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="run the tiny cases alone")
     parser.add_argument("--time", metavar="CASE,...", type=names_in, default=(),
-                        help=f"where nothing is worse, also time at most {MOST_CASES} cases, in {PROCESSES} processes "
-                        "a side that take turns")  # fmt: skip
+                        help=f"where nothing is worse, also compare seconds, peak memory and energy of at most "
+                        f"{MOST_CASES} cases, in {PROCESSES} processes a side that take turns")  # fmt: skip
     parser.add_argument("--bisect", action="store_true", help="where something is worse, find the package and release")
     parser.add_argument("--bisect-runs", type=int, default=MOST_RUNS, metavar="N",
                         help=f"trials that finding it may take (default {MOST_RUNS})")  # fmt: skip

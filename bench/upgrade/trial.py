@@ -21,7 +21,7 @@ from bench.core.paths import FIXTURES, INSTALLED, PACKAGE, RESULTS, RUNS, SUITES
 from bench.judge.compare.finding import INCONCLUSIVE, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_runs
 from bench.judge.compare.sides import read_side, repeats_of
-from bench.judge.compare.timing import PROCESSES, compare_times
+from bench.judge.compare.timing import PROCESSES, compare_processes
 from bench.machine.environment import code_digest
 from bench.records.record import TIMED_OUT, read_repeats
 from bench.records.tested import FILE as TESTED
@@ -223,7 +223,7 @@ def time_cases(
                 there = run_side(side, folder / "time", selection, say, repeat, RUNS_CASES)
             runs[side.name] = there
     sides = [read_side(runs[side.name]) for side in (before, after)]
-    return compare_times({case: (repeats_of(sides[0], case), repeats_of(sides[1], case)) for case in cases})
+    return compare_processes({case: (repeats_of(sides[0], case), repeats_of(sides[1], case)) for case in cases})
 
 
 def run_with_repeat(folder: Path, cases: Sequence[str], repeat: int) -> Path | None:

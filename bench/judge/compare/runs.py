@@ -32,7 +32,7 @@ from bench.judge.compare.probes import compare_probes
 from bench.judge.compare.quality import LEAST_LOSS
 from bench.judge.compare.seeds import Pair, compare_quality, groups_of
 from bench.judge.compare.sides import Side, machine_difference, repeats_of, version_changes, why_incomparable
-from bench.judge.compare.timing import compare_times
+from bench.judge.compare.timing import compare_processes
 from bench.judge.compare.traces import MACHINE, departure
 from bench.records.record import FAILED, Record
 from bench.tasks import TASKS
@@ -76,7 +76,7 @@ def compare_runs(
     groups = groups_of(pairs_of(before, after, options), more, (before.records, after.records))
     findings += compare_quality(groups)
     findings += compare_other_tests(before, after)
-    findings += compare_times({case: (repeats_of(before, case), repeats_of(after, case)) for case in options.timed})
+    findings += compare_processes({case: (repeats_of(before, case), repeats_of(after, case)) for case in options.timed})
     return Comparison(before, after, tuple(findings))
 
 
