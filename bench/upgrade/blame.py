@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.version import InvalidVersion, Version
 
 from bench.judge.compare.finding import (
     INCOMPARABLE,
@@ -28,6 +27,7 @@ from bench.judge.compare.finding import (
 from bench.judge.compare.runs import Comparison, Options, compare_case
 from bench.judge.compare.sides import Side, read_side
 from bench.records.record import BadRecord, Record, read_repeats
+from bench.upgrade.bisection import BAD, GOOD, UNTESTABLE, between, first_bad, smallest_guilty
 from bench.upgrade.overlays import (
     CannotInstall,
     Wanted,
@@ -41,7 +41,6 @@ from bench.upgrade.overlays import (
 from bench.upgrade.requirements import unmet
 from bench.upgrade.trial import RUNS_CASES, Environment, Stopped, known_exit_code, run_side, run_test, selection_of
 
-GOOD, BAD, UNTESTABLE = "good", "bad", "untestable"
 MOST_RUNS = 20
 OF_TEST = {0: GOOD, 1: BAD}  # by pytest's exit code; any other says nothing, as where the test is skipped
 NOT_TRIED = {  # kinds of findings of a case that a trial does not decide
@@ -107,6 +106,7 @@ class Search:
         record = self.before.records[self.target.case]
         options = ["--data", record.recipe["data"], "--workers", str(workers_of(record))]
         options += ["--max-steps", str(record.recipe["max_steps"])] if record.recipe["max_steps"] else []
+        options += ["--engine", record.recipe["engine"]] if record.recipe.get("engine") else []  # older ones lack it
         return run_side(side, self.folder, [*selection_of([self.target.case]), *options], self.say, suites=RUNS_CASES)
 
     def count_trial(self) -> None:
@@ -184,54 +184,6 @@ def not_bisected(comparison: Comparison, targets: Sequence[Finding]) -> list[str
 
 def name_of(one: Finding) -> str:
     return one.case if is_other_test(one) else f"{one.figure or one.kind} of {one.case}"
-
-
-def smallest_guilty(requirements: Sequence[str], test: Callable[[Sequence[str]], str]) -> list[str]:
-    """The fewest of these requirements that are bad together (Zeller's ddmin); all of them are known to be."""
-    guilty, parts = list(requirements), 2
-    while len(guilty) > 1:
-        size = -(-len(guilty) // parts)
-        chunks = [guilty[start : start + size] for start in range(0, len(guilty), size)]
-        rests = [[one for one in guilty if one not in chunk] for chunk in chunks]
-        smaller = next((part for part in [*chunks, *rests] if len(part) < len(guilty) and test(part) == BAD), None)
-        if smaller is not None:
-            guilty, parts = smaller, 2 if smaller in chunks else max(parts - 1, 2)
-        elif parts < len(guilty):
-            parts = min(len(guilty), 2 * parts)
-        else:
-            break
-    return guilty
-
-
-def first_bad(releases: Sequence[str], test: Callable[[str], str]) -> tuple[str, str]:
-    """(the last good release, the first bad one) of releases in order, of which the last is bad; "" where all are."""
-    good, bad = -1, len(releases) - 1
-    skipped: set[int] = set()
-    while open_ones := [number for number in range(good + 1, bad) if number not in skipped]:
-        middle = open_ones[len(open_ones) // 2]
-        state = test(releases[middle])
-        if state == BAD:
-            bad = middle
-        elif state == GOOD:
-            good = middle
-        else:
-            skipped.add(middle)
-    return (releases[good] if good >= 0 else ""), releases[bad]
-
-
-def between(releases: Sequence[str], before: str, after: str) -> list[str]:
-    """The final releases after one version, up to another, in the order from one to the other.
-
-    Of a downgrade the newest is first.
-    """
-    try:
-        first, last = Version(before), Version(after)
-        found = sorted({Version(one) for one in releases} | {last}, reverse=last < first)
-    except InvalidVersion:
-        return [after]
-    low, high = min(first, last), max(first, last)
-    passed = [one for one in found if low <= one <= high and one != first and (not one.is_prerelease or one == last)]
-    return [str(one) for one in passed] or [after]
 
 
 def blame(search: Search, requirements: Sequence[str]) -> str:

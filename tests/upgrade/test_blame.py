@@ -1,89 +1,30 @@
-"""Blame: the smallest set of packages, the last good release, and what is neither good nor bad."""
+"""Blame: what is bisected, what a trial decides, and the sentence about package and release."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, side_of
 
+from bench.core.paths import ROOT
 from bench.judge.compare.finding import EVIDENCE, TESTS, WORSE, Finding
 from bench.judge.compare.runs import compare_runs
 from bench.records.tested import CaseTests
 from bench.upgrade import blame as module
-from bench.upgrade.blame import (
-    BAD,
-    GOOD,
-    UNTESTABLE,
-    Search,
-    TooManyRuns,
-    between,
-    blame,
-    choose_targets,
-    first_bad,
-    not_bisected,
-    smallest_guilty,
-)
+from bench.upgrade.bisection import BAD, GOOD, UNTESTABLE
+from bench.upgrade.blame import Search, TooManyRuns, blame, choose_targets, not_bisected
 from bench.upgrade.overlays import CannotInstall, Wanted
 from bench.upgrade.trial import Environment, exit_code_file
 
 SMOKE = committed()
 TEST = "suites/test_libraries.py::test_models_own_loss_is_ours[tiny_bert-parts]"
-PACKAGES = ["accelerate", "datasets", "peft", "transformers"]
 TARGET = Finding(POS, EVIDENCE, WORSE, "reload_distance")
 BROKEN = replace(SMOKE[POS], evidence={**SMOKE[POS].evidence, "reload_distance": 0.1})
 OTHERWISE = replace(SMOKE[POS], evidence={**SMOKE[POS].evidence, "merge_distance": 0.1})
-
-
-@pytest.mark.parametrize(
-    "guilty",
-    [{"transformers"}, {"accelerate"}, {"peft", "transformers"}, {"accelerate", "transformers"}, set(PACKAGES)],
-)
-def test_the_smallest_guilty_set_is_found(guilty):
-    asked = set()
-
-    def test(packages):
-        asked.add(frozenset(packages))  # a search keeps what it has tried
-        return BAD if guilty <= set(packages) else GOOD
-
-    assert set(smallest_guilty(PACKAGES, test)) == guilty
-    assert len(asked) <= 14
-
-
-def test_sets_that_cannot_be_tested_are_passed_over():
-    """datasets without accelerate ends otherwise."""
-
-    def test(packages):
-        if "datasets" in packages and "accelerate" not in packages:
-            return UNTESTABLE
-        return BAD if "transformers" in packages else GOOD
-
-    assert set(smallest_guilty(PACKAGES, test)) == {"transformers"}
-
-
-@pytest.mark.parametrize("culprit", range(8))
-@pytest.mark.parametrize("untestable", [None, 3, 4])
-def test_the_first_bad_release_is_found_by_halving(culprit, untestable):
-    releases = [f"5.{number}.0" for number in range(8)]
-    asked = []
-
-    def test(release):
-        asked.append(release)
-        number = releases.index(release)
-        return UNTESTABLE if number == untestable != culprit else BAD if number >= culprit else GOOD
-
-    good, bad = first_bad(releases, test)
-    assert bad == releases[culprit] or (untestable is not None and releases.index(bad) == culprit + 1)
-    assert good == (releases[releases.index(bad) - 1] if releases.index(bad) else "") or untestable is not None
-    assert len(asked) <= 5
-
-
-def test_releases_between_two_versions_are_in_their_order_without_previews():
-    known = ["5.3.0", "5.21.0", "5.22.0rc1", "5.23.0", "5.9.0", "5.24.0", "6.0.0"]
-    assert between(known, "5.9.0", "5.24.0") == ["5.21.0", "5.23.0", "5.24.0"]
-    assert between(known, "5.24.0", "5.9.0") == ["5.23.0", "5.21.0", "5.9.0"], "a downgrade goes down"
-    assert between(known, "5.23.0", "5.22.0rc1") == ["5.22.0rc1"]
-    assert between(known, "5.23.0", "5.23.0") == ["5.23.0"], "another build of the same release"
-    assert between(["odd one"], "1", "2") == ["2"]
 
 
 def compared(**after):
@@ -301,3 +242,53 @@ def test_a_search_ends_after_its_trials_and_says_so(search):
     with pytest.raises(TooManyRuns):
         search(["b==1"])
     assert "1 trials did not decide; --bisect-runs allows more" in blame(search, upgraded())
+
+
+BAD_TOGETHER = """
+import sys
+from importlib.util import find_spec
+
+if "torch" in sys.modules and find_spec("gate_left") and find_spec("gate_right"):
+    from bench.upgrade.planting import plant
+
+    plant("alpha_off")
+"""
+
+
+def wheel(folder, name):
+    """A wheel of version 1.0 that holds one empty module."""
+    about = f"{name}-1.0.dist-info"
+    files = {
+        f"{name}.py": "",
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: lorabench\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{about}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{about}/RECORD"))
+    folder.mkdir(exist_ok=True)
+    with ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as file:
+        for path, text in files.items():
+            file.writestr(path, text)
+
+
+@pytest.mark.slow
+def test_real_trials_find_two_packages_that_are_bad_only_together(tmp_path):
+    """Two minutes: pip resolves and installs each set of three packages, and every trial is a session of its own."""
+    for name in ("gate_left", "gate_beside", "gate_right"):
+        wheel(tmp_path / "wheels", name)
+    entry = tmp_path / "bad_together.py"
+    entry.write_text(BAD_TOGETHER, encoding="utf-8")
+    places = {"LORABENCH_RUNS": tmp_path / "runs", "LORABENCH_CACHE": tmp_path / "cache", "LORABENCH_ENTRIES": entry,
+              "PIP_FIND_LINKS": tmp_path / "wheels", "PIP_NO_INDEX": "1"}  # fmt: skip
+    words = ["upgrade", "gate-left==1.0", "gate-beside==1.0", "gate-right==1.0", "--bisect", "--select",
+             "--tasks pos --models tiny_bert --methods lora --devices cpu --max-steps 2"]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *words], cwd=ROOT, env={**environment, **{k: str(v) for k, v in places.items()}},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    blamed = [line for line in done.stdout.splitlines() if line.startswith("to blame for ")]
+    assert blamed, done.stdout + done.stderr
+    for line in blamed:
+        assert "pos-tiny_bert-lora-cpu-s0: only together gate-left==1.0 and gate-right==1.0 (" in line
+    assert "test_libraries.py" not in done.stderr.partition("gate-left==1.0: ")[2], "a trial runs its case alone"
