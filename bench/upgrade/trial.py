@@ -34,9 +34,9 @@ RUNS_CASES = ("test_cost.py",)  # where the figures of cases are wanted, and no 
 JUDGES = ("judge", "predict", "plugin")  # rooms that decide whether a test passes, beside the code that measures
 MEASURED = "measured.json"  # beside a side's runs
 TWO_AT_ONCE = ("--workers", "2")  # small cases leave cores idle; a pair of cases on one thread each takes less time
-TINY = ("--models", "tiny_bert,tiny_llama,tiny_gpt2", "--tasks", "pos,support", "--devices", "cpu", "--max-steps", "4",
-        "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora", *TWO_AT_ONCE)  # fmt: skip
-SMOKE = ("--devices", "cpu", *TWO_AT_ONCE)
+# The smoke run in two stages: what takes about a second a case and needs no weights, then the rest.
+QUICK = "wide or test_libraries"
+TINY, REST = (("--devices", "cpu", *TWO_AT_ONCE, "-k", chosen) for chosen in (QUICK, f"not ({QUICK})"))
 JUDGED = (0, 1)  # exit codes of a session that came to its end
 
 

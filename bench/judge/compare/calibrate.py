@@ -186,7 +186,7 @@ def memory_rates() -> list[Rate]:
 
 SLOWER = (("a red gate, nothing slower", 1.0, 0.02), ("25 % slower is seen", 1.25, 0.99),
           ("10 % slower is seen", 1.10, 0.80))  # fmt: skip
-MORE = (("a red gate, nothing more", 1.0, 0.002), ("10 % more is seen", 1.10, 0.99), ("5 % more is seen", 1.05, 0.80))
+MORE = (("a red gate, nothing more", 1.0, 0.01), ("10 % more is seen", 1.10, 0.99), ("5 % more is seen", 1.05, 0.80))
 
 
 def process_rates(
