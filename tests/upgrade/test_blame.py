@@ -272,7 +272,7 @@ def wheel(folder, name):
 
 @pytest.mark.slow
 def test_real_trials_find_two_packages_that_are_bad_only_together(tmp_path):
-    """Two minutes: pip resolves and installs each set of three packages, and every trial is a session of its own."""
+    """Minutes: pip resolves and installs each set of three packages, and every trial is a session of its own."""
     for name in ("gate_left", "gate_beside", "gate_right"):
         wheel(tmp_path / "wheels", name)
     entry = tmp_path / "bad_together.py"
