@@ -24,5 +24,7 @@ def in_one_sentence(show: Callable[[], None]) -> Callable[[], None]:
             show()
         except (ValueError, RuntimeError, OSError, UnknownName) as error:
             refuse("This cannot be shown.", error)
+        except KeyError as error:
+            refuse("This cannot be shown.", f"a stored record lacks {error}; its run may be of an older version")
 
     return page

@@ -53,7 +53,7 @@ def show_table(table: Table, names: int, key: str) -> None:
     settings = {name: st.column_config.NumberColumn(format=form) for name, (_, form) in numbers.items()}
     event: Any = st.dataframe(
         frame, hide_index=True, width="stretch", column_config=settings, key=key, on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="single-row", placeholder=EMPTY,
     )  # fmt: skip
     for chosen in event.selection.rows:
         with st.container(border=True):
