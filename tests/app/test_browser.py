@@ -26,7 +26,7 @@ from bench.records.kept import kept_folder
 from bench.records.record import Record
 
 pytestmark = chromium.NEEDED
-START_SECONDS, LOAD_SECONDS = 60, 120
+START_SECONDS, LOAD_SECONDS = 120, 240
 CASES = ("pos-minilm_l6-lora-cpu-s0", "pos-minilm_l6-dora-cpu-s0", "medqa-smollm2_135m-lora-cpu-s0")
 # The real app, but each list of tokens is followed by a line in a file and a pause.
 SLOW_APP = """
