@@ -4,7 +4,7 @@ Streamlit's process stays without torch: a worker loads the models, and a page a
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ class Asking:
         self._loaded = Loaded(key, tuple(found["names"]), tuple(found["batches"]))
         return self._loaded
 
-    def pieces(self, question: str, sampling: Sampling) -> Iterator[list[tuple[int, str]]]:
+    def pieces(self, question: str, sampling: Sampling) -> Generator[list[tuple[int, str]]]:
         """(column, text) for each new token, a list at a time. The worker generates no more once it is not read."""
         assert self._session is not None  # load() opened it
         try:

@@ -136,7 +136,7 @@ def commit_of(record: Record) -> str:
 
 def kept_folders(folders: tuple[Path, ...]) -> dict[str, Path]:
     """Kept adapters and models below the folders: RUN/CASE, or the name of a folder that was copied there."""
-    found = {}
+    found: dict[str, Path] = {}
     for name, folder in run_folders(folders).items():
         found |= {f"{name}/{path.parent.name}": path.parent for path in sorted(folder.glob(f"{FOLDER}/*/{MANIFEST}"))}
     for folder in folders:

@@ -119,7 +119,7 @@ def after(one: CaseProgress, values: Mapping[str, Any]) -> CaseProgress:
     """What is known of the case after this line. Raises ValueError or TypeError for a line with other types."""
     if "status" in values:
         return replace(one, state=str(values["status"]))
-    numbers = {name: float(values[name]) for name in NUMBERS if name in values}
+    numbers: dict[str, Any] = {name: float(values[name]) for name in NUMBERS if name in values}
     if "loss" in values:
         one.losses.append((float(values["step"]), float(values["loss"])))
     return replace(one, state=RUNNING, **numbers)
