@@ -52,6 +52,8 @@ POLICY = (
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# A browser keeps a page that is left, to come back to it, and with it the connection: it would go on to be answered.
+NOT_KEPT = (b"cache-control", b"no-store")
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 Message = MutableMapping[str, Any]
@@ -67,7 +69,7 @@ class CannotServe(ValueError):
 
 
 class AddHeaders:
-    """ASGI middleware that adds these headers to every response."""
+    """ASGI middleware that adds these headers to every response, and NOT_KEPT to pages."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], headers: Sequence[tuple[bytes, bytes]]) -> None:
         self._app = app
@@ -76,7 +78,10 @@ class AddHeaders:
     async def __call__(self, scope: Message, receive: Any, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *self._headers]
+                given = list(message.get("headers", ()))
+                if any(value.startswith(b"text/html") for name, value in given if name == b"content-type"):
+                    given = [(name, value) for name, value in given if name != b"cache-control"] + [NOT_KEPT]
+                message["headers"] = [*given, *self._headers]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
