@@ -198,8 +198,13 @@ def test_no_file_is_served_by_its_path(path, port):
 
 
 def ask(driver, question):
-    driver.find_element(By.CSS_SELECTOR, "textarea").send_keys(question)
+    element(driver, "textarea").send_keys(question)
     press(driver, "Ask")
+
+
+def element(driver, selector):
+    """The first such element, once it is there."""
+    return wait_until(lambda: driver.find_elements(By.CSS_SELECTOR, selector), chromium.SECONDS)[0]
 
 
 def press(driver, label):
@@ -246,7 +251,7 @@ def stands_still(folder):
 
 
 def assert_an_answer_ends(driver, port):
-    tokens = driver.find_element(By.CSS_SELECTOR, "input[aria-label='Most tokens of an answer']")
+    tokens = element(driver, "input[aria-label='Most tokens of an answer']")
     tokens.send_keys(Keys.CONTROL, "a")
     tokens.send_keys("3", Keys.TAB)
     ask(driver, "why?")
