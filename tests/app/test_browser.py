@@ -61,7 +61,7 @@ DARK = (
     ".every(part => Number(part) < 64)"
 )
 MARKUP_OF_A_TEXT = "img[onerror], svg[onload], iframe, object, embed, a[href^=javascript], a[href*='example.invalid']"
-PARTS = ("Cases", "Confusion matrices", "Answers", "Environment", "Probes before and after training")
+PARTS = ("Cases", "Confusion matrices", "Answers", "Environment")
 
 
 def free_port():

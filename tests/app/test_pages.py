@@ -23,6 +23,7 @@ from bench.core.paths import COMMITTED
 from bench.executor import CallFailed
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import read_side
+from bench.judge.score import WEIGHTS, compare
 from bench.records.kept import MANIFEST
 from bench.records.record import FAILED
 from bench.records.run_progress import ProgressFile
@@ -185,16 +186,23 @@ def test_runs_without_a_common_case_are_one_sentence(folder):
     assert errors(page) == [NOTHING]
 
 
+def ranked(run, group, weights):
+    """The methods as `python -m bench score` ranks them."""
+    comparisons, _ = compare(committed(run).values(), weights)
+    return [one.method for comparison in comparisons if comparison.name == group for one in comparison.standings]
+
+
 def test_methods_are_ranked_by_the_weights_that_a_person_sets():
     page = open_page(methods_page, COMMITTED)
     assert errors(page) == []
-    before = list(page.dataframe[0].value["score"])
+    (run,) = page.multiselect[0].value
+    group = page.selectbox[0].value
+    assert list(page.dataframe[0].value["method"]) == ranked(run, group, WEIGHTS)
     for name in ("disk", "time", "quality", "truth"):
         widget(page.slider, name).set_value(0.0)
     page.run()
-    table = page.dataframe[0].value
-    assert list(table["score"]) != before
-    assert list(table["memory"]) == sorted(table["memory"])  # what has the least memory is first
+    by_memory = ranked(run, group, {**dict.fromkeys(WEIGHTS, 0.0), "memory": 1.0})
+    assert list(page.dataframe[0].value["method"]) == by_memory != ranked(run, group, WEIGHTS)
     widget(page.slider, "memory").set_value(0.0).run()
     assert errors(page) == ["Every weight is 0; at least one must be above it."]
 
