@@ -30,6 +30,7 @@ ELSEWHERE = {
     "report/test_pages.py": ("commands.pages",),
     "report/test_cases.py": ("report.tables",),
     "commands/test_help.py": ("commands.options",),
+    "commands/test_campaign.py": ("report.campaign",),
     "commands/test_predicting.py": (
         "judge.compare.engines", "models.of_config", "predict.both", "predict.card.budget", "predict.card.fit",
         "predict.card.search", "predict.prediction", "report.prediction",
