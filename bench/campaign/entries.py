@@ -114,7 +114,7 @@ def read_entry(name: str, table: Any, where: str) -> Entry:
             raise BadFile(f"{where}: {key} = {value!r} is of another type than {known[key]}")
     if not table.get("says"):
         raise BadFile(f"{where}: says must be a few words on what is settled")
-    made = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    made: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     entry = Entry(name, **made)
     if entry.data not in SIZES:
         raise BadFile(f"{where}: data = {entry.data!r} must be one of {', '.join(SIZES)}")
