@@ -1,5 +1,7 @@
 """`python -m bench campaign`: a plan without a card, mistakes in one sentence, and entries run until the time is over."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from bench.__main__ import main
@@ -43,11 +45,13 @@ def test_a_mistake_is_one_sentence(words, says, capsys, monkeypatch):
 
 @pytest.fixture
 def sessions(monkeypatch):
-    """Sessions that take no time: entry -> how it ends; and the entries that were run."""
-    ends, ran = {}, []
+    """Sessions that take half a minute of a clock that stands still: entry -> how it ends; and what was run."""
+    ends, ran, clock = {}, [], [0.0]
+    monkeypatch.setattr(campaign, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     def run(entry, mirror, entries, seconds):
         ran.append((entry.name, seconds))
+        clock[0] += 30
         return Ended(*ends.get(entry.name, (DONE, "")), 1.0, None)
 
     monkeypatch.setattr(campaign, "run_entry", run)
