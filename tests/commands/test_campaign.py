@@ -8,12 +8,14 @@ from bench.__main__ import main
 from bench.campaign.session import CUT_OFF, DONE, FAILED, Ended
 from bench.commands import campaign
 from bench.machine import devices
+from bench.report.campaign import HEADINGS
 
 
 def test_a_plan_for_a_card_lists_what_would_run_in_order_and_what_waits(capsys):
     assert main(["campaign", "--plan", "--card", "h200", "--minutes", "10"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("on H200, 141 GB, in 10 minutes: ")
+    assert any(line.split() == " ".join(HEADINGS).split() for line in said.splitlines())
     rows = [line.split() for line in said.splitlines() if " waits " in line or line[:1].islower()]
     runs = [row[1] for row in rows if row[1].isdigit()]
     assert runs == [str(number) for number in range(1, len(runs) + 1)]
