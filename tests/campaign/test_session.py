@@ -13,9 +13,10 @@ ENTRY = Entry("toy", "a test's", ("pos",), ("tiny_bert",), ("lora", "full"), dat
 FIRST = "pos-tiny_bert-full-cpu-s0"
 WRITES = """
 import sys, time
+from pathlib import Path
 folder = Path({folder!r})
 folder.mkdir(parents=True)
-(folder / "records.jsonl").write_text({line!r} + "\\n")
+(folder / "records.jsonl").write_bytes({line!r})
 {then}
 """
 
@@ -27,7 +28,7 @@ def started(monkeypatch, tmp_path):
     monkeypatch.setattr(session, "GRACE_SECONDS", 1)
 
     def start(then):
-        line = Record(FIRST, "ok").to_line().strip()
+        line = Record(FIRST, "ok").to_line().encode()
         code = WRITES.format(folder=str(tmp_path / "2026-campaign-toy"), line=line, then=then)
         monkeypatch.setattr(session, "command_of", lambda *words: [sys.executable, "-c", code])
 
@@ -48,7 +49,7 @@ def test_a_failed_session_says_so(started):
 @pytest.mark.parametrize("then", ["time.sleep(60)", "import signal; signal.signal(15, signal.SIG_IGN); time.sleep(60)"])
 def test_a_session_is_cut_off_at_its_deadline_and_keeps_what_is_stored(started, then):
     started(then)
-    done = run_entry(ENTRY, "", (), 2)
+    done = run_entry(ENTRY, "", (), 4)
     assert (done.state, done.says) == (CUT_OFF, "1 of 2 cases have a record")
     assert done.seconds < 30
     assert list(read_records(done.run / "records.jsonl")[0]) == [FIRST]

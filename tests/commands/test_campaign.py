@@ -1,17 +1,21 @@
 """`python -m bench campaign`: a plan without a card, mistakes in one sentence, and entries run until the time is over."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from bench.__main__ import main
 from bench.campaign.session import CUT_OFF, DONE, FAILED, Ended
 from bench.commands import campaign
 from bench.machine import devices
+from bench.report.campaign import HEADINGS
 
 
 def test_a_plan_for_a_card_lists_what_would_run_in_order_and_what_waits(capsys):
     assert main(["campaign", "--plan", "--card", "h200", "--minutes", "10"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("on H200, 141 GB, in 10 minutes: ")
+    assert any(line.split() == " ".join(HEADINGS).split() for line in said.splitlines())
     rows = [line.split() for line in said.splitlines() if " waits " in line or line[:1].islower()]
     runs = [row[1] for row in rows if row[1].isdigit()]
     assert runs == [str(number) for number in range(1, len(runs) + 1)]
@@ -43,11 +47,13 @@ def test_a_mistake_is_one_sentence(words, says, capsys, monkeypatch):
 
 @pytest.fixture
 def sessions(monkeypatch):
-    """Sessions that take no time: entry -> how it ends; and the entries that were run."""
-    ends, ran = {}, []
+    """Sessions that take half a minute of a clock that stands still: entry -> how it ends; and what was run."""
+    ends, ran, clock = {}, [], [0.0]
+    monkeypatch.setattr(campaign, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     def run(entry, mirror, entries, seconds):
         ran.append((entry.name, seconds))
+        clock[0] += 30
         return Ended(*ends.get(entry.name, (DONE, "")), 1.0, None)
 
     monkeypatch.setattr(campaign, "run_entry", run)
