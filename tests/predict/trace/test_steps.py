@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_trainees import TINY, labels_of, tiny_examples, tiny_recipe, tiny_trainee
+from tiny_trainees import PAIRS, TINY, labels_of, tiny_examples, tiny_recipe, tiny_trainee
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
 from transformers.models.llama.modeling_llama import LlamaMLP
@@ -30,7 +30,6 @@ from bench.worker.train.backward import backward
 from bench.worker.train.batches import pack
 from bench.worker.train.optimizer import apply_gradients, make_optimizer
 
-PAIRS = [(model, method.name) for model in TINY for method in METHODS if method.suits(MODELS[model])]
 CHECKPOINTED = [(model, method) for model in TINY for method in ("lora", "qlora", "full")]
 
 
