@@ -79,6 +79,7 @@ class Method:
     mergeable: bool = True
     thin_products: bool = False  # the update is only B A x beside each adapted layer, with nothing of W's size
     no_closed_form: str = ""  # why memory has no closed form, for a method without thin products
+    no_trace: str = ""  # why the traced prediction cannot follow it
     adapter_dropout: bool = False  # the recipe's dropout acts in the adapter, otherwise in the base's layers
     frozen_parts: tuple[str, ...] = ()  # parameters that peft trains but the method does not
     prunes: bool = False  # its file leaves out what training has pruned
@@ -92,6 +93,7 @@ class Method:
     checkpoints: bool = True  # trains under gradient checkpointing
     random_start: bool = True  # another seed gives other initial values
     alone: str = ""  # why a second adapter cannot be attached beside the first
+    multiplies_weights: bool = False  # merging multiplies W, and unmerging does so by the inverse
     no_sum: str = ""  # why two adapters that act at once cannot be merged, or do not add up
     pads_right_only: str = ""  # why padding at a row's left changes its logits
     after: str = ""  # the method that is trained and merged first

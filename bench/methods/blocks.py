@@ -132,6 +132,7 @@ def gralora(attach: Attach) -> Any:
     unsuited=no_conv1d,
     misfit=blocks_split_inputs,
     random_start=False,  # no rotation
+    multiplies_weights=True,
     no_sum="two rotations in a row depend on their order, and peft merges them in the other order than it runs them",
     no_closed_form="OFT rotates every layer's inputs",
     named_only=True,

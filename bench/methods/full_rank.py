@@ -82,6 +82,7 @@ def fewer_than_weights(layers: list[Linear], recipe: Recipe) -> str:
     random_start=False,  # zeros, at places that have a seed of their own
     stores_more="SHiRA's file holds the places of its values too, two integers for each",
     no_closed_form="SHiRA adds its values to a copy of W in every forward pass",
+    no_trace="peft finds the places of its weights by values, which fake tensors lack",
     named_only=True,
 )
 def shira(attach: Attach) -> Any:
