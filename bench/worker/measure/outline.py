@@ -90,7 +90,19 @@ def outline(model: Any, layers: nn.ModuleList, kept: int, packed: type[nn.Linear
     for buffer in model.buffers():
         memo[id(buffer)] = bare(buffer)
     memo[id(layers)] = nn.ModuleList(copy.deepcopy(layer, memo) for layer in layers[:kept])
-    return copy.deepcopy(model, memo)
+    return with_dense_updates(copy.deepcopy(model, memo))
+
+
+def with_dense_updates(model: Any) -> Any:
+    """The outline with dense updates where peft adds sparse ones (SHiRA), which "meta" does not have.
+
+    peft adds them to a dense W, so the products and their gradients are the same.
+    """
+    for module in model.modules():
+        if values := getattr(module, "shira_weight", None):
+            shape = (module.out_features, module.in_features)
+            module.get_delta_weight = lambda adapter, values=values, shape=shape: values[adapter].sum().expand(shape)
+    return model
 
 
 def without_recomputation(model: Any) -> Any:
