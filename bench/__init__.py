@@ -18,6 +18,7 @@ The house, floor by floor: a room imports from rooms above it in this list, and 
     judge/       verdicts: thresholds, claims, scores, predictions compared
     upgrade/     the same cases with other libraries, and the two runs compared
     report/      tables and pages
+    app/         the same pages live, in a browser, and a page to ask kept adapters
     plugin/      the door for pytest
     commands/    the door for `python -m bench`
 

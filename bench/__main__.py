@@ -19,6 +19,7 @@ from bench import __version__
 from bench.commands import (
     SCRIPT,
     Mistake,
+    app,
     ask,
     baseline,
     calibrate,
@@ -56,7 +57,7 @@ from bench.records.record import BadRecord
 
 COMMANDS = (
     testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, faults,
-    score, claims, coverage, merge, ask, probes, refusals, engines, fetching, census, thresholds, rescore, pages,
+    score, claims, coverage, merge, ask, app, probes, refusals, engines, fetching, census, thresholds, rescore, pages,
     options,
 )  # fmt: skip
 EXAMPLES = """\

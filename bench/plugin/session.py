@@ -22,6 +22,7 @@ from bench.plugin.progress import Progress
 from bench.plugin.same_card import emulation_of, refuse_another_card
 from bench.records.record import FAILED, OK, BadRecord, Record, parse_record, read_records, read_run
 from bench.records.run_folder import EMULATION, make_folder, predictions_path, write_case
+from bench.records.run_progress import ProgressFile
 from bench.sources.fetch import PREPARE, NeededSources, look_up
 from bench.sources.hub import UNREACHABLE
 from bench.sources.weights import SYNTHETIC
@@ -68,6 +69,7 @@ class Run:
         self.options = options
         self.plan = Plan(options, Executor.cards)
         self.progress = progress
+        self.progress_file = ProgressFile()
         self.records: dict[str, Record] = {}
         self.complaints: list[str] = []
         self.unwritten: dict[str, OSError] = {}  # parts of the run that could not be stored -> the error
@@ -167,6 +169,7 @@ class Run:
         self.emulation = emulation_of(self.options, waiting)
         entries = [entry for entry in self.options.entries if not entry.startswith(FOR_WORKERS)]  # tables are no code
         self.folder = make_folder(self.emulation, self.folder, self.options.run_name, entries)
+        self.progress_file.begin(self.folder, [case.id for case in waiting])
         executor = self._start_executor(timeout)
         self._prepare(waiting)
         for case in waiting:
@@ -174,9 +177,14 @@ class Run:
             executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment, self.folder))
 
     def _start_executor(self, timeout: float) -> RunsJobs:
-        executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
+        executor = Executor(self._preload(), timeout, self.options.workers, self._report, self._done)
         self._executors.append(executor)
         return executor
+
+    def _report(self, key: str, said: dict[str, Any]) -> None:
+        """Show a worker's message and write it into the run's folder; the executor calls this as on_progress."""
+        self.progress.report(key, said)
+        self.progress_file.add(key, said)
 
     def _take_over(self, cases: Sequence[Case]) -> None:
         """Keep those records of a resumed run that the session would reproduce; say why the others are not kept."""
@@ -237,6 +245,7 @@ class Run:
             write_case(self.folder, record, [] if record.repeat else examples, **rows)
         except OSError as error:  # the disk failed, not the case, which is still judged
             self.unwritten[case.id] = error
+        self.progress_file.end(case.id, record.status)
         self.progress.show_outcome(outcome)
 
     def _record(self, case: Case, outcome: Outcome) -> tuple[Record, list[dict[str, Any]]]:
@@ -300,3 +309,4 @@ class Run:
     def stop(self) -> None:
         for executor in self._executors:
             executor.stop()
+        self.progress_file.close()
