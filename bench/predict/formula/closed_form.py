@@ -71,8 +71,7 @@ def check(question: Question) -> None:
     method, entry = question.method, question.entry
     if method.trains == ADAPTER and not method.thin_products:
         why = method.no_closed_form or "its update is not two thin products beside each layer"
-        other = f"nor can it be traced: {method.no_trace}" if method.no_trace else "the trace has its figure"
-        raise NoClosedForm(f"{method.name} has no closed form: {why}; {other}")
+        raise NoClosedForm(f"{method.name} has no closed form: {why}; the trace has its figure")
     heads, inner = query_size(entry), layers.feedforward_size(entry)
     if heads > inner:
         why = f"its heads are {heads:,} wide together and its feed-forward layer {inner:,}"

@@ -161,14 +161,13 @@ def test_agrees_with_the_trace_of_a_whole_model_and_long_rows(model, method):
 
 @pytest.mark.parametrize("method", METHODS.names())
 def test_every_method_has_one_or_says_why_not(method):
+    if METHODS[method].no_trace:
+        with pytest.raises(Unsupported, match=f"^{method} cannot be predicted: it has no closed form, and peft finds"):
+            ask("tiny_llama", method, max_length=64)
+        return
     asked = ask("tiny_llama", method, max_length=64)
     if not has_closed_form(METHODS[method]):
-        other = (
-            f"nor can it be traced: {METHODS[method].no_trace}"
-            if METHODS[method].no_trace
-            else "the trace has its figure"
-        )
-        with pytest.raises(NoClosedForm, match=f"{method} has no closed form: .*; {other}"):
+        with pytest.raises(NoClosedForm, match=f"{method} has no closed form: .*; the trace has its figure"):
             closed_form(asked)
     else:
         assert closed_form(asked).peak_bytes > 0
