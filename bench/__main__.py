@@ -23,6 +23,7 @@ from bench.commands import (
     ask,
     baseline,
     calibrate,
+    campaign,
     census,
     claims,
     compare,
@@ -57,8 +58,8 @@ from bench.records.record import BadRecord
 
 COMMANDS = (
     testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, faults,
-    score, claims, coverage, merge, ask, app, probes, refusals, engines, fetching, census, thresholds, rescore, pages,
-    options,
+    score, claims, campaign, coverage, merge, ask, app, probes, refusals, engines, fetching, census, thresholds,
+    rescore, pages, options,
 )  # fmt: skip
 EXAMPLES = """\
 examples:

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "report/test_pages.py": ("commands.pages",),
     "report/test_cases.py": ("report.tables",),
     "commands/test_help.py": ("commands.options",),
+    "commands/test_campaign.py": ("report.campaign",),
     "commands/test_predicting.py": (
         "judge.compare.engines", "models.of_config", "predict.both", "predict.card.budget", "predict.card.fit",
         "predict.card.search", "predict.prediction", "report.prediction",
@@ -228,7 +229,7 @@ def test_test_files_are_of_modules_or_of_whole_rooms():
     """A file of another name is about more than one module, and says so here."""
     several = {
         "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_claims_page.py",
-        "judge/claims/test_sentences.py",
+        "judge/claims/test_readings.py", "judge/claims/test_sentences.py",
         "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
         "app/test_browser.py", "probes/test_probes.py", "report/charts/test_charts.py", "report/test_browser.py", "tasks/test_golden.py",
         "tasks/test_tasks.py",
