@@ -20,6 +20,13 @@ torch.set_num_threads(1)  # two threads take longer over matrices of 64 x 64 tha
 
 TINY = [entry.name for entry in MODELS if entry.tiny and not entry.default_task]  # the wide ones are no other kind
 TINY_DECODERS = [name for name in TINY if MODELS[name].kind == DECODER]
+ONE = "tiny_llama"  # for methods that run when named; with -m slow the tests of their lives take the others too
+PAIRS = [
+    (name, method.name)
+    for name in TINY
+    for method in METHODS
+    if method.suits(MODELS[name]) and (name == ONE or not method.named_only)
+]
 LABELS = 5  # of the classifier on an encoder
 PAD = 0
 

@@ -49,11 +49,15 @@ class Recipe:
     # Fields added after the first records. Each default is what recipes did before the field existed.
     loss: str = "logits"  # "chunked": the same loss, without ever holding all logits
     loss_chunk_tokens: int = 256  # positions whose logits are held at once
-    optimizer: str = "adamw"  # "paged_adamw_8bit": states in 8 bits, and in host memory when the card is full
+    optimizer: str = "adamw"  # "paged_adamw_8bit": states in 8 bits, and in host memory when the card is full;
+    # "galore_adamw": states of projected gradients, of the recipe's rank
     adapter_precision: str = "float32"  # what weights that train are kept in
     offload_checkpoints: bool = False  # of gradient checkpointing, to host memory
     embeddings_on_host: bool = False  # frozen ones that no head shares
     quantise_head: bool = False  # head and embeddings in NF4, as the linear layers
+    learning_rate_ratio: float = 1.0  # B's learning rate over that of A and all else (LoRA+: 16)
+    shortcuts: int = 4  # of ResLoRA: how many layers before each one act in it too
+    block_size: int = 32  # of methods whose update is made of square blocks (OFT, C3A)
     warmup_from_zero: bool = True  # the first step of a warm-up is at rate 0 and teaches nothing
 
     def digest(self) -> str:

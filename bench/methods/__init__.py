@@ -16,7 +16,7 @@ from bench.methods.formulas import AdaptedLayer, Scale
 from bench.methods.targets import all_linear
 from bench.models import DECODER, ENCODER, BadEntry, ModelEntry
 from bench.models.families import Linear
-from bench.models.shapes import positions
+from bench.models.shapes import positions, target_layers
 
 ALL = "all"
 HEAD = "head"
@@ -51,6 +51,10 @@ def no_objection(model: ModelEntry) -> str:
     return ""
 
 
+def no_misfit(layers: list[Linear], recipe: Recipe) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Method:
     """An entry. run(attach) -> a peft configuration, or None for a method that does not use peft.
@@ -75,20 +79,28 @@ class Method:
     mergeable: bool = True
     thin_products: bool = False  # the update is only B A x beside each adapted layer, with nothing of W's size
     no_closed_form: str = ""  # why memory has no closed form, for a method without thin products
+    no_trace: str = ""  # why the traced prediction cannot follow it
     adapter_dropout: bool = False  # the recipe's dropout acts in the adapter, otherwise in the base's layers
     frozen_parts: tuple[str, ...] = ()  # parameters that peft trains but the method does not
     prunes: bool = False  # its file leaves out what training has pruned
+    starts_from_rounding: bool = False  # A and B start as the best low-rank part of what packing rounds off W (LoftQ)
     rounds_at_start: bool = False  # at the start it equals the base except for rounding
     stores_more: str = ""  # why its file holds more than what trains
     kinds: tuple[str, ...] = (ENCODER, DECODER)
     unsuited: Callable[[ModelEntry], str] = no_objection  # model -> why it cannot work there; empty if it can
+    misfit: Callable[[list[Linear], Recipe], str] = no_misfit  # adapted layers, recipe -> why they do not fit; or empty
     packs: bool = True  # position ids keep the examples of one row apart
     checkpoints: bool = True  # trains under gradient checkpointing
     random_start: bool = True  # another seed gives other initial values
     alone: str = ""  # why a second adapter cannot be attached beside the first
+    multiplies_weights: bool = False  # merging multiplies W, and unmerging does so by the inverse
     no_sum: str = ""  # why two adapters that act at once cannot be merged, or do not add up
     pads_right_only: str = ""  # why padding at a row's left changes its logits
     after: str = ""  # the method that is trained and merged first
+    own_tuner: str = ""  # why plain peft cannot load its adapter
+    views: Callable[[Recipe], list[tuple[str, Callable[[Any], None]]]] | None = None  # names of the models that one
+    # training gives, the whole one last, each with what turns the model into it
+    named_only: bool = False  # its cases run only where it is named: not all methods fit into a default run
     in_sweeps: bool = False  # task variants (a source's sweeps) run with it unless methods are named
     penalty: Callable[[Any], Any] | None = None  # (model) -> a term of the loss, once per optimizer step
     after_step: Callable[[Any, int], None] | None = None  # (model, step) after each optimizer step
@@ -159,6 +171,8 @@ class Method:
                 f"{self.name} prunes from initial_rank = {recipe.initial_rank} to rank = {recipe.rank}; "
                 "initial_rank must not be below rank"
             )
+        if misfit := self.misfit(target_layers(model, self.targets(model)), recipe):
+            raise Unsupported(f"{self.name} does not fit {model.name}: {misfit}")
         if recipe.packing and model.kind == ENCODER:
             raise Unsupported(
                 f"packed rows are for decoders: {model.name} is an encoder, and the examples of one row would attend "
@@ -190,3 +204,7 @@ class Method:
 METHODS: Registry[Method] = Registry("method")
 
 from bench.methods import adaptive, lora, quantised, rescaling, tokens, whole  # noqa: E402, F401  (register themselves)
+
+# isort: split
+# Methods that run only when they are named come last, so that the others keep their places in tables and their colours.
+from bench.methods import blocks, derived, full_rank, optimizers  # noqa: E402, F401

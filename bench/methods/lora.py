@@ -29,6 +29,11 @@ def low_rank_and_magnitude(layers: list[Linear], model: ModelEntry, recipe: Reci
     return low_rank(layers, model, recipe) + sum(layer.outputs for layer in layers)
 
 
+def rank_by_outputs(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
+    """rank x outputs for each layer: B alone, or one matrix of that shape."""
+    return sum(recipe.rank * layer.outputs for layer in layers)
+
+
 def transposed_matrices(model: ModelEntry) -> str:
     """Why OLoRA cannot decompose the model's matrices; empty if it can."""
     return "peft 0.21 decomposes GPT-2's transposed matrices as they lie" if model.family.transposed else ""

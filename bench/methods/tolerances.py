@@ -24,6 +24,7 @@ PACKED_MERGE_FACTOR = 0.03  # NF4's levels are a little nearer to 0 than the wei
 # Two adapters filled with values as large as W, merged and active, in float32. Rounding grows with the method's scale:
 # it was seen at 5e-6 for rsLoRA at rank 32, whose scale is 5.7. A merge that leaves one out moves logits by over 1e-3.
 TWO_MERGED = 1e-4
+ROUNDINGS_OF_UNMERGING = 2  # of W + BA, and of that less BA
 INT8_ROUNDING = 1 / 127  # LLM.int8() rounds activations too when it evaluates; a merged model does not
 
 
@@ -68,6 +69,14 @@ def rounding_tolerance(
         precision = kept
     seen = max(rounding(model, precision), ROUNDINGS_OF_MERGING * rounding_distance)
     return INT8_ROUNDING / UNIT_ROUNDING[precision] * seen if method.storage == INT8 else seen
+
+
+def unmerge_tolerance(method: Method) -> float:
+    """How far a layer's weights may be from the base's after merging and unmerging in float32.
+
+    A method that multiplies W rounds twice as often: the inverse is rounded too, and so is the product with it.
+    """
+    return ROUNDINGS_OF_UNMERGING * (1 + method.multiplies_weights) * UNIT_ROUNDING["float32"]
 
 
 def formula_tolerance(kept: str, share: float) -> float:

@@ -75,8 +75,10 @@ def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelE
 
 
 def methods_for(task: Task, model: ModelEntry, selection: Selection) -> list[str]:
-    """Named methods; by default the source's for its model, all for any other, and those of sweeps for a variant."""
-    usual = tuple(method.name for method in METHODS if method.in_sweeps or not task.variant_of)
+    """Named methods; by default the source's for its model, those that need no naming for any other, and those of
+    sweeps for a variant.
+    """
+    usual = tuple(method.name for method in METHODS if method.in_sweeps or not (task.variant_of or method.named_only))
     names = selection.methods or (not task.variant_of and model.source_cases.get(task.name)) or usual
     return [name for name in METHODS.names() if name in names and METHODS[name].suits(model)]
 

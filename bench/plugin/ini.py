@@ -33,6 +33,8 @@ WARNINGS = (
     "ignore:fan_in_fan_out is set to True but the target module is `torch.nn.Linear`:UserWarning",
     # peft 0.21 warns that prompt tuning drops them; bench.worker.train.evaluate then asks one prompt at a time
     "ignore:Position ids are not supported for parameter efficient tuning:UserWarning",
+    # peft 0.21's SHiRA makes a sparse tensor of places that it has drawn itself
+    "ignore:Sparse invariant checks are implicitly disabled:UserWarning",
     # torch 2.13's compiler, imported by an optimizer, still uses what it deprecates
     "ignore:`torch.jit.script` is deprecated:DeprecationWarning",
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.core.case import Case
 from bench.core.recipe import Recipe
-from bench.methods import ADAPTER, ALL, METHODS, Method
+from bench.methods import ADAPTER, ALL, METHODS, Method, Unsupported
 from bench.methods.parameters import formula
 from bench.models import DECODER, ENCODER, MODELS, ModelEntry
 from bench.predict.trainers import OWN, Trainer
@@ -69,6 +69,8 @@ def ask(model: str, method: str, **changes: Any) -> Question:
     model.
     """
     entry = MODELS[model]
+    if why := METHODS[method].no_trace:
+        raise Unsupported(f"{method} cannot be predicted: it has no closed form, and {why}")
     given = {name: value for name, value in changes.items() if value is not None}
     for name, says in LEAST.items():
         if given.get(name, 1) < 1:

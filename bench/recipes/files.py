@@ -33,14 +33,18 @@ CHOICES = {
     "precision": ("float32", "bfloat16", "float16", NATIVE, PORTABLE),
     "padding": ("longest", "max_length"),
     "loss": ("logits", "chunked"),
-    "optimizer": ("adamw", "paged_adamw_8bit"),
+    "optimizer": ("adamw", "paged_adamw_8bit", "galore_adamw"),
     "adapter_precision": ("float32", "bfloat16"),  # torch does not scale gradients of float16
 }
 AT_LEAST_ONE = (
     "epochs", "batch_size", "gradient_accumulation_steps", "max_length", "evaluation_batch_size", "rank",
-    "virtual_tokens", "initial_rank", "loss_chunk_tokens",
+    "virtual_tokens", "initial_rank", "loss_chunk_tokens", "block_size",
 )  # fmt: skip
-ABOVE_ZERO = {"learning_rate": "at 0 nothing is learned", "alpha": "it scales the adapter, which does nothing at 0"}
+ABOVE_ZERO = {
+    "learning_rate": "at 0 nothing is learned",
+    "learning_rate_ratio": "at 0 B stays 0 and nothing is learned",
+    "alpha": "it scales the adapter, which does nothing at 0",
+}
 FRACTIONS: dict[str, tuple[Callable[[float], bool], str]] = {
     "warmup_fraction": (lambda share: share <= 1, "at most 1; write 0.06 for 6 % of the steps"),
     "dropout": (

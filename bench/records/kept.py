@@ -65,6 +65,7 @@ class Facts:
     dtype: str
     storage: str
     only_peft: str
+    own_tuner: str = ""  # why plain peft cannot load it; empty if it can
 
 
 @dataclass(frozen=True)

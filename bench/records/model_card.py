@@ -1,6 +1,7 @@
 """The model card of kept weights: what they are, from which case, base and data, how good, and how to load them.
 
-The lines that load them use peft and transformers alone; tests run them as they are printed.
+The lines that load them use peft and transformers, and for an adapter of this project's own its module; tests run them
+as they are printed.
 """
 
 from bench.core.outside_text import for_markdown
@@ -23,6 +24,7 @@ PACKED_HEAD = (
     "The case packed the head and the embeddings too (quantise_head), which transformers cannot do. These lines load "
     "them unpacked, so the answers differ from the case's; `python -m bench ask` packs them as the case did."
 )
+TUNERS = "bench.worker.build.tuners"  # importing it makes peft know this project's adapters
 BEFORE_MERGING = "These figures were measured before the adapter was merged and rounded to bfloat16."
 
 
@@ -89,9 +91,9 @@ def loading_lines(kept: Kept, facts: Facts) -> list[str]:
     return [
         " ".join(["Run these lines in this folder.", *base_notes(kept, facts)]),
         "",
-        "## Load it in plain peft",
+        "## Load it in peft, with lorabench's adapter" if facts.own_tuner else "## Load it in plain peft",
         "",
-        *block([*adapted, *use_lines(kept, facts)]),
+        *block([*([f"import {TUNERS}"] if facts.own_tuner else []), *adapted, *use_lines(kept, facts)]),
         "",
         "## Load it in plain transformers",
         "",

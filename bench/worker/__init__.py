@@ -9,7 +9,7 @@
     device.py         waiting for a device
     quiet.py          libraries made quiet
     warned.py         the warnings of a case
-    build/            the base model, its storage and the adapter
+    build/            the base model, its storage and the adapter; in build/tuners/, adapters that peft lacks
     train/            batches, losses, steps and the loop
     ask/              prompts, generation and probes
     measure/          seconds, bytes, FLOPs, joules and parameters

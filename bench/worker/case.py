@@ -234,7 +234,7 @@ def train_and_evaluate(setting: Setting, trainee: Trainee, steps: list[Step], sa
         "joules": spent,
         "load_average": load,
     }
-    tables = {**scores[0].tables, **generated_table(setting, trainee)}
+    tables = {**scores[0].tables, **generated_table(setting, trainee), **views_table(setting, trainee)}
     noisy |= {"memory": setting.phases.peaks, "peak_bytes": setting.phases.highest()}
     return {
         "quality": scores[0].quality,
@@ -258,6 +258,18 @@ def generated_table(setting: Setting, trainee: Trainee) -> dict[str, Any]:
         for example, answer in zip(asked, said, strict=True)
     ]
     return {"generated": rows} if rows else {}
+
+
+def views_table(setting: Setting, trainee: Trainee) -> dict[str, Any]:
+    """The quality of each model that the one training gives, by its name; {} for a method that gives one model."""
+    if not setting.method.views:
+        return {}
+    found = {}
+    for name, apply in setting.method.views(setting.recipe):  # the whole model is the last, and stays
+        apply(trainee.model)
+        with setting.stage(EVALUATE):
+            found[name] = score(setting, trainee).quality
+    return {"views": found}
 
 
 def check_trained(

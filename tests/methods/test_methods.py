@@ -11,7 +11,10 @@ import bitsandbytes
 import pytest
 import torch
 from bitsandbytes.functional import QuantState
+from peft.tuners.lora.layer import LoraLayer
 from tiny_trainees import (
+    ONE,
+    PAIRS,
     TINY,
     TINY_DECODERS,
     bare_trainee,
@@ -33,7 +36,7 @@ from bench.methods import INT8, METHODS, NF4, PLAIN, Attach, Method, Unsupported
 from bench.methods.parameters import formula
 from bench.methods.tolerances import reload_tolerance, rounding_tolerance, start_tolerance
 from bench.models import DECODER, ENCODER, MODELS, BadEntry
-from bench.models.shapes import positions
+from bench.models.shapes import positions, target_layers
 from bench.recipes.of_case import recipe_for
 from bench.sources import find_weights
 from bench.tasks import TASKS
@@ -42,6 +45,7 @@ from bench.worker.build.base import dropout_reasons, prepare_base
 from bench.worker.build.quantise import dequantise, is_head, quantise
 from bench.worker.case import changed_base
 from bench.worker.check import evidence
+from bench.worker.check.adapted import weight_of
 from bench.worker.check.fingerprint import changes, fingerprint
 from bench.worker.check.read_back import read_back
 from bench.worker.measure import flops
@@ -52,10 +56,28 @@ from bench.worker.train.steps import plan_steps
 
 STEPS = 12  # enough for AdaLoRA's whole schedule
 PRECISIONS = ("float32", "bfloat16")
-PAIRS = [(name, method.name) for name in TINY for method in METHODS if method.suits(MODELS[name])]
 UNSUITED = [(name, method.name) for name in TINY for method in METHODS if not method.suits(MODELS[name])]
 BY_PAIR = pytest.mark.parametrize(("model", "name"), PAIRS)
-BY_PRECISION = pytest.mark.parametrize("precision", PRECISIONS)
+
+
+def lives(having=lambda method: True, models=TINY):
+    """Parameters (model, name, precision) of the pairs that suit; of methods that run when named most are slow."""
+
+    def beyond(model, method, precision):
+        return method.named_only and (model, precision) != (ONE, PRECISIONS[0])
+
+    return pytest.mark.parametrize(
+        ("model", "name", "precision"),
+        [
+            pytest.param(model, method.name, precision, marks=[pytest.mark.slow] * beyond(model, method, precision))
+            for model in models
+            for method in METHODS
+            if method.suits(MODELS[model]) and having(method)
+            for precision in PRECISIONS
+        ],
+    )
+
+
 QUANTISED = [pair for pair in PAIRS if METHODS[pair[1]].quantised]
 CONFIGS = {
     NF4: {
@@ -108,29 +130,25 @@ def kept(name):
     return "bfloat16" if name == "qlora_lean" else "float32"
 
 
-@BY_PRECISION
-@BY_PAIR
+@lives()
 def test_trainable_parameters_are_the_formulas(model, name, precision):
     counted = life(model, name, precision)["figures"]
     assert counted["trainable_parameters"] == counted["trainable_parameters_formula"]
 
 
-@BY_PRECISION
-@BY_PAIR
+@lives()
 def test_what_trains_is_kept_as_the_recipe_says(model, name, precision):
     assert life(model, name, precision)["dtypes"] == {getattr(torch, kept(name))}
 
 
-@BY_PRECISION
-@BY_PAIR
+@lives()
 def test_frozen_weights_get_no_gradient_and_stay(model, name, precision):
     seen = life(model, name, precision)
     assert seen["frozen_with_gradient"] == []
     assert seen["base"]["changed"] == 0
 
 
-@BY_PRECISION
-@BY_PAIR
+@lives()
 def test_all_that_trains_gets_a_gradient_and_changes(model, name, precision):
     seen = life(model, name, precision)
     assert seen["trained_without_gradient"] == 0
@@ -138,35 +156,30 @@ def test_all_that_trains_gets_a_gradient_and_changes(model, name, precision):
     assert seen["moved"] > 0
 
 
-@BY_PRECISION
-@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].identity_at_start])
+@lives(lambda method: method.identity_at_start)
 def test_untrained_method_gives_the_bases_logits(model, name, precision):
     seen = life(model, name, precision)
     allowed = start_tolerance(METHODS[name], MODELS[model], precision, seen.get("rounding_distance", 0.0))
     assert seen["start"] <= allowed
 
 
-@BY_PRECISION
-@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if not METHODS[pair[1]].identity_at_start])
-def test_virtual_tokens_move_the_logits_from_the_start(model, name, precision):
+@lives(lambda method: not method.identity_at_start)
+def test_a_start_that_is_no_identity_moves_the_logits(model, name, precision):
     assert life(model, name, precision)["start"] > 0
 
 
-@BY_PRECISION
-@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].keeps_base])
+@lives(lambda method: method.keeps_base)
 def test_attaching_keeps_the_base(model, name, precision):
     assert life(model, name, precision)["changed_by_attaching"] == 0
 
 
-@BY_PRECISION
-@BY_PAIR
+@lives()
 def test_saved_and_read_back_it_gives_the_same_logits(model, name, precision):
     seen = life(model, name, precision)
     assert seen["reload_distance"] <= reload_tolerance(METHODS[name], MODELS[model], precision)
 
 
-@BY_PRECISION
-@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].mergeable])
+@lives(lambda method: method.mergeable)
 def test_merge_keeps_logits(model, name, precision):
     seen = life(model, name, precision)
     allowed = rounding_tolerance(
@@ -175,22 +188,18 @@ def test_merge_keeps_logits(model, name, precision):
     assert seen["merge_distance"] <= allowed
 
 
-@BY_PRECISION
-@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if pair[0] in TINY_DECODERS])
+@lives(models=TINY_DECODERS)
 def test_generating_goes_by_the_logits_of_one_reading(model, name, precision):
     allowed = rounding_tolerance(METHODS[name], MODELS[model], precision, kept(name))
     assert life(model, name, precision)["generation"] <= allowed
 
 
-@BY_PRECISION
-@pytest.mark.parametrize(("model", "name"), [
-    pair for pair in PAIRS if METHODS[pair[1]].is_adapter and METHODS[pair[1]].disable_gives_base
-])  # fmt: skip
+@lives(lambda method: method.is_adapter and method.disable_gives_base)
 def test_switched_off_it_gives_the_bases_logits(model, name, precision):
     assert life(model, name, precision)["off"] == 0
 
 
-@BY_PRECISION
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("model", TINY)
 def test_adalora_ends_at_its_budget(model, precision):
     report = life(model, "adalora", precision)["report"]
@@ -204,6 +213,33 @@ def test_unsuited_pair_says_why(model, name):
     entry, method = MODELS[model], METHODS[name]
     with pytest.raises(Unsupported, match=f"^{name} does not suit {model}: .{{20,}}"):
         prepare_base(entry, find_weights(entry, None), labels_of(model), method, tiny_recipe(model, name), 0, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "sentence"),
+    [
+        ("miss", {"rank": 12}, "rank = 12 does not divide 64, a width of self_attn.q_proj"),
+        ("gralora", {"rank": 3}, "rank = 3 must be a multiple of 2, the blocks on each side of W"),
+        ("oft", {"block_size": 48}, "block_size = 48 does not divide 64, a width of self_attn.q_proj"),
+        ("c3a", {"block_size": 64}, "block_size = 64 does not divide 32, a width of self_attn.k_proj"),
+        ("shira", {"rank": 40}, "rank = 40 asks for 5,120 weights of self_attn.q_proj, which has 4,096"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_the_models_widths_says_so(name, changes, sentence):
+    with pytest.raises(Unsupported, match=f"^{name} does not fit tiny_llama: {sentence}$"):
+        METHODS[name].check(MODELS["tiny_llama"], tiny_recipe(method=name, **changes))
+
+
+@pytest.mark.parametrize("task", [task.name for task in TASKS if not task.variant_of])
+def test_every_recipe_fits_every_model_of_a_real_size(task):
+    choosy = [method for method in METHODS if method.misfit is not METHODS["lora"].misfit]
+    assert len(choosy) >= 6
+    for entry, method in [(entry, method) for entry in MODELS if not entry.tiny for method in choosy]:
+        layers, recipe = (
+            target_layers(entry, method.targets(entry)),
+            recipe_for(Case(task, entry.name, method.name, "cpu")),
+        )
+        assert method.misfit(layers, recipe) == "", (entry.name, method.name)
 
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder"])
@@ -296,7 +332,7 @@ def test_adapter_dropout_is_a_field_of_pefts_configuration(model, name):
     config = METHODS[name].run(Attach(MODELS[model], tiny_recipe(model, name, dropout=0.5), STEPS))
     rates = [value for field, value in (vars(config) if config else {}).items() if field.endswith("_dropout")]
     assert METHODS[name].adapter_dropout == (0.5 in rates)
-    assert len(rates) <= 1
+    assert sum(map(bool, rates)) <= 1
 
 
 REASONS = [
@@ -460,6 +496,27 @@ def test_dequantised_base_gives_the_quantised_ones_logits(model, name):
     probe = evidence.Probe(tiny_batching(model, recipe), "cpu", tiny_examples(model, 4))
     quantised, plain = (probe(tiny_base(model, name, recipe)), probe(dequantise(tiny_base(model, name, recipe))))
     assert evidence.distance(plain, quantised) <= rounding_tolerance(METHODS[name], MODELS[model], "float32")
+
+
+@pytest.mark.parametrize("model", ["tiny_bert", "tiny_gpt2", "tiny_llama"])
+@torch.no_grad()
+def test_loftq_starts_with_the_largest_part_of_what_packing_rounds_off(model):
+    """Each adapted weight is nearer to the one before packing, by as much as any update of this rank can bring it."""
+    recipe = tiny_recipe(model, "loftq")
+    base = tiny_base(model, "lora_all", recipe)
+    before = dict(base.named_modules())  # which packing leaves as they are
+    packed = quantise(base, NF4, torch.float32, rounded_rank=recipe.rank).requires_grad_(False)
+    tuned = attach(packed, MODELS[model], METHODS["loftq"], recipe, 1, 0)
+    adapted = [(name, layer) for name, layer in tuned.named_modules() if isinstance(layer, LoraLayer)]
+    for name, layer in adapted:
+        plain = before[name.removeprefix("base_model.model.")]
+        weight = plain.weight.T if isinstance(plain, Conv1D) else plain.weight
+        lost = weight - weight_of(layer)
+        left = lost - layer.lora_B["default"].weight @ layer.lora_A["default"].weight * layer.scaling["default"]
+        sizes = torch.linalg.svdvals(lost)
+        assert torch.linalg.norm(left) < 0.95 * torch.linalg.norm(lost)
+        torch.testing.assert_close(torch.linalg.norm(left), torch.linalg.norm(sizes[recipe.rank :]), rtol=1e-3, atol=0)
+    assert len(adapted) >= 8
 
 
 def test_a_plain_base_is_not_packed():

@@ -61,14 +61,22 @@ def test_every_case_suits():
 def test_every_task_device_and_method_is_in_it():
     cases = all_cases(DEFAULT)
     assert {case.task for case in cases} == set(TASKS.names())
-    assert {case.method for case in cases} == set(METHODS.names())
+    assert {case.method for case in cases} == {method.name for method in METHODS if not method.named_only}
     assert {case.device for case in cases} == {"cpu", "cuda"}
 
 
 def test_embedded_models_run_every_method_that_suits_on_every_device():
     seen = {(case.method, case.device) for case in all_cases(DEFAULT) if case.model == "minilm_l6"}
-    suiting = [method.name for method in METHODS if method.suits(MODELS["minilm_l6"])]
+    suiting = [method.name for method in METHODS if method.suits(MODELS["minilm_l6"]) and not method.named_only]
     assert seen == {(method, device) for method in suiting for device in ("cpu", "cuda")}
+
+
+@pytest.mark.parametrize("method", [method.name for method in METHODS if method.named_only])
+def test_a_method_beyond_the_default_run_runs_where_it_is_named(method):
+    assert [case for case in all_cases(DEFAULT) if case.method == method] == []
+    named = all_cases(Selection(methods=(method,), devices=("cpu",)))
+    assert {case.method for case in named} == {method}
+    assert {"minilm_l6", "smollm2_135m"} <= models_of(named)
 
 
 def test_sources_models_run_what_the_source_ran_on_a_gpu_alone():
@@ -111,7 +119,8 @@ def test_every_method_runs_by_default_on_a_tiny_model_of_the_architecture(family
     model = next(one for one in MODELS if one.default_task and one.family_name == family)
     seen = [case for case in all_cases(CPU) if case.model == model.name]
     assert {case.task for case in seen} == {model.default_task}
-    assert [case.method for case in seen] == [method.name for method in METHODS if method.suits(model)]
+    suiting = [method.name for method in METHODS if method.suits(model) and not method.named_only]
+    assert [case.method for case in seen] == suiting
     assert all(is_smoke(case, DEFAULT) for case in seen)
 
 

@@ -46,7 +46,10 @@ TERA = 1e12
 
 @dataclass(frozen=True)
 class Form:
-    """parameters(rank, inputs, outputs) of one matrix, and the same formula as text with the numbers filled in."""
+    """parameters(rank, inputs, outputs) of one matrix, and the same formula as text with the numbers filled in.
+
+    What these call rank is the size of a block for c3a, oft and boft.
+    """
 
     parameters: Callable[[int, int, int], int]
     written: str
@@ -61,6 +64,22 @@ FORMS = {
     "vera": Form(lambda rank, inputs, outputs: outputs + rank, "({outputs:,} + {rank:,})"),
     "dvora": Form(lambda rank, inputs, outputs: 2 * outputs + rank, "(2 × {outputs:,} + {rank:,})"),
     "ia3": Form(lambda rank, inputs, outputs: outputs, "{outputs:,}"),
+    "miss": Form(lambda rank, inputs, outputs: rank * outputs, "{rank:,} × {outputs:,}"),
+    "mica": Form(lambda rank, inputs, outputs: rank * inputs, "{rank:,} × {inputs:,}"),
+    "loha": Form(
+        lambda rank, inputs, outputs: 2 * rank * (inputs + outputs), "2 × {rank:,} × ({inputs:,} + {outputs:,})"
+    ),
+    "delora": Form(
+        lambda rank, inputs, outputs: rank * (inputs + outputs) + 1, "({rank:,} × ({inputs:,} + {outputs:,}) + 1)"
+    ),
+    "road": Form(lambda rank, inputs, outputs: 2 * outputs, "2 × {outputs:,}"),
+    "c3a": Form(lambda rank, inputs, outputs: inputs * outputs // rank, "{inputs:,} × {outputs:,} / {rank:,}"),
+    "oft": Form(lambda rank, inputs, outputs: inputs * (rank - 1) // 2, "{inputs:,} × ({rank:,} - 1) / 2"),
+    "boft": Form(lambda rank, inputs, outputs: inputs * rank + outputs, "({inputs:,} × {rank:,} + {outputs:,})"),
+    "randlora": Form(
+        lambda rank, inputs, outputs: -(-min(inputs, outputs) // rank) * (rank + min(inputs, outputs)),
+        "⌈{smaller:,} / {rank:,}⌉ × ({rank:,} + {smaller:,})",
+    ),
 }
 
 
@@ -93,7 +112,8 @@ def count_parameters(form: str, rank: int, shapes: Mapping[tuple[int, int], int]
     terms, value = [], 0
     for (inputs, outputs), count in shapes.items():
         value += count * own.parameters(rank, inputs, outputs)
-        terms.append(f"{count:,} × " + own.written.format(rank=rank, inputs=inputs, outputs=outputs))
+        sizes = {"rank": rank, "inputs": inputs, "outputs": outputs, "smaller": min(inputs, outputs)}
+        terms.append(f"{count:,} × " + own.written.format(**sizes))
     return Result(value, " + ".join(terms))
 
 

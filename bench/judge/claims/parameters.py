@@ -6,8 +6,8 @@
 targets are the modules, or "default" for the method's own. An encoder has a classifier, which trains too and needs
 labels; alone = true counts the adapter without it. A claim also states what its method's count depends on, and nothing
 else: rank for LoRA and its relatives; for VeRA the rank of its shared matrices (a multiple of 16 here); initial_rank
-for AdaLoRA, which trains at that rank and prunes later; virtual_tokens for prefix and prompt; nothing for IA3, full and
-head.
+for AdaLoRA, which trains at that rank and prunes later; virtual_tokens for prefix and prompt; block_size for OFT and
+C3A; nothing for IA3, full and head.
 """
 
 from collections import Counter
@@ -44,7 +44,7 @@ from bench.recipes.files import read_defaults
 PARAMETERS = "parameters"
 WHATS = ("trainable", "total", "share")
 UNITS_OF = {"trainable": "parameters", "total": "parameters", "share": "fraction"}  # dimensions
-SIZES = ("rank", "initial_rank", "virtual_tokens")
+SIZES = ("rank", "initial_rank", "virtual_tokens", "block_size")
 DEFAULT = "default"
 NEEDED = {"calculation": (str,), "what": (str,), "model": (str,), "method": (str,)}
 OPTIONAL = {

@@ -37,7 +37,9 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
     count = formula(question.entry, question.method, question.recipe, question.labels)
     trains = count * savings.trained_width(question.recipe)
     resting[terms.ADAPTER] = trains
-    resting[terms.STATES] = savings.state_bytes(question.recipe, count)
+    resting[terms.STATES] = savings.state_bytes(
+        question.recipe, count, linear_layers(question.entry) if question.method.trains == ALL else []
+    )
     single, half = logits_bytes(question, chunk)
     trainer = question.trainer
     kept, at_work = layers.kept_for_backward(question), working.working_set(question)

@@ -14,7 +14,7 @@ import torch
 
 from bench.core.extent import Extent
 from bench.core.recipe import Recipe
-from bench.methods import Method
+from bench.methods import Method, Unsupported
 from bench.models import DECODER, ModelEntry
 from bench.predict import terms
 from bench.predict.terms import Peaks
@@ -115,6 +115,8 @@ def fake_trainee(entry: ModelEntry, method: Method, recipe: Recipe, labels: int,
     Raises Unsupported.
     """
     method.check(entry, recipe)
+    if method.no_trace:
+        raise Unsupported(f"{method.name} cannot be traced: {method.no_trace}")
     with fake_tensors(), as_cuda() if device != "cpu" else contextlib.nullcontext():
         with Answers():
             trainee = build(entry, method, recipe, labels, device)

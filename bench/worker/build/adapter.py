@@ -12,7 +12,9 @@ from bench.core.recipe import Recipe
 from bench.methods import ADAPTER, ADAPTER_NAME, ALL, HEAD, Attach, Method, Unsupported
 from bench.models import ModelEntry
 from bench.models.shapes import target_layers
+from bench.worker.build import tuners  # noqa: F401  (registers its adapters with peft)
 from bench.worker.build.precision import adapter_dtype
+from bench.worker.build.quantise import ROUNDED
 
 
 def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps: int, seed: int) -> Any:
@@ -21,6 +23,8 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
     if method.trains == ADAPTER:
         target_layers(entry, method.targets(entry))  # says which target modules the model lacks
         model = add_adapter(model, configuration(method, Attach(entry, recipe, steps)))
+        if method.starts_from_rounding:
+            start_from_rounding(model)
         for name, parameter in model.named_parameters():
             if any(part in name for part in method.frozen_parts):
                 parameter.requires_grad_(False)
@@ -39,6 +43,20 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
         enable({"use_reentrant": False})
         model.enable_input_require_grads()
     return model
+
+
+@torch.no_grad()
+def start_from_rounding(model: Any) -> None:
+    """Give each layer's A and B what packing has kept for them, so that the model is nearer to the unpacked one."""
+    from peft.tuners.lora.layer import LoraLayer
+
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            down, up = vars(layer.get_base_layer()).pop(ROUNDED)
+            own_down: Any = layer.lora_A[ADAPTER_NAME].weight
+            own_up: Any = layer.lora_B[ADAPTER_NAME].weight
+            own_down.copy_(down)
+            own_up.copy_(up / layer.scaling[ADAPTER_NAME])
 
 
 def configuration(method: Method, attaching: Attach) -> Any:

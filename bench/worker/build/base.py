@@ -135,7 +135,8 @@ def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Metho
     dtype = storage_dtype(method, recipe)
     model = build_base(entry, weights, labels, seed, dtype, first, attention, base_dropout(method, recipe))
     if not plain:  # layer by layer, so that the card never holds it whole
-        model = quantise(model, method.storage, compute_dtype(recipe), device, recipe.quantise_head)
+        rounded_rank = recipe.rank if method.starts_from_rounding else 0
+        model = quantise(model, method.storage, compute_dtype(recipe), device, recipe.quantise_head, rounded_rank)
         model = materialise(model, device)
     if entry.kind == ENCODER and not weights.folder:
         draw_head(model, seed)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from bench.methods import INT8, NF4, Unsupported
 from bench.worker.build.packed_layers import packed_embedding, packed_linear, real_bias, real_weight
 
+ROUNDED = "rounded_off"  # in a packed layer's __dict__: the start of its adapter
 HEAD_NAMES = ("classifier", "score", "lm_head")
 
 
@@ -15,12 +16,14 @@ def is_head(name: str) -> bool:
     return name.split(".")[0] in HEAD_NAMES or any(f".{head}." in f".{name}." for head in HEAD_NAMES)
 
 
-def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu", head: bool = False) -> Any:
+def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu", head: bool = False,
+             rounded_rank: int = 0) -> Any:  # fmt: skip
     """Replace every linear layer by bitsandbytes' layer of the same weights on the device, one at a time.
 
     The head is kept as it is, or (head) packed too and the table of embeddings with it. GPT-2's transposed
     matrices (Conv1D) are turned round, as transformers' own way of quantising does. A layer without storage
-    (meta) is drawn at random first, so that a model of random weights never exists unpacked.
+    (meta) is drawn at random first, so that a model of random weights never exists unpacked. rounded_rank: keep this
+    rank of what packing rounds off each weight, for the adapter that starts from it; 0 keeps nothing.
     """
     from transformers.pytorch_utils import Conv1D
 
@@ -31,6 +34,8 @@ def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu"
             weight = weight.T.contiguous() if isinstance(layer, Conv1D) else weight
             bias = None if layer.bias is None else real_bias(layer.bias, device).data
             packed = packed_linear(weight, bias, storage, compute, device)
+            if rounded_rank and not is_head(name):
+                packed.__dict__[ROUNDED] = rounded_off(weight, packed, rounded_rank)
         elif head and layer is model.get_input_embeddings():
             if type(layer) is not nn.Embedding:
                 raise Unsupported(f"quantise_head: {type(layer).__name__} does more than look up what would be packed")
@@ -41,6 +46,15 @@ def quantise(model: Any, storage: str, compute: torch.dtype, device: str = "cpu"
     # Not is_quantized: transformers.Trainer would ask then for transformers' own quantiser, which had no part in it.
     model.is_loaded_in_4bit, model.is_loaded_in_8bit = storage == NF4, storage == INT8
     return model
+
+
+def rounded_off(weight: Tensor, packed: Any, rank: int) -> tuple[Tensor, Tensor]:
+    """(A, B) of this rank whose product is nearest to W less the packed W: (rank, inputs), (outputs, rank)."""
+    stands_for: Any = plain_weight(packed)
+    lost = weight.float().to(stands_for.device) - stands_for.float()
+    left, sizes, right = torch.linalg.svd(lost, full_matrices=False)
+    root = sizes[:rank].sqrt()
+    return root[:, None] * right[:rank], left[:, :rank] * root
 
 
 def dequantise(model: Any) -> Any:

@@ -17,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from bench.methods import ADAPTER_NAME
 from bench.methods.formulas import AdaptedLayer
 from bench.worker.build.quantise import plain_weight
+from bench.worker.build.tuners.reslora import BEFORE
 
 
 def one_of_each_kind(model: Any) -> dict[str, Any]:
@@ -32,7 +33,17 @@ def one_of_each_kind(model: Any) -> dict[str, Any]:
 
 
 def parts_of(layer: Any, adapter: str = ADAPTER_NAME) -> dict[str, Tensor]:
-    """The adapter's tensors in this layer in float32, by the names of peft's attributes."""
+    """The adapter's tensors in this layer in float32, by the names of peft's attributes.
+
+    Those of layers before it that act in it too (ResLoRA) have a number after their names.
+    """
+    found: dict[str, Tensor] = {}
+    for number, before in enumerate(vars(layer).get(BEFORE, ()), 1):
+        found |= {f"{name}_{number}": part for name, part in own_parts(before, adapter).items()}
+    return found | own_parts(layer, adapter)
+
+
+def own_parts(layer: Any, adapter: str) -> dict[str, Tensor]:
     found = {}
     for name in (*layer.adapter_layer_names, *layer.other_param_names):
         held: Any = getattr(layer, name, None)

@@ -110,8 +110,12 @@ def optimizer_evidence(optimizer: torch.optim.Optimizer) -> dict[str, int]:
 def switched_off(model: Any, probe: Probe) -> Tensor:
     """Logits with the adapter disabled; the new head, if any, is the untrained one again."""
     if not model.active_peft_config.is_prompt_learning:
+        trains = {parameter: parameter.requires_grad for parameter in model.parameters()}
         with model.disable_adapter():
-            return probe(model)
+            logits = probe(model)
+        for parameter, trained in trains.items():  # peft lets all of an adapter train that it switches on
+            parameter.requires_grad_(trained)
+        return logits
     # peft 0.21's own switch fails for a token classifier with virtual tokens, so its parts are switched
     heads = [module for module in model.modules() if isinstance(module, ModulesToSaveWrapper)]
     for head in heads:

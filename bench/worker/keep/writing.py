@@ -68,7 +68,8 @@ class Keeper:
                 lasting=True,
             )
         elif method.is_adapter:
-            self.write(ADAPTER, lambda folder: save_adapter(model, folder, self.setting.entry), why_only_peft(model))
+            reason = method.own_tuner or why_only_peft(model)
+            self.write(ADAPTER, lambda folder: save_adapter(model, folder, self.setting.entry), reason)
         else:
             self.write(MODEL, lambda folder: save_whole(model, folder, self.setting))
 
@@ -224,6 +225,7 @@ def facts_of(setting: Setting, before: Mapping[str, float], after: Mapping[str, 
         dtype=base_dtype(method, setting.recipe),
         storage=method.storage,
         only_peft=only_peft,
+        own_tuner=method.own_tuner,
     )
 
 

@@ -205,6 +205,10 @@ class LiveStorages(TorchDispatchMode):
 
     def add(self, tensor: torch.Tensor, term: str | None = None) -> None:
         """Count the tensor's storage, once; of this term, or as term_of says."""
+        if tensor.layout == torch.sparse_coo:  # which has no storage but those of its places and its values
+            self.add(tensor._indices(), term)
+            self.add(tensor._values(), term)
+            return
         kind = tensor.device.type
         if kind == "meta" or (self.kind and kind != self.kind):
             return

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bench.models import ModelEntry
 from bench.models.shapes import layer_count
+from bench.worker.build.tuners.reslora import BEFORE
 
 ASKS_FOR_GRADIENT = "enable_input_require_grads"  # the method of transformers in which its hook is defined
 
@@ -60,10 +61,13 @@ def layers_of(model: Any, entry: ModelEntry) -> nn.ModuleList:
 
 
 def are_alike(layers: nn.ModuleList) -> bool:
-    """Whether all layers are made of the same modules and of parameters of the same shapes, trained alike."""
+    """Whether all layers are made of the same modules and of parameters of the same shapes, trained alike.
+
+    ResLoRA's are not: the first ones have fewer layers before them.
+    """
     made = {
         tuple((name, tuple(p.shape), p.requires_grad) for name, p in one.named_parameters())
-        + tuple((name, type(module)) for name, module in one.named_modules())
+        + tuple((name, type(module), len(vars(module).get(BEFORE, ()))) for name, module in one.named_modules())
         for one in layers
     }
     return len(made) == 1
@@ -86,7 +90,19 @@ def outline(model: Any, layers: nn.ModuleList, kept: int, packed: type[nn.Linear
     for buffer in model.buffers():
         memo[id(buffer)] = bare(buffer)
     memo[id(layers)] = nn.ModuleList(copy.deepcopy(layer, memo) for layer in layers[:kept])
-    return copy.deepcopy(model, memo)
+    return with_dense_updates(copy.deepcopy(model, memo))
+
+
+def with_dense_updates(model: Any) -> Any:
+    """The outline with dense updates where peft adds sparse ones (SHiRA), which "meta" does not have.
+
+    peft adds them to a dense W, so the products and their gradients are the same.
+    """
+    for module in model.modules():
+        if values := getattr(module, "shira_weight", None):
+            shape = (module.out_features, module.in_features)
+            module.get_delta_weight = lambda adapter, values=values, shape=shape: values[adapter].sum().expand(shape)
+    return model
 
 
 def without_recomputation(model: Any) -> Any:

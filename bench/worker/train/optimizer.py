@@ -7,26 +7,36 @@ import torch
 from torch import nn
 
 from bench.core.recipe import Recipe
+from bench.worker.train.galore import GaLore, projected_matrices
 from bench.worker.train.trainee import Trainee
 
 
 def make_optimizer(trainee: Trainee) -> torch.optim.Optimizer:
-    """AdamW over what trains; norms and biases without weight decay, a new head at its own rate."""
+    """The recipe's optimizer over what trains: norms and biases without weight decay, a new head and B at own rates."""
     recipe = trainee.recipe
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    projected = projected_matrices(trainee.model) if recipe.optimizer == "galore_adamw" else set()
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in trainee.model.named_parameters():
         if not parameter.requires_grad:
             continue
-        head = "classifier" in name
-        rate = recipe.head_learning_rate if head and recipe.head_learning_rate else recipe.learning_rate
         decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
+        groups.setdefault((rate_of(name, recipe), decay, parameter in projected), []).append(parameter)
     if not groups:
         raise ValueError(f"{trainee.method.name} left nothing to train")
-    found = [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+    found = [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay, _), members in groups.items()]
+    if recipe.optimizer == "galore_adamw":
+        ranks = [recipe.rank if projects else 0 for (_, _, projects) in groups]
+        return GaLore([{**group, "rank": rank} for group, rank in zip(found, ranks, strict=True)])
     if recipe.optimizer == "paged_adamw_8bit":
         return eight_bit_adamw(found, trainee.device)
     return torch.optim.AdamW(found, fused=trainee.device.startswith("cuda"))
+
+
+def rate_of(name: str, recipe: Recipe) -> float:
+    """The learning rate of the parameter of this name."""
+    if "classifier" in name and recipe.head_learning_rate:
+        return recipe.head_learning_rate
+    return recipe.learning_rate * (recipe.learning_rate_ratio if ".lora_B." in name else 1.0)
 
 
 def make_scaler(trainee: Trainee, scale: float = 2.0**16) -> Any:

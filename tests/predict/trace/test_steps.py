@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_trainees import TINY, labels_of, tiny_examples, tiny_recipe, tiny_trainee
+from tiny_trainees import PAIRS, TINY, labels_of, tiny_examples, tiny_recipe, tiny_trainee
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
 from transformers.models.llama.modeling_llama import LlamaMLP
 
 from bench.core.paths import ROOT
 from bench.judge.predictions.growth import WATCHED, judge, measure
-from bench.methods import METHODS
+from bench.methods import METHODS, Unsupported
 from bench.models import ENCODER, MODELS
 from bench.predict import terms
 from bench.predict.card.replay import replay
@@ -30,7 +30,6 @@ from bench.worker.train.backward import backward
 from bench.worker.train.batches import pack
 from bench.worker.train.optimizer import apply_gradients, make_optimizer
 
-PAIRS = [(model, method.name) for model in TINY for method in METHODS if method.suits(MODELS[model])]
 CHECKPOINTED = [
     (model, method) for model in TINY if MODELS[model].family.checkpoints for method in ("lora", "qlora", "full")
 ]
@@ -62,7 +61,12 @@ def assert_alike(found, expected):
     assert replay(found.log) == replay(expected.log)
 
 
-@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_a_method_that_cannot_be_traced_says_why():
+    with pytest.raises(Unsupported, match=r"^shira cannot be traced: peft finds the places .* fake tensors lack$"):
+        traced("tiny_llama", "shira", tiny_recipe("tiny_llama", "shira"))
+
+
+@pytest.mark.parametrize(("model", "method"), [pair for pair in PAIRS if not METHODS[pair[1]].no_trace])
 def test_fake_tensors_hold_the_bytes_of_real_ones(model, method):
     recipe = tiny_recipe(model, method)
     assert_alike(traced(model, method, recipe), followed(model, method, recipe))

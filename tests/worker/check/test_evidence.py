@@ -288,6 +288,15 @@ def test_switching_off_virtual_tokens_is_undone(model, method):
     assert torch.equal(probe(trainee.model), before)
 
 
+def test_switching_off_and_on_lets_nothing_train_that_the_method_freezes():
+    trainee = tiny_trainee(method="lorafa")
+    before = {name for name, parameter in trainee.model.named_parameters() if parameter.requires_grad}
+    evidence.switched_off(trainee.model, evidence.Probe(trainee.batching, "cpu", tiny_examples(count=2)))
+    assert {name for name, parameter in trainee.model.named_parameters() if parameter.requires_grad} == before
+    assert before
+    assert not [name for name in before if "lora_A" in name]
+
+
 def test_probing_leaves_the_mode_and_skips_padding():
     trainee = tiny_trainee()
     probe = probe_of(trainee)

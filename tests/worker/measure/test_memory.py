@@ -50,6 +50,16 @@ def test_a_view_holds_no_bytes_and_a_small_tensor_a_whole_block():
     assert len(views) == 2
 
 
+def test_a_sparse_tensor_holds_its_places_and_its_values():
+    places, values = torch.tensor([[0, 1], [1, 0]]), torch.ones(2)
+    with LiveStorages() as storages:
+        sparse = torch.sparse_coo_tensor(places, values, (4, 4), check_invariants=True).mul(2.0)
+        held = storages.live_bytes
+        del sparse
+    assert held >= 2 * ROUNDING
+    assert storages.live_bytes < held
+
+
 def test_a_view_keeps_its_storage_alive():
     with LiveStorages() as storages:
         view = torch.ones(1024)[:1]

@@ -220,6 +220,15 @@ def test_without_its_own_rate_the_head_has_the_adapters():
     assert names_by(tiny_trainee("tiny_bert", recipe=recipe), "lr").keys() == {1e-3}
 
 
+def test_lora_plus_trains_b_at_sixteen_times_the_rate_of_a():
+    recipe = tiny_recipe("tiny_bert", "loraplus", learning_rate=1e-3, head_learning_rate=3e-3)
+    rates = names_by(tiny_trainee("tiny_bert", "loraplus", recipe), "lr")
+    assert rates.keys() == {1e-3, 16e-3, 3e-3}
+    assert all(".lora_A." in name for name in rates[1e-3])
+    assert all(".lora_B." in name for name in rates[16e-3])
+    assert all("classifier" in name for name in rates[3e-3])
+
+
 @pytest.mark.parametrize("model", TINY)
 def test_matrices_decay_and_vectors_do_not(model):
     trainee = tiny_trainee(model, "full", tiny_recipe(model, "full", weight_decay=0.1))
