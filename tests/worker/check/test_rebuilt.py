@@ -13,6 +13,8 @@ from bench.worker.check.evidence import Probe
 from bench.worker.check.fingerprint import fingerprint
 from bench.worker.check.rebuilt import differing, fill, rebuilt_evidence, sum_evidence, switching_evidence
 
+SUMS = {"randlora": TWO_MERGED}  # its scale is 4 times LoRA's or more, and roundings grow with it: 6.6e-6 was seen
+
 
 def evidence_of(method, model="tiny_llama", **overrides):
     recipe = tiny_recipe(model, method, **overrides)
@@ -33,7 +35,7 @@ def test_a_method_keeps_what_it_states(model, method):
     assert ("switching_distance" in seen) is (entry.is_adapter and not entry.alone)
     assert seen.get("switching_distance", 0) == 0
     assert ("two_merged_distance" in seen) is entry.adds_up(MODELS[model])
-    assert seen.get("two_merged_distance", 0) <= TWO_MERGED
+    assert seen.get("two_merged_distance", 0) <= SUMS.get(method, rounding_tolerance(entry, MODELS[model], "float32"))
     assert all(seen.get(name, True) for name in ("second_adapter_acts", "both_adapters_act"))
     assert ("packed_merge_distance" in seen) is entry.quantised
 
