@@ -18,6 +18,12 @@ from bench.core.paths import ROOT
 TESTS = ROOT / "tests"
 HEAD = "127.0.0.2"
 PORT = 6_399
+AGENTS = (
+    "dashboard-agent-grpc",
+    "dashboard-agent-listen",
+    "metrics-export",
+    "runtime-env-agent",
+)  # named, or the node gives up after 30 s
 MEMORY = str(80_000_000)  # for Ray's store of objects; the least that it takes
 START_SECONDS = 600  # on a machine that does much else; a few seconds on an idle one
 STARTED = "Ray runtime started"  # in what `ray start` prints
@@ -68,6 +74,7 @@ class Nodes:
         command = [
             sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", *where, *options,
             f"--node-ip-address=127.0.0.{number}", f"--node-name={name}", f"--object-store-memory={MEMORY}",
+            *(f"--{one}-port={PORT + 10 * number + index}" for index, one in enumerate(AGENTS)),
             *(["--include-dashboard=false", f"--temp-dir={self.folder / 'ray'}"] if not self.processes else []),
         ]  # fmt: skip
         environment = {

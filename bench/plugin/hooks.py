@@ -119,7 +119,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     with progress_on_terminal(session.config) as run:
         try:
             run.submit(
-                [case for case in cases if case], {case_of(item) for item in session.items if judges_seconds(item)}
+                [case for case in cases if case],
+                {case for item in session.items if judges_seconds(item) and (case := case_of(item))},
             )
         except NotStored as error:
             pytest.exit(for_terminal(str(error)), returncode=NOT_STORED)

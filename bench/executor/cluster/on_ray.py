@@ -124,12 +124,8 @@ class RayCluster:
             if node_id not in self._nodes and node_id not in self._asked:
                 name = row["NodeName"]
                 # max_calls: the next process of this worker would remember the cards that it sees now
-                task = ray.remote(describe_here).options(
-                    num_cpus=0,
-                    max_retries=0,
-                    max_calls=1,
-                    scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
-                )
+                task = ray.remote(num_cpus=0, max_retries=0, max_calls=1)(describe_here)
+                task = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False))
                 self._asked[node_id] = task.remote(name, describe_machine(), self.lent(node_id, "GPU"))
         if self._asked:
             ray.wait(list(self._asked.values()), num_returns=len(self._asked), timeout=seconds)
