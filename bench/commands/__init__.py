@@ -8,6 +8,7 @@ May import: every room.
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,12 +20,18 @@ from bench.records.stored_runs import find_run
 
 Commands = Any  # argparse's own type for subparsers is private
 CASE_HELP = "a case id, for example pos-minilm_l6-lora-cpu-s0"
+QUOTED = re.compile(r"""("[^"\n]*"|(?<!\w)'[^'\n]*'(?!\w))""")
 SCRIPT = "lorabench"  # the console script's name; the same as python -m bench
 
 
 def show(text: str = "", file: TextIO | None = None) -> None:
     """Print the text, of one line or several, with commands as they work here; it may quote what comes from outside."""
-    print(lines_for_terminal(localize_commands(text)), file=file)
+    show_as_is(localize_commands(text), file)
+
+
+def show_as_is(text: str, file: TextIO | None = None) -> None:
+    """Print the text of a person or a model, of one line or several: a command in it is theirs."""
+    print(lines_for_terminal(text), file=file)
 
 
 def program() -> str:
@@ -33,8 +40,21 @@ def program() -> str:
 
 
 def localize_commands(text: str) -> str:
-    """The text with commands as they work here: the console script gives pytest the suites from any folder."""
-    if INSTALLED or program() == SCRIPT:
+    """The text with commands as they work here: the console script gives pytest the suites from any folder.
+
+    What stands in quotation marks, such as a name or an error that the text quotes, stays as it is.
+    """
+    if as_script := INSTALLED or program() == SCRIPT:
+        text = text.replace(
+            "pytest 'suites/", "python -m bench test 'suites/"
+        )  # a test whose name a shell would expand
+    parts = QUOTED.split(text)  # every second one is quoted
+    parts[::2] = [localize(part, as_script) for part in parts[::2]]
+    return "".join(parts)
+
+
+def localize(text: str, as_script: bool) -> str:
+    if as_script:
         text = text.replace("pytest suites/", "python -m bench test ").replace("pytest suites", "python -m bench test")
         text = text.replace(" suites/test_", " test_")
     return text.replace("python -m bench", program())

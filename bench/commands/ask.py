@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show
+from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show, show_as_is
 from bench.core.units import gigabytes_or_megabytes
 from bench.executor.local.memory_limit import memory_room
 from bench.machine.devices import DEVICES, cards, missing
@@ -126,10 +126,10 @@ def typed_questions() -> Iterator[Question]:
 
 def answer(panel: Any, question: Question, sampling: Any) -> None:
     """Print the question, the answers as they grow, and how fast they came."""
-    show(heading(question))
+    show_as_is(heading(question))
     before = ("actual", question.actual) if question.actual else None
     texts, speeds = stream(panel, question.text, sampling, panel.names, range(len(panel.names)), before)
-    show("\n".join([*in_columns(*with_actual(panel.names, texts, before), terminal_width()), "", *speeds, ""]))
+    show_as_is("\n".join([*in_columns(*with_actual(panel.names, texts, before), terminal_width()), "", *speeds, ""]))
 
 
 def heading(question: Question) -> str:
@@ -192,9 +192,9 @@ def vote(panel: Any, question: Question, sampling: Any, folder: Path) -> None:
     """Show both answers under letters, ask which is better, store the vote and count all of them."""
     order = shuffle(random.Random())
     names = (panel.names[order[0]], panel.names[order[1]])
-    show(heading(question))
+    show_as_is(heading(question))
     texts, _ = stream(panel, question.text, sampling, LETTERS, order)
-    show("\n".join([*in_columns(LETTERS, texts, terminal_width()), ""]))
+    show_as_is("\n".join([*in_columns(LETTERS, texts, terminal_width()), ""]))
     chosen = read_choice()
     if chosen is None:
         raise Mistake("no vote was given, so none is stored")

@@ -34,7 +34,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("--fresh", nargs=2, metavar=("A2", "B2"), default=(),
                         help="runs of fresh seeds of both sides: they decide what is suspected")  # fmt: skip
     parser.add_argument("--time", metavar="CASE,...", type=names_in, default=(),
-                        help=f"also compare seconds of at most {MOST_CASES} cases with repeated processes")  # fmt: skip
+                        help="also compare seconds, peak memory and energy of at most "
+                        f"{MOST_CASES} cases with repeated processes")  # fmt: skip
     parser.add_argument("--allow-commit", action="store_true",
                         help="compare runs of two versions of lorabench: only what both hold")  # fmt: skip
     parser.add_argument("--fail-on", metavar="STATE,...", type=names_in, default=RED,

@@ -15,6 +15,7 @@ from bench.judge.compare.finding import NOTHING_WORSE, UNDECIDED
 from bench.report.compatibility import page
 from bench.upgrade.compatibility import OPEN, Table, as_json, read_table
 from bench.upgrade.matrix import (
+    METHODS,
     PACKAGES,
     SELECTION,
     Grid,
@@ -39,8 +40,8 @@ def add(commands: Commands) -> None:
                             help="releases, as 5.22.2,5.23.0, or a range, as 5.17..5.24: the newest patch release of "
                             "each minor release in it")  # fmt: skip
     parser.add_argument("--select", metavar="OPTIONS", default="",
-                        help="cases to run in every cell, as options of pytest suites (default: every method on tiny "
-                        "models, and one case of each embedded model)")  # fmt: skip
+                        help="cases to run in every cell, as options of pytest suites (default: "
+                        f"{', '.join(METHODS)} on three tiny models, and one case of each embedded model)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", default=None, help="write the table here as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", default=None,
                         help="write the page here (default: print it)")  # fmt: skip

@@ -25,13 +25,10 @@ from bench.upgrade import trial
 from bench.upgrade.blame import MOST_RUNS, Search, blame, choose_targets, not_bisected
 from bench.upgrade.overlays import Wanted, import_path, install, resolve
 from bench.upgrade.requirements import unmet
-from bench.upgrade.trial import SMOKE, TINY, Environment, folder_of, run_stage, selection_of, time_cases
+from bench.upgrade.trial import REST, TINY, Environment, folder_of, run_stage, selection_of, time_cases
 
-CASE_SECONDS = {
-    "tiny": 6,
-    "minilm_l6": 11,
-    "smollm2_135m": 24,
-}  # means on two quiet cores, by how a model's name begins
+# Means on two quiet cores, by how a model's name begins; of tiny ones by their CPU seconds, two at once.
+CASE_SECONDS = {"tiny": 1, "minilm_l6": 11, "smollm2_135m": 24}
 SESSION_SECONDS = 40  # beside its cases: it imports the libraries, and tests what they do by themselves
 CASE_ID = re.compile(r"\w+-\w+-\w+-\w+-s\d+")
 PYTHON = Path(sys.executable)
@@ -46,12 +43,14 @@ def add(commands: Commands) -> None:
     parser.add_argument("--current", type=Path, metavar="PYTHON", default=PYTHON,
                         help="the interpreter whose environment is upgraded (default: this one)")  # fmt: skip
     parser.add_argument("--select", metavar="OPTIONS", default="",
-                        help="cases to run instead of the tiny and the smoke cases, as options of pytest suites: "
+                        help="cases to run instead of those of the smoke run, as options of pytest suites: "
                         "--select='--tasks pos --methods lora'")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="run the tiny cases alone")
+    parser.add_argument(
+        "--quick", action="store_true", help="run the smoke run's tiny cases and the tests of the libraries alone"
+    )
     parser.add_argument("--time", metavar="CASE,...", type=names_in, default=(),
-                        help=f"where nothing is worse, also time at most {MOST_CASES} cases, in {PROCESSES} processes "
-                        "a side that take turns")  # fmt: skip
+                        help=f"where nothing is worse, also compare seconds, peak memory and energy of at most "
+                        f"{MOST_CASES} cases, in {PROCESSES} processes a side that take turns")  # fmt: skip
     parser.add_argument("--bisect", action="store_true", help="where something is worse, find the package and release")
     parser.add_argument("--bisect-runs", type=int, default=MOST_RUNS, metavar="N",
                         help=f"trials that finding it may take (default {MOST_RUNS})")  # fmt: skip
@@ -124,7 +123,7 @@ def find_causes(comparison: Comparison, arguments: argparse.Namespace, folder: P
         )  # fmt: skip
         said.append(f"to blame for {blame(search, arguments.requirements)} ({search.spent} trials)")
         spent += search.spent
-    return [*said, *not_bisected(comparison, targets, arguments.requirements)]
+    return [*said, *not_bisected(comparison, targets)]
 
 
 def stages_of(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
@@ -137,7 +136,7 @@ def stages_of(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
             return [tuple(shlex.split(arguments.select))]
         except ValueError as error:
             raise Mistake(f"--select {arguments.select}: {error}; quote it as in a shell") from None
-    return [TINY] if arguments.quick else [TINY, SMOKE]
+    return [TINY] if arguments.quick else [TINY, REST]
 
 
 def print_plan(
@@ -185,7 +184,8 @@ def duration(cases: Sequence[str], sessions: int) -> str:
     known = [seconds for case in cases if (seconds := case_seconds(case))]
     if len(known) < len(cases):
         return f"{number}; how long {len(cases) - len(known)} of them take is not known"
-    return f"{number}, about {sessions * (sum(known) + SESSION_SECONDS) / 60:.0f} minutes on two quiet cores"
+    minutes = round(sessions * (sum(known) + SESSION_SECONDS) / 60)
+    return f"{number}, about {minutes} minute{'s' * (minutes != 1)} on two quiet cores"
 
 
 def case_seconds(name: str) -> int:

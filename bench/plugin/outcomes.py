@@ -8,9 +8,10 @@ import pytest
 from bench.plugin.broken_cases import UNREPORTED
 from bench.plugin.exit_codes import NOTHING_JUDGED
 from bench.plugin.hooks import OUTCOMES, case_of
-from bench.records.tested import ERROR, NOT_REACHED, PASSED, CaseTests, short_name
+from bench.records.tested import ERROR, NOT_REACHED, PASSED, XFAILED, XPASSED, CaseTests, short_name
 
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, NOTHING_JUDGED)
+STRICT = "[XPASS(strict)]"  # how pytest begins its report of a test that was to fail and passed
 OTHERS = pytest.StashKey[dict[str, str]]()  # tests without a case: id -> outcome
 ITEMS = pytest.StashKey[list[pytest.Item]]()  # the selected tests
 
@@ -28,8 +29,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Gener
     report = yield
     if UNREPORTED not in item.stash and (report.when == "call" or report.outcome != PASSED):
         outcomes, name = place_of(item, item.config.stash[OUTCOMES], item.config.stash[OTHERS])
-        outcomes[name] = ERROR if report.when != "call" and report.failed else report.outcome
+        outcomes[name] = outcome_of(report)
     return report
+
+
+def outcome_of(report: pytest.TestReport) -> str:
+    """The outcome as records.tested names it. pytest itself calls a test skipped that failed as expected."""
+    if report.when != "call" and report.failed:
+        return ERROR
+    if report.skipped and hasattr(report, "wasxfail"):
+        return XFAILED
+    strict = isinstance(report.longrepr, str) and report.longrepr.startswith(STRICT)
+    return XPASSED if report.failed and strict else report.outcome
 
 
 def place_of(

@@ -14,7 +14,7 @@ from bench.judge.compare.finding import INCONCLUSIVE, NEW, TIME, Finding
 from bench.judge.compare.runs import Options, compare_case, pairs_of
 from bench.judge.compare.seeds import compare_quality, groups_of
 from bench.judge.compare.sides import Side, read_side, repeats_of
-from bench.judge.compare.timing import MOST_CASES, SECONDS_OF_STEP, compare_times
+from bench.judge.compare.timing import MOST_CASES, SECONDS_OF_STEP, compare_processes
 from bench.plan.options import Options as SessionOptions
 from bench.plan.selection import Selection
 from bench.plugin.hooks import OPTIONS, case_of, needs_record, progress_on_terminal
@@ -105,8 +105,8 @@ def seconds_finding(
         records = {one.id: run.record(one) for one in timed}
     session = Side(SESSION, run.folder or Path(), records)
     both = [one.id for one in timed if one.id in baseline.records]
-    found = compare_times({name: (repeats_of(baseline, name), repeats_of(session, name)) for name in both})
-    return next(one for one in found if one.case == case.id)
+    found = compare_processes({name: (repeats_of(baseline, name), repeats_of(session, name)) for name in both})
+    return next(one for one in found if (one.case, one.figure) == (case.id, SECONDS_OF_STEP))
 
 
 def cases_here(session: pytest.Session) -> set[str]:

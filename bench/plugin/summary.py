@@ -24,7 +24,7 @@ from bench.plugin.session import Run
 from bench.records.kept import kept_lines
 from bench.records.record import Record
 from bench.records.run_folder import command, relative_path, why_not_stored
-from bench.records.tested import ERROR, FAILED, CaseTests, earlier_tests
+from bench.records.tested import FAILURES, CaseTests, earlier_tests
 from bench.report import probes
 from bench.report.cases import NAMES_WITH_TESTS, table_of
 from bench.report.summary import Beside, environment_text, summary_page
@@ -93,7 +93,7 @@ def write_page_of_run(run: Run, folder: Path, thresholds: Thresholds, tested: Ca
 def page_of(records: Mapping[str, Record], run: Run, thresholds: Thresholds, tested: CaseTests) -> str:
     stored = run.folder.name if run.folder else ""
     beside = Beside(
-        tuple(test for test, outcome in tested.others.items() if outcome in (FAILED, ERROR)),
+        tuple(test for test, outcome in tested.others.items() if outcome in FAILURES),
         tuple(case for case in tested.by_case if case not in records and not tested.outcomes(case)),
         ending_text(tested, records),
     )
@@ -104,9 +104,7 @@ def ending_text(tested: CaseTests, records: Mapping[str, Record]) -> str:
     """How the session ended if no failed test says so; empty if all is well."""
     if said := meaning(tested.exit_code):
         return said
-    red = any(
-        outcome in (FAILED, ERROR) for tests in (*tested.by_case.values(), tested.others) for outcome in tests.values()
-    )
+    red = any(outcome in FAILURES for tests in (*tested.by_case.values(), tested.others) for outcome in tests.values())
     if tested.exit_code and not red and all(record.ok for record in records.values()):
         return f"exit code {tested.exit_code}"
     return "" if tested.finished else "not all tests were run"

@@ -14,6 +14,9 @@ from bench.records.record import BadRecord
 
 FILE = "tests.json"
 PASSED, FAILED, SKIPPED, ERROR = "passed", "failed", "skipped", "error"
+XFAILED = "xfailed"  # failed as expected of a known fault
+XPASSED = "xpassed"  # passed although a known fault makes it fail, which fails the session: the fault's entry is stale
+FAILURES = (FAILED, ERROR, XPASSED)  # outcomes that fail a session
 NOT_REACHED = "not run"  # selected, but the session ended first
 
 
@@ -49,7 +52,7 @@ class CaseTests:
 
 def newest(earlier: Mapping[str, str], later: Mapping[str, str]) -> dict[str, str]:
     """The later outcomes; an earlier failure stays if the later session did not reach the test."""
-    kept = {test: one for test, one in earlier.items() if one in (FAILED, ERROR) and later.get(test) == NOT_REACHED}
+    kept = {test: one for test, one in earlier.items() if one in FAILURES and later.get(test) == NOT_REACHED}
     return {**earlier, **later, **kept}
 
 

@@ -18,6 +18,7 @@ from bench.judge.compare.finding import (
     STATES,
     STATUS,
     Finding,
+    is_other_test,
     worst_state,
 )
 from bench.judge.compare.fresh import OWN_ENGINE
@@ -34,14 +35,26 @@ def in_order(findings: Collection[Finding]) -> list[Finding]:
 
 
 def counts(comparison: Comparison) -> str:
-    """One line: the number of cases in each state, by their worst figure; one over all seeds counts for each seed."""
+    """One line: the number of cases in each state, by their worst figure, and the same of tests without a case.
+
+    A finding over all seeds counts for each seed.
+    """
     by_case: dict[str, list[Finding]] = {}
     for one in comparison.findings:
         by_case.setdefault(one.case, []).append(one)
     cases = {one.case for one in comparison.findings if one.kind == STATUS}
-    states = Counter(worst_state([*by_case[case], *by_case.get(without_seed(case), [])]) for case in cases)
-    said = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
-    return f"{len(cases)} case{'s' * (len(cases) != 1)}: {said}" if cases else "no case"
+    others = [one.state for one in comparison.findings if is_other_test(one)]
+    of_cases = [worst_state([*by_case[case], *by_case.get(without_seed(case), [])]) for case in cases]
+    said = [count_states(of_cases, "case") if cases else "no case"]
+    said += [count_states(others, "other test")] * bool(others)
+    return "; ".join(said)
+
+
+def count_states(states: Collection[str], word: str) -> str:
+    """3 cases: 1 worse, 2 same."""
+    number = Counter(states)
+    said = ", ".join(f"{number[state]} {state}" for state in STATES if number[state])
+    return f"{len(states)} {word}{'s' * (len(states) != 1)}: {said}"
 
 
 def without_seed(case: str) -> str:

@@ -38,6 +38,7 @@ MADE = (
     "Today's packages are {today}. pip changes another package only if these releases require it; what lorabench "
     "requires is set aside."
 )
+ALONE = "A release without a partner stands for all of its sets in the tables."
 WIDTH = 120
 LIBRARIES = "test_libraries.py"
 Fault = frozenset[tuple[str, str, str]]  # (case, kind, figure) of everything that is worse in a cell
@@ -156,7 +157,7 @@ def fault_lines(fault: Fault, faults: Sequence[Fault], cells: Sequence[Cell]) ->
     by_case: dict[str, list[Finding]] = {}
     for one in found[0].red:
         by_case.setdefault(one.case, []).append(one)
-    lines = [f"**{faults.index(fault) + 1}.** {'; '.join(map(name_of, found))}:", ""]
+    lines = [f"**{faults.index(fault) + 1}.** {'; '.join(name_sets(found, cells))}:", ""]
     lines += [f"- `{case}`: {for_markdown('; '.join(map(describe_finding, ones)))}" for case, ones in by_case.items()]
     suspects = dict.fromkeys(one.suspect for one in found[0].red if one.suspect)
     lines += [f"- suspect: {for_markdown(one)}" for one in suspects]
@@ -186,21 +187,36 @@ def reasons(cells: Sequence[Cell], state: str) -> list[str]:
 
 
 def changes(cells: Sequence[Cell]) -> list[str]:
-    """Figures and warnings that differ from today's and are not worse, with the cells in which they do."""
-    found: dict[str, dict[str, int]] = {}  # a warning may quote objects at length, so that only its end differs
-    for cell in cells:
+    """For each group of releases, the figures and warnings that differ from today's and are not worse."""
+    found: dict[str, dict[int, int]] = {}  # what -> number of the set -> its cases
+    for number, cell in enumerate(cells):
         for what, cases in cell.changed.items():
-            short = textwrap.shorten(what, WIDTH, placeholder=" …")
-            of_cells = found.setdefault(short, {})
-            of_cells[name_of(cell)] = max(of_cells.get(name_of(cell), 0), cases)
-    return [
-        f"- {for_markdown(what)} ({plural(max(ones.values()), 'case')}): {'; '.join(ones)}"
-        for what, ones in sorted(found.items())
-    ]
+            short = textwrap.shorten(what, WIDTH, placeholder=" …")  # warnings may differ in an object that they quote
+            of_sets = found.setdefault(short, {})
+            of_sets[number] = max(of_sets.get(number, 0), cases)
+    groups: dict[str, list[str]] = {}
+    for what, of_sets in sorted(found.items()):
+        most = max(of_sets.values())
+        line = f"  - {for_markdown(what)} ({most} case{'s' * (most != 1)})"
+        groups.setdefault("; ".join(name_sets([cells[number] for number in of_sets], cells)), []).append(line)
+    listed = [line for releases, lines in groups.items() for line in (f"- {releases}:", *lines)]
+    return [ALONE, "", *listed] if listed else []
 
 
-def plural(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"
+def name_sets(chosen: Sequence[Cell], cells: Sequence[Cell]) -> list[str]:
+    """The chosen sets. A release stands for all of its sets if all that were run are chosen."""
+    compared = [cell for cell in cells if cell.state in (WORKS, BREAKS, UNDECIDED)]
+    named: dict[str, list[str]] = {}
+    left = list(chosen)
+    names = dict.fromkeys(package for cell in chosen for package in cell.packages)
+    pairs = dict.fromkeys((one, cell.packages[one]) for one in names for cell in chosen if one in cell.packages)
+    for package, version in pairs:
+        of_release = [cell for cell in compared if cell.packages.get(package) == version]
+        if all(cell in chosen for cell in of_release) and any(cell in left for cell in of_release):
+            named.setdefault(package, []).append(version)
+            left = [cell for cell in left if cell not in of_release]
+    whole = [f"{package} {', '.join(newest_first(versions))}" for package, versions in named.items()]
+    return [*whole, *map(name_of, left)]
 
 
 def companions(cells: Sequence[Cell]) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.core.registry import first_few
 from bench.records.record import Record
-from bench.records.tested import ERROR, FAILED, PASSED, SKIPPED, CaseTests
+from bench.records.tested import FAILURES, PASSED, SKIPPED, CaseTests
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CaseVerdict:
 def verdict_on(outcomes: Mapping[str, str], record: Record | None) -> CaseVerdict:
     """The verdict of a case's tests, from the names and outcomes that records.tested stores."""
     counts = {state: [name for name, one in outcomes.items() if one == state] for state in (PASSED, SKIPPED)}
-    failed = tuple(plain_name(name) for name, one in outcomes.items() if one in (FAILED, ERROR))
+    failed = tuple(plain_name(name) for name, one in outcomes.items() if one in FAILURES)
     broken = "" if record is None or record.ok else record.status.replace("_", " ")
     return CaseVerdict(len(counts[PASSED]), len(counts[SKIPPED]), failed, broken)
 

@@ -1,23 +1,33 @@
 """Which package made it worse: delta debugging over what was upgraded, then a search over the releases of one.
 
 For each suspect one case decides, the quickest that is worse, by the same figure in the same state: another failure
-says nothing of this one, and counts as untestable, as git's bisect has it. Every trial is a stored run, so that an
-interrupted search continues where it stopped.
+says nothing of this one, and counts as untestable, as git's bisect has it. Of a test without a case, such as those of
+the libraries alone, the test itself decides. Every trial is stored, so that an interrupted search continues where it
+stopped.
 """
 
 import hashlib
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.version import InvalidVersion, Version
 
-from bench.judge.compare.finding import INCOMPARABLE, QUALITY, RED, STATUS, TESTS, TIME, Finding
+from bench.judge.compare.finding import (
+    INCOMPARABLE,
+    QUALITY,
+    RED,
+    STATUS,
+    TESTS,
+    TIME,
+    WORSE,
+    Finding,
+    is_other_test,
+)
 from bench.judge.compare.runs import Comparison, Options, compare_case
 from bench.judge.compare.sides import Side, read_side
 from bench.records.record import BadRecord, Record, read_repeats
+from bench.upgrade.bisection import BAD, GOOD, UNTESTABLE, between, first_bad, smallest_guilty
 from bench.upgrade.overlays import (
     CannotInstall,
     Wanted,
@@ -29,12 +39,12 @@ from bench.upgrade.overlays import (
     version_of,
 )
 from bench.upgrade.requirements import unmet
-from bench.upgrade.trial import Environment, Stopped, run_side, selection_of
+from bench.upgrade.trial import RUNS_CASES, Environment, Stopped, known_exit_code, run_side, run_test, selection_of
 
-GOOD, BAD, UNTESTABLE = "good", "bad", "untestable"
 MOST_RUNS = 20
-NOT_TRIED = {  # kinds of findings that a trial does not decide
-    TESTS: "a trial compares figures, not tests",
+OF_TEST = {0: GOOD, 1: BAD}  # by pytest's exit code; any other says nothing, as where the test is skipped
+NOT_TRIED = {  # kinds of findings of a case that a trial does not decide
+    TESTS: "a trial of a case compares figures, not tests",
     QUALITY: "quality takes several seeds",
     TIME: "seconds of single trials differ by themselves",
 }
@@ -46,7 +56,7 @@ class TooManyRuns(RuntimeError):
 
 @dataclass
 class Search:
-    """Trials of sets of requirements against one figure of one case. before: the run without any.
+    """Trials of sets of requirements against one figure of one case, or one test. before: the run without any.
 
     pip resolves every set anew, so that a package is tried with what it needs and with nothing else.
     """
@@ -72,7 +82,7 @@ class Search:
         return self.known[key]
 
     def try_out(self, requirements: Sequence[str]) -> str:
-        """Run the case with what these change, if it suits each other, and look for the same finding."""
+        """Run the case or the test with what these change, if it suits each other, and look for the same finding."""
         try:
             packages = resolve(self.python, requirements, self.constraints)
             if not packages:
@@ -81,7 +91,8 @@ class Search:
             own = import_path(self.python)
             if unmet([*map(str, overlays), *own]) - unmet(own):
                 return UNTESTABLE
-            return self.outcome(read_side(self.run(Environment(trial_name(packages), self.python, overlays))))
+            side = Environment(trial_name(packages), self.python, overlays)
+            return self.outcome_of_test(side) if is_other_test(self.target) else self.outcome(read_side(self.run(side)))
         except (CannotInstall, Stopped, BadRecord) as error:
             self.say(str(error))
             return UNTESTABLE
@@ -91,16 +102,29 @@ class Search:
         for path in (self.folder / side.name).glob("*/records.jsonl"):
             if (self.target.case, 0) in read_repeats(path)[0]:
                 return path.parent
-        if self.spent >= self.most:
-            raise TooManyRuns(f"{self.spent} trials did not decide; --bisect-runs allows more")
-        self.spent += 1
+        self.count_trial()
         record = self.before.records[self.target.case]
         options = ["--data", record.recipe["data"], "--workers", str(workers_of(record))]
         options += ["--max-steps", str(record.recipe["max_steps"])] if record.recipe["max_steps"] else []
-        return run_side(side, self.folder, [*selection_of([self.target.case]), *options], self.say)
+        options += ["--engine", record.recipe["engine"]] if record.recipe.get("engine") else []  # older ones lack it
+        return run_side(side, self.folder, [*selection_of([self.target.case]), *options], self.say, suites=RUNS_CASES)
+
+    def count_trial(self) -> None:
+        if self.spent >= self.most:
+            raise TooManyRuns(f"{self.spent} trials did not decide; --bisect-runs allows more")
+        self.spent += 1
+
+    def outcome_of_test(self, side: Environment) -> str:
+        code = known_exit_code(side, self.folder, self.target.case)
+        if code is None:
+            self.count_trial()
+            code = run_test(side, self.folder, self.target.case, self.say)
+        return OF_TEST.get(code, UNTESTABLE)
 
     def outcome(self, after: Side) -> str:
-        findings = list(compare_case(self.target.case, self.before, after, Options()))
+        """By the figures of the case; its tests did not all run."""
+        compared = compare_case(self.target.case, self.before, after, Options())
+        findings = [one for one in compared if one.kind != TESTS]
         if any(is_same_fault(one, self.target) for one in findings):
             return BAD
         return UNTESTABLE if any(one.state in (*RED, INCOMPARABLE) for one in findings) else GOOD
@@ -133,98 +157,55 @@ def choose_targets(comparison: Comparison) -> list[Finding]:
 
 
 def suspect_of(one: Finding) -> str:
-    """What findings of one cause share: the suspect, of a failed case its reason, and else the figure."""
+    """What findings of one cause share: the suspect, of a failed case its reason, and else the figure or the test."""
+    if is_other_test(one):
+        return one.case.partition("[")[0]
     return one.suspect or (one.says if one.kind == STATUS else one.figure or one.kind)
 
 
 def why_not(one: Finding, comparison: Comparison) -> str:
     """Why a trial cannot decide the finding; empty if it can."""
-    if "::" in one.case:
-        return "a trial runs a case, and this test has none"
+    if is_other_test(one):
+        return "" if one.state == WORSE else "the test was not run with the upgrade"
     if one.case in comparison.before.records and one.case not in comparison.after.records:
         return "the case was not run with the upgrade"
     return NOT_TRIED.get(one.kind, "" if one.case in comparison.before.records else "only one side has the case")
 
 
-def not_bisected(comparison: Comparison, targets: Sequence[Finding], requirements: Sequence[str]) -> list[str]:
-    """A sentence for each reason why red findings were not bisected, and for tests without a case what to do."""
+def not_bisected(comparison: Comparison, targets: Sequence[Finding]) -> list[str]:
+    """A sentence for each reason why red findings were not bisected."""
     left: dict[str, list[str]] = {}
     for one in comparison.findings:
         if one.state in RED and one not in targets:
             reason = why_not(one, comparison) or "a finding with the same suspect was bisected"
-            left.setdefault(reason, []).append(
-                one.case if "::" in one.case else f"{one.figure or one.kind} of {one.case}"
-            )
-    lines = [f"not bisected, because {reason}: {', '.join(names)}" for reason, names in left.items()]
-    if tests := [name for names in left.values() for name in names if "::" in name]:
-        lines += [
-            "bisect them by hand in another environment, one requirement and one release at a time: "
-            f"pip install {shlex.quote(requirements[0])} && pytest {' '.join(map(shlex.quote, tests))}"
-        ]
-    return lines
+            left.setdefault(reason, []).append(name_of(one))
+    return [f"not bisected, because {reason}: {', '.join(names)}" for reason, names in left.items()]
 
 
-def smallest_guilty(requirements: Sequence[str], test: Callable[[Sequence[str]], str]) -> list[str]:
-    """The fewest of these requirements that are bad together (Zeller's ddmin); all of them are known to be."""
-    guilty, parts = list(requirements), 2
-    while len(guilty) > 1:
-        size = -(-len(guilty) // parts)
-        chunks = [guilty[start : start + size] for start in range(0, len(guilty), size)]
-        rests = [[one for one in guilty if one not in chunk] for chunk in chunks]
-        smaller = next((part for part in [*chunks, *rests] if len(part) < len(guilty) and test(part) == BAD), None)
-        if smaller is not None:
-            guilty, parts = smaller, 2 if smaller in chunks else max(parts - 1, 2)
-        elif parts < len(guilty):
-            parts = min(len(guilty), 2 * parts)
-        else:
-            break
-    return guilty
-
-
-def first_bad(releases: Sequence[str], test: Callable[[str], str]) -> tuple[str, str]:
-    """(the last good release, the first bad one) of releases in order, of which the last is bad; "" where all are."""
-    good, bad = -1, len(releases) - 1
-    skipped: set[int] = set()
-    while open_ones := [number for number in range(good + 1, bad) if number not in skipped]:
-        middle = open_ones[len(open_ones) // 2]
-        state = test(releases[middle])
-        if state == BAD:
-            bad = middle
-        elif state == GOOD:
-            good = middle
-        else:
-            skipped.add(middle)
-    return (releases[good] if good >= 0 else ""), releases[bad]
-
-
-def between(releases: Sequence[str], before: str, after: str) -> list[str]:
-    """The final releases after one version, up to another, in the order from one to the other.
-
-    Of a downgrade the newest is first.
-    """
-    try:
-        first, last = Version(before), Version(after)
-        found = sorted({Version(one) for one in releases} | {last}, reverse=last < first)
-    except InvalidVersion:
-        return [after]
-    low, high = min(first, last), max(first, last)
-    passed = [one for one in found if low <= one <= high and one != first and (not one.is_prerelease or one == last)]
-    return [str(one) for one in passed] or [after]
+def name_of(one: Finding) -> str:
+    return one.case if is_other_test(one) else f"{one.figure or one.kind} of {one.case}"
 
 
 def blame(search: Search, requirements: Sequence[str]) -> str:
     """A sentence that names the packages, and of a single one its last good release."""
-    target = f"{search.target.figure or search.target.kind} of {search.target.case}"
+    target = name_of(search.target)
     try:
         guilty = smallest_guilty(requirements, search)
     except TooManyRuns as error:
         return f"{target}: {error}"
     if len(guilty) > 1:
-        return f"{target}: only together {' and '.join(guilty)}"
+        return f"{target}: {of_several(search, guilty)}"
     try:
         return f"{target}: {of_release(search, guilty[0])}"
     except (TooManyRuns, CannotInstall) as error:
         return f"{target}: {guilty[0]}; its last good release is not known: {error}"
+
+
+def of_several(search: Search, guilty: Sequence[str]) -> str:
+    """That only all of them together are bad; or that nobody knows, where a part of them could not be tested."""
+    names = " and ".join(guilty)
+    tested = all(state != UNTESTABLE for part, state in search.known.items() if part < set(guilty))
+    return f"only together {names}" if tested else f"{names} together; a part of them could not be tested"
 
 
 def of_release(search: Search, guilty: str) -> str:
@@ -236,4 +217,6 @@ def of_release(search: Search, guilty: str) -> str:
         return f"{guilty} (with {', '.join(map(str, packages.values()))})"
     versions = between(releases_of(search.python, name), own, packages[name].version)
     good, bad = first_bad(versions, lambda version: search([f"{name}=={version}"]) if version != versions[-1] else BAD)
-    return f"{name} {bad}; {name} {good or own} is the last good release"
+    skipped = versions.index(bad) - (versions.index(good) if good else -1) - 1
+    but = f", and {skipped} between them could not be tested" if skipped else ""
+    return f"{name} {bad}; {name} {good or own} is the last good release{but}"

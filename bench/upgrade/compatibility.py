@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.registry import first_few
-from bench.judge.compare.finding import CHANGED, INCOMPARABLE, INCONCLUSIVE, RED, WARNINGS, Finding
+from bench.judge.compare.finding import CHANGED, INCOMPARABLE, INCONCLUSIVE, RED, TESTS, WARNINGS, Finding
 from bench.judge.compare.runs import compare_runs
 from bench.judge.compare.sides import Side, version_changes
+from bench.records.tested import FAILURES
 
 WORKS, BREAKS, UNDECIDED, CONFLICT, OPEN = "works", "breaks", "not decided", "not installable together", "not run"
 STATES = (WORKS, BREAKS, UNDECIDED, CONFLICT, OPEN)
@@ -81,7 +82,10 @@ def compare_cell(packages: Mapping[str, str], today: Side, side: Side, seconds: 
     red = tuple(sorted((one for one in findings if one.state in RED), key=lambda one: (one.case, one.kind, one.figure)))
     brings = {name: both for name, both in version_changes(today, side).items() if name not in packages}
     counts = dict(sorted(Counter(one.state for one in findings).items()))
-    differs = {(one.says if one.kind == WARNINGS else one.figure, one.case) for one in findings if one.state == CHANGED}
+    differs = {
+        (one.says if one.kind in (WARNINGS, TESTS) else one.figure, one.case)
+        for one in findings if one.state == CHANGED
+    }  # fmt: skip
     changed = dict(sorted(Counter(what for what, _ in differs).items()))
     state = BREAKS if red else UNDECIDED if undecided else WORKS
     why = first_few(one.sentence() for one in undecided) if state == UNDECIDED else ""
@@ -89,13 +93,14 @@ def compare_cell(packages: Mapping[str, str], today: Side, side: Side, seconds: 
 
 
 def failing_tests(side: Side) -> tuple[str, ...]:
-    """Tests of the run that failed, with their case."""
+    """Tests of the run that failed, with their case if they have one."""
     if side.tested is None:
         return ()
-    return tuple(
+    of_cases = [
         f"{test} of {case}" for case, tests in side.tested.by_case.items()
-        for test, outcome in tests.items() if outcome in ("failed", "error")
-    )  # fmt: skip
+        for test, outcome in tests.items() if outcome in FAILURES
+    ]  # fmt: skip
+    return (*of_cases, *(test for test, outcome in side.tested.others.items() if outcome in FAILURES))
 
 
 def as_json(table: Table) -> str:

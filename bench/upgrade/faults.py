@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.core.paths import PACKAGE, RUNS, SUITES
+from bench.core.paths import RUNS
 from bench.judge.compare.finding import CHANGED, INCOMPARABLE, RED, STATUS, TESTS, TRACE, Finding
 from bench.judge.compare.runs import Options, compare_runs
 from bench.judge.compare.sides import Side, read_side
 from bench.machine.environment import code_digest, distributions_digest
-from bench.records.tested import ERROR, FAILED, read_tested
+from bench.records.tested import FAILURES
 from bench.upgrade.planting import Fault
-from bench.upgrade.trial import Environment, run_side, time_cases
+from bench.upgrade.trial import Environment, run_once, time_cases
 
-JUDGES = ("judge", "predict", "plugin")  # rooms that decide whether a test passes, beside those that measure
 USUAL = ("test_methods.py", "test_cost.py")  # suites that judge tiny models too
 PROCESSES = 3  # on each side, where seconds are compared; the fewest that are judged
+ALONE, WITH_BASELINE = "without a baseline", "with a baseline alone"  # caught
+AS_CHANGED, NOT_SEEN = "seen as changed, not red", "not seen"  # not caught
+WAYS = (ALONE, WITH_BASELINE, AS_CHANGED, NOT_SEEN)
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,13 @@ class Caught:
     figures: Mapping[str, tuple[str, ...]]
 
     @property
-    def by_something(self) -> bool:
-        return bool(self.tests or self.figures)
+    def how(self) -> str:
+        """The first of WAYS that applies. A figure that only changed leaves a comparison green."""
+        if self.tests:
+            return ALONE
+        if self.figures.keys() - {CHANGED}:
+            return WITH_BASELINE
+        return AS_CHANGED if self.figures else NOT_SEEN
 
 
 def try_fault(fault: Fault, say: Callable[[str], None]) -> Caught:
@@ -45,32 +52,17 @@ def try_fault(fault: Fault, say: Callable[[str], None]) -> Caught:
     folder = folder_of(suites, selection)
     without = Environment("without", python)
     planted = Environment(f"{fault.name}-{fault.digest[:8]}", python, entries=fault.entry)
-    before, after = (
-        read_side(finished_run(folder / side.name) or run_side(side, folder, selection, say, suites=suites))
-        for side in (without, planted)
-    )
+    before, after = (read_side(run_once(side, folder, selection, say, suites)) for side in (without, planted))
     timed: list[Finding] = []
     if fault.timed:
-        timed = time_cases(without, planted, folder, [fault.timed], selection, say, PROCESSES, suites)
+        timed = time_cases(without, planted, folder, [fault.timed], selection, say, PROCESSES)
     return judge_fault(fault, before, after, timed)
 
 
 def folder_of(suites: Sequence[str], selection: Sequence[str]) -> Path:
-    """Where the runs of this selection lie, with these libraries, this code and these suites."""
-    digest = hashlib.sha256(json.dumps([suites, selection, code_digest(), distributions_digest()]).encode())
-    judging = [path for room in JUDGES for path in sorted((PACKAGE / room).rglob("*.py"))]
-    for path in (*judging, *(SUITES / suite for suite in suites)):
-        digest.update(path.read_bytes())
-    return RUNS / "faults" / digest.hexdigest()[:12]
-
-
-def finished_run(folder: Path) -> Path | None:
-    """A run of the folder whose every selected test came to an end; None if there is none."""
-    for path in sorted(folder.glob("*/tests.json")):
-        tested = read_tested(path.parent)
-        if tested and tested.finished and (path.parent / "records.jsonl").is_file():
-            return path.parent
-    return None
+    """Where the runs of this selection lie, with these libraries and this version of the code that measures."""
+    key = json.dumps([suites, selection, code_digest(), distributions_digest()])
+    return RUNS / "faults" / hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def judge_fault(fault: Fault, without: Side, planted: Side, timed: Sequence[Finding] = ()) -> Caught:
@@ -92,7 +84,7 @@ def failures(without: Side, planted: Side) -> Iterator[str]:
     before = outcomes(without)
     for (case, test), outcome in outcomes(planted).items():
         broken = case in planted.records and not planted.records[case].ok  # its failure is named above
-        if outcome in (FAILED, ERROR) and before.get((case, test)) not in (FAILED, ERROR) and not broken:
+        if outcome in FAILURES and before.get((case, test)) not in FAILURES and not broken:
             yield test.rpartition("::")[2]
 
 

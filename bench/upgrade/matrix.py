@@ -7,34 +7,34 @@ interrupted command continues.
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
 from bench.core.files import write_atomically
-from bench.core.paths import FIXTURES, PACKAGE, RUNS, SUITES
+from bench.core.paths import RUNS
 from bench.judge.compare.baselines import kind_of
 from bench.judge.compare.sides import COMMIT, Side, read_side
 from bench.machine.environment import code_digest, distributions_digest
-from bench.records.record import TIMED_OUT, Record
+from bench.records.record import Record
 from bench.upgrade.compatibility import CONFLICT, OPEN, Cell, Table, compare_cell, failing_tests
 from bench.upgrade.overlays import CannotInstall, Conflict, Wanted, import_path, install, resolve, version_of
 from bench.upgrade.requirements import unmet
-from bench.upgrade.trial import JUDGING, Environment, Stopped, run_side
+from bench.upgrade.trial import JUDGING, MEASURED, Environment, Stopped, judging_digest, read_measured, run_once
 
 PAIRED = ("transformers", "peft")
 PACKAGES = (*PAIRED, "bitsandbytes", "accelerate")
-# Every method on tiny models of three architectures, and one case of each embedded model; a few steps show a break.
+# A method of each kind on tiny models of three architectures, and one case of each embedded model; a few steps show a
+# break.
+METHODS = ("full", "lora", "dora", "adalora", "ia3", "prefix", "prompt", "qlora")
 SELECTION = (
     "--tasks", "pos,support", "--models", "tiny_bert,tiny_llama,tiny_gpt2,minilm_l6,smollm2_135m", "--methods",
-    "full,lora,dora,adalora,ia3,prefix,prompt,qlora", "--devices", "cpu", "--max-steps", "2", "--workers", "2",
+    ",".join(METHODS), "--devices", "cpu", "--max-steps", "2", "--workers", "2",
     "-k", "tiny or minilm_l6-lora or smollm2_135m-prefix", "-m", "slow or not slow",
 )  # fmt: skip
 OWN = "lorabench"
 TODAY = "today"  # the name of the side with the environment as it is
-MEASURED = "measured.json"  # beside a cell's runs: how long they took, and what judged them
 MOST_ROUNDS = 3  # in which pip is asked again with the packages whose requirements its answer leaves unmet
 
 Say = Callable[[str], None]
@@ -153,7 +153,7 @@ def run_cells(grid: Grid, plans: Sequence[Planned], say: Say, write: Callable[[]
             continue
         say(f"cell {number} of {len(todo)}: {plan}{time_left(grid, list(todo)[number - 1 :])}")
         try:
-            measure(grid, plan, say)
+            run_once(environment_of(grid, plan), grid.folder, grid.selection, say)
         except Stopped as error:
             if side == TODAY:
                 raise
@@ -163,42 +163,21 @@ def run_cells(grid: Grid, plans: Sequence[Planned], say: Say, write: Callable[[]
     return stopped
 
 
-def measure(grid: Grid, plan: Planned, say: Say) -> None:
-    """Run the cases of one environment. A case that timed out runs once more, since a busy machine can be the cause."""
-    environment = Environment(plan.side, grid.python, tuple(install(grid.python, one) for one in plan.wanted))
-    began = time.monotonic()
-    run = run_side(environment, grid.folder, grid.selection, say)
-    if any(record.status == TIMED_OUT for record in read_side(run).records.values()):
-        run = run_side(environment, grid.folder, grid.selection, say)
-    path = run.parent / MEASURED
-    before = (
-        json.loads(path.read_text(encoding="utf-8"))["seconds"] if path.is_file() else 0.0
-    )  # judged anew, it adds up
-    about = {"run": run.name, "seconds": round(before + time.monotonic() - began, 1), "judged_by": judging_digest()}
-    write_atomically(path, json.dumps(about) + "\n")
+def environment_of(grid: Grid, plan: Planned) -> Environment:
+    return Environment(plan.side, grid.python, tuple(install(grid.python, one) for one in plan.wanted))
 
 
 def read_stored(grid: Grid, side: str) -> tuple[Side, float] | None:
     """The finished run of an environment and its seconds; None if it has none that today's suites judged."""
-    path = grid.folder / side / MEASURED
-    if not path.is_file():
+    measured = read_measured(grid.folder / side)
+    if measured is None or measured.judged_by != judging_digest():
         return None
-    about = json.loads(path.read_text(encoding="utf-8"))
-    return (read_side(path.parent / about["run"]), about["seconds"]) if about["judged_by"] == judging_digest() else None
-
-
-def judging_digest() -> str:
-    """A hash of what decides whether a test passes: another version judges the stored records again."""
-    digest = hashlib.sha256(json.dumps(JUDGING).encode())
-    files = [*SUITES.rglob("*.py"), *(PACKAGE / "judge").rglob("*.py"), *FIXTURES.glob("*.toml")]
-    for path in sorted(files):
-        digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
+    return read_side(grid.folder / side / measured.run), measured.seconds
 
 
 def time_left(grid: Grid, sides: Iterable[str]) -> str:
     """About how long these environments take, by those that are stored; empty if none is."""
-    known = [float(json.loads(path.read_text())["seconds"]) for path in sorted(grid.folder.glob(f"*/{MEASURED}"))]
+    known = [one.seconds for path in grid.folder.glob(f"*/{MEASURED}") if (one := read_measured(path.parent))]
     left = [side for side in sides if read_stored(grid, side) is None]
     return f" (about {len(left) * sum(known) / len(known) / 60:.0f} min left)" if known else ""
 

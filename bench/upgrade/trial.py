@@ -9,29 +9,34 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from bench.core.case import parse_case
-from bench.core.paths import INSTALLED, PACKAGE, RUNS
+from bench.core.files import write_atomically
+from bench.core.paths import FIXTURES, INSTALLED, PACKAGE, RESULTS, RUNS, SUITES
 from bench.judge.compare.finding import INCONCLUSIVE, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_runs
 from bench.judge.compare.sides import read_side, repeats_of
-from bench.judge.compare.timing import PROCESSES, compare_times
+from bench.judge.compare.timing import PROCESSES, compare_processes
 from bench.machine.environment import code_digest
-from bench.records.record import read_repeats
+from bench.records.record import TIMED_OUT, read_repeats
 from bench.records.tested import FILE as TESTED
 from bench.upgrade.overlays import python_path
 
 # test_claims.py judges statements of papers, test_probes.py needs --probes; runs are compared, and timed with --time,
 # by the upgrade itself
 JUDGING = ("test_libraries.py", "test_methods.py", "test_cost.py", "test_quality.py", "test_predicted.py")
-TIMING = ("test_cost.py",)  # a process that is timed runs its cases, and no more tests than that takes
+RUNS_CASES = ("test_cost.py",)  # where the figures of cases are wanted, and no more tests than it takes to run them
+JUDGES = ("judge", "predict", "plugin")  # rooms that decide whether a test passes, beside the code that measures
+MEASURED = "measured.json"  # beside a side's runs
 TWO_AT_ONCE = ("--workers", "2")  # small cases leave cores idle; a pair of cases on one thread each takes less time
-TINY = ("--models", "tiny_bert,tiny_llama,tiny_gpt2", "--tasks", "pos,support", "--devices", "cpu", "--max-steps", "4",
-        "--methods", "full,lora,dora,adalora,ia3,prefix,prompt,qlora", *TWO_AT_ONCE)  # fmt: skip
-SMOKE = ("--devices", "cpu", *TWO_AT_ONCE)
+# The smoke run in two stages: what takes about a second a case and needs no weights, then the rest.
+QUICK = "wide or test_libraries"
+TINY, REST = (("--devices", "cpu", *TWO_AT_ONCE, "-k", chosen) for chosen in (QUICK, f"not ({QUICK})"))
 JUDGED = (0, 1)  # exit codes of a session that came to its end
 
 
@@ -59,6 +64,26 @@ class Environment:
         return {**kept, "PYTHONPATH": python_path([*self.overlays, *code]), "LORABENCH_RUNS": str(runs), **more}
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A side's run whose session came to its end. seconds: of all its sessions; judged_by: the judging_digest then."""
+
+    run: str
+    seconds: float
+    judged_by: str
+
+
+@cache
+def judging_digest() -> str:
+    """A hash of what decides whether a test passes on a record: with another one, stored records are judged anew."""
+    files = [*SUITES.rglob("*.py"), *FIXTURES.glob("*.toml"), *(RESULTS / "baselines").glob("*.json")]
+    files += [path for room in JUDGES for path in (PACKAGE / room).rglob("*.py")]
+    digest = hashlib.sha256(json.dumps(JUDGING).encode())
+    for path in sorted(files):
+        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
 def folder_of(before: Environment, after: Environment, selection: Sequence[str], versions: Mapping[str, str]) -> Path:
     """Where the runs of this upgrade lie: the same for the same two sides, selection and code that measures.
 
@@ -82,6 +107,23 @@ def run_side(
     A resumed session judges every case again. What its tests said before is removed, or a test that has another name
     by now would be missing from the side that was not begun yet.
     """
+    run = run_session(side, folder, selection, say, repeat, suites)
+    there, _ = read_repeats(run / "records.jsonl")
+    if not any(number == repeat and record.status == TIMED_OUT for (_, number), record in there.items()):
+        return run
+    say(f"{side.name}: a case timed out, perhaps because the machine is busy; it runs once more")
+    return run_session(side, folder, selection, say, repeat, suites)
+
+
+def run_session(
+    side: Environment,
+    folder: Path,
+    selection: Sequence[str],
+    say: Callable[[str], None],
+    repeat: int,
+    suites: Sequence[str],
+) -> Path:
+    """One session of the side, which resumes the run of an earlier one. Raises Stopped."""
     runs = folder / side.name
     earlier = sorted(path.parent for path in runs.glob("*/records.jsonl"))
     resumed = ["--resume", str(earlier[-1])] if earlier else []
@@ -99,6 +141,50 @@ def run_side(
             done.returncode,
         )
     return found[-1]
+
+
+def run_once(
+    side: Environment,
+    folder: Path,
+    selection: Sequence[str],
+    say: Callable[[str], None],
+    suites: Sequence[str] = JUDGING,
+) -> Path:
+    """The side's run, of an earlier command if it came to its end and today's code judged it. Raises Stopped."""
+    measured = read_measured(folder / side.name)
+    if measured and measured.judged_by == judging_digest():
+        return folder / side.name / measured.run
+    began = time.monotonic()
+    run = run_side(side, folder, selection, say, suites=suites)
+    seconds = round((measured.seconds if measured else 0.0) + time.monotonic() - began, 1)
+    write_atomically(run.parent / MEASURED, json.dumps(asdict(Measured(run.name, seconds, judging_digest()))) + "\n")
+    return run
+
+
+def read_measured(runs: Path) -> Measured | None:
+    """What an earlier command left beside a side's runs; None if no session came to its end."""
+    path = runs / MEASURED
+    return Measured(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def run_test(side: Environment, folder: Path, test: str, say: Callable[[str], None]) -> int:
+    """The exit code of pytest for one test without a case; 1 too if it fails by a known fault."""
+    say(f"{side.name}: pytest {test}")
+    command = [str(side.python), "-P", "-m", "bench", "test", test, "--runxfail", "-q"]
+    done = subprocess.run(command, env=side.variables(folder / side.name), check=False, stdout=sys.stderr)
+    if done.returncode in JUDGED:
+        write_atomically(exit_code_file(side, folder, test), f"{done.returncode}\n")
+    return done.returncode
+
+
+def known_exit_code(side: Environment, folder: Path, test: str) -> int | None:
+    """What run_test returned in an earlier command; None if the test did not come to an end in one."""
+    path = exit_code_file(side, folder, test)
+    return int(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def exit_code_file(side: Environment, folder: Path, test: str) -> Path:
+    return folder / side.name / f"{hashlib.sha256(test.encode()).hexdigest()[:12]}.exit_code"
 
 
 def run_stage(
@@ -126,7 +212,6 @@ def time_cases(
     selection: Sequence[str],
     say: Callable[[str], None],
     processes: int = PROCESSES,
-    suites: Sequence[str] = TIMING,
 ) -> list[Finding]:
     """Seconds of these cases in processes that take turns, A B B A. What an interrupted command timed is kept."""
     runs: dict[str, Path] = {}
@@ -135,10 +220,10 @@ def time_cases(
             there = run_with_repeat(folder / "time" / side.name, cases, repeat)
             if there is None:
                 say(f"time, process {repeat + 1} of {processes} a side")
-                there = run_side(side, folder / "time", selection, say, repeat, suites)
+                there = run_side(side, folder / "time", selection, say, repeat, RUNS_CASES)
             runs[side.name] = there
     sides = [read_side(runs[side.name]) for side in (before, after)]
-    return compare_times({case: (repeats_of(sides[0], case), repeats_of(sides[1], case)) for case in cases})
+    return compare_processes({case: (repeats_of(sides[0], case), repeats_of(sides[1], case)) for case in cases})
 
 
 def run_with_repeat(folder: Path, cases: Sequence[str], repeat: int) -> Path | None:

@@ -47,7 +47,10 @@ def test_an_installed_lorabench_plans_an_upgrade_in_its_own_commands(monkeypatch
     monkeypatch.setattr("sys.argv", ["/usr/bin/lorabench"])
     monkeypatch.setattr(upgrade, "selected_cases", lambda python, selection: [])
     upgrade.print_plan([], [TINY])
-    assert f"  lorabench test {' '.join(JUDGING)} --models tiny_" in capsys.readouterr().out
+    assert (
+        f"  lorabench test {' '.join(JUDGING)} --devices cpu --workers 2 -k 'wide or test_libraries'"
+        in capsys.readouterr().out
+    )
 
 
 def test_markdown_has_red_rows_first_and_folds_the_rest(capsys):

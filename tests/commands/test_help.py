@@ -11,6 +11,7 @@ import pytest
 
 from bench import __version__
 from bench.__main__ import COMMANDS, main, parser
+from bench.commands import show, show_as_is
 from bench.commands.options import options_of, suite_options
 from bench.core.paths import ROOT
 
@@ -55,6 +56,29 @@ def test_console_script_is_the_same_command():
 def test_help_names_the_command_as_it_was_typed(typed, says, monkeypatch):
     monkeypatch.setattr(sys, "argv", [typed])
     assert parser().format_usage().startswith(f"usage: {says} [")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("repeat it with: pytest suites --tasks pos", "repeat it with: lorabench test --tasks pos"),
+        ("run `pytest suites/test_cost.py` again", "run `lorabench test test_cost.py` again"),
+        ("pytest 'suites/test_a.py::test_b[c]'", "lorabench test 'suites/test_a.py::test_b[c]'"),
+        ("lorabench's `python -m bench fit` won't", "lorabench's `lorabench fit` won't"),
+        ("a run named 'pytest suites'; pytest suites", "a run named 'pytest suites'; lorabench test"),
+        ('KeyError: "python -m bench"\n"', 'KeyError: "python -m bench"\n"'),
+    ],
+)
+def test_an_installed_lorabench_names_its_own_commands_and_leaves_quoted_text(text, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/x/bin/lorabench"])
+    show(text)
+    assert capsys.readouterr().out == f"{said}\n"
+
+
+def test_what_a_model_or_a_person_says_is_shown_as_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/x/bin/lorabench"])
+    show_as_is("run pytest suites, then python -m bench table")
+    assert capsys.readouterr().out == "run pytest suites, then python -m bench table\n"
 
 
 @pytest.mark.parametrize("name", CHOICES)

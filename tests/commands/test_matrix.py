@@ -7,7 +7,7 @@ from compared_runs import POS, committed, run_of
 
 from bench.__main__ import main
 from bench.commands import matrix as command
-from bench.upgrade import matrix
+from bench.upgrade import matrix, trial
 from bench.upgrade.compatibility import read_table
 from bench.upgrade.overlays import CannotInstall, Wanted
 
@@ -23,8 +23,8 @@ def grid(monkeypatch, tmp_path):
     monkeypatch.setattr(matrix, "install", lambda python, one: Path(f"{one.name}-{one.version}"))
     monkeypatch.setattr(matrix, "unmet", lambda folders: set())
     monkeypatch.setattr(
-        matrix, "run_side",
-        lambda side, folder, *_: run_of(folder / side.name / "20261130T120000", [committed()[POS]]),
+        trial, "run_side",
+        lambda side, folder, *_, suites: run_of(folder / side.name / "20261130T120000", [committed()[POS]]),
     )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_a_table_with_open_cells_is_exit_code_3(monkeypatch, capsys):
 
 
 def test_a_dry_run_lists_the_cells_and_runs_none(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(matrix, "run_side", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr(trial, "run_side", lambda *_: pytest.fail("it ran"))
     assert main(["matrix", "--peft", "0.20..0.21", "--select", "--tasks pos", "--dry-run"]) == 0
     assert capsys.readouterr().out == (
         "would run, with today's packages and with each of 2 sets of releases:\n"

@@ -161,30 +161,18 @@ def test_mistake_is_one_sentence_and_no_traceback(runs, words, says):
     assert not runs.exists()
 
 
-XDIST = """
-import pytest
-
-def pytest_addoption(parser):
-    parser.addoption("-n", dest="numprocesses", type=int)
-    parser.addoption("--dist", default="no")
-
-def pytest_cmdline_main(config):
-    if config.option.numprocesses:
-        config.option.dist = "load"
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session):
-    return True if session.config.option.numprocesses else None  # its processes collect
-"""
+@pytest.fixture(scope="module")
+def xdist(tmp_path_factory):
+    """A path on which pytest finds pytest-xdist, which the environment does not hold."""
+    folder = tmp_path_factory.mktemp("xdist")
+    words = ["install", "--no-deps", "--quiet", "--target", folder, "pytest-xdist==3.8.0", "execnet==2.1.2"]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True)
+    return os.pathsep.join([str(folder), str(TESTS)])
 
 
 @pytest.mark.parametrize(("number", "code"), [("2", USAGE_ERROR), ("0", 0)])
-def test_xdist_is_refused_with_what_to_give_instead(runs, tmp_path, number, code):
-    """Its options alone, by a plugin that names them as pytest-xdist does, which need not be installed."""
-    (tmp_path / "like_xdist.py").write_text(XDIST.replace('"-n"', '"--numprocesses"'), encoding="utf-8")
-    path = os.pathsep.join([str(tmp_path), str(TESTS)])
-    words = ("-p", "like_xdist", ONE_TEST, *TINY, "--collect-only", "--numprocesses", number)
-    done = start(runs, *words, PYTHONPATH=path)
+def test_xdist_is_refused_with_what_to_give_instead(runs, xdist, number, code):
+    done = start(runs, ONE_TEST, *TINY, "--collect-only", "-n", number, PYTHONPATH=xdist)
     assert done.code == code
     assert ("ERROR: pytest-xdist's processes" in done.text) is (code == USAGE_ERROR)
     assert ("give --workers N" in done.text) is (code == USAGE_ERROR)

@@ -1,5 +1,6 @@
 """`pytest suites/test_libraries.py`: which checks are selected, one worker for all, and faults that are expected."""
 
+import os
 import re
 from contextlib import nullcontext
 
@@ -11,6 +12,7 @@ from bench.judge.known_faults import read_known_faults
 from bench.plan.selection import Selection
 from bench.plugin import libraries
 from bench.plugin.libraries import selects
+from bench.plugin.outcomes import outcome_of
 
 SUITE = "suites/test_libraries.py"
 OUTCOME = Outcome("checks of the libraries", "failed", "killed by signal 11", ["Fatal Python error"])
@@ -75,6 +77,48 @@ def test_a_known_fault_must_fail_with_its_versions_and_with_no_other(
     for mark in items[0].marks:
         assert (mark.name, mark.kwargs["strict"], mark.kwargs["raises"]) == ("xfail", True, raises)
         assert mark.kwargs["reason"].startswith(f"known fault of {library} {versions}: ")
+
+
+MARKED = """
+import pytest
+
+stale = pytest.mark.xfail(raises=AssertionError, strict=True, reason="a known fault")
+def test_passes(): pass
+def test_fails(): assert False
+def test_skips(): pytest.skip("not here")
+@stale
+def test_fails_as_expected(): assert False
+@stale
+def test_fails_otherwise(): raise KeyError
+@stale
+def test_passes_against_the_entry(): pass
+@stale
+def test_breaks_before(missing): pass
+"""
+
+
+def test_what_a_known_fault_makes_of_a_test_is_an_outcome_of_its_own(tmp_path):
+    """Of reports as pytest itself makes them; it calls the fourth skipped and the last but one failed."""
+
+    seen = {}
+
+    class Reports:
+        def pytest_runtest_logreport(self, report):
+            if report.when == "call" or report.outcome != "passed":
+                seen[report.nodeid.rpartition("::")[2]] = outcome_of(report)
+
+    path = tmp_path / "test_marked.py"
+    path.write_text(MARKED, encoding="utf-8")
+    pytest.main([str(path), "-q", "-c", os.devnull, f"--rootdir={tmp_path}", "-p", "no:cacheprovider"], [Reports()])
+    assert seen == {
+        "test_passes": "passed",
+        "test_fails": "failed",
+        "test_skips": "skipped",
+        "test_fails_as_expected": "xfailed",
+        "test_fails_otherwise": "failed",
+        "test_passes_against_the_entry": "xpassed",
+        "test_breaks_before": "error",
+    }
 
 
 class Sessions:

@@ -59,7 +59,7 @@ def test_an_interrupted_run_is_finished_once_all_that_it_was_to_run_is_run(later
     assert CaseTests(True, 0, later).with_earlier(PLANNED).finished == finished
 
 
-@pytest.mark.parametrize("outcome", ["failed", "error"])
+@pytest.mark.parametrize("outcome", ["failed", "error", "xpassed"])
 def test_a_failure_stays_until_its_test_is_run_again(outcome):
     earlier = CaseTests(True, 1, {CASE: {"a": outcome}}, {"test_claims.py::test_claim[x]": outcome})
     for later in (CaseTests(True, 0, {CASE: {"b": "passed"}}), CaseTests(False, 2, {CASE: {"a": "not run"}})):

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench.core.paths import RESULTS
+from bench.core.paths import RESULTS, ROOT
 from bench.judge.compare.finding import EVIDENCE, STATUS, TESTS, WORSE, Finding
-from bench.report.compatibility import page
+from bench.report.compatibility import name_sets, page
 from bench.upgrade.compatibility import (
     BREAKS,
     CONFLICT,
@@ -76,7 +76,7 @@ def test_a_grid_of_pairs_and_a_list_of_single_releases():
 
 def test_what_breaks_is_said_once_with_its_case_and_check():
     text = page(TABLE)
-    assert "**1.** transformers 5.24.0 with peft 0.21.2; transformers 5.24.0 with peft 0.9.0:" in text
+    assert "**1.** transformers 5.24.0:" in text, "with both partners"
     assert "**2.** accelerate 1.8.0:" in text
     assert (
         f"- `{PREFIX}`: generation_distance 2e-07 → 1.05; passed before, now failed: test_generates_what_it_reads\n"
@@ -94,12 +94,23 @@ def test_a_broken_test_without_a_case_is_named_in_words():
     assert f"- `{test}`: passed before, now failed" in text
 
 
+def test_sets_are_named_by_the_release_that_all_of_them_share():
+    pairs = [Cell({"transformers": a, "peft": b}, WORKS) for a in ("5.24.0", "5.23.0") for b in ("0.21.2", "0.20.0")]
+    others = [Cell({"peft": "0.19.1"}, OPEN), Cell({"transformers": "5.23.0", "peft": "0.19.1"}, CONFLICT)]
+    cells = [*pairs, *others]
+    assert name_sets(pairs[:2], cells) == ["transformers 5.24.0"]
+    assert name_sets([pairs[0], pairs[2]], cells) == ["peft 0.21.2"]
+    assert name_sets(pairs, cells) == ["transformers 5.24.0, 5.23.0"]
+    assert name_sets(pairs[:3], cells) == ["transformers 5.24.0", "peft 0.21.2"]
+    assert name_sets(pairs[:1], cells) == ["transformers 5.24.0 with peft 0.21.2"]
+
+
 def test_what_was_not_run_and_what_else_changed_are_said():
     text = page(TABLE)
     assert "- transformers 5.23.0 with peft 0.9.0: peft 0.9.0 depends on transformers<5\n" in text
     assert "- accelerate 1.9.0; accelerate 1.7.0: the same command continues with it\n" in text
     assert "- accelerate 1.6.0: pos f1 inconclusive\n" in text
-    assert "- new: FutureWarning in x, \\`past\\` (2 cases): accelerate 1.15.0\n" in text
+    assert "- accelerate 1.15.0:\n  - new: FutureWarning in x, \\`past\\` (2 cases)\n" in text
     assert "- accelerate 1.14.0: psutil 7.2.2 → 7.0.0\n" in text
     assert "## Tests that fail" not in text
     assert "- `test_x of pos`" in page(replace(TABLE, failing=("test_x of pos",)))
@@ -159,6 +170,11 @@ def test_a_file_that_is_no_table_is_one_sentence(text, says, tmp_path):
 def test_the_committed_page_is_what_the_committed_table_gives():
     """`python -m bench matrix --show results/COMPATIBILITY.json --markdown results/COMPATIBILITY.md` makes it anew."""
     assert (RESULTS / "COMPATIBILITY.md").read_text(encoding="utf-8") == page(COMMITTED)
+
+
+def test_the_guide_has_the_command_of_the_committed_page():
+    guide = joined((ROOT / "docs" / "upgrades.md").read_text(encoding="utf-8")).replace(" \\ ", " ")
+    assert f"$ {COMMITTED.command} --json table.json --markdown table.md" in guide
 
 
 def test_the_committed_table_has_every_pair_and_names_no_folder():

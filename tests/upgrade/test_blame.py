@@ -1,89 +1,30 @@
-"""Blame: the smallest set of packages, the last good release, and what is neither good nor bad."""
+"""Blame: what is bisected, what a trial decides, and the sentence about package and release."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from compared_runs import POS, SUPPORT, committed, run_of, side_of
 
-from bench.judge.compare.finding import EVIDENCE, WORSE, Finding
+from bench.core.paths import ROOT
+from bench.judge.compare.finding import EVIDENCE, TESTS, WORSE, Finding
 from bench.judge.compare.runs import compare_runs
 from bench.records.tested import CaseTests
 from bench.upgrade import blame as module
-from bench.upgrade.blame import (
-    BAD,
-    GOOD,
-    UNTESTABLE,
-    Search,
-    TooManyRuns,
-    between,
-    blame,
-    choose_targets,
-    first_bad,
-    not_bisected,
-    smallest_guilty,
-)
+from bench.upgrade.bisection import BAD, GOOD, UNTESTABLE
+from bench.upgrade.blame import Search, TooManyRuns, blame, choose_targets, not_bisected
 from bench.upgrade.overlays import CannotInstall, Wanted
-from bench.upgrade.trial import Environment
+from bench.upgrade.trial import Environment, exit_code_file
 
 SMOKE = committed()
 TEST = "suites/test_libraries.py::test_models_own_loss_is_ours[tiny_bert-parts]"
-PACKAGES = ["accelerate", "datasets", "peft", "transformers"]
 TARGET = Finding(POS, EVIDENCE, WORSE, "reload_distance")
 BROKEN = replace(SMOKE[POS], evidence={**SMOKE[POS].evidence, "reload_distance": 0.1})
 OTHERWISE = replace(SMOKE[POS], evidence={**SMOKE[POS].evidence, "merge_distance": 0.1})
-
-
-@pytest.mark.parametrize(
-    "guilty",
-    [{"transformers"}, {"accelerate"}, {"peft", "transformers"}, {"accelerate", "transformers"}, set(PACKAGES)],
-)
-def test_the_smallest_guilty_set_is_found(guilty):
-    asked = set()
-
-    def test(packages):
-        asked.add(frozenset(packages))  # a search keeps what it has tried
-        return BAD if guilty <= set(packages) else GOOD
-
-    assert set(smallest_guilty(PACKAGES, test)) == guilty
-    assert len(asked) <= 14
-
-
-def test_sets_that_cannot_be_tested_are_passed_over():
-    """datasets without accelerate ends otherwise."""
-
-    def test(packages):
-        if "datasets" in packages and "accelerate" not in packages:
-            return UNTESTABLE
-        return BAD if "transformers" in packages else GOOD
-
-    assert set(smallest_guilty(PACKAGES, test)) == {"transformers"}
-
-
-@pytest.mark.parametrize("culprit", range(8))
-@pytest.mark.parametrize("untestable", [None, 3, 4])
-def test_the_first_bad_release_is_found_by_halving(culprit, untestable):
-    releases = [f"5.{number}.0" for number in range(8)]
-    asked = []
-
-    def test(release):
-        asked.append(release)
-        number = releases.index(release)
-        return UNTESTABLE if number == untestable != culprit else BAD if number >= culprit else GOOD
-
-    good, bad = first_bad(releases, test)
-    assert bad == releases[culprit] or (untestable is not None and releases.index(bad) == culprit + 1)
-    assert good == (releases[releases.index(bad) - 1] if releases.index(bad) else "") or untestable is not None
-    assert len(asked) <= 5
-
-
-def test_releases_between_two_versions_are_in_their_order_without_previews():
-    known = ["5.3.0", "5.21.0", "5.22.0rc1", "5.23.0", "5.9.0", "5.24.0", "6.0.0"]
-    assert between(known, "5.9.0", "5.24.0") == ["5.21.0", "5.23.0", "5.24.0"]
-    assert between(known, "5.24.0", "5.9.0") == ["5.23.0", "5.21.0", "5.9.0"], "a downgrade goes down"
-    assert between(known, "5.23.0", "5.22.0rc1") == ["5.22.0rc1"]
-    assert between(known, "5.23.0", "5.23.0") == ["5.23.0"], "another build of the same release"
-    assert between(["odd one"], "1", "2") == ["2"]
 
 
 def compared(**after):
@@ -99,7 +40,7 @@ def test_of_one_suspect_the_quickest_red_case_is_the_target():
     (target,) = choose_targets(comparison)
     quick, other = sorted(seconds, key=seconds.get)
     assert (target.case, target.figure) == (quick, "reload_distance")
-    assert not_bisected(comparison, [target], PACKAGES) == [
+    assert not_bisected(comparison, [target]) == [
         f"not bisected, because a finding with the same suspect was bisected: reload_distance of {other}"
     ]
     assert choose_targets(compared()) == []
@@ -111,26 +52,35 @@ def test_every_other_suspect_is_a_target_too():
     comparison = compared(a=BROKEN, b=heavier)
     found = choose_targets(comparison)
     assert {(one.case, one.figure) for one in found} == {(POS, "reload_distance"), (SUPPORT, "step_allocated_bytes")}
-    assert not_bisected(comparison, found, PACKAGES) == []
+    assert not_bisected(comparison, found) == []
 
 
-def test_what_no_trial_decides_is_named_with_the_reason_and_a_way_by_hand():
+def test_what_no_trial_decides_is_named_with_the_reason():
+    gone = TEST.replace("parts", "whole")
     tested = [
-        CaseTests(True, 0, {POS: {"test_cost.py::test_a": outcome}}, {TEST: outcome})
+        CaseTests(True, 0, {POS: {"test_cost.py::test_a": outcome}}, {gone: outcome, TEST: "skipped"})
         for outcome in ("passed", "failed")
     ]
+    tested[1] = replace(tested[1], others={TEST: "skipped"})
     left = {case: record for case, record in SMOKE.items() if case != SUPPORT}
     before, after = side_of(SMOKE.values(), tested=tested[0]), side_of(left.values(), tested=tested[1])
     comparison = compare_runs(before, after)
     assert choose_targets(comparison) == []
-    said = "\n".join(not_bisected(comparison, [], ["transformers==5.24.0", "peft==0.20.0"]))
-    assert f"not bisected, because a trial compares figures, not tests: tests of {POS}" in said
-    assert f"not bisected, because a trial runs a case, and this test has none: {TEST}" in said
+    said = not_bisected(comparison, [])
+    assert f"not bisected, because a trial of a case compares figures, not tests: tests of {POS}" in said
+    assert f"not bisected, because the test was not run with the upgrade: {gone}" in said
     assert f"not bisected, because the case was not run with the upgrade: status of {SUPPORT}" in said
-    assert said.endswith(
-        "bisect them by hand in another environment, one requirement and one release at a time: "
-        f"pip install transformers==5.24.0 && pytest '{TEST}'"
-    )
+
+
+def test_of_a_test_without_a_case_one_set_of_arguments_is_the_target():
+    others = {TEST: "passed", TEST.replace("parts", "whole"): "passed", "suites/test_libraries.py::test_b": "passed"}
+    tested = [CaseTests(True, 0, {}, dict.fromkeys(others, outcome)) for outcome in ("passed", "failed")]
+    comparison = compare_runs(*(side_of([SMOKE[POS]], tested=one) for one in tested))
+    found = choose_targets(comparison)
+    assert [one.case for one in found] == [TEST, "suites/test_libraries.py::test_b"]
+    assert not_bisected(comparison, found) == [
+        f"not bisected, because a finding with the same suspect was bisected: {TEST.replace('parts', 'whole')}"
+    ]
 
 
 @pytest.fixture
@@ -145,7 +95,7 @@ def search(monkeypatch, tmp_path):
         module, "resolve", lambda python, words, constraints=None: [Wanted(*word.split("=="), "x") for word in words]
     )
 
-    def run_side(side, folder, selection, say):
+    def run_side(side, folder, selection, say, suites):
         broken = any(path.name.startswith("transformers-5.24") for path in side.overlays)
         odd = any(path.name.startswith("odd") for path in side.overlays)
         record = OTHERWISE if odd else BROKEN if broken else SMOKE[POS]
@@ -187,7 +137,7 @@ def test_the_guilty_package_is_named_where_its_releases_cannot_be_listed(search,
 def test_a_trial_has_as_many_threads_as_the_run_before(search, monkeypatch):
     asked = []
     record = SMOKE[POS]
-    monkeypatch.setattr(module, "run_side", lambda side, folder, selection, say: asked.append(selection))
+    monkeypatch.setattr(module, "run_side", lambda side, folder, selection, say, suites: asked.append(selection))
     for threads, workers in ((1, "2"), (2, "1")):
         environment = {**record.environment, "cores": 2, "threads": threads}
         search.before = side_of([replace(record, environment=environment)])
@@ -230,6 +180,55 @@ def test_two_packages_that_are_bad_together_are_both_named(search, monkeypatch):
     assert blame(search, upgraded("a", "b", "c")).endswith("only together transformers==5.24.0 and b==1")
 
 
+def test_packages_whose_parts_cannot_be_tested_are_not_said_to_be_bad_only_together(search, monkeypatch):
+    monkeypatch.setattr(Search, "try_out", lambda self, words: UNTESTABLE)
+    assert blame(search, ["a==1", "b==1"]) == (
+        f"reload_distance of {POS}: a==1 and b==1 together; a part of them could not be tested"
+    )
+
+
+def test_releases_that_could_not_be_tested_are_counted(search, monkeypatch):
+    tries = Search.try_out
+    odd = {"transformers==5.22.0", "transformers==5.23.0"}
+    monkeypatch.setattr(Search, "try_out", lambda self, words: UNTESTABLE if odd & set(words) else tries(self, words))
+    assert blame(search, upgraded()).endswith(
+        "transformers 5.24.0; transformers 5.21.0 is the last good release, and 2 between them could not be tested"
+    )
+
+
+def test_tests_that_a_trial_did_not_run_are_not_missing(search):
+    """A trial runs the case, and of its tests no more than that takes."""
+    tested = [CaseTests(by_case={POS: dict.fromkeys(names, "passed")}) for names in ("ab", "a")]
+    search.before = side_of([SMOKE[POS]], tested=tested[0])
+    assert search.outcome(side_of([SMOKE[POS]], tested=tested[1])) == GOOD
+
+
+def test_a_test_without_a_case_is_bisected_by_itself(search, monkeypatch):
+    ran = []
+
+    def run_test(side, folder, test, say):
+        ran.append(test)
+        broken = any(path.name.startswith("transformers-5.24") for path in side.overlays)
+        (folder / side.name).mkdir(parents=True)
+        exit_code_file(side, folder, test).write_text(f"{int(broken)}\n", encoding="utf-8")
+        return int(broken)
+
+    monkeypatch.setattr(module, "run_test", run_test)
+    monkeypatch.setattr(module, "run_side", lambda *_: pytest.fail("it needs no case"))
+    search.target = Finding(TEST, TESTS, WORSE, "test", "passed before, now failed")
+    said = f"{TEST}: transformers 5.24.0; transformers 5.23.0 is the last good release"
+    assert blame(search, upgraded("peft")) == said
+    assert (set(ran), search.spent) == ({TEST}, len(ran))
+    again = replace(search, known={}, spent=0)
+    assert (blame(again, upgraded("peft")), again.spent) == (said, 0)
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, GOOD), (1, BAD), (4, UNTESTABLE), (21, UNTESTABLE)])
+def test_the_exit_code_of_a_test_decides(code, outcome, search, monkeypatch):
+    monkeypatch.setattr(module, "run_test", lambda *_: code)
+    assert search.outcome_of_test(Environment("a", Path("python"))) == outcome
+
+
 def test_packages_that_do_not_suit_each_other_are_not_run(search, monkeypatch):
     found = iter([{"a needs b<2"}, set()])
     monkeypatch.setattr(module, "unmet", lambda folders: next(found))
@@ -243,3 +242,53 @@ def test_a_search_ends_after_its_trials_and_says_so(search):
     with pytest.raises(TooManyRuns):
         search(["b==1"])
     assert "1 trials did not decide; --bisect-runs allows more" in blame(search, upgraded())
+
+
+BAD_TOGETHER = """
+import sys
+from importlib.util import find_spec
+
+if "torch" in sys.modules and find_spec("gate_left") and find_spec("gate_right"):
+    from bench.upgrade.planting import plant
+
+    plant("alpha_off")
+"""
+
+
+def wheel(folder, name):
+    """A wheel of version 1.0 that holds one empty module."""
+    about = f"{name}-1.0.dist-info"
+    files = {
+        f"{name}.py": "",
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: lorabench\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{about}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{about}/RECORD"))
+    folder.mkdir(exist_ok=True)
+    with ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as file:
+        for path, text in files.items():
+            file.writestr(path, text)
+
+
+@pytest.mark.slow
+def test_real_trials_find_two_packages_that_are_bad_only_together(tmp_path):
+    """Minutes: pip resolves and installs each set of three packages, and every trial is a session of its own."""
+    for name in ("gate_left", "gate_beside", "gate_right"):
+        wheel(tmp_path / "wheels", name)
+    entry = tmp_path / "bad_together.py"
+    entry.write_text(BAD_TOGETHER, encoding="utf-8")
+    places = {"LORABENCH_RUNS": tmp_path / "runs", "LORABENCH_CACHE": tmp_path / "cache", "LORABENCH_ENTRIES": entry,
+              "PIP_FIND_LINKS": tmp_path / "wheels", "PIP_NO_INDEX": "1"}  # fmt: skip
+    words = ["upgrade", "gate-left==1.0", "gate-beside==1.0", "gate-right==1.0", "--bisect", "--select",
+             "--tasks pos --models tiny_bert --methods lora --devices cpu --max-steps 2"]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *words], cwd=ROOT, env={**environment, **{k: str(v) for k, v in places.items()}},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    blamed = [line for line in done.stdout.splitlines() if line.startswith("to blame for ")]
+    assert blamed, done.stdout + done.stderr
+    for line in blamed:
+        assert "pos-tiny_bert-lora-cpu-s0: only together gate-left==1.0 and gate-right==1.0 (" in line
+    assert "test_libraries.py" not in done.stderr.partition("gate-left==1.0: ")[2], "a trial runs its case alone"

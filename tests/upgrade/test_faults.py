@@ -1,18 +1,19 @@
 """What catches a planted fault: judged from two runs, two tried from end to end, and the committed page of all."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from compared_runs import POS, committed, side_of
 
-from bench.commands.faults import HEADINGS, NOTHING, row
+from bench.commands.faults import HEADINGS, NOTHING, count_ways, exit_code, row
 from bench.core.outside_text import for_markdown
-from bench.core.paths import RESULTS
+from bench.core.paths import RESULTS, ROOT
 from bench.judge.compare.baselines import Refused, accept
 from bench.records.record import FAILED
 from bench.records.tested import CaseTests
 from bench.upgrade import faults
-from bench.upgrade.faults import judge_fault, try_fault
+from bench.upgrade.faults import ALONE, AS_CHANGED, NOT_SEEN, WITH_BASELINE, judge_fault, try_fault
 from bench.upgrade.planting import fault_names, read_fault
 
 FAULT = read_fault("alpha_off")
@@ -32,8 +33,8 @@ def caught(records, before=None, after=None):
 
 def test_a_run_that_is_the_same_catches_nothing():
     found = caught([RECORD], outcomes_of(test_a="passed"), outcomes_of(test_a="passed"))
-    assert not found.by_something
-    assert row(found) == ("alpha_off", FAULT.says, FAULT.modelled_on.rstrip("."), NOTHING, NOTHING)
+    assert found.how == NOT_SEEN
+    assert row(found) == ("alpha_off", NOT_SEEN, FAULT.says, FAULT.modelled_on.rstrip("."), NOTHING, NOTHING)
 
 
 def test_a_test_that_fails_with_the_fault_alone_catches_it_without_a_baseline():
@@ -53,6 +54,17 @@ def test_figures_that_are_worse_or_changed_catch_it_with_a_baseline():
     assert found.tests == ()
     assert found.figures == {"worse": ("reload_distance",), "changed": ("losses from step 1",)}
     assert row(found)[-1] == "worse: reload_distance; changed: losses from step 1"
+    assert found.how == WITH_BASELINE
+
+
+def test_a_fault_that_is_only_seen_as_changed_is_not_caught():
+    """No figure is worse, so a comparison is green."""
+    changed = caught([replace(RECORD, losses=[9.0, *RECORD.losses[1:]])])
+    assert (changed.how, changed.figures) == (AS_CHANGED, {"changed": ("losses from step 1",)})
+    unseen, alone = caught([RECORD]), caught([RECORD], outcomes_of(a="passed"), outcomes_of(a="failed"))
+    assert alone.how == ALONE
+    assert count_ways([alone, changed, alone]) == "3 faults: 2 without a baseline, 1 seen as changed, not red."
+    assert [exit_code(ones) for ones in ([alone], [alone, changed], [changed, unseen])] == [0, 3, 1]
 
 
 def test_a_case_that_cannot_be_compared_catches_it_with_a_baseline():
@@ -80,7 +92,7 @@ def test_two_faults_are_caught_from_end_to_end_and_their_runs_become_no_baseline
     said = []
     for name in IN_CI:
         found = try_fault(read_fault(name), said.append)
-        assert found.by_something, row(found)
+        assert found.how == ALONE, row(found)
     assert len(said) == len(IN_CI) + 1  # sessions
     again = try_fault(read_fault(name), said.append)
     assert (again, len(said)) == (found, len(IN_CI) + 1)
@@ -110,8 +122,16 @@ def test_the_page_has_every_fault_with_what_its_file_says():
         for_markdown(name): [for_markdown(one.says), for_markdown(one.modelled_on.rstrip("."))]
         for name, one in files.items()
     }
-    assert {name: cells[1:3] for name, cells in rows().items()} == said
+    assert {name: cells[2:4] for name, cells in rows().items()} == said
 
 
 def test_the_page_names_a_check_for_every_fault():
-    assert [name for name, cells in rows().items() if cells[3:] == [NOTHING, NOTHING]] == []
+    assert [name for name, cells in rows().items() if cells[4:] == [NOTHING, NOTHING]] == []
+
+
+def test_the_guide_names_every_fault_that_no_test_or_no_comparison_catches():
+    """In the section on what a comparison cannot see."""
+    guide = (ROOT / "docs" / "upgrades.md").read_text(encoding="utf-8")
+    blind = guide.partition("## What it cannot see\n")[2].partition("\n## ")[0]
+    named = {name for name, cells in rows().items() if cells[1] != ALONE}
+    assert {name.strip("`") for name in re.findall(r"`\w+`", blind)} >= {name.replace("\\_", "_") for name in named}

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from compared_runs import POS, SUPPORT, committed, run_of
 
-from bench.upgrade import matrix
+from bench.upgrade import matrix, trial
 from bench.upgrade.compatibility import BREAKS, CONFLICT, OPEN, UNDECIDED, WORKS, as_json
 from bench.upgrade.matrix import (
     NothingToCompare,
@@ -37,13 +37,13 @@ def sessions(monkeypatch, tmp_path):
     """A grid whose sessions store a record at once: transformers 5.24 is broken. The names of the sides that ran."""
     ran = []
 
-    def run_side(side, folder, selection, say):
+    def run_side(side, folder, selection, say, suites):
         ran.append(side.name)
         broken = any("transformers-5.24" in path.name for path in side.overlays)
         return run_of(folder / side.name / f"20261130T12000{len(ran)}", [BROKEN if broken else RECORD])
 
     monkeypatch.setattr(matrix, "RUNS", tmp_path)
-    monkeypatch.setattr(matrix, "run_side", run_side)
+    monkeypatch.setattr(trial, "run_side", run_side)
     monkeypatch.setattr(matrix, "resolve", lambda python, words: wanted_of(words))
     monkeypatch.setattr(matrix, "install", lambda python, one: Path(f"{one.name}-{one.version}"))
     monkeypatch.setattr(matrix, "import_path", lambda python: [])
@@ -101,13 +101,13 @@ def test_the_same_command_measures_nothing_again_and_gives_the_same_table(sessio
 
 def test_a_set_whose_cases_cannot_be_compared_is_not_said_to_work(sessions, monkeypatch):
     """lorabench was edited while the grid ran."""
-    finishes = matrix.run_side
+    finishes = trial.run_side
     other = replace(RECORD, recipe_digest="other", recipe={**RECORD.recipe, "rank": 99})
 
-    def edited(side, folder, *rest):
-        return run_of(folder / side.name / "2026", [other]) if side.overlays else finishes(side, folder, *rest)
+    def edited(side, folder, *rest, suites):
+        return run_of(folder / side.name / "2026", [other]) if side.overlays else finishes(side, folder, *rest, suites)
 
-    monkeypatch.setattr(matrix, "run_side", edited)
+    monkeypatch.setattr(trial, "run_side", edited)
     (cell,) = run_grid({"peft": ["0.20.0"]}).cells
     assert (cell.state, cell.why.startswith(f"{POS} status incomparable; ")) == (UNDECIDED, True)
 
@@ -120,8 +120,8 @@ def test_what_changes_and_is_not_worse_is_counted_by_figure(sessions, monkeypatc
         warnings=[{"category": "FutureWarning", "module": "x", "text": "old"}],
     )
     monkeypatch.setattr(
-        matrix, "run_side",
-        lambda side, folder, *_: run_of(folder / side.name / "2026", [warned if side.overlays else today]),
+        trial, "run_side",
+        lambda side, folder, *_, suites: run_of(folder / side.name / "2026", [warned if side.overlays else today]),
     )  # fmt: skip
     (cell,) = run_grid({"peft": ["0.20.0"]}).cells
     assert (cell.state, cell.changed) == (WORKS, {"new: FutureWarning in x, old": 1, "reload_distance": 1})
@@ -130,23 +130,23 @@ def test_what_changes_and_is_not_worse_is_counted_by_figure(sessions, monkeypatc
 def test_a_case_that_fails_today_too_is_nobodys_fault(sessions, monkeypatch):
     failed = replace(committed()[SUPPORT], status="failed", reason="no such file")
     monkeypatch.setattr(
-        matrix, "run_side", lambda side, folder, *_: run_of(folder / side.name / "2026", [RECORD, failed])
+        trial, "run_side", lambda side, folder, *_, suites: run_of(folder / side.name / "2026", [RECORD, failed])
     )
     assert states(run_grid({"peft": ["0.20.0"]})) == {"0.20.0": WORKS}
 
 
 def test_an_interrupted_grid_continues_where_it_stopped(sessions, monkeypatch):
-    finishes = matrix.run_side
+    finishes = trial.run_side
 
-    def interrupted(side, *rest):
+    def interrupted(side, *rest, suites):
         if len(sessions) == 2:
             raise KeyboardInterrupt
-        return finishes(side, *rest)
+        return finishes(side, *rest, suites)
 
-    monkeypatch.setattr(matrix, "run_side", interrupted)
+    monkeypatch.setattr(trial, "run_side", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_grid()
-    monkeypatch.setattr(matrix, "run_side", finishes)
+    monkeypatch.setattr(trial, "run_side", finishes)
     assert OPEN not in states(run_grid()).values()
     assert len(sessions) == len(set(sessions)) == 4
 
@@ -171,17 +171,6 @@ def test_other_suites_judge_the_stored_records_anew_and_other_code_measures_anew
     monkeypatch.setattr(matrix, "code_digest", lambda: "other")
     assert grid_of(Path("python"), ()).folder != grid.folder
     assert grid_of(Path("python"), ("--tasks", "pos")).folder != grid.folder
-
-
-def test_a_case_that_timed_out_runs_once_more(sessions, monkeypatch):
-    slow = [replace(RECORD, status="timed_out", reason="no end within 900 s")]
-    monkeypatch.setattr(
-        matrix, "run_side",
-        lambda side, folder, *_: run_of(folder / side.name / f"2026{len(slow)}", [slow.pop() if slow else RECORD]),
-    )  # fmt: skip
-    grid = grid_of(Path("python"), ())
-    run_cells(grid, [], silent, silent)
-    assert [record.status for record in read_stored(grid, "today")[0].records.values()] == ["ok"]
 
 
 def test_what_contradicts_itself_is_said_in_pips_words_and_kept(sessions, monkeypatch):
@@ -213,14 +202,14 @@ def test_a_set_that_pip_could_not_get_is_tried_again(sessions, monkeypatch):
 
 
 def test_a_session_that_stops_leaves_its_cell_open_and_the_others_run(sessions, monkeypatch):
-    finishes = matrix.run_side
+    finishes = trial.run_side
 
-    def stops(side, *rest):
+    def stops(side, *rest, suites):
         if any("transformers" in path.name for path in side.overlays):
             raise Stopped("the session ended with exit code 3; what it measured is kept in /a/folder", 3)
-        return finishes(side, *rest)
+        return finishes(side, *rest, suites)
 
-    monkeypatch.setattr(matrix, "run_side", stops)
+    monkeypatch.setattr(trial, "run_side", stops)
     table = run_grid()
     assert states(table)["5.23.0 0.20.0"] == WORKS
     (why,) = {cell.why for cell in table.cells if cell.state == OPEN}
@@ -228,10 +217,10 @@ def test_a_session_that_stops_leaves_its_cell_open_and_the_others_run(sessions, 
 
 
 def test_without_todays_run_nothing_else_runs(sessions, monkeypatch):
-    def stops(*_):
+    def stops(*_, suites):
         raise Stopped("exit code 4", 4)
 
-    monkeypatch.setattr(matrix, "run_side", stops)
+    monkeypatch.setattr(trial, "run_side", stops)
     with pytest.raises(Stopped):
         run_grid()
 
@@ -261,7 +250,7 @@ def test_a_package_that_lacks_something_whatever_pip_takes_is_a_contradiction(se
 def test_progress_says_which_cell_it_is_and_the_time_left(sessions, monkeypatch):
     said = []
     clock = iter(range(0, 6000, 60))
-    monkeypatch.setattr(matrix, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(trial, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     grid = grid_of(Path("python"), ())
     plans = [plan_cell(grid, packages) for packages in sets_of(RELEASES)]
     run_cells(grid, plans, said.append, silent)

@@ -11,6 +11,7 @@ import pytest
 
 from bench.__main__ import main
 from bench.commands import upgrade
+from bench.core.case import parse_case
 from bench.upgrade import overlays
 from bench.upgrade.overlays import (
     CannotInstall,
@@ -23,7 +24,7 @@ from bench.upgrade.overlays import (
     resolve,
 )
 from bench.upgrade.requirements import Unmet, unmet
-from bench.upgrade.trial import TINY
+from bench.upgrade.trial import REST, TINY
 
 PYTHON = Path(sys.executable)
 REPORT = {
@@ -207,19 +208,21 @@ def test_a_dry_run_says_what_would_be_installed_and_run(said_by_pip, cache, caps
     assert main(["upgrade", "peft==9.0", "--dry-run", *words]) == 0
     out = capsys.readouterr().out
     assert "  alpha 1\n  peft-x 9.0\n" in out
-    assert f"{select}  (2 cases, about 2 minutes on two quiet cores)\n" in out
+    assert f"{select}  (2 cases, about 1 minute on two quiet cores)\n" in out
     assert "would then time, if nothing is worse, in 10 processes a side:\n  pos-minilm_l6-lora-cpu-s0, pos-" in out
     assert "(2 cases; how long 1 of them take is not known)\n" in out
     assert not cache.exists()
 
 
-def test_the_tiny_stage_takes_minutes():
-    cases = upgrade.selected_cases(PYTHON, TINY)
-    assert upgrade.duration(cases, 2) == "24 cases, about 6 minutes on two quiet cores"
+def test_the_two_stages_are_the_smoke_run_in_two_parts():
+    tiny, rest, whole = (upgrade.selected_cases(PYTHON, stage) for stage in (TINY, REST, ("--devices", "cpu")))
+    assert sorted([*tiny, *rest]) == sorted(whole)
+    assert upgrade.duration(tiny, 2) == "56 cases, about 3 minutes on two quiet cores"
+    assert all(parse_case(one).model.endswith("_wide") for one in tiny)
 
 
 def test_a_timed_case_takes_a_process_of_its_own_ten_times_a_side():
-    assert upgrade.duration(["pos-tiny_bert-lora-cpu-s0"], 20) == "1 case, about 15 minutes on two quiet cores"
+    assert upgrade.duration(["pos-tiny_bert-lora-cpu-s0"], 20) == "1 case, about 14 minutes on two quiet cores"
     assert "not known" in upgrade.duration(["pos-tiny_bert-lora-cuda-s0"], 20)
 
 

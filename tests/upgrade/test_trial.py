@@ -21,7 +21,19 @@ from bench.machine import environment
 from bench.records.tested import CaseTests, earlier_tests, write_tested
 from bench.upgrade import trial
 from bench.upgrade.overlays import Wanted
-from bench.upgrade.trial import Environment, Stopped, folder_of, run_side, run_stage, selection_of, time_cases
+from bench.upgrade.trial import (
+    Environment,
+    Stopped,
+    folder_of,
+    known_exit_code,
+    read_measured,
+    run_once,
+    run_side,
+    run_stage,
+    run_test,
+    selection_of,
+    time_cases,
+)
 
 RECORD, SMALL = (committed()[case] for case in (POS, SUPPORT))
 BEFORE, AFTER = Environment("before", Path(sys.executable)), Environment("after", Path(sys.executable), (Path("over"),))
@@ -34,6 +46,7 @@ SLEEP = "import time; print('started', flush=True); time.sleep(60)"
 upgrade.resolve = lambda *words: subprocess.run([sys.executable, "-c", SLEEP])
 sys.exit(main(["upgrade", "peft==0.21.2"]))
 """
+TEST = "suites/test_libraries.py::test_a[tiny_bert]"
 QUIET = (0.900, 0.901, 0.899)
 
 
@@ -99,6 +112,45 @@ def test_a_session_that_stopped_keeps_what_it_measured_and_is_resumed(sessions, 
     run_side(BEFORE, tmp_path, [], silent)
     assert "--resume" not in commands[0]
     assert commands[1][-1].endswith("2026-1")
+
+
+def test_a_case_that_timed_out_runs_once_more(sessions, tmp_path, monkeypatch):
+    """A busy machine can be the cause."""
+    planned, commands = sessions
+    planned["before"] = [(1, [replace(RECORD, status="timed_out", reason="no end within 900 s")]), (0, [RECORD])]
+    said = []
+    run_side(BEFORE, tmp_path, [], said.append)
+    assert "--resume" in commands[1]
+    assert said[1] == "before: a case timed out, perhaps because the machine is busy; it runs once more"
+    assert len(commands) == 2
+
+
+def test_a_finished_run_is_kept_until_other_code_judges_it(sessions, tmp_path, monkeypatch):
+    planned, commands = sessions
+    planned["before"] = [(0, [RECORD]), (0, [])]
+    run = run_once(BEFORE, tmp_path, [], silent)
+    assert (run_once(BEFORE, tmp_path, [], silent), len(commands)) == (run, 1)
+    monkeypatch.setattr(trial, "judging_digest", lambda: "other")
+    assert run_once(BEFORE, tmp_path, [], silent) == run
+    assert "--resume" in commands[1]
+    assert read_measured(run.parent).judged_by == "other"
+
+
+@pytest.mark.parametrize("kept", [0, 1, None])
+def test_the_exit_code_of_a_test_is_kept_if_it_came_to_an_end(kept, monkeypatch, tmp_path):
+    commands = []
+
+    def run(command, env, **rest):
+        commands.append((command, env["LORABENCH_RUNS"]))
+        return subprocess.CompletedProcess(command, 2 if kept is None else kept)
+
+    monkeypatch.setattr(trial.subprocess, "run", run)
+    assert known_exit_code(AFTER, tmp_path, TEST) is None
+    assert run_test(AFTER, tmp_path, TEST, silent) == (2 if kept is None else kept)
+    assert known_exit_code(AFTER, tmp_path, TEST) == kept
+    ((command, runs),) = commands
+    assert command[-3:] == [TEST, "--runxfail", "-q"], "a known fault fails too"
+    assert runs == str(tmp_path / "after")
 
 
 def test_a_test_that_was_renamed_between_two_sessions_is_not_missing(sessions, tmp_path):

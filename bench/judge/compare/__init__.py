@@ -9,6 +9,7 @@ quality.py     quality over seeds, in two stages
 probes.py      answers to probes, item by item
 timing.py      seconds of interleaved processes
 sides.py       a run as one side of a comparison
+outcomes.py    outcomes of tests, with and without a case
 fresh.py       whether runs of fresh seeds may decide
 runs.py        the comparison of two runs
 baselines.py   accepted baselines

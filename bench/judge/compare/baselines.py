@@ -24,11 +24,10 @@ from bench.judge.compare.sides import Side, code_difference, machine_difference,
 from bench.records.record import Record
 from bench.records.run_folder import EMULATION, ENTRIES
 from bench.records.stored_runs import NEWEST, RELEASE
-from bench.records.tested import NOT_REACHED, PASSED, SKIPPED
+from bench.records.tested import FAILURES, NOT_REACHED
 
 ACCEPTED = "accepted"  # the key of run.json
 PLANTS_A_FAULT = "bench.upgrade.planting:plant"  # the entry of a run whose libraries are broken on purpose
-ALLOWED = (PASSED, SKIPPED, NOT_REACHED)  # outcomes of tests that did not fail
 
 
 class Refused(ValueError):
@@ -90,12 +89,12 @@ def reasons_against(side: Side) -> Iterator[str]:
 def reasons_of_tests(side: Side) -> Iterator[str]:
     tested = side.tested
     assert tested is not None
-    bad = [f"{test} ({outcome})" for test, outcome in tested.others.items() if outcome not in ALLOWED]
+    bad = [f"{test} ({outcome})" for test, outcome in tested.others.items() if outcome in FAILURES]
     bad += [
         f"{test} of {case} ({outcome})"
         for case, tests in tested.by_case.items()
         for test, outcome in tests.items()
-        if outcome not in ALLOWED
+        if outcome in FAILURES
     ]
     if bad:
         yield f"it is red: {first_few(bad)}"

@@ -30,7 +30,7 @@ GATES = 5000
 SEEDS = 20261130  # seeds the random numbers
 STORED_SEEDS = 3  # stored seeds of each case; those that the first side has too are equal to the bit
 PARTED = (CASES // 10, CASES)  # how many cases of a gate diverged
-CPU_SPREAD, WALL_SPREAD = 0.054, 0.129  # between processes of one case on a shared machine, relative
+CPU_SPREAD, WALL_SPREAD, PEAK_SPREAD = 0.054, 0.129, 0.021  # between processes of one case, relative
 LEAST_SEEDS = 3  # that give a spread
 TASK = TASKS["pos"]  # the task of records that are drawn whole
 
@@ -184,24 +184,33 @@ def memory_rates() -> list[Rate]:
     ]
 
 
-def time_rates(gates: int, spread: float, clock: str) -> list[Rate]:
-    """For the named cases of a comparison, 10 processes a side: false red gates, and detections of a slow-down."""
-    chance = random.Random(f"{SEEDS} {clock}")
+SLOWER = (("a red gate, nothing slower", 1.0, 0.02), ("25 % slower is seen", 1.25, 0.99),
+          ("10 % slower is seen", 1.10, 0.80))  # fmt: skip
+MORE = (("a red gate, nothing more", 1.0, 0.01), ("10 % more is seen", 1.10, 0.99), ("5 % more is seen", 1.05, 0.80))
 
-    def processes(slower: float) -> list[float]:
-        return [slower * math.exp(chance.gauss(0, spread)) for _ in range(timing.PROCESSES)]
 
-    def judge_timings(slower: Iterable[float]) -> list[str]:
-        return timing.states(timing.ratios([(processes(1.0), processes(factor)) for factor in slower]))
+def process_rates(
+    gates: int, spread: float, figure: str, planted: Sequence[tuple[str, float, float]], level: float
+) -> list[Rate]:
+    """For the named cases of a comparison, 10 processes a side: false red gates, and detections of a growth.
+
+    planted: what is counted, the factor of the first case, and the goal.
+    """
+    chance = random.Random(f"{SEEDS} {figure}")
+
+    def processes(factor: float) -> list[float]:
+        return [factor * math.exp(chance.gauss(0, spread)) for _ in range(timing.PROCESSES)]
+
+    def judge(factors: Iterable[float]) -> list[str]:
+        return timing.states(timing.ratios([(processes(1.0), processes(factor)) for factor in factors]), level)
 
     several = [1.0] * (timing.MOST_CASES - 1)
-    rates = [("a red gate, nothing slower", 1.0, 0.02, True), ("25 % slower is seen", 1.25, 0.99, False),
-             ("10 % slower is seen", 1.10, 0.80, False)]  # fmt: skip
     found = []
-    for what, factor, goal, at_most in rates:
-        states = [judge_timings([factor, *several]) for _ in range(gates)]
-        hits = sum(WORSE in one for one in states) if at_most else sum(one[0] == WORSE for one in states)
-        found.append(Rate(f"{what}, {clock}, {timing.MOST_CASES} cases", hits / gates, goal, at_most))
+    for what, factor, goal in planted:
+        states = [judge([factor, *several]) for _ in range(gates)]
+        false = factor == 1
+        hits = sum(WORSE in one for one in states) if false else sum(one[0] == WORSE for one in states)
+        found.append(Rate(f"{what}, {figure}, {timing.MOST_CASES} cases", hits / gates, goal, false))
     return found
 
 
@@ -209,5 +218,8 @@ def calibrate(gates: int = GATES) -> list[Rate]:
     """All rates."""
     deviations, prior = measured_deviations(), read_gate().prior
     found = [rate for seeds in (1, 3, 5) for rate in quality_rates(gates, seeds, deviations, prior)]
-    return [*found, *memory_rates(), *time_rates(gates, CPU_SPREAD, "CPU seconds"),
-            *time_rates(gates, WALL_SPREAD, "wall seconds")]  # fmt: skip
+    return [*found, *memory_rates(),
+            *process_rates(gates, CPU_SPREAD, "CPU seconds", SLOWER, timing.LEVEL),
+            *process_rates(gates, WALL_SPREAD, "wall seconds", SLOWER, timing.LEVEL),
+            *process_rates(gates, PEAK_SPREAD, "peak memory of a process", MORE, timing.LEVEL_OF_OTHERS),
+            ]  # fmt: skip

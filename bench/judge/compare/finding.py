@@ -56,6 +56,11 @@ class Finding:
         return "; ".join(filter(None, parts))
 
 
+def is_other_test(finding: Finding) -> bool:
+    """Whether the finding is of a test without a case."""
+    return finding.kind == TESTS and "::" in finding.case
+
+
 def worst_state(findings: Iterable[Finding]) -> str:
     """The most serious state; same if there is no finding."""
     return min((finding.state for finding in findings), key=STATES.index, default=SAME)

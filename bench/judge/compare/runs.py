@@ -6,7 +6,6 @@ Anything that the second run lacks, or that failed, is red: regressions hide in 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.core.registry import first_few
 from bench.judge.compare.evidence import compare_evidence
 from bench.judge.compare.exact import compare_exact
 from bench.judge.compare.finding import (
@@ -21,7 +20,6 @@ from bench.judge.compare.finding import (
     QUALITY,
     SAME,
     STATUS,
-    TESTS,
     TRACE,
     WARNINGS,
     WORSE,
@@ -29,15 +27,14 @@ from bench.judge.compare.finding import (
 )
 from bench.judge.compare.fresh import check_fresh
 from bench.judge.compare.margins import read_gate
+from bench.judge.compare.outcomes import compare_other_tests, compare_tests
 from bench.judge.compare.probes import compare_probes
 from bench.judge.compare.quality import LEAST_LOSS
 from bench.judge.compare.seeds import Pair, compare_quality, groups_of
 from bench.judge.compare.sides import Side, machine_difference, repeats_of, version_changes, why_incomparable
-from bench.judge.compare.timing import compare_times
+from bench.judge.compare.timing import compare_processes
 from bench.judge.compare.traces import MACHINE, departure
 from bench.records.record import FAILED, Record
-from bench.records.tested import ERROR, NOT_REACHED, PASSED, SKIPPED
-from bench.records.tested import FAILED as TEST_FAILED
 from bench.tasks import TASKS
 
 ALWAYS = (EXACT, MEMORY, EVIDENCE, TRACE)  # kinds of figures compared for every case that ended well
@@ -79,7 +76,7 @@ def compare_runs(
     groups = groups_of(pairs_of(before, after, options), more, (before.records, after.records))
     findings += compare_quality(groups)
     findings += compare_other_tests(before, after)
-    findings += compare_times({case: (repeats_of(before, case), repeats_of(after, case)) for case in options.timed})
+    findings += compare_processes({case: (repeats_of(before, case), repeats_of(after, case)) for case in options.timed})
     return Comparison(before, after, tuple(findings))
 
 
@@ -207,39 +204,3 @@ def compare_warnings(old: Record, new: Record) -> Iterator[Finding]:
         if one not in old.warnings:
             says = f"new: {one['category']} in {one['module']}, {one['text']}"
             yield Finding(new.case, WARNINGS, CHANGED, "warning", says)
-
-
-def compare_other_tests(before: Side, after: Side) -> Iterator[Finding]:
-    """Tests without a case, as those of libraries and claims, that passed in the first run but not in the second.
-
-    A finding names the test where others name a case. A file of which the second run selected no test is left out: it
-    was not asked for.
-    """
-    if before.tested is None or after.tested is None:
-        return
-    files = {file_of(test) for test in after.tested.others}
-    for test, outcome in before.tested.others.items():
-        now = after.tested.others.get(test, NOT_REACHED)
-        if outcome != PASSED or now == PASSED or file_of(test) not in files:
-            continue
-        if now == NOT_REACHED:
-            yield Finding(test, TESTS, MISSING, "test", "passed before and was not run")
-        else:
-            yield Finding(test, TESTS, WORSE, "test", f"passed before, now {now}")
-
-
-def file_of(test: str) -> str:
-    return test.partition("::")[0]
-
-
-def compare_tests(case: str, before: Side, after: Side) -> Iterator[Finding]:
-    """Tests that passed in the first run but not in the second, if both runs stored their tests' outcomes."""
-    if before.tested is None or after.tested is None:
-        return
-    now = after.tested.outcomes(case)
-    passed = [test for test, outcome in before.tested.outcomes(case).items() if outcome == PASSED]
-    for outcome in (TEST_FAILED, ERROR, SKIPPED):
-        if found := [test for test in passed if now.get(test) == outcome]:
-            yield Finding(case, TESTS, WORSE, "tests", f"passed before, now {outcome}: {first_few(found)}")
-    if gone := [test for test in passed if test not in now]:
-        yield Finding(case, TESTS, MISSING, "tests", f"passed before and were not run: {first_few(gone)}")

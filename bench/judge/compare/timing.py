@@ -1,13 +1,14 @@
-"""A comparison of seconds per step over interleaved processes of both sides, in turns A B B A.
+"""A comparison of seconds, memory and energy over interleaved processes of both sides, in turns A B B A.
 
 The steps of one process are not an independent sample: between processes the spread was 5.4 % of CPU time and 12.9 % of
 wall time on a shared machine, within one 7 to 9 %. So a process counts as one value, the median of its steps after the
-warm-up: CPU seconds on a processor, where neighbours take wall time, and wall seconds on a card. Student's t compares
-the means of both sides' logarithms. Seconds are judged only on request, for a few named cases.
+warm-up: CPU seconds on a processor, where neighbours take wall time, and wall seconds on a card. The peak memory of a
+whole process and the energy that a card spent on training differ between processes too, the peak by 2.1 %. Student's t
+compares the means of both sides' logarithms. All of it is judged only on request, for a few named cases.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -19,20 +20,24 @@ from bench.records.figures import ran_alone
 from bench.records.record import Record
 
 SECONDS = (*QUALITY, "machine", "emulation")  # must be equal on both sides; the libraries are what is compared
-SECONDS_OF_STEP = "seconds of a step"  # the figure's name
+SECONDS_OF_STEP = "seconds of a step"  # names of figures
+PEAK_OF_PROCESS = "peak memory of the process"
+ENERGY_OF_TRAINING = "energy of training"
 WARM_UP_STEPS = 4
 LEAST_STEPS = 3  # after the warm-up
 PROCESSES = 10  # on each side
 LEAST_PROCESSES = 3
 MOST_CASES = 5  # in one comparison
-LEVEL = 0.018  # over all named cases
+LEVEL = 0.018  # for seconds, over all named cases
+LEVEL_OF_OTHERS = 0.001  # for memory and for energy: all together stay within 2 %
 TOLD = 0.03  # a ratio nearer to 1 than this is not reported
 WIDEST = 0.25  # an interval whose upper end is further off than this decides nothing
+Sides = tuple[Sequence[Record], Sequence[Record]]  # the processes of a case, before and after
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long the second side takes, with a 95 % interval and the p-value against "no longer"."""
+    """How many times as much the second side takes, with a 95 % interval and the p-value against "no more"."""
 
     value: float
     low: float
@@ -40,9 +45,10 @@ class Ratio:
     p: float
     processes: int
 
-    def says(self) -> str:
+    def says(self, measure: str) -> str:
+        """measure: long or much."""
         return (
-            f"{self.value:.3f} times as long (95 % interval {self.low:.3f} to {self.high:.3f}), "
+            f"{self.value:.3f} times as {measure} (95 % interval {self.low:.3f} to {self.high:.3f}), "
             f"{self.processes} processes a side"
         )
 
@@ -75,13 +81,13 @@ def ratios(sides: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Rat
     return [ratio(*pair, shared) for pair in sides]
 
 
-def states(ratios: Sequence[Ratio]) -> list[str]:
-    """A state for each named case; worse at LEVEL over all of them, by Holm."""
-    return [state(one, p) for one, p in zip(ratios, holm([one.p for one in ratios]), strict=True)]
+def states(ratios: Sequence[Ratio], level: float = LEVEL) -> list[str]:
+    """A state for each named case; worse at this level over all of them, by Holm."""
+    return [state(one, p, level) for one, p in zip(ratios, holm([one.p for one in ratios]), strict=True)]
 
 
-def state(one: Ratio, p: float) -> str:
-    if p < LEVEL and one.value > 1 + TOLD:
+def state(one: Ratio, p: float, level: float) -> str:
+    if p < level and one.value > 1 + TOLD:
         return WORSE
     if one.high / one.value - 1 > WIDEST:
         return INCONCLUSIVE
@@ -90,11 +96,21 @@ def state(one: Ratio, p: float) -> str:
     return SAME if abs(one.value - 1) <= TOLD else CHANGED
 
 
-def process_value(record: Record) -> float | None:
+def seconds_of_step(record: Record) -> float | None:
     """The median of a process's steps after the warm-up; None for a record without seconds for each step."""
     on_card = record.environment.get("accelerator") and record.parsed_case().device != "cpu"
     steps = record.noisy.get("step_seconds" if on_card else "step_cpu_seconds", [])[WARM_UP_STEPS:]
     return median(steps) if len(steps) >= LEAST_STEPS else None
+
+
+def peak_bytes(record: Record) -> float | None:
+    """Resident bytes on a processor; on a card what torch's allocator reserved."""
+    return record.noisy.get("peak_bytes")
+
+
+def joules(record: Record) -> float | None:
+    """What the card spent on training; None where nothing counts it."""
+    return record.noisy.get("joules")
 
 
 def took_turns(before: Sequence[Record], after: Sequence[Record]) -> bool:
@@ -106,7 +122,7 @@ def took_turns(before: Sequence[Record], after: Sequence[Record]) -> bool:
 
 
 def why_incomparable(records: Sequence[Record]) -> str:
-    """How the processes of both sides differ apart from their libraries; empty if their seconds can be compared."""
+    """How the processes of both sides differ apart from their libraries; empty if they can be compared."""
     for record in records:
         if differences := basis_differences(basis_of(records[0]), basis_of(record), SECONDS):
             return differences_text(differences)
@@ -126,24 +142,39 @@ def why_not_judged(before: Sequence[Record], after: Sequence[Record]) -> str:
         )
     if not took_turns(before, after):
         return "the processes of the two sides did not take turns, so a busy neighbour may have slowed one side alone"
-    if any(process_value(record) is None for record in (*before, *after)):
-        return f"a process has fewer than {WARM_UP_STEPS + LEAST_STEPS} timed steps; give more --max-steps"
     return ""
 
 
-def compare_times(cases: dict[str, tuple[list[Record], list[Record]]]) -> list[Finding]:
-    """A finding for each named case. cases: case -> records of the processes of both sides."""
+def compare_processes(cases: Mapping[str, Sides]) -> list[Finding]:
+    """Findings for each named case. cases: case -> records of the processes of both sides."""
     apart = {case: why for case, sides in cases.items() if (why := why_incomparable([*sides[0], *sides[1]]))}
     found = [Finding(case, TIME, INCOMPARABLE, SECONDS_OF_STEP, why) for case, why in apart.items()]
     refused = {case: why for case, sides in cases.items() if case not in apart and (why := why_not_judged(*sides))}
     found += [Finding(case, TIME, INCONCLUSIVE, SECONDS_OF_STEP, why) for case, why in refused.items()]
-    judged = {case: (values(old), values(new)) for case, (old, new) in cases.items() if case not in apart | refused}
-    all_of_them = ratios(list(judged.values()))
-    for case, one, its_state in zip(judged, all_of_them, states(all_of_them), strict=True):
-        found.append(Finding(case, TIME, its_state, SECONDS_OF_STEP, one.says()))
-    return found
+    left = {case: sides for case, sides in cases.items() if case not in apart | refused}
+    few = f"a process has fewer than {WARM_UP_STEPS + LEAST_STEPS} timed steps; give more --max-steps"
+    found += [
+        Finding(case, TIME, INCONCLUSIVE, SECONDS_OF_STEP, few)
+        for case, sides in left.items() if values(sides, seconds_of_step) is None
+    ]  # fmt: skip
+    return [*found, *compare_figure(left, SECONDS_OF_STEP, seconds_of_step, "long", LEVEL),
+            *compare_figure(left, PEAK_OF_PROCESS, peak_bytes, "much", LEVEL_OF_OTHERS),
+            *compare_figure(left, ENERGY_OF_TRAINING, joules, "much", LEVEL_OF_OTHERS)]  # fmt: skip
 
 
-def values(records: Sequence[Record]) -> list[float]:
-    """A value for each process; why_not_judged has checked that each has one."""
-    return [value for record in records if (value := process_value(record))]
+def compare_figure(
+    cases: Mapping[str, Sides], figure: str, value: Callable[[Record], float | None], measure: str, level: float
+) -> list[Finding]:
+    """A finding for each case whose processes all have this figure."""
+    known = {case: found for case, sides in cases.items() if (found := values(sides, value))}
+    judged = ratios(list(known.values()))
+    return [
+        Finding(case, TIME, its_state, figure, one.says(measure))
+        for case, one, its_state in zip(known, judged, states(judged, level), strict=True)
+    ]
+
+
+def values(sides: Sides, value: Callable[[Record], float | None]) -> tuple[list[float], list[float]] | None:
+    """The figure of each process of both sides; None if a process lacks it."""
+    before, after = ([found for record in records if (found := value(record))] for records in sides)
+    return (before, after) if len(before) == len(sides[0]) and len(after) == len(sides[1]) else None

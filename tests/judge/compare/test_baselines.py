@@ -74,6 +74,7 @@ REFUSED = {
         {"tested": PASSED.with_earlier(CaseTests(True, 1, {POS: {"test_a": "failed"}}))}, f"it is red: test_a of {POS}",
     ),
     "red outside cases": ({"tested": replace(PASSED, others={"test_claim[x]": "failed"})}, r"it is red: test_claim\[x\]"),
+    "stale": ({"tested": replace(PASSED, others={"test_a": "xpassed"})}, r"it is red: test_a \(xpassed\)"),
     "another exit code": ({"tested": replace(PASSED, exit_code=1)}, "ended with exit code 1"),
     "untested": ({"tested": CaseTests(True, 0, {POS: PASSED.by_case[POS]})}, f"no test judged {SUPPORT}"),
     "older": ({"tested": None}, "does not say how its tests ended"),
@@ -101,6 +102,10 @@ def test_a_run_that_is_no_baseline_is_refused_in_one_sentence(what, make, place)
     with pytest.raises(Refused, match=f"^run cannot become a baseline: .*{says}"):
         accept(make(**given), "why not")
     assert not place.exists()
+
+
+def test_a_run_with_a_known_fault_of_a_library_is_accepted(make):
+    assert accept(make(tested=replace(PASSED, others={"test_a": "xfailed"})), "transformers 5.23").is_dir()
 
 
 def test_a_run_with_a_planted_fault_is_refused_and_one_with_a_users_own_module_is_not(make):

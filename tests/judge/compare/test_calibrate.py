@@ -33,7 +33,7 @@ def test_a_loss_that_only_fresh_seeds_decide_takes_some():
 
 def test_rates_of_few_gates_keep_the_goals_that_nothing_random_decides():
     rates = {rate.what: rate for rate in calibrate.calibrate(gates=8)}
-    assert len(rates) == 23
+    assert len(rates) == 26
     for what in (
         "a red gate, 0 of 100 cases parted, 3 seeds",
         "red for 0.4 % of memory, which is allowed",

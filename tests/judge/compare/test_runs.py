@@ -30,7 +30,6 @@ from bench.judge.compare.finding import (
 from bench.judge.compare.runs import Options, compare_runs
 from bench.judge.compare.sides import read_side, version_changes
 from bench.records.record import FAILED, OUT_OF_MEMORY, BadRecord
-from bench.records.tested import CaseTests
 
 SMOKE = committed()
 ROWS = [{"key": f"test-{number}", "loss": float(number)} for number in range(6)]
@@ -293,40 +292,6 @@ def test_another_basis_is_incomparable_and_named(change, says):
     found = only(findings([SMOKE[POS]], [replace(SMOKE[POS], **change)]), STATUS)
     assert found.state == INCOMPARABLE
     assert says in found.says
-
-
-def test_a_test_that_passed_and_is_skipped_now_is_red():
-    before, after = (
-        side_of([SMOKE[POS]], tested=CaseTests(True, 0, {POS: outcomes}))
-        for outcomes in (
-            {**dict.fromkeys("abdef", "passed"), "c": "skipped"},
-            dict.fromkeys("acdef", "skipped"),
-        )
-    )
-    found = [one for one in compare_runs(before, after).findings if one.kind == "tests"]
-    assert [(one.state, one.says) for one in found] == [
-        (WORSE, "passed before, now skipped: a, d, e and 1 more"),
-        (MISSING, "passed before and were not run: b"),
-    ]
-
-
-def test_a_test_without_a_case_that_passed_and_fails_now_is_red():
-    library, claim = "suites/test_libraries.py::test_a[tiny_bert]", "suites/test_claims.py::test_claim[one]"
-    known = "suites/test_libraries.py::test_b[tiny_bert]"
-    before, after, narrower = (
-        side_of([SMOKE[POS]], tested=CaseTests(True, 0, others=others))
-        for others in (
-            {library: "passed", claim: "passed", known: "skipped"},
-            {library: "failed", claim: "not run", known: "failed"},
-            {library: "passed", known: "passed"},
-        )
-    )
-    found = [one for one in compare_runs(before, after).findings if one.kind == "tests"]
-    assert [one.sentence() for one in found] == [
-        f"{library} test worse; passed before, now failed",
-        f"{claim} test missing; passed before and was not run",
-    ]
-    assert {one.state for one in compare_runs(before, narrower).findings} == {"same"}
 
 
 def test_a_new_warning_is_told_and_is_not_red():
