@@ -82,10 +82,10 @@ class Nodes:
             "RAY_memory_monitor_refresh_ms": "0",
             "RAY_raylet_start_wait_time_s": str(START_SECONDS), "RAY_gcs_rpc_server_connect_timeout_s": str(START_SECONDS), **variables,
         }  # fmt: skip
-        log = (self.folder / f"{name}.log").open("wb")
-        self.processes[name] = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def wait(self, name: str) -> None:
         """Wait until the node has started. Raises TimeoutError with what it said."""
