@@ -17,7 +17,9 @@ The house, floor by floor: a room imports from rooms above it in this list, and 
     plan/        which cases run, with which recipe and data
     judge/       verdicts: thresholds, claims, scores, predictions compared
     upgrade/     the same cases with other libraries, and the two runs compared
+    campaign/    what waits for a card, chosen and run
     report/      tables and pages
+    app/         the same pages live, in a browser, and a page to ask kept adapters
     plugin/      the door for pytest
     commands/    the door for `python -m bench`
 

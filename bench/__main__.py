@@ -19,9 +19,11 @@ from bench import __version__
 from bench.commands import (
     SCRIPT,
     Mistake,
+    app,
     ask,
     baseline,
     calibrate,
+    campaign,
     census,
     claims,
     compare,
@@ -56,8 +58,8 @@ from bench.records.record import BadRecord
 
 COMMANDS = (
     testing, listing, fit, predicting, table, report, picture, upgrade, matrix, compare, baseline, calibrate, faults,
-    score, claims, coverage, merge, ask, probes, refusals, engines, fetching, census, thresholds, rescore, pages,
-    options,
+    score, claims, campaign, coverage, merge, ask, app, probes, refusals, engines, fetching, census, thresholds,
+    rescore, pages, options,
 )  # fmt: skip
 EXAMPLES = """\
 examples:

@@ -7,6 +7,8 @@ import pytest
 from bench.__main__ import main
 from bench.commands.rescore import rescored_run
 from bench.core.paths import RESULTS, ROOT
+from bench.judge import probe_thresholds
+from bench.judge.probe_thresholds import bands_toml, measure_bands
 from bench.judge.thresholds import read_thresholds
 from bench.models import MODELS
 from bench.plan.selection import Selection, all_cases, is_smoke
@@ -38,6 +40,12 @@ def test_a_run_that_a_text_names_is_there(run):
 def test_answers_to_probes_are_read_as_today(run):
     found = rescored_run(RUNS / run)
     assert (found.changed, list(found.answers)) == (0, []), f"run python -m bench rescore {run}"
+
+
+def test_bands_of_probes_are_those_of_the_committed_run():
+    """Shares that `rescore` changes move their bands too: `python -m bench probes --thresholds numbers`."""
+    records, _ = read_records(RUNS / "numbers" / "records.jsonl")
+    assert probe_thresholds.FILE.read_text(encoding="utf-8") == bands_toml(measure_bands(records.values()))
 
 
 @pytest.mark.parametrize("smoke_case", SMOKE, ids=str)

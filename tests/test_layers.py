@@ -191,6 +191,17 @@ def test_only_the_rooms_with_torch_import_heavy_libraries_at_module_level(module
     assert heavy == set(), f"import it inside the function that needs it, or move {module} into a room with torch"
 
 
+def test_only_the_app_imports_streamlit():
+    """It is an extra, and takes seconds to import."""
+    found = {module for module in FILES if any(name.split(".")[0] == "streamlit" for name in imports(module))}
+    assert {room_of(module) for module in found} == {"app"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, bench.__main__; print(sorted({'streamlit', 'torch', 'pandas'} & sys.modules.keys()))"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n", "python -m bench loads them for every command"
+
+
 def test_nothing_is_imported_relatively():
     relative = {module for module in FILES for n in ast.walk(tree_of(module)) if getattr(n, "level", 0)}
     assert relative == set()

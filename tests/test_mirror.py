@@ -30,6 +30,7 @@ ELSEWHERE = {
     "report/test_pages.py": ("commands.pages",),
     "report/test_cases.py": ("report.tables",),
     "commands/test_help.py": ("commands.options",),
+    "commands/test_campaign.py": ("report.campaign",),
     "commands/test_predicting.py": (
         "judge.compare.engines", "models.of_config", "predict.both", "predict.card.budget", "predict.card.fit",
         "predict.card.search", "predict.prediction", "report.prediction",
@@ -68,10 +69,16 @@ ELSEWHERE = {
     "judge/test_thresholds.py": ("commands.thresholds",),
     "report/test_picture.py": ("commands.picture",),
     "report/charts/test_charts.py": (
-        "report.charts.chart", "report.charts.confusions", "report.charts.labels", "report.charts.losses",
+        "report.charts.chart", "report.charts.confusions", "report.charts.labels", "report.charts.live_losses",
+        "report.charts.losses",
         "report.charts.marks", "report.charts.phase_memory", "report.charts.probes", "report.charts.quality_memory",
         "report.charts.seconds", "report.charts.step_memory",
     ),
+    "app/test_pages.py": (
+        "app.answering", "app.ask_page", "app.asking", "app.claims_page", "app.compare_page", "app.comparing",
+        "app.fit_page", "app.methods_page", "app.runs_page", "app.served",
+    ),
+    "app/test_serving.py": ("commands.app",),
     "report/test_html_page.py": ("commands.report", "report.answers", "report.surroundings"),
     "judge/test_rescore.py": ("commands.rescore",),
     "report/test_coverage.py": ("commands.coverage",),
@@ -93,6 +100,7 @@ PAPER_CALCULATIONS = "judge/claims/kinds/test_paper_calculations.py calls each t
 ANSWERS = "probes/test_parsers.py compares the parsers, which use it, with answers that people have read"
 # The module is in no test by its name. Why none is needed.
 INDIRECTLY = {
+    "app.script": "Streamlit runs it; app/test_browser.py opens each of its pages",
     "commands.census": "prints and writes what judge.claims.kinds.counted counts in the full data, which CI has not",
     "commands.engines": "prints what judge.compare.engines measures, which takes minutes",
     "commands.fetching": "prints what sources.fetch finds; a download is no test",
@@ -219,9 +227,9 @@ def test_test_files_are_of_modules_or_of_whole_rooms():
     """A file of another name is about more than one module, and says so here."""
     several = {
         "commands/test_help.py", "executor/test_conformance.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_claims_page.py",
-        "judge/claims/test_sentences.py",
+        "judge/claims/test_readings.py", "judge/claims/test_sentences.py",
         "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
-        "probes/test_probes.py", "report/charts/test_charts.py", "report/test_browser.py", "tasks/test_golden.py",
+        "app/test_browser.py", "probes/test_probes.py", "report/charts/test_charts.py", "report/test_browser.py", "tasks/test_golden.py",
         "tasks/test_tasks.py",
     }  # fmt: skip
     rooms = ROOT / "tests"

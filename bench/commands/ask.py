@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of, show, show_as_is
-from bench.core.units import gigabytes_or_megabytes
-from bench.executor.local.memory_limit import memory_room
+from bench.executor.local.memory_limit import free_bytes
 from bench.machine.devices import DEVICES, cards, missing
-from bench.records.kept import KEPT_HELP, find_kept, run_of
-from bench.records.votes import LETTERS, TIE, Vote, add_vote, preference, read_votes, shuffle
+from bench.records.kept import KEPT_HELP, find_kept
+from bench.records.votes import LETTERS, TIE, Vote, add_vote, preference, read_votes, shuffle, votes_folder
 from bench.report.columns import in_columns
 
 NEW_TOKENS = 128
@@ -64,6 +63,7 @@ def ask(arguments: argparse.Namespace) -> int:
     device = arguments.device or ("cuda" if cards() else "cpu")
     if why := missing(device):
         raise Mistake(f"--device {device}: {why}")
+    from bench.worker.ask.model_bytes import refuse_lack_of_memory
     from bench.worker.ask.side_by_side import Sampling, load_panel, panel_bytes, source_answers
     from bench.worker.keep.loading import open_kept
     from bench.worker.quiet import quiet
@@ -71,7 +71,7 @@ def ask(arguments: argparse.Namespace) -> int:
     quiet()
     tuned = [open_kept(folder, mirror_of(arguments)) for folder in folders]
     with_base = not (arguments.vote and len(tuned) > 1)
-    refuse_lack_of_memory(panel_bytes(tuned, with_base), device)
+    refuse_lack_of_memory(panel_bytes(tuned, with_base), free_bytes(device), device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of names that libraries change between themselves
         panel = load_panel(tuned, DEVICES[device].torch_name, with_base)
@@ -98,17 +98,6 @@ def check(arguments: argparse.Namespace) -> None:
         raise Mistake("-q: the question is empty")
     if arguments.vote and len(arguments.kept) > 2:
         raise Mistake(f"--vote compares two answers, not {len(arguments.kept)}; name one case, or two")
-
-
-def refuse_lack_of_memory(needed: int, device: str) -> None:
-    """Raises Mistake if the device has less free memory than the weights take."""
-    free = memory_room()[1] if device == "cpu" else cards()[0].free_bytes
-    if needed > free:
-        raise Mistake(
-            f"the weights of these models take {gigabytes_or_megabytes(needed)} and {device} has "
-            f"{gigabytes_or_megabytes(free)} free; "
-            "name fewer cases, or free memory"
-        )
 
 
 def typed_questions() -> Iterator[Question]:
@@ -181,11 +170,6 @@ def erase(lines: int) -> None:
     """Move up over these lines and clear everything below."""
     if lines:
         print(f"\x1b[{lines}F\x1b[J", end="")
-
-
-def votes_folder(folders: Iterable[Path]) -> Path:
-    """The run that keeps the votes on these cases, whichever is named first."""
-    return min(run_of(folder).resolve() for folder in folders)
 
 
 def vote(panel: Any, question: Question, sampling: Any, folder: Path) -> None:

@@ -8,7 +8,9 @@ from bench.models import MODELS
 
 def add(commands: Commands) -> None:
     parser = add_command(commands, "fetch", "fetch weights before a run needs them")
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="models to fetch (default: the embedded ones)")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="models to fetch (default: those of the default run)"
+    )
     add_mirror(parser)
     parser.set_defaults(work=fetch_weights, next="pytest suites runs the cases")
 

@@ -11,7 +11,7 @@ from bench.core.files import write_atomically
 from bench.judge.claims.book import read_claims
 from bench.judge.claims.gathering import gather
 from bench.judge.claims.verdicts import judge_all
-from bench.judge.compare.finding import BETTER, INCOMPARABLE, SAME, STATUS
+from bench.judge.compare.finding import INCOMPARABLE, nothing_compared
 from bench.judge.compare.runs import Comparison, compare_runs
 from bench.judge.compare.sides import read_run_json, read_side
 from bench.judge.thresholds import own_thresholds, read_with_own
@@ -71,7 +71,7 @@ def compare_with(earlier: str, folder: Path) -> Comparison:
     if before.resolve() == folder.resolve():
         raise Mistake(f"--against {earlier} is the run itself; give another run")
     comparison = compare_runs(read_side(before), read_side(folder))
-    if not any(one.kind == STATUS and one.state in (SAME, BETTER) for one in comparison.findings):
+    if nothing_compared(comparison.findings):
         why = next((one.says for one in comparison.findings if one.state == INCOMPARABLE), "they share no case")
         show(f"nothing could be compared with {earlier}: {why}", sys.stderr)
     return comparison

@@ -178,6 +178,11 @@ class Method:
                 f"{self.name} cannot train {model.name} under gradient checkpointing: transformers drops the keys and "
                 "values that it puts before the text; gradient_checkpointing = false"
             )
+        if recipe.gradient_checkpointing and not model.family.checkpoints:
+            raise Unsupported(
+                f"{model.name} has no gradient checkpointing: transformers' {model.family.model_type} cannot do it; "
+                "gradient_checkpointing = false"
+            )
         if recipe.loss == "chunked" and model.kind == ENCODER:
             raise Unsupported(f"loss = 'chunked' is for a head over a vocabulary; {model.name} has a classifier")
 

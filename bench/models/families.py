@@ -38,6 +38,18 @@ def bert_layer(config: Config) -> list[Linear]:
     ]
 
 
+def mpnet_layer(config: Config) -> list[Linear]:
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    return [
+        Linear("attention.attn.q", hidden, hidden, True, FIRST_NORM),
+        Linear("attention.attn.k", hidden, hidden, True, FIRST_NORM),
+        Linear("attention.attn.v", hidden, hidden, True, FIRST_NORM),
+        Linear("attention.attn.o", hidden, hidden, True, ATTENTION),
+        Linear("intermediate.dense", hidden, inner, True, SECOND_NORM),
+        Linear("output.dense", inner, hidden, True, INNER),
+    ]
+
+
 def gpt2_layer(config: Config) -> list[Linear]:
     hidden = config["n_embd"]
     return [
@@ -134,6 +146,11 @@ def of_bert(config: Config) -> dict[str, tuple]:
     return {"hidden_act": ("gelu",), "add_cross_attention": (False,), "chunk_size_feed_forward": (0,)}
 
 
+def of_mpnet(config: Config) -> dict[str, tuple]:
+    # transformers' code has these two numbers, whatever the config says
+    return {"hidden_act": ("gelu",), "pad_token_id": (1,), "relative_attention_num_buckets": (32,)}
+
+
 def of_gpt2(config: Config) -> dict[str, tuple]:
     return {
         "n_inner": (None, 4 * config["n_embd"]),
@@ -189,6 +206,10 @@ class Family:
     norms: int = 2  # per layer
     head_norms: bool = False  # queries and keys are normalised, head by head
     token_types: int = 0  # rows of its table of token types, if a config does not say
+    relative_positions: int = 0  # rows of a table with a number per head, which attention adds to its scores
+    fused_attention: bool = True  # transformers can compute attention by torch's own kernels
+    takes_past_keys: bool = True  # transformers can put keys and values before the text
+    checkpoints: bool = True  # transformers can checkpoint its layers
     blind_biases: tuple[str, ...] = ()  # biases without a gradient: a key's shifts all scores of a query alike
     window: Callable[[Config], Window | None] = no_window
 
@@ -280,6 +301,24 @@ FAMILIES = {
         formulas_for=of_bert,
         token_types=2,
         blind_biases=("key.bias",),
+    ),
+    "mpnet": Family(
+        kind=ENCODER,
+        model_type="mpnet",
+        linear_layers=mpnet_layer,
+        query_value=("q", "v"),
+        # "dense" alone would also match a layer of the sentence classifier
+        all_linear=("q", "k", "v", "o", "intermediate.dense", "output.dense"),
+        keys_values_feedforward=("k", "v", "output.dense"),
+        feedforward=("output.dense",),
+        more=("intermediate_size",),
+        positions_after_padding=True,
+        formulas_for=of_mpnet,
+        relative_positions=32,
+        fused_attention=False,
+        takes_past_keys=False,
+        checkpoints=False,
+        blind_biases=("k.bias",),
     ),
     "gpt2": Family(
         kind=DECODER,

@@ -76,12 +76,13 @@ def head_parameters(entry: ModelEntry, labels: int) -> int:
 
 
 def embedding_parameters(entry: ModelEntry) -> int:
-    """Parameters of the tables at the model's input: tokens and, if they are learned, positions and types."""
-    config = entry.config
+    """Parameters of the tables of tokens and, if they are learned, of positions and types."""
+    config, family = entry.config, entry.family
     rows = config["vocab_size"]
-    if not entry.family.llama_like:
-        rows += config[entry.family.positions_name]
-    return int(rows + config.get("type_vocab_size", entry.family.token_types)) * hidden_size(entry)
+    if not family.llama_like:
+        rows += config[family.positions_name]
+    rows += config.get("type_vocab_size", family.token_types)
+    return int(rows) * hidden_size(entry) + family.relative_positions * head_count(entry)
 
 
 def norm_parameters(entry: ModelEntry) -> int:

@@ -19,6 +19,7 @@ BERT = {
 
 add(ModelEntry("tiny_bert", "two-layer BERT", "bert", BERT))
 add(ModelEntry("tiny_roberta", "two-layer RoBERTa", "roberta", {**BERT, "type_vocab_size": 1, "pad_token_id": 1}))
+add(ModelEntry("tiny_mpnet", "two-layer MPNet", "mpnet", {**BERT, "pad_token_id": 1}))
 GPT2 = {"vocab_size": VOCABULARY, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512}
 add(ModelEntry("tiny_gpt2", "two-layer GPT-2", "gpt2", GPT2))
 LLAMA = {

@@ -68,7 +68,7 @@ def models_for(task: Task, device: str, selection: Selection) -> Iterator[ModelE
     name = task.variant_of or task.name
     for model in MODELS:
         from_source = name in model.source_cases and device != "cpu"
-        by_default = (model.embedded and task.embedded) or from_source or model.default_task == task.name
+        by_default = (model.runs_unasked and task.embedded) or from_source or model.default_task == task.name
         wanted = model.name in selection.models if selection.models else by_default
         if wanted and task.suits(model):
             yield model
@@ -89,6 +89,7 @@ def is_smoke(case: Case, selection: Selection) -> bool:
     quick = not task.smoke_methods or case.method in task.smoke_methods
     if not task.in_smoke:
         return case.task in selection.tasks and (quick or case.method in selection.methods)
-    if case.method in selection.methods or not MODELS[case.model].embedded:
+    model = MODELS[case.model]
+    if case.method in selection.methods or not model.embedded:
         return True
-    return quick
+    return quick and model.runs_unasked

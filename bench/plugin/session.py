@@ -26,6 +26,7 @@ from bench.plugin.progress import Progress
 from bench.plugin.same_card import emulation_of, refuse_another_card
 from bench.records.record import FAILED, OK, BadRecord, Record, parse_record, read_records, read_run
 from bench.records.run_folder import EMULATION, make_folder, predictions_path, write_case
+from bench.records.run_progress import ProgressFile
 from bench.sources.fetch import PREPARE, NeededSources, look_up
 from bench.sources.hub import UNREACHABLE
 from bench.sources.weights import SYNTHETIC
@@ -72,6 +73,7 @@ class Run:
         self.options = options
         self.plan = Plan(options, self.resources)
         self.progress = progress
+        self.progress_file = ProgressFile()
         self.records: dict[str, Record] = {}
         self.complaints: list[str] = []
         self.unwritten: dict[str, OSError] = {}  # parts of the run that could not be stored -> the error
@@ -182,6 +184,7 @@ class Run:
         self.emulation = emulation_of(self.options, waiting)
         entries = [entry for entry in self.options.entries if not entry.startswith(FOR_WORKERS)]  # tables are no code
         self.folder = make_folder(self.emulation, self.folder, self.options.run_name, entries)
+        self.progress_file.begin(self.folder, [case.id for case in waiting])
         executor = self._start_executor(timeout, waiting)
         self._prepare(waiting)
         for case in waiting:
@@ -193,10 +196,10 @@ class Run:
         """The session's executor for these cases; complains about machines that it does not use."""
         executor: RunsJobs
         if self._cluster is None:
-            executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
+            executor = Executor(self._preload(), timeout, self.options.workers, self._report, self._done)
         else:
             fetch = None if self.options.place.shares_a_disk else self._fetch_job(self.plan.weights_of(cases))
-            executor = self._cluster_executor(timeout, fetch, self.progress.report, self._done)
+            executor = self._cluster_executor(timeout, fetch, self._report, self._done)
             self.complaints += [f"{node.name} is left out: {node.refused}" for node in self.resources() if node.refused]
             self._environment |= {
                 name: os.environ[name] for name in self.options.send_environment if name in os.environ
@@ -222,6 +225,11 @@ class Run:
     @staticmethod
     def _fetch_job(sources: NeededSources) -> Job:
         return Job(FETCH, PREPARE, sources.to_plain())
+
+    def _report(self, key: str, said: dict[str, Any]) -> None:
+        """Show a worker's message and write it into the run's folder; the executor calls this as on_progress."""
+        self.progress.report(key, said)
+        self.progress_file.add(key, said)
 
     def _take_over(self, cases: Sequence[Case]) -> None:
         """Keep those records of a resumed run that the session would reproduce; say why the others are not kept."""
@@ -289,6 +297,7 @@ class Run:
             write_case(self.folder, record, [] if record.repeat else examples, **rows)
         except OSError as error:  # the disk failed, not the case, which is still judged
             self.unwritten[case.id] = error
+        self.progress_file.end(case.id, record.status)
         self.progress.show_outcome(outcome)
 
     def _record(self, case: Case, outcome: Outcome) -> tuple[Record, list[dict[str, Any]]]:
@@ -357,7 +366,7 @@ class Run:
         for executor in self._executors:
             if isinstance(executor, Executor):
                 return executor
-        executor = Executor(self._preload(), timeout, self.options.workers, self.progress.report, self._done)
+        executor = Executor(self._preload(), timeout, self.options.workers, self._report, self._done)
         self._executors.append(executor)
         return executor
 
@@ -366,3 +375,4 @@ class Run:
             executor.stop()
         if self._cluster:
             self._cluster.close()
+        self.progress_file.close()

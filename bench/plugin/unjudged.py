@@ -38,7 +38,7 @@ def in_default_run(case: Case, size: str, own_entries: frozenset[str] = frozense
 
     The default run uses the CPU and the samples. own_entries: names of the user's own models, methods and tasks.
     """
-    usual = MODELS[case.model].embedded and TASKS[case.task].embedded and is_smoke(case, Selection())
+    usual = MODELS[case.model].runs_unasked and TASKS[case.task].embedded and is_smoke(case, Selection())
     own = own_entries & {case.task, case.model, case.method}
     return usual and case.device == "cpu" and size == "sample" and not own
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bench.probes.folding import WORD_END, WORD_START
 from bench.probes.marking import MARK, NAMES
-from bench.probes.roles import denied_choices, leaves_out, open_marks, without_pairs
+from bench.probes.roles import denied_choices, is_compared, leaves_out, open_marks, without_pairs
 from bench.probes.words import Words
 
 EQUAL, CONFLICT = "equal", "conflict"
@@ -25,6 +25,8 @@ class Comparison(NamedTuple):
 
 def statement(clause: str, words: Words, by_text: bool, topic: int | None) -> Stated | None:
     """What the clause states, if it compares and says of which number."""
+    if is_reported(clause, words):
+        return None
     if by_sign := [sign_statement(match) for match in SIGN.finditer(clause)]:
         return opposite(by_sign[0]) if words.no.search(clause) else by_sign[0]
     clause = words.asides.sub(lambda match: " " * len(match[0]), clause)
@@ -40,6 +42,11 @@ def statement(clause: str, words: Words, by_text: bool, topic: int | None) -> St
         return None
     turned = (not found[0].up) != (negated or is_denied(clause, words, found))
     return 1 - subject if turned else subject
+
+
+def is_reported(clause: str, words: Words) -> bool:
+    """Whether the clause only says what others think, what is asked, or what the speaker does not know."""
+    return bool(words.reports.search(clause) or words.undecided.search(clause))
 
 
 def opposite(stated: Stated | None) -> Stated | None:
@@ -97,6 +104,8 @@ def subject_of(clause: str, words: Words, found: list[Comparison], topic: int | 
     """The choice that is said to be something, and whether that is denied by what stands before its number."""
     clause = without_pairs(clause, words)
     marks, numbers = open_marks(clause, words), MARK.findall(clause)
+    if compares_with_other(clause, words):  # "9.9 is larger than 5"
+        return None, False
     kinds = {choice for _, choice in marks}
     if len(kinds) == 1:
         return kinds.pop(), False
@@ -110,6 +119,12 @@ def subject_of(clause: str, words: Words, found: list[Comparison], topic: int | 
     if len(objects) == 1:  # "It is larger than 9.11"
         return 1 - objects.pop(), False
     return (None if objects else topic), False
+
+
+def compares_with_other(clause: str, words: Words) -> bool:
+    """Whether the only number that is compared with is neither choice."""
+    objects = [one[1] for one in MARK.finditer(clause) if is_compared(one, clause, words)]
+    return bool(objects) and set(objects) == {"X"}
 
 
 def first_spoken_of(clause: str, marks: list[tuple[int, int]], words: Words, compared: Comparison) -> int | None:

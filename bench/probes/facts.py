@@ -8,13 +8,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
-from bench.core.files import BadFile, read_toml
 from bench.probes import EVASIVE, GARBLED, PROBES, RIGHT, WRONG, Family, Item
+from bench.probes.comparing import is_reported
+from bench.probes.mentions import only_mentions, with_names_marked, without_other_senses
 from bench.probes.reading import FOLDER, read_items, thin_out
+from bench.probes.spelling import corrected, spellings
 from bench.probes.statements import clauses, takes_back
-from bench.probes.topics import speaks_around, subject_asked
+from bench.probes.topics import FUNCTION, speaks_around, subject_asked
 from bench.probes.wording import ALL_BUT, affirmed_names, first_line, plain, repeats, says_nothing, words_of
 from bench.probes.words import words_in
 
@@ -22,6 +23,15 @@ NOT_KNOWN = re.compile(
     r"\b(?:(?:don['’]?t|do not|cannot|can['’]t|didn['’]?t) (?:really |actually |quite )?"
     r"(?:know|say|tell|answer|recall|remember)"
     r"|not (?:\w+ )?(?:sure|certain)|unsure|uncertain|no idea|depends"
+    r"|(?:have|has) no (?:\w+ )?(?:information|data|knowledge|answer|details)"
+    r"|(?:don['’]?t|do not) have (?:\w+ )*(?:information|data|knowledge|answer|access|details)"
+    r"|(?:can['’]?t|cannot) (?:\w+ )?(?:help|assist|respond)"
+    r"|tidak (?:punya|memiliki|ada|mempunyai) (?:\w+ )?(?:informasi|data|jawaban|pengetahuan)"
+    r"|tidak (?:bisa|dapat) (?:membantu|menjawab)|tidak (?:mengerti|paham)"
+    r"|no tengo (?:\w+ ){0,2}(?:información|datos|respuesta|constancia|conocimiento)"
+    r"|no puedo (?:responder|contestar|ayudar\w*)|no (?:lo |la )?entiendo"
+    r"|keine? (?:\w+ )?(?:informationen|information|angaben|daten|antwort|auskunft)|verstehe (?:\w+ )*nicht"
+    r"|(?:pas|aucune?) (?:\w+ )?(?:d['’])?(?:informations?|réponses?|données?)|ne comprends pas"
     r"|(?:have|need) to (?:look|check)|look (?:that|it|this) up|let me (?:think|see|check)|lass mich|voyons|a ver"
     r"|(?:tidak|kurang|belum) (?:\w+ )?(?:tahu|yakin|pasti|ingat)|tergantung"
     r"|no (?:lo |la |me )?(?:sé|acuerdo|recuerdo)|no (?:estoy|puedo) (?:segur\w+|decir)|depende|ni idea"
@@ -42,7 +52,8 @@ ALTERNATIVES = {"or", "atau", "o", "u", "oder", "ou", "perhaps", "maybe", "mungk
 JOINTS = {"and", "dan", "y", "e", "und", "et"}
 JOINED = re.compile(rf"\b(?:{'|'.join(sorted(JOINTS))})\b")
 FORMER = re.compile(
-    r"\b(?:former(?:ly)?|used to|once was|was once|previously|in the past|früher(?:e|er)?|ehemals|einst|antes era"
+    r"\bwas\b[^,;.]*\bbefore\b\W*$"
+    r"|\b(?:former(?:ly)?|used to|once was|was once|previously|in the past|früher(?:e|er)?|ehemals|einst|antes era"
     r"|antigua|ancienne|autrefois|jadis|dulu|dahulu|bekas)\b"
 )
 SIDES = (
@@ -53,23 +64,10 @@ SIDES = (
 )
 EXCLAIMS = re.compile(r"\W*(?:quel(?:le)?|what an?|how|qué|welch|was für|alangkah|betapa)\b[^.?]*!\s*$")
 LONG_WORD = 4  # letters: shorter words are in every sentence
+ARTICLES = words_of("the a an el la los las un una le les une der die das den dem ein eine")
 FEW_WORDS = 3  # an answer without a sentence; what follows only adds to it
 
 ASKED = 2  # every second question of a language: all families, before and after, are to take 90 s on two cores
-
-
-@cache
-def spellings() -> dict[str, dict[str, str]]:
-    """language -> spelling -> the word it stands for, in lower case. Raises BadFile for a spelling of two words."""
-    path = FOLDER / "spellings.toml"
-    found: dict[str, dict[str, str]] = {}
-    for language, table in read_toml(path).items():
-        found[language] = {}
-        for word, others in table.items():
-            for other in others:
-                if found[language].setdefault(plain(other), plain(word)) != plain(word):
-                    raise BadFile(f"{path} [{language}]: {other!r} stands for two words; leave it to one")
-    return found
 
 
 def parse(answer: str, item: Item) -> str:
@@ -79,8 +77,9 @@ def parse(answer: str, item: Item) -> str:
         return GARBLED
     words = {plain(choice).strip(): plain(choice).strip() for choice in item.choices}
     words |= {other: word for other, word in spellings().get(item.language, {}).items() if word in words}
+    said = corrected(said, set(words), item)
     words |= {name.translate(TWO_LETTERS): word for name, word in words.items() if item.language == "de"}
-    if contradicts(said, item, set(words)):
+    if contradicts(said, item, set(words)) or says_otherwise(said, words):
         return GARBLED
     stated = {words[name] for name in final_names(said, item, set(words))}
     right = plain(item.answer).strip()
@@ -109,22 +108,41 @@ def contradicts(said: str, item: Item, names: set[str]) -> bool:
     return False
 
 
+def says_otherwise(said: str, words: dict[str, str]) -> bool:
+    """Whether two sentences say the same of different choices: "Blood is blue. Blood is red."."""
+    stated: dict[tuple[str, ...], str] = {}
+    for text in SENTENCES.split(plain(said)):
+        own = [word for word in words_of(text) if word not in ARTICLES]
+        named = {words[word] for word in own if word in words}
+        frame = tuple("" if word in words else word for word in own)
+        if len(named) == 1 and len(words_of(text)) > len(named) and stated.setdefault(frame, *named) not in named:
+            return True
+    return False
+
+
 def final_names(said: str, item: Item, names: set[str]) -> set[str]:
     """The names that are stated and not taken back: "Lyon. Sorry, Paris" comes to Paris alone."""
     drafts: list[list[Clause]] = [[]]
-    words = words_in(item.language)
-    text_said = BRACKETS.sub(", ", ALL_BUT.sub("not", plain(said)))
+    words, begun = words_in(item.language), False
+    text_said = without_other_senses(BRACKETS.sub(", ", ALL_BUT.sub("not", plain(said))), names)
     for sentence, text in enumerate(SENTENCES.split(text_said)):
         for clause in clauses(text, words):
             if takes_back(clause, words):
+                drafts.append([])
+            if words.undecided.search(clause):
+                drafts.clear()
                 drafts.append([])
             for part in parts_of(clause, names):
                 turned = bool(words.contrasts.match(part.strip())) and not AFFIRMS.search(part)
                 if turned and not names & set(words_of(part)) and len(words_of(part)) >= FEW_WORDS:
                     drafts[-1] = [one for one in drafts[-1] if not words.seems.search(one.text)]
-                if stated := affirmed_names(part.rsplit("=", 1)[-1], names, item.language):
-                    weak = bool(words.seems.search(part)) or text.endswith("?") or speaks_of_another(part, item.prompt)
-                    drafts[-1].append(Clause(part, sentence, stated, weak))
+                sides = part.rsplit("=", 1)[::-1]  # "2 + 2 = 4", but also "60 minutes = 1 hour"
+                stated = next(filter(None, (affirmed_names(side, names, item.language) for side in sides)), set())
+                if stated := {name for name in stated if not only_mentions(part, name, names, item)}:
+                    gives_reason = begun and words.reasons.match(part.strip())
+                    if not (gives_reason or text.endswith("?") or speaks_of_another(part, item.prompt)):
+                        drafts[-1].append(Clause(part, sentence, stated, weak=bool(words.seems.search(part))))
+                begun = True
     if NOT_KNOWN.search(plain(said)):
         drafts = [[clause for clause in draft if not clause.weak] for draft in drafts]
     return next((stated for draft in reversed(drafts) if (stated := names_of(draft, item))), set())
@@ -145,7 +163,7 @@ def speaks_of_another(text: str, asked: str) -> bool:
 
 @dataclass(frozen=True)
 class Clause:
-    """A clause that states some of the names. weak: it only says what one might think, or speaks of another thing."""
+    """A clause that states some of the names. weak: it only says what one might think."""
 
     text: str
     sentence: int
@@ -197,7 +215,7 @@ def is_bare(clause: Clause) -> bool:
 
 def words_asked(item: Item) -> set[str]:
     """The long words of the question."""
-    return {word for word in words_of(item.prompt) if len(word) >= LONG_WORD}
+    return {word for word in words_of(item.prompt) if len(word) >= LONG_WORD and not FUNCTION.fullmatch(word)}
 
 
 def stands_beside(clause: Clause) -> bool:
@@ -219,14 +237,21 @@ def leaves_open(said: str, names: set[str], item: Item) -> bool:
     It may deny a choice, but not the right one.
     """
     words = words_of(ASKS.sub(" ", said))
-    if plain(item.answer).strip() in words:
+    affirmed = affirmed_names(ASKS.sub(" ", said), names, item.language)
+    right = plain(item.answer).strip()
+    if right in words and right not in affirmed:
+        return False
+    words_there = words_in(item.language)
+    last = [*clauses(with_names_marked(said, names), words_there)][-1:]
+    if NOT_KNOWN.search(plain(said)) or any(is_reported(clause, words_there) for clause in last):
+        return True
+    if right in words:
         return False
     if names & set(words):
-        return not affirmed_names(ASKS.sub(" ", said), names, item.language) and len(names & set(words)) == 1
+        return not affirmed and len(names & set(words)) == 1
     words = words_of(said)
     again = len(words) >= FEW_WORDS and Counter(words) <= Counter(words_of(item.prompt))
-    unknown = bool(NOT_KNOWN.search(plain(said))) or said.rstrip().endswith("?")
-    return again or unknown or bool(EXCLAIMS.match(plain(said))) or speaks_around(said, item)
+    return again or said.rstrip().endswith("?") or bool(EXCLAIMS.match(plain(said))) or speaks_around(said, item)
 
 
 def bank() -> list[Item]:

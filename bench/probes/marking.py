@@ -58,11 +58,24 @@ def mark_numbers(text: str, item: Item, words: Words) -> str:
         text = NUMBERED.sub(" ", with_digits(text, item.language))
     if any(choice.startswith("-") for choice in item.choices):
         text = with_signs(text, item.language)
+    text = with_last_number(text, item)
     number = NUMBER + (r"(?:\.(?=\s+\w))?" if item.group == "date" else "")  # German writes "der 9.11. kommt"
     text = re.sub(number, lambda match: mark_of(match[0].rstrip("."), item), text)
     for place, name in zip((words.first, words.second), NAMES, strict=True):
         text = place.sub(f" ⟨{name}⟩ ", text)
     return text
+
+
+def with_last_number(text: str, item: Item) -> str:
+    """The text with the rest of a number that is cut: "9.11 is larger than 9" speaks of 9.9, if that is a choice."""
+    last = re.search(rf"({NUMBER})$", text)
+    if not last:
+        return text
+    line = text[: last.start()].rpartition("\n")[2]
+    others = [one for one in item.choices if one not in line]
+    begun = [one for one in others if one != last[1] and one.startswith(last[1])]
+    cut = len(others) == 1 and begun and name_of(last[1], item) == "X"
+    return text[: last.start()] + begun[0] if cut else text
 
 
 def mark_of(number: str, item: Item) -> str:

@@ -11,10 +11,11 @@ bench/probes/comparing.py what a clause states about them, and bench/probes/stat
 import re
 
 from bench.probes import EVASIVE, GARBLED, RIGHT, WRONG, Item
-from bench.probes.comparing import CONFLICT, EQUAL, Stated, comparisons
+from bench.probes.comparing import CONFLICT, EQUAL, Stated, comparisons, is_reported
 from bench.probes.marking import MARK, mark_numbers, plain
 from bench.probes.pairs import BY_TEXT
 from bench.probes.statements import answers_other, final_statement
+from bench.probes.wording import repeats
 from bench.probes.words import Words, words_in
 
 FALLBACK = "en"  # small models fall back to English
@@ -31,7 +32,8 @@ def larger_number(answer: str, item: Item) -> str:
     if contradicts_itself(text, words_in(item.language), item.group in BY_TEXT):
         return GARBLED
     stated = read_statement(text, item.language, item)
-    if stated is None and item.language != FALLBACK:
+    own = words_in(item.language)
+    if stated is None and item.language != FALLBACK and not (is_reported(text, own) or own.seems.search(text)):
         stated = read_statement(mark_numbers(said, item, words_in(FALLBACK)), FALLBACK, item)
     if stated is None:
         if answers_other(text, words_in(item.language), item.group in BY_TEXT):
@@ -89,6 +91,6 @@ def outcome_without_number(text: str) -> str:
     marks = set(MARK.findall(text))
     words = [word for word in MARK.sub(" ", text).split() if any(map(str.isalpha, word))]
     repeated = len(words) >= REPEATS * 2 and len(set(words)) <= len(words) // REPEATS
-    if repeated or stuck(text) or marks == {"X"} or (text and not words and not marks):
+    if repeated or repeats(text) or stuck(text) or marks == {"X"} or (text and not words and not marks):
         return GARBLED
     return EVASIVE

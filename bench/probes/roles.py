@@ -27,11 +27,15 @@ def open_marks(clause: str, words: Words) -> list[tuple[int, int]]:
     """The places of the choices that are neither compared with nor excluded."""
     marks = []
     for match in MARK.finditer(clause):
-        before, behind = clause[: match.start()], clause[match.end() :].lstrip()
-        compared = is_object(before, words) or words.than_after.match(behind)
-        if match[1] in NAMES and not compared and not is_left_out(match, clause, words):
+        if match[1] in NAMES and not is_compared(match, clause, words) and not is_left_out(match, clause, words):
             marks.append((match.start(), NAMES.index(match[1])))
     return marks
+
+
+def is_compared(match: re.Match[str], clause: str, words: Words) -> bool:
+    """Whether another number is compared with the marked one."""
+    behind = clause[match.end() :].lstrip()
+    return is_object(clause[: match.start()], words) or bool(words.than_after.match(behind))
 
 
 def is_object(before: str, words: Words) -> bool:

@@ -20,6 +20,8 @@ LEAST = 3
 NEW_TOKENS = 64  # source 003's max_new_tokens: the shown terms again and LEAST more, were each character a token
 EACH = 5
 INSTRUCTION = "Continue the {name} sequence."
+FEW_WORDS = 3  # of a sentence
+GIVES_NEXT = re.compile(r"\b(?:next|answer|continues?|then|follow(?:s|ing|ed)?)\b(?!,)")
 STUCK = 6  # the same number so often
 SOURCE_003 = [1, 1, 2, 3, 5, 8]  # the sequence that source 003 asks its model to continue
 TRAINED = ("fibonacci", "fibonacci", "fibonacci", "arithmetic")  # of training's sequences, in turn
@@ -58,12 +60,12 @@ def continues(answer: str, item: Item, cut: bool = False) -> str:
     """The outcome of an answer that should continue the terms in the prompt. cut: by the token limit."""
     said = answer.split(HEADING)[0]
     shown = shown_terms(item)
-    found = list(readings(said))
+    found = list(readings(said, lambda terms: is_part(terms, shown, item.group)))
     if not any(found):
         return GARBLED if said.strip() and not any(map(str.isalpha, said)) else EVASIVE
     if any(len(terms) >= STUCK and len(set(terms)) == 1 for terms in found):
         return GARBLED
-    if all(says_again(terms, shown) for terms in found if terms):
+    if all(says_again(terms, shown) or only_mentions(terms, shown, said) for terms in found if terms):
         return EVASIVE
     cut_in_number = cut and answer[-1:].isdigit()
     return RIGHT if any(goes_on(terms, shown, item.group, cut_in_number) for terms in found) else WRONG
@@ -103,6 +105,18 @@ def says_again(terms: Sequence[int], shown: list[int]) -> bool:
     """Whether the terms are shown ones alone, LEAST of them at least and in their order."""
     size = len(terms)
     return size >= LEAST and any(list(terms) == shown[at : at + size] for at in range(len(shown) - size + 1))
+
+
+def only_mentions(terms: Sequence[int], shown: list[int], said: str) -> bool:
+    """Whether a sentence speaks of shown terms and of none that comes next: "To continue, add 5 and 8"."""
+    sentence = len(re.findall(r"[^\W\d]{2,}", said)) >= FEW_WORDS and not GIVES_NEXT.search(said.lower())
+    return sentence and len(terms) < LEAST and set(terms) <= set(shown)
+
+
+def is_part(terms: Sequence[int], shown: list[int], group: str) -> bool:
+    """Whether the terms follow one another in the sequence."""
+    every = [*shown, *rest_of(shown, group)]
+    return any(every[at : at + len(terms)] == list(terms) for at in range(len(every)))
 
 
 def shown_terms(item: Item) -> list[int]:

@@ -38,7 +38,7 @@ def speaks_around(said: str, item: Item) -> bool:
     if contains_answer(said, item):
         return False
     subject = subject_asked(item)
-    words = words_of(re.split(r"[,.;]", said, maxsplit=1)[0])
+    words = first_words(said)
     again = [any(akin(word, other) for other in subject) for word in words if not FUNCTION.fullmatch(word)]
     new = again.count(False)
     if len(words) < FEW_WORDS or (again and not again[0]):
@@ -54,6 +54,12 @@ def speaks_around(said: str, item: Item) -> bool:
         return new > 1 or listed or not new
     most = 1 if item.group == "capital" else MOST_NAMED
     return not new or (new > most and item.group != "opposite")
+
+
+def first_words(said: str) -> list[str]:
+    """The words of the first part between commas, without an exclamation before it."""
+    parts = [words_of(part) for part in re.split(r"[,.;]", said)]
+    return parts[1] if len(parts) > 1 and len(parts[0]) == 1 and parts[1] else parts[0]
 
 
 def identifies(words: Sequence[str], item: Item, copula: bool) -> bool:

@@ -16,7 +16,8 @@ BOUNDARY = re.compile(
 )
 ALL_BUT = re.compile(r"\b(?:any|every)(?:thing|one|where|body) (?:but|except)\b")  # denies what follows
 NEGATIONS = {
-    "en": "not never neither nor cannot can't don't doesn't isn't aren't wasn't weren't instead than unlike",
+    "en": "not never neither nor cannot can't don't doesn't isn't aren't wasn't weren't instead than unlike"
+    " false untrue incorrect hardly",
     "id": "bukan bukanlah tidak tak jangan",
     "es": "no nunca ni tampoco",
     "de": "nicht kein keine keinen nie niemals weder noch statt",
@@ -76,7 +77,8 @@ def affirmed_names(text: str, names: set[str], language: str) -> set[str]:
         denied: set[int] = set()
         for place in (place for place, word in enumerate(words) if word in negations):
             after = [other for other in places if other > place]
-            before = [other for other in places if other < place and place - other <= DENIES_WITHIN]
+            last = place == len(words) - 1  # "Die Kuh ist es jedenfalls nicht"
+            before = [other for other in places if other < place and (last or place - other <= DENIES_WITHIN)]
             denied.update(after or before[-1:])
         found |= {words[place] for place in places if place not in denied}
     return found

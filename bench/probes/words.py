@@ -14,6 +14,7 @@ from bench.probes.reading import FOLDER
 FILE = FOLDER / "comparing.toml"
 LANGUAGES = ("en", "es", "de", "fr", "ru", "ar", "hi", "id", "zh")  # of the file; a test compares them
 NEVER = re.compile("(?!)")
+DEGREE = "~"  # stands for a word of degree, as in "sits~ above"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Words:
     no_alone: re.Pattern[str]
     reasons: re.Pattern[str]
     asides: re.Pattern[str]
+    that: re.Pattern[str]
+    hedges: re.Pattern[str]
+    reports: re.Pattern[str]
+    undecided: re.Pattern[str]
+    elliptic: re.Pattern[str]
+    degrees: re.Pattern[str]
     than_after: re.Pattern[str] = field(default=NEVER)
 
 
@@ -50,6 +57,13 @@ def words_in(language: str) -> Words:
     if wrong := ({entry.name for entry in fields(Words)} ^ lists.keys()) - {"than_after"}:
         raise BadFile(f"{FILE} [{language}]: {', '.join(sorted(wrong))} missing or unknown")
     try:
-        return Words(**{name: any_of(patterns) for name, patterns in lists.items()})
+        return Words(**{name: any_of(with_degrees(name, lists)) for name in lists})
     except re.error as error:
         raise BadFile(f"{FILE} [{language}]: no regular expression ({error})") from None
+
+
+def with_degrees(name: str, lists: dict[str, list[str]]) -> list[str]:
+    """The patterns of a list. Words of degree may stand at each DEGREE, and wherever fillers may."""
+    degree = "|".join(lists["degrees"]) or "(?!)"
+    patterns = [pattern.replace(DEGREE, f"(?: (?:{degree}))?") for pattern in lists[name]]
+    return [*patterns, *lists["degrees"]] if name == "filler" else patterns

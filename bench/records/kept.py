@@ -173,16 +173,21 @@ def kept_cases(run: Path) -> list[str]:
 
 def read_kept(folder: Path) -> Kept:
     """The manifest, after checking the files. Raises NotKept for a damaged manifest or a file that changed."""
-    try:
-        values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        parts = {"base": Base(**values["base"]), "facts": Facts(**values["facts"]), "labels": tuple(values["labels"])}
-        kept = Kept(**{**values, **parts})
-    except (OSError, ValueError, TypeError, KeyError):
-        raise NotKept(f"{folder / MANIFEST} is damaged; keep the adapter again with --keep") from None
+    kept = read_manifest(folder)
     for name, digest in kept.files.items():
         if name != CARD:  # which a person may extend
             check_file(folder / name, digest)
     return kept
+
+
+def read_manifest(folder: Path) -> Kept:
+    """The manifest alone. Raises NotKept if it is damaged."""
+    try:
+        values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        parts = {"base": Base(**values["base"]), "facts": Facts(**values["facts"]), "labels": tuple(values["labels"])}
+        return Kept(**{**values, **parts})
+    except (OSError, ValueError, TypeError, KeyError):
+        raise NotKept(f"{folder / MANIFEST} is damaged; keep the adapter again with --keep") from None
 
 
 def check_file(path: Path, digest: str) -> None:

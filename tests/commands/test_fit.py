@@ -171,7 +171,7 @@ def test_a_family_that_is_missing_says_why(capsys, tmp_path, kind, why):
     code, _, err = told(capsys, "fit", "--models", str(tmp_path))
     assert code == 2
     assert why in err
-    assert "the families here are of bert, roberta, gpt2, llama" in err
+    assert "the families here are of bert, roberta, mpnet, gpt2, llama" in err
 
 
 def test_of_a_multimodal_gemma_the_text_part_is_predicted(capsys, tmp_path):

@@ -354,7 +354,7 @@ def test_any_models_config_is_predicted(capsys, write_config, folder, name, para
     ("{", "config.json: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); it must be a "
           "model's config.json"),
     ("[1]", "config.json states no model_type; a model's config.json does"),
-    ('{"model_type": "gemma3"}', "config.json is of model_type 'gemma3', and the families here are of bert, roberta, gpt2, llama,"),
+    ('{"model_type": "gemma3"}', "config.json is of model_type 'gemma3', and the families here are of bert, roberta, mpnet, gpt2, llama,"),
     ('{"model_type": "qwen3"}', "the config of odd_model lacks vocab_size, hidden_size, num_hidden_layers,"),
 ])  # fmt: skip
 def test_a_config_that_cannot_be_is_one_sentence(capsys, write_config, text, sentence):

@@ -238,9 +238,24 @@ def gradients(model, name, checkpointing):
     return {path: parameter.grad for path, parameter in trainee.model.named_parameters() if parameter.requires_grad}
 
 
-@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if METHODS[pair[1]].checkpoints])
+CHECKPOINTING = [pair for pair in PAIRS if METHODS[pair[1]].checkpoints and MODELS[pair[0]].family.checkpoints]
+
+
+@pytest.mark.parametrize(("model", "name"), CHECKPOINTING)
 def test_checkpointing_changes_no_gradient(model, name):
     torch.testing.assert_close(gradients(model, name, True), gradients(model, name, False))
+
+
+def test_checkpointing_is_refused_where_transformers_has_none():
+    with pytest.raises(Unsupported, match="tiny_mpnet has no gradient checkpointing: transformers' mpnet cannot"):
+        gradients("tiny_mpnet", "lora", True)
+    assert not tiny_base("tiny_mpnet", "lora", tiny_recipe("tiny_mpnet")).supports_gradient_checkpointing
+
+
+def test_prefix_is_refused_where_a_model_takes_no_keys():
+    assert METHODS["prefix"].refusal(MODELS["tiny_mpnet"]) == (
+        "prefix does not suit tiny_mpnet: transformers' mpnet takes no keys and values"
+    )
 
 
 @pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if not METHODS[pair[1]].checkpoints])
@@ -311,8 +326,7 @@ def test_dropout_without_a_layer_for_it_is_refused(monkeypatch):
         dropout_reasons(entry, find_weights(entry, None), METHODS["full"], recipe)
 
 
-@pytest.mark.parametrize("name", ["lora_all", "full", "prefix"])
-@pytest.mark.parametrize("model", TINY)
+@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if pair[1] in ("lora_all", "full", "prefix")])
 def test_dropout_is_in_no_count_of_flops(model, name):
     entry, method, found = MODELS[model], METHODS[name], []
     for dropout in (0.0, 0.5):
@@ -332,8 +346,7 @@ def test_a_random_encoders_head_follows_the_seed_and_its_base_does_not(model, na
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
-@pytest.mark.parametrize("name", ["lora", "prefix", "prompt"])
-@pytest.mark.parametrize("model", TINY)
+@pytest.mark.parametrize(("model", "name"), [pair for pair in PAIRS if pair[1] in ("lora", "prefix", "prompt")])
 def test_positions_are_as_many_as_the_model_takes(model, name):
     entry, method = MODELS[model], METHODS[name]
     trainee = tiny_trainee(model, name, tiny_recipe(model, name, virtual_tokens=3))

@@ -63,6 +63,12 @@ def test_an_entry_that_lacks_a_number_is_refused(name, number):
             "hidden_activation = 'silu'; gemma3_text's formulas here are for gelu_pytorch_tanh",
         ),
         ("tiny_bert", {"hidden_act": "relu"}, "hidden_act = 'relu'; bert's formulas here are for gelu"),
+        ("tiny_mpnet", {"pad_token_id": 0}, "pad_token_id = 0; mpnet's formulas here are for 1"),
+        (
+            "tiny_mpnet",
+            {"relative_attention_num_buckets": 64},
+            "relative_attention_num_buckets = 64; mpnet's formulas here are for 32",
+        ),
         (
             "tiny_gpt2",
             {"activation_function": "relu"},

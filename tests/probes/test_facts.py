@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.files import BadFile
 from bench.core.paths import SAMPLES
 from bench.probes import HELD_OUT, OUTCOMES, PROBES, RIGHT, WRONG, checked_items, facts
 from bench.probes.reading import thin_out
@@ -100,23 +99,6 @@ def test_right_answer_has_no_favourite_place():
 )
 def test_any_text_has_an_outcome(answer):
     assert facts.parse(answer, PARIS) in OUTCOMES
-
-
-def test_spelling_of_two_words_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "spellings.toml").write_text('[en]\nseven = ["7"]\nsix = ["7"]\n')
-    monkeypatch.setattr(facts, "FOLDER", tmp_path)
-    facts.spellings.cache_clear()
-    with pytest.raises(BadFile, match="'7' stands for two words"):
-        facts.spellings()
-    facts.spellings.cache_clear()
-
-
-def test_every_spelling_belongs_to_a_choice():
-    said = {(item.language, plain(choice).strip()) for item in ITEMS.values() for choice in item.choices}
-    stale = [
-        word for language, table in facts.spellings().items() for word in table.values() if (language, word) not in said
-    ]
-    assert stale == []
 
 
 def test_word_of_another_language_is_no_spelling():

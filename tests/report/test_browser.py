@@ -1,28 +1,16 @@
-"""A report in a real browser: it opens from a file, asks for nothing, draws, sorts, filters, and runs no text of a record.
+"""A report in a real browser: it opens from a file, asks for nothing, draws, sorts, filters, and runs no text of a record."""
 
-The browser is Chromium with its driver, headless; `.ci/run` installs Debian's.
-"""
-
-import json
-import shutil
-import time
-
+import chromium
 import pytest
+from chromium import forget_logs, requests, start_browser, wait_for
 from compared_runs import committed, run_of
 from hostile_records import hostile_run
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from bench.__main__ import main
 
-CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs Chromium and its driver: apt-get install chromium chromium-driver"
-)
-OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900")
-SECONDS = 20
+pytestmark = chromium.NEEDED
 CASES = (
     "pos-minilm_l6-lora-cpu-s0", "pos-minilm_l6-dora-cpu-s0", "pos-minilm_l6-head-cpu-s0",
     "medqa-smollm2_135m-lora-cpu-s0",
@@ -34,12 +22,7 @@ OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)
 
 @pytest.fixture(scope="module")
 def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    for option in OPTIONS:
-        options.add_argument(option)
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver = start_browser()
     yield driver
     driver.quit()
 
@@ -47,8 +30,7 @@ def browser():
 def show(browser, run, folder, *words):
     file = folder / "page.html"
     assert main(["report", str(run), "-o", str(file), *words]) == 0
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)  # what an earlier page left
+    forget_logs(browser)
     browser.get(file.as_uri())
     return browser
 
@@ -60,14 +42,6 @@ def page(browser, tmp_path_factory):
     return show(browser, run_of(folder / "run", [committed()[case] for case in CASES]), folder)
 
 
-def wait_for(driver, script, expected):
-    """The script's value once it is as expected, or after SECONDS."""
-    until = time.monotonic() + SECONDS
-    while (found := driver.execute_script(script)) != expected and time.monotonic() < until:
-        time.sleep(0.1)
-    return found
-
-
 def cases(driver):
     rows = driver.find_elements(By.CSS_SELECTOR, "#cases tbody tr")
     return [row.find_element(By.TAG_NAME, "th").text for row in rows if row.is_displayed()]
@@ -76,13 +50,6 @@ def cases(driver):
 def heading(driver, text):
     buttons = driver.find_elements(By.CSS_SELECTOR, "#cases thead button")
     return next(one for one in buttons if one.text.startswith(text))
-
-
-def requests(driver):
-    """The addresses that the page asked for."""
-    events = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
-    sent = (one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent")
-    return [url for url in sent if not url.startswith(("data:", "blob:"))]
 
 
 def test_the_first_tab_stop_leads_to_the_cases(page):
@@ -123,8 +90,7 @@ def test_a_dark_page_has_light_text_in_its_charts(page):
     colour = "return document.querySelector('#quality .plot').layout.font.color"
     page.execute_script("document.querySelector('#quality').scrollIntoView()")
     assert wait_for(page, colour, "#1f2328") == "#1f2328"
-    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", chromium.DARK)
     assert wait_for(page, colour, "#f0f6fc") == "#f0f6fc"
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
@@ -132,8 +98,7 @@ def test_a_dark_page_has_light_text_in_its_charts(page):
 def test_a_telephone_shows_the_page_without_scrolling_sideways(page):
     labels = "return document.querySelector('#quality .plot').layout.annotations.length"
     assert wait_for(page, labels, 3) == 3
-    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", chromium.PHONE)
     assert wait_for(page, labels, 0) == 0  # names of marks are in the legend alone
     assert page.execute_script("return document.documentElement.scrollWidth") == 390
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

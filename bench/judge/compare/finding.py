@@ -66,12 +66,16 @@ def worst_state(findings: Iterable[Finding]) -> str:
     return min((finding.state for finding in findings), key=STATES.index, default=SAME)
 
 
+def nothing_compared(findings: Iterable[Finding]) -> bool:
+    """Whether no case of the first run ended well in both runs on one basis."""
+    return not any(one.kind == STATUS and one.state in (SAME, BETTER) for one in findings)
+
+
 def exit_code(findings: Collection[Finding], red: Collection[str] = RED, allow_inconclusive: bool = False) -> int:
     """0 nothing is worse, 1 something is, 2 nothing could be compared, 3 something could not be decided."""
     if any(finding.state in red for finding in findings):
         return SOMETHING_WORSE
-    compared = [one for one in findings if one.kind == STATUS and one.state in (SAME, BETTER)]
-    if not compared:
+    if nothing_compared(findings):
         return NOTHING_COMPARABLE
     open_ones = any(one.state in (INCONCLUSIVE, INCOMPARABLE) for one in findings)
     return UNDECIDED if open_ones and not allow_inconclusive else NOTHING_WORSE

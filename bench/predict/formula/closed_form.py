@@ -29,8 +29,8 @@ def closed_form(question: Question, chunk: int = 0, double: bool = True) -> Peak
     """The bytes of the question's step.
 
     chunk: positions whose logits exist at once, 0 for all (or what the recipe says); double: NF4 quantises its scales.
-    Raises NoClosedForm for a method whose update is not two thin products, and for attention heads that together are
-    wider than the feed-forward layer.
+    Raises NoClosedForm for a method whose update is not two thin products, for attention that is written out, and for
+    attention heads that together are wider than the feed-forward layer.
     """
     check(question)
     resting = {**weights(question, double), terms.BATCH: 3 * layers.tokens(question) * IDS}
@@ -70,6 +70,9 @@ def check(question: Question) -> None:
     if method.trains == ADAPTER and not method.thin_products:
         why = method.no_closed_form or "its update is not two thin products beside each layer"
         raise NoClosedForm(f"{method.name} has no closed form: {why}; the trace has its figure")
+    if not entry.family.fused_attention:
+        why = "its attention keeps a score for each pair of tokens"
+        raise NoClosedForm(f"{entry.name} has no closed form: {why}; the trace has its figure")
     heads, inner = query_size(entry), layers.feedforward_size(entry)
     if heads > inner:
         why = f"its heads are {heads:,} wide together and its feed-forward layer {inner:,}"

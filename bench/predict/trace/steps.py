@@ -23,7 +23,7 @@ from bench.predict.trace.fake_tensors import Answers, Values, fake_tensors
 from bench.predict.trace.storages import Span, count, trace_bytes
 from bench.sources.weights import SYNTHETIC, Weights
 from bench.worker.build.adapter import attach
-from bench.worker.build.attention import FUSED
+from bench.worker.build.attention import attention_for
 from bench.worker.build.base import prepare_base
 from bench.worker.measure.memory import LiveStorages, plainly
 from bench.worker.train.backward import backward, backward_of_one
@@ -52,7 +52,7 @@ def build(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device
     """The trainee, with random weights; for "cuda", with the attention that a card uses."""
     model = prepare_base(entry, RANDOM_WEIGHTS, labels, method, recipe, 0, "cpu")
     if device != "cpu":
-        model.set_attn_implementation(FUSED)
+        model.set_attn_implementation(attention_for(entry, device))
     model = attach(model, entry, method, recipe, PLANNED_STEPS, 0)
     model.train()
     batching = Batching(recipe, 0, entry.config["vocab_size"], shifted=entry.kind == DECODER)

@@ -7,6 +7,7 @@
     quality_memory.py  quality against memory
     step_memory.py     memory of a training step beside its prediction
     phase_memory.py    memory of each phase of a case
+    live_losses.py     training losses of a session that runs
     seconds.py         seconds of a training step
     confusions.py      confusion matrices
     probes.py          probes by language before and after training

@@ -4,10 +4,12 @@ They are counted from the entry's shapes and the kept files. Activations and cac
 unpacked base while it is being quantised: what is refused cannot fit, and what is not refused may still not fit.
 """
 
+from bench.core.units import gigabytes_or_megabytes
 from bench.methods import INT8, NF4
 from bench.models.shapes import linear_layers, total_parameters
 from bench.records.kept import ADAPTER
 from bench.worker.build.precision import storage_dtype
+from bench.worker.emulate import CannotRun
 from bench.worker.keep.loading import Tuned
 
 PACKED_BYTES = {NF4: 0.5, INT8: 1.0}  # of a weight, without the scales of its block
@@ -28,3 +30,12 @@ def base_bytes(tuned: Tuned) -> int:
         packed = weights if tuned.recipe.quantise_head else packed
     plain = (weights - packed) * storage_dtype(tuned.method, tuned.recipe).itemsize
     return plain + int(packed * PACKED_BYTES.get(tuned.method.storage, 0))
+
+
+def refuse_lack_of_memory(needed: int, free: int, device: str) -> None:
+    """Raises CannotRun if the device has fewer bytes free than the weights take."""
+    if needed > free:
+        raise CannotRun(
+            f"the weights of these models take {gigabytes_or_megabytes(needed)} and {device} has "
+            f"{gigabytes_or_megabytes(free)} free; name fewer cases, or free memory"
+        )

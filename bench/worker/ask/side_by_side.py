@@ -33,6 +33,10 @@ UNFINISHED = "\ufffd"  # what half a character decodes to
 Pieces = list[tuple[int, str]]
 
 
+class NoRoom(ValueError):
+    """A question that leaves no room for an answer; the message is one sentence."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How answers are generated. temperature 0 takes the likeliest token; new_tokens is the most of an answer."""
@@ -199,7 +203,7 @@ def load_alone(tuned: Tuned, column: int, device: str) -> Speaker:
 def answers(panel: Panel, question: str, sampling: Sampling) -> Generator[tuple[int, str]]:
     """(column, text) for each new token of each answer; the text is empty where a token ends in half a character.
 
-    Raises ValueError for a question that leaves no room for an answer.
+    Raises NoRoom for a question that leaves no room for an answer.
     """
     running = [speak(speaker, question, sampling) for speaker in panel.speakers]
     try:
@@ -237,7 +241,7 @@ def prompt_ids(speaker: Speaker, question: str) -> list[int]:
     vocabulary = speaker.tuned.entry.config["vocab_size"]
     ids = [token % vocabulary for token in text_ids(make(question, speaker.tokenizer), speaker.tokenizer)]
     if len(ids) >= speaker.room:
-        raise ValueError(
+        raise NoRoom(
             f"the question is {len(ids):,} tokens in {speaker.tuned.name}'s prompt, and the model has room for "
             f"{speaker.room:,} with the answer; ask a shorter one"
         )

@@ -4,7 +4,15 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from bench.models import ModelEntry
+
 WRITTEN_OUT, FUSED = "eager", "sdpa"  # attention as plain matrix products, or by torch's own kernels
+
+
+def attention_for(entry: ModelEntry, device: str) -> str:
+    """The implementation with which a case of this model trains on the device."""
+    # torch's fused attention for processors is slow in the backward pass: half of a step at 100 tokens
+    return FUSED if entry.family.fused_attention and device != "cpu" else WRITTEN_OUT
 
 
 def attention_of(model: Any) -> str:

@@ -10,7 +10,7 @@ from bench.core.recipe import Recipe
 from bench.methods import PLAIN, Method, Unsupported
 from bench.models import ENCODER, BadEntry, ModelEntry
 from bench.sources import Weights
-from bench.worker.build.attention import FUSED, WRITTEN_OUT
+from bench.worker.build.attention import FUSED, attention_for
 from bench.worker.build.host_embedding import move_embeddings_to_host
 from bench.worker.build.packed_layers import materialise
 from bench.worker.build.precision import compute_dtype, storage_dtype
@@ -131,8 +131,7 @@ def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Metho
     method.check(entry, recipe)
     plain = method.storage == PLAIN
     first = device if plain else "cpu" if weights.folder else "meta"
-    # torch's fused attention for processors is slow in the backward pass: half of a step at 100 tokens
-    attention = WRITTEN_OUT if device == "cpu" else FUSED
+    attention = attention_for(entry, device)
     dtype = storage_dtype(method, recipe)
     model = build_base(entry, weights, labels, seed, dtype, first, attention, base_dropout(method, recipe))
     if not plain:  # layer by layer, so that the card never holds it whole

@@ -59,3 +59,11 @@ def test_calculations_that_the_page_names_exist():
     named = set(WORD.findall(sentence))
     assert len(named) >= 4
     assert named - {"by", *CALCULATIONS.names()} == set()
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_no_page_counts_the_claims(page):
+    """Else adding one claim would make the page untrue."""
+    assert re.findall(r"\b\d+ claims\b", page.read_text(encoding="utf-8")) == []

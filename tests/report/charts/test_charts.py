@@ -8,10 +8,12 @@ import pytest
 from bench.core.paths import RESULTS
 from bench.methods import METHODS
 from bench.predict import terms
+from bench.records.run_progress import CaseProgress, RunProgress
 from bench.records.stored import Stored, stored_records
 from bench.report.charts.chart import logarithmic_axis, safe
 from bench.report.charts.confusions import confusion_charts
 from bench.report.charts.labels import short_names
+from bench.report.charts.live_losses import live_loss_charts
 from bench.report.charts.losses import BINS, loss_charts, running_median
 from bench.report.charts.marks import PATTERNS, colour_of, dash_of, symbol_of
 from bench.report.charts.phase_memory import phase_memory_charts
@@ -87,6 +89,15 @@ def test_many_losses_are_binned_to_their_range_with_a_running_median():
 def test_a_running_median_leaves_out_a_single_spike():
     losses = [1.0] * 50 + [900.0] + [1.0] * 49
     assert running_median(losses, list(range(1, 101))) == [1.0] * 100
+
+
+def test_losses_of_a_running_case_are_drawn_at_their_steps():
+    running = CaseProgress(LORA.case, "running", step=9, steps=20, losses=[(1, 4.0), (9, 2.5)])
+    (chart,) = live_loss_charts(RunProgress(True, (running, CaseProgress("waiting"))))
+    (line,) = go.Figure(chart.figure).data
+    assert (line.x, line.y, line.name) == ((1, 9), (4.0, 2.5), LORA.case)
+    assert chart.table[1:] == [[LORA.case, "9", "20", "4", "2.5"]]
+    assert live_loss_charts(RunProgress(True, (CaseProgress("waiting"),))) == []
 
 
 def test_few_losses_are_drawn_one_by_one():

@@ -91,8 +91,10 @@ def test_a_base_moved_while_attaching_is_counted():
 
 
 @pytest.mark.parametrize(("dropout", "differs"), [(0.0, False), (0.1, True)])
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("model", TINY)
+@pytest.mark.parametrize(
+    ("model", "checkpointing"),
+    [(name, on) for name in TINY for on in (False, True) if MODELS[name].family.checkpoints or not on],
+)
 def test_dropout_is_seen_in_training_alone(model, checkpointing, dropout, differs):
     recipe = tiny_recipe(model, dropout=dropout, gradient_checkpointing=checkpointing)
     trainee = with_b(tiny_trainee(model, "lora", recipe))
@@ -274,8 +276,10 @@ def test_an_adapter_that_stays_on_is_seen():
     assert distance(evidence.switched_off(trainee.model, probe), base) > 0
 
 
-@pytest.mark.parametrize("model", TINY)
-@pytest.mark.parametrize("method", ["prefix", "prompt"])
+@pytest.mark.parametrize(
+    ("model", "method"),
+    [(name, method) for name in TINY for method in ("prefix", "prompt") if METHODS[method].suits(MODELS[name])],
+)
 def test_switching_off_virtual_tokens_is_undone(model, method):
     trainee = tiny_trainee(model, method)
     probe = probe_of(trainee, model)

@@ -1,0 +1,33 @@
+"""What this process serves: the folders of runs that its pages may show, and the worker that answers questions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.app.asking import Asking
+
+
+@dataclass(frozen=True)
+class Served:
+    """folders: those with runs; a page shows no file outside of them. entries: the user's own, which workers load."""
+
+    folders: tuple[Path, ...]
+    asking: Asking
+    entries: tuple[str, ...] = ()
+
+
+_served: list[Served] = []
+
+
+def serve_these(served: Served) -> None:
+    """Set what the pages show; done once, before the first page is opened."""
+    _served[:] = [served]
+
+
+def served() -> Served:
+    return _served[0]
+
+
+def is_inside(path: Path, folders: tuple[Path, ...]) -> bool:
+    """Whether the path, with all links followed, lies in one of the folders."""
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(folder.resolve()) for folder in folders)
