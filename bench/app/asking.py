@@ -69,9 +69,8 @@ class Asking:
         self.close()  # so that what was loaded before is not counted as used memory
         free = free_bytes(self.device)
         try:
-            self._session = self._executor.open_session(
-                Job(WORK, ASKER, needs=Needs(cards=0 if self.device == "cpu" else 1))
-            )
+            needs = Needs(cards=0 if self.device == "cpu" else 1)
+            self._session = self._executor.open_session(Job(WORK, ASKER, needs=needs))
             found = self._session.call(
                 "load", folders=list(map(str, folders)), mirror=str(self._mirror or ""), device=self.device,
                 free_bytes=free, with_base=with_base,
