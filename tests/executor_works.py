@@ -46,6 +46,13 @@ def wait_for_file(payload, say):
     return {}
 
 
+def show_cards_and_wait(payload, say):
+    began = time.time()
+    while not Path(payload["path"]).exists():
+        time.sleep(0.01)
+    return {"cards": os.environ.get("CUDA_VISIBLE_DEVICES"), "began": began, "ended": time.time()}
+
+
 def surroundings(payload, say):
     return {
         "environment": {name: os.environ.get(name) for name in payload["names"]},
@@ -205,3 +212,33 @@ def counter(payload, say):
     if payload.get("mistake"):
         raise SourceError("no weights named 'x'; say --mirror")
     return Counter(say)
+
+
+def lose_answer(payload, say):
+    """End well, with nothing to send the answer through."""
+    os.closerange(3, 256)
+    return {}
+
+
+def report_place(payload, say):
+    """What a work on another machine sees of it."""
+    return {
+        "cards": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "environment": {name: os.environ.get(name) for name in payload["names"]},
+    }
+
+
+def prepare(payload, say):
+    """Prepare a machine: note that it was done, and give a variable to the jobs after it."""
+    with Path(payload["log"]).open("a") as file:
+        file.write("prepared\n")
+    return {"variables": {"PREPARED": "1"}}
+
+
+def log_and_wait(payload, say):
+    """Add a line for each start, then wait for a file."""
+    with Path(payload["log"]).open("a") as file:
+        file.write("started\n")
+    while not Path(payload["path"]).exists():
+        time.sleep(0.05)
+    return {}

@@ -107,6 +107,8 @@ INDIRECTLY = {
     "commands.testing": "starts pytest; tests/test_wheel.py runs it from an installation",
     "executor.job": THROUGH_THE_POOL,
     "executor.session": THROUGH_THE_POOL,
+    "executor.cluster.engine": "plain data and a protocol; executor/cluster/test_queue.py runs an engine of its own",
+    "executor.cluster.agent": "executor/cluster/test_on_ray.py and test_on_slurm.py run agents",
     "executor.local.child": THROUGH_THE_POOL,
     "executor.local.failure": THROUGH_THE_POOL,
     "executor.local.fork_server": THROUGH_THE_POOL,
@@ -228,7 +230,7 @@ def is_named(module, text):
 def test_test_files_are_of_modules_or_of_whole_rooms():
     """A file of another name is about more than one module, and says so here."""
     several = {
-        "commands/test_help.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_claims_page.py",
+        "commands/test_help.py", "executor/test_conformance.py", "judge/claims/kinds/test_paper_calculations.py", "judge/claims/test_claims_page.py",
         "judge/claims/test_readings.py", "judge/claims/test_sentences.py",
         "methods/test_methods.py", "plugin/test_compare_machines.py", "plugin/test_habits.py",
         "app/test_browser.py", "probes/test_probes.py", "report/charts/test_charts.py", "report/test_browser.py", "tasks/test_golden.py",

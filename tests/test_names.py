@@ -119,7 +119,7 @@ def test_renamed_entries_are_planned_alike(all_renamed):
     options = Options(selection=selection, entries=(), mirror=None, data="sample", engine="bench", synthetic=False,
                       probes=("facts",), lm_eval=(), resume=None, replay=None, case_timeout=None, workers=1)  # fmt: skip
     assert all_cases(selection) == [case]
-    plan = Plan(options, Executor.cards)
+    plan = Plan(options, Executor.resources)
     assert plan.probes(case) == ("facts", RENAMED("source003"))
     assert plan.work(case).threads == plan.work(before).threads
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.work import ASKER, PRELOAD
-from bench.executor import Executor, Job, Session, WorkerDied
+from bench.executor import Executor, Job, Needs, Session, WorkerDied
 from bench.executor.local.memory_limit import free_bytes
 
 TIMEOUT_SECONDS = 900.0  # to load large models
@@ -69,7 +69,8 @@ class Asking:
         self.close()  # so that what was loaded before is not counted as used memory
         free = free_bytes(self.device)
         try:
-            self._session = self._executor.open_session(Job(WORK, ASKER, device=self.device))
+            needs = Needs(cards=0 if self.device == "cpu" else 1)
+            self._session = self._executor.open_session(Job(WORK, ASKER, needs=needs))
             found = self._session.call(
                 "load", folders=list(map(str, folders)), mirror=str(self._mirror or ""), device=self.device,
                 free_bytes=free, with_base=with_base,

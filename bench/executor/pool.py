@@ -1,10 +1,12 @@
 """The executor, which decides where and when each job runs. No other module knows where a case runs.
 
 Seconds are comparable only if nothing else ran meanwhile. So all executors of a process share one count of running
-jobs: an executor with one worker starts a job only while no other job runs, and no other job starts beside it.
+jobs: an executor with one worker starts a job only while no other job runs, and no other job starts beside it. The
+same holds for an exclusive job of any executor. A job on a card has the card to itself.
 """
 
 import pickle
+import platform
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +15,12 @@ from typing import Any, Self
 
 from bench.executor.job import Job, Outcome
 from bench.executor.local.fork_server import ForkServer
+from bench.executor.local.memory_limit import memory_room
 from bench.executor.local.process import INTERRUPTED, WorkerProcess
+from bench.executor.resources import Node, cards_environment, choose_cards, environment_of, why_no_cards
 from bench.executor.session import Session
-from bench.machine.devices import Card, cards
+from bench.machine.devices import Card, cards, cards_now
+from bench.machine.environment import describe_machine
 from bench.records.record import NOT_RUN
 
 TOUCHES_CUDA = {"transformers", "peft", "accelerate", "bitsandbytes", "bench"}  # packages
@@ -30,16 +35,21 @@ def before_forking(preload: Sequence[str]) -> list[str]:
     return [name for name in preload if not cards() or name.split(".")[0] not in TOUCHES_CUDA]
 
 
+class NoCards(RuntimeError):
+    """The machine's cards cannot hold a job; the message says what it needs and what there is."""
+
+
 def ignore(*_: Any) -> None:
     """Default callback: do nothing."""
 
 
 @dataclass
 class Running:
-    """A running worker, the limit of the executor that started it, and the keys of the jobs that ran beside it."""
+    """A running worker, the limit of the executor that started it, its cards, and the jobs that ran beside it."""
 
     worker: WorkerProcess
     limit: int
+    cards: tuple[Card, ...]
     beside: set[str]
 
 
@@ -52,22 +62,42 @@ class Machine:
     executors: list["Executor"] = field(default_factory=list)  # those with waiting jobs, the newest last
     session: WorkerProcess | None = None  # runs alone, or waits until it can
 
-    def has_room_for(self, limit: int) -> bool:
-        """Whether one more job of an executor with this limit may start."""
+    def has_room_for(self, job: Job, limit: int) -> bool:
+        """Whether this job, of an executor with this limit, may start as far as its cards are not asked."""
+        if self.session is not None:
+            return False
+        beside = [one.worker.job.needs for one in self.running]
         limits = [limit, *(one.limit for one in self.running)]
-        return self.session is None and len(self.running) < min(limits)
+        alone = job.needs.exclusive or any(needs.exclusive for needs in beside)
+        if len(beside) >= (1 if alone else min(limits)):
+            return False
+        return not beside or (
+            fits_beside(job.needs.cores, [needs.cores for needs in beside], machine_cores())
+            and fits_beside(
+                job.needs.host_memory_bytes, [needs.host_memory_bytes for needs in beside], memory_room()[0]
+            )
+        )
 
-    def note_start(self, worker: WorkerProcess, limit: int) -> None:
+    def cards_for(self, job: Job) -> tuple[Card, ...] | None:
+        """The cards that the job gets now; None if it has to wait. Raises NoCards if waiting would not help."""
+        if not job.needs.cards:
+            return ()
+        there, used = cards_now(), {card.uuid for one in self.running for card in one.cards}
+        if (chosen := choose_cards(job.needs, there, used)) is None and (why := why_no_cards(job.needs, there, used)):
+            raise NoCards(why)
+        return chosen
+
+    def note_start(self, worker: WorkerProcess, limit: int, used: tuple[Card, ...]) -> None:
         beside = {one.worker.job.key for one in self.running}
         for one in self.running:
             one.beside.add(worker.job.key)
-        self.running.append(Running(worker, limit, beside))
+        self.running.append(Running(worker, limit, used, beside))
 
-    def note_end(self, worker: WorkerProcess) -> tuple[str, ...]:
-        """Keys of the jobs that ran beside it at some moment."""
+    def note_end(self, worker: WorkerProcess) -> Running:
+        """Remove it, and return its cards and the jobs that ran beside it at some moment."""
         (own,) = [one for one in self.running if one.worker is worker]
         self.running.remove(own)
-        return tuple(sorted(own.beside))
+        return own
 
     def start_waiting(self) -> None:
         """Start queued jobs, those of the newest executor first, because its caller waits for them now."""
@@ -76,6 +106,15 @@ class Machine:
 
 
 MACHINE = Machine()
+
+
+def fits_beside(wanted: int, others: Sequence[int], there: int) -> bool:
+    """Whether the sum stays within what is there; a job that says 0 counts for nothing."""
+    return not wanted or wanted + sum(others) <= there
+
+
+def machine_cores() -> int:
+    return int(describe_machine()["cores"])
 
 
 class Executor:
@@ -120,9 +159,9 @@ class Executor:
         return self._server.preload_seconds
 
     @staticmethod
-    def cards() -> tuple[Card, ...]:
-        """The cards of this machine; a job runs on the first."""
-        return cards()
+    def resources() -> tuple[Node, ...]:
+        """This machine."""
+        return (Node(platform.node(), cards(), machine_cores(), memory_room()[0], describe_machine()),)
 
     def submit(self, job: Job) -> None:
         """Queue the job. Raises what pickle raises for a payload that it cannot pickle."""
@@ -161,6 +200,8 @@ class Executor:
         Raises WorkerDied if the work raises, RuntimeError if a session is open already.
         """
         payload = pickle.dumps(job.payload)
+        shown = cards_environment(choose_cards(job.needs, cards_now(), ()) or ()) if job.needs.cards else {}
+        job = replace(job, environment={**job.environment, **shown})
         worker = WorkerProcess(job, payload, self._server, self._timeout, self._tell_progress, interactive=True)
         with MACHINE.changed:
             self._refuse_if_stopped()
@@ -216,24 +257,50 @@ class Executor:
             raise RuntimeError("the executor was stopped; make another one")
 
     def start_waiting(self) -> None:
-        """Start queued jobs as far as the machine has room for them; the caller holds MACHINE.changed."""
-        while self._queue and MACHINE.has_room_for(self._workers):
-            job = self._queue.pop(0)
-            worker = WorkerProcess(job, self._payloads[job.key], self._server, self._timeout, self._tell_progress)
-            thread = threading.Thread(target=self._run, args=(worker,), name=f"worker {job.key}", daemon=True)
-            thread.start()  # waits for MACHINE.changed before it ends; raises where the system has no thread left
-            MACHINE.note_start(worker, self._workers)
-            self._own_workers.add(worker)
-            self._threads.add(thread)
+        """Start queued jobs as far as the machine has room for them; the caller holds MACHINE.changed.
+
+        A job that waits for a card lets the jobs behind it go ahead. One that waits to be alone does not, because it
+        would wait until the end.
+        """
+        for job in list(self._queue):
+            if not MACHINE.has_room_for(job, self._workers):
+                break
+            try:
+                chosen = MACHINE.cards_for(job)
+            except NoCards as error:
+                self._queue.remove(job)
+                self._start_thread(self._finish, job, Outcome(job.key, NOT_RUN, str(error)))
+                continue
+            if chosen is not None:
+                self._queue.remove(job)
+                self._start(job, chosen)
         if not self._queue and self in MACHINE.executors:
             MACHINE.executors.remove(self)
 
+    def _start(self, job: Job, chosen: tuple[Card, ...]) -> None:
+        job = replace(job, environment={**job.environment, **cards_environment(chosen)})
+        worker = WorkerProcess(job, self._payloads[job.key], self._server, self._timeout, self._tell_progress)
+        self._start_thread(self._run, worker)  # waits for MACHINE.changed before it ends
+        MACHINE.note_start(worker, self._workers, chosen)
+        self._own_workers.add(worker)
+
+    def _start_thread(self, target: Callable[..., None], *arguments: Any) -> None:
+        """Raises RuntimeError where the system has no thread left."""
+        thread = threading.Thread(target=target, args=arguments, name="worker", daemon=True)
+        thread.start()
+        self._threads.add(thread)
+
     def _run(self, worker: WorkerProcess) -> None:
         outcome = worker.run()
-        job = worker.job
         with MACHINE.changed:
+            ended = MACHINE.note_end(worker)
+            outcome = replace(outcome, beside=tuple(sorted(ended.beside)), environment=environment_of(ended.cards))
             cut_short = self._stopped and outcome.reason == INTERRUPTED
-            outcome = replace(outcome, beside=MACHINE.note_end(worker))
+        self._finish(worker.job, outcome, cut_short)
+        self._release(worker)
+
+    def _finish(self, job: Job, outcome: Outcome, cut_short: bool = False) -> None:
+        """Give the outcome to on_done, unless stop() cut its job short, and then to those who wait for it."""
         try:
             if not cut_short:
                 with self._callbacks:
@@ -243,7 +310,7 @@ class Executor:
         with MACHINE.changed:
             self._outcomes[job.key] = outcome
             self._threads.discard(threading.current_thread())
-            self._let_go(worker)
+            MACHINE.changed.notify_all()
 
     def _let_go(self, worker: WorkerProcess) -> None:
         """Remove a worker that has ended, so that others may start. The caller holds MACHINE.changed."""

@@ -1,22 +1,20 @@
-"""What every executor offers, whichever machine its jobs run on: the session and the judges use nothing else of one.
+"""What every executor offers, wherever its jobs run: the session and the judges use nothing else of one.
 
-`pool.Executor` runs jobs on this machine. An executor for other machines offers the same, and gives the cards of the
-machines that it would use.
+`pool.Executor` runs jobs on this machine, and `cluster.ClusterExecutor` on the machines of Ray or Slurm.
 """
 
 from typing import Protocol
 
 from bench.executor.job import Job, Outcome
-from bench.executor.session import Session
-from bench.machine.devices import Card
+from bench.executor.resources import Node
 
 
 class RunsJobs(Protocol):
-    """Runs each submitted job once, in a process of its own, and ends with its outcome whatever becomes of it."""
+    """Gives each submitted job one outcome, whatever becomes of it; each job runs in a process of its own."""
 
     @property
     def preload_seconds(self) -> float:
-        """Seconds to import the heavy libraries, once for all jobs; 0 until it is done."""
+        """Seconds to import the heavy libraries, once for all jobs; 0 until it is done, or if jobs contain it."""
 
     def submit(self, job: Job) -> None:
         """Queue the job. Raises ValueError for a key that was submitted before, RuntimeError after stop()."""
@@ -27,12 +25,8 @@ class RunsJobs(Protocol):
     def outcome(self, key: str) -> Outcome:
         """Wait for the job and return its outcome. Raises KeyError for a key that was not submitted."""
 
-    def open_session(self, job: Job) -> Session:
-        """Open a worker that answers calls, alone where it runs, until it is closed. Raises WorkerDied."""
-
     def stop(self) -> None:
         """End running jobs, drop waiting ones (status not_run), and leave no process behind; idempotent."""
 
-    @staticmethod
-    def cards() -> tuple[Card, ...]:
-        """The cards that jobs can run on, the one that a job would get first; asked before an executor is made."""
+    def resources(self) -> tuple[Node, ...]:
+        """The machines that jobs can run on."""

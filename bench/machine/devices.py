@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from bench.core.registry import Registry
 
@@ -44,12 +45,18 @@ def computes_bfloat16(device: str) -> bool:
 
 @dataclass(frozen=True)
 class Card:
-    """A CUDA card as NVML describes it; memory in bytes."""
+    """A CUDA card as NVML describes it; memory in bytes.
+
+    uuid names it in CUDA_VISIBLE_DEVICES; empty if that names parts of cards. processes counts those that compute on
+    it.
+    """
 
     name: str
     total_bytes: int
     free_bytes: int
     driver: str
+    uuid: str = ""
+    processes: int = 0
 
 
 def cards() -> tuple[Card, ...]:
@@ -62,8 +69,18 @@ def cards_error() -> str:
     return find_cards()[1]
 
 
+def cards_now() -> tuple[Card, ...]:
+    """The visible cards with what is free on them at this moment."""
+    return look_for_cards()[0] if cards() else ()
+
+
 @cache
 def find_cards() -> tuple[tuple[Card, ...], str]:
+    """What look_for_cards found when it was first asked."""
+    return look_for_cards()
+
+
+def look_for_cards() -> tuple[tuple[Card, ...], str]:
     """The visible cards, and NVML's error if there is one."""
     import pynvml
 
@@ -79,12 +96,24 @@ def visible_cards(pynvml: ModuleType) -> tuple[Card, ...]:
     driver = str(pynvml.nvmlSystemGetDriverVersion())
     handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
     identities = [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+    setting = os.environ.get("CUDA_VISIBLE_DEVICES")
     found = []
-    for handle in [handles[index] for index in visible(identities, os.environ.get("CUDA_VISIBLE_DEVICES"))]:
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        found.append(Card(str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.free), driver))
+    for index in visible(identities, setting):
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handles[index])
+        name = str(pynvml.nvmlDeviceGetName(handles[index]))
+        uuid = "" if setting and "MIG-" in setting else identities[index]
+        processes = computing_processes(pynvml, handles[index])
+        found.append(Card(name, int(memory.total), int(memory.free), driver, uuid, processes))
     pynvml.nvmlShutdown()
     return tuple(found)
+
+
+def computing_processes(pynvml: ModuleType, handle: Any) -> int:
+    """The number of processes that compute on the card; 0 where its driver does not list them."""
+    try:
+        return len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    except pynvml.NVMLError:
+        return 0
 
 
 def visible(identities: Sequence[str], setting: str | None) -> list[int]:

@@ -88,6 +88,12 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def named_threads() -> int:
+    """The number of threads that OMP_NUM_THREADS names; 0 if it names none."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": 2 is for nested loops
+    return int(wanted) if wanted.isdecimal() else 0
+
+
 @cache
 def describe_machine() -> dict[str, Any]:
     """The machine and its libraries, which do not change within a session; does not import torch."""

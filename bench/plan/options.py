@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.executor.cluster.opening import HERE, PATIENCE_SECONDS, Place
 from bench.machine.cards import CardKind
 from bench.plan.selection import Selection
 from bench.records.kept import NONE
@@ -32,6 +33,9 @@ class Options:
     allow_commit: bool = False
     keep: str = NONE  # what is kept of each case's weights
     repeat: int = 0  # the number of this process, if each case runs in several
+    place: Place = HERE  # where cases run
+    send_environment: tuple[str, ...] = ()  # names of variables that cases on other machines get
+    placement_timeout: float = PATIENCE_SECONDS  # for which a case may wait for a machine that can take it
     run_name: str = ""  # of a new run, after its time; empty: the machine and the versions of the libraries
     own_entries: frozenset[str] = frozenset()  # names of tasks, models and methods that a user's modules registered
     header: str = ""  # a line of pytest's header that names a user's own files

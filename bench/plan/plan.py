@@ -1,6 +1,5 @@
 """The plan of a case in this session: its data, recipe, probes and job, by the command line and the card."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +8,24 @@ from typing import Any
 from bench.core.case import Case
 from bench.core.recipe import Recipe
 from bench.core.work import CaseWork
-from bench.executor import Job
+from bench.executor import Job, Needs, Node
 from bench.machine.cards import CardKind, recipe_on
 from bench.machine.devices import Card, missing
-from bench.machine.environment import describe_machine
+from bench.machine.environment import describe_machine, named_threads
 from bench.models import DECODER, MODELS
 from bench.plan.options import Options
-from bench.plan.room_on_card import too_small
+from bench.plan.room_on_card import card_bytes, host_bytes, too_small
 from bench.probes import PROBES
 from bench.recipes.of_case import recipe_for
-from bench.records.basis import RESUME, Basis, basis_differences, basis_from, basis_of, differences_text
+from bench.records.basis import (
+    RESUME,
+    RESUME_IN_CLUSTER,
+    Basis,
+    basis_differences,
+    basis_from,
+    basis_of,
+    differences_text,
+)
 from bench.records.kept import NONE, kept_folder, lacks_kept
 from bench.records.record import Record
 from bench.sources.data import size_of
@@ -26,24 +33,23 @@ from bench.sources.fetch import NeededSources
 from bench.sources.weights import SYNTHETIC
 from bench.tasks import TASKS
 
+NO_CARD_IN_CLUSTER = "needs a CUDA device; no machine of the cluster has one"
+
 
 def threads_for(workers: int) -> int:
     """Threads of each worker: OMP_NUM_THREADS, or else an equal share of the cores."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": 2 is for nested loops
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
-    return max(1, describe_machine()["cores"] // workers)
+    return named_threads() or max(1, describe_machine()["cores"] // workers)
 
 
 class Plan:
     """What the command line's options make of a case; nothing here runs or is written.
 
-    cards: returns the cards that the session's executor has.
+    resources: returns the machines on which the session's executor runs jobs.
     """
 
-    def __init__(self, options: Options, cards: Callable[[], tuple[Card, ...]]) -> None:
+    def __init__(self, options: Options, resources: Callable[[], Sequence[Node]]) -> None:
         self.options = options
-        self._executor_cards = cards
+        self.resources = resources
         self._recipes: dict[Case, Recipe] = {}
 
     def data_size(self, case: Case) -> str:
@@ -80,19 +86,19 @@ class Plan:
         """What the case lacks where its job would run; empty if it can run."""
         if case.device == "cpu":
             return ""
-        if self.options.attempt or not self._cards():
-            return missing(case.device)  # the same sentence for every case
+        if not self._cards():  # the same sentence for every case
+            return missing(case.device) if self.options.place.is_local else NO_CARD_IN_CLUSTER
+        if self.options.attempt:
+            return ""
         return too_small(case, self.recipe(case), self._cards())
 
     def _cards(self) -> tuple[Card, ...]:
         """The cards that jobs can run on, with no more room than the emulated one has."""
-        kind = self.options.emulate
-        if kind is None:
-            return self._executor_cards()
-        return tuple(
-            replace(card, name=f"{kind.name} (emulated)", free_bytes=min(card.free_bytes, kind.total_bytes))
-            for card in self._executor_cards()
-        )
+        there = tuple(card for node in self.resources() if not node.refused for card in node.cards)
+        if (kind := self.options.emulate) is None:
+            return there
+        name = f"{kind.name} (emulated)"
+        return tuple(replace(card, name=name, free_bytes=min(card.free_bytes, kind.total_bytes)) for card in there)
 
     def sources(self, cases: Sequence[Case]) -> NeededSources:
         """The weights and the rows that these cases need."""
@@ -130,7 +136,8 @@ class Plan:
                 return (
                     f"random weights were{'' if before else ' not'} asked for, and now they are{'' if now else ' not'}"
                 )
-        return differences_text(basis_differences(basis_of(stored), self.basis(case, found), RESUME))
+        purpose = RESUME if self.options.place.is_local else RESUME_IN_CLUSTER
+        return differences_text(basis_differences(basis_of(stored), self.basis(case, found), purpose))
 
     def basis(self, case: Case, found: dict[str, Any]) -> Basis:
         """The basis that a record of the case would have in this session."""
@@ -141,8 +148,8 @@ class Plan:
 
     @property
     def threads(self) -> int:
-        """Threads of a worker, so that simultaneous workers share the cores."""
-        return threads_for(self.options.workers)
+        """Threads of a worker, so that simultaneous workers share the cores; 0 in a cluster, whose machines know it."""
+        return 0 if not self.options.place.is_local else threads_for(self.options.workers)
 
     def work(self, case: Case, run: Path | None = None) -> CaseWork:
         """What a worker needs to run the case, and to keep its weights in the run's folder."""
@@ -161,6 +168,19 @@ class Plan:
             keep_in=kept_folder(run, case.id).absolute() if run and keeps else None,
         )
 
-    def job(self, case: Case, function: str, key: str, environment: dict[str, str], run: Path | None = None) -> Job:
+    def needs(self, case: Case, exclusive: bool = False) -> Needs:
+        """What the case needs of a machine. Nothing is predicted of a case that is attempted whatever it needs."""
+        recipe, on_card = self.recipe(case), case.device != "cpu"
+        return Needs(
+            cards=1 if on_card else 0,
+            card_memory_bytes=card_bytes(case, recipe) if on_card and not self.options.attempt else 0,
+            host_memory_bytes=0 if self.options.attempt else host_bytes(case, recipe),
+            exclusive=exclusive,
+        )
+
+    def job(
+        self, case: Case, function: str, key: str, environment: dict[str, str], run: Path | None = None,
+        exclusive: bool = False,
+    ) -> Job:  # fmt: skip
         """A job of the case's work for this function of a worker, under a key of the executor's."""
-        return Job(key, function, self.work(case, run).to_plain(), case.device, environment)
+        return Job(key, function, self.work(case, run).to_plain(), self.needs(case, exclusive), environment)

@@ -1,5 +1,6 @@
 """A check before a case starts: whether its card can hold it, by the closed form, without any heavy import."""
 
+from collections.abc import Sequence
 from functools import cache
 
 from bench.core.case import Case
@@ -13,6 +14,8 @@ from bench.predict import terms
 from bench.predict.formula.closed_form import NoClosedForm, closed_form
 from bench.predict.question import TAGS, Question
 from bench.predict.terms import total
+
+LIBRARIES_BYTES = 4_000_000_000  # torch with CUDA and the rest; on the processor 2.0 to 2.7 GB (results/runs/pos-full)
 
 
 @cache
@@ -30,8 +33,8 @@ def needed_bytes(model: str, method: str, recipe: Recipe) -> int | None:
     return found.peak_bytes if recipe.padding == "max_length" else total(found.phases[terms.OPTIMIZER])
 
 
-def too_small(case: Case, recipe: Recipe, cards: tuple[Card, ...]) -> str:
-    """Why no case like this can run on these cards (the first counts); empty if it can, or nobody knows."""
+def too_small(case: Case, recipe: Recipe, cards: Sequence[Card]) -> str:
+    """Why no case like this can run on any of these cards; empty if one can hold it, or nobody knows."""
     needed = needed_bytes(case.model, case.method, recipe)
     if needed is None:
         return "" if cards else missing(case.device)
@@ -41,5 +44,22 @@ def too_small(case: Case, recipe: Recipe, cards: tuple[Card, ...]) -> str:
     )
     if not cards:
         return f"{wanted}; this machine has none"
-    have = cards[0].free_bytes
-    return f"{wanted}; {cards[0].name} has {gigabytes_or_megabytes(have)} free" if have < free else ""
+    best = max(cards, key=lambda card: card.free_bytes)
+    have = f"{best.name} has {gigabytes_or_megabytes(best.free_bytes)} free"
+    return "" if best.free_bytes >= free else f"{wanted}; {have}"
+
+
+def card_bytes(case: Case, recipe: Recipe) -> int:
+    """The bytes that a card must have free to be given the case; 0 if nobody knows."""
+    needed = needed_bytes(case.model, case.method, recipe)
+    return needed_on_card(needed) if needed else 0
+
+
+def host_bytes(case: Case, recipe: Recipe) -> int:
+    """The host memory that a case is predicted to need at most; 0 if nobody knows.
+
+    On a card, the weights pass through it. On the processor the whole training lies there, with what the allocator
+    keeps and with evaluation.
+    """
+    needed = needed_bytes(case.model, case.method, recipe)
+    return LIBRARIES_BYTES + (needed if case.device != "cpu" else 2 * needed) if needed else 0

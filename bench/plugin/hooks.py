@@ -106,6 +106,11 @@ def needs_record(item: pytest.Item) -> bool:
     return case_of(item) is not None and not skipped and "record" in getattr(item, "fixturenames", ())
 
 
+def judges_seconds(item: pytest.Item) -> bool:
+    """Whether the test times its case, or compares its seconds with another run's."""
+    return not {"benchmark", "seconds_finding"}.isdisjoint(getattr(item, "fixturenames", ()))
+
+
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Queue the cases of the collected tests, in their order, before the first test runs."""
     if session.config.option.collectonly or session.testsfailed:
@@ -113,7 +118,10 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     cases = list(dict.fromkeys(case_of(item) for item in session.items if needs_record(item)))
     with progress_on_terminal(session.config) as run:
         try:
-            run.submit([case for case in cases if case])
+            run.submit(
+                [case for case in cases if case],
+                {case for item in session.items if judges_seconds(item) and (case := case_of(item))},
+            )
         except NotStored as error:
             pytest.exit(for_terminal(str(error)), returncode=NOT_STORED)
 
@@ -266,6 +274,8 @@ def steps(case: Case, pytestconfig: pytest.Config) -> Iterator[Any]:
     """An open worker whose `call("step")` does one optimizer step of the case."""
     if pytestconfig.stash[OPTIONS].replay:
         pytest.skip("--replay runs nothing; pytest-benchmark keeps its own records")
+    if not pytestconfig.stash[OPTIONS].place.is_local:
+        pytest.skip("steps are timed one by one on this machine only; leave --executor out")
     with progress_on_terminal(pytestconfig) as run:
         session = run.open_steps(case)
     with session:

@@ -8,6 +8,7 @@ import pytest
 
 from bench.core.paths import named_folder
 from bench.core.registry import UnknownName, first_few, names_in
+from bench.executor.cluster.opening import LOCAL, PATIENCE_SECONDS, read_place
 from bench.machine.cards import CARDS, CardKind, read_card
 from bench.machine.devices import cards
 from bench.methods import METHODS
@@ -80,9 +81,15 @@ def add_options(parser: pytest.Parser) -> None:
                     help="optimizer steps of every case, instead of its recipe's: cost in little time")  # fmt: skip
     group.addoption("--case-timeout", metavar="SECONDS", type=float, default=None,
                     help="a case that takes longer fails (default 900, with full data 21600)")  # fmt: skip
-    group.addoption(
-        "--workers", metavar="N", type=int, default=1, help="cases that run at once on this machine (default 1)"
-    )
+    group.addoption("--workers", metavar="N", type=int, default=1,
+                    help="cases that run at once on a machine, each on a card of its own (default 1)")  # fmt: skip
+    group.addoption("--executor", metavar="WHERE", default=LOCAL,
+                    help="where cases run: local (default), ray, ray:ADDRESS, slurm or slurm:PARTITION")  # fmt: skip
+    group.addoption("--send-env", metavar="A,B", default="",
+                    help="environment variables to send to other machines, by name; no others are sent")  # fmt: skip
+    group.addoption("--placement-timeout", metavar="SECONDS", type=float, default=PATIENCE_SECONDS,
+                    help="how long a case waits while no machine of the cluster can take it "
+                    f"(default {PATIENCE_SECONDS:g})")  # fmt: skip
 
 
 def read_options(config: pytest.Config) -> Options:
@@ -96,6 +103,7 @@ def read_options(config: pytest.Config) -> Options:
             seeds=seeds(config.getoption("seeds")),
         )
         probes = probe_families(config.getoption("probes"))
+        place = read_place(config.getoption("executor"))
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     if not all_cases(selection):
@@ -115,7 +123,7 @@ def read_options(config: pytest.Config) -> Options:
         replay=replay,
         case_timeout=config.getoption("case_timeout"),
         workers=config.getoption("workers"),
-        emulate=emulated_card(config.getoption("emulate")),
+        emulate=emulated_card(config.getoption("emulate"), place.is_local),
         attempt=config.getoption("attempt"),
         max_steps=config.getoption("max_steps") or 0,
         allow_unjudged=config.getoption("allow_unjudged"),
@@ -123,6 +131,9 @@ def read_options(config: pytest.Config) -> Options:
         allow_commit=config.getoption("allow_commit"),
         keep=kept_of(config.getoption("keep"), selection),
         repeat=repeat_of(config.getoption("repeat"), resume),
+        place=place,
+        send_environment=names_in(config.getoption("send_env")),
+        placement_timeout=config.getoption("placement_timeout"),
         run_name=checked_name(config.getoption("run_name")),
         own_entries=registered_names() - project,
         header=header_of(own, config),
@@ -134,6 +145,9 @@ def refuse_contradictions(config: pytest.Config) -> None:
     workers, timeout, max_steps = (config.getoption(name) for name in ("workers", "case_timeout", "max_steps"))
     if workers < 1:
         raise pytest.UsageError(f"--workers {workers} must be at least 1")
+    patience = config.getoption("placement_timeout")
+    if not patience > 0:
+        raise pytest.UsageError(f"--placement-timeout {patience:g} must be above 0 seconds")
     if timeout is not None and not timeout > 0:  # NaN fails too: it would be no limit
         raise pytest.UsageError(f"--case-timeout {timeout:g} must be above 0 seconds")
     if max_steps is not None and max_steps < 1:
@@ -178,15 +192,15 @@ def registered_names() -> frozenset[str]:
     return frozenset((*TASKS.names(), *MODELS.names(), *METHODS.names()))
 
 
-def emulated_card(text: str) -> CardKind | None:
-    """The card to emulate for GPU cases; it must not be larger than the real card."""
+def emulated_card(text: str, here: bool = True) -> CardKind | None:
+    """The card to emulate for GPU cases; it must not be larger than the real card, if cases run on this machine."""
     if not text:
         return None
     try:
         card = read_card(text)
     except (UnknownName, ValueError) as error:
         raise pytest.UsageError(f"--emulate: {error}") from None
-    if cards() and (why := card.why_not_on(f"this machine's {cards()[0].name}", cards()[0].total_bytes)):
+    if here and cards() and (why := card.why_not_on(f"this machine's {cards()[0].name}", cards()[0].total_bytes)):
         raise pytest.UsageError(f"--emulate {text}: {why}")
     return card
 

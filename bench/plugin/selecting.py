@@ -12,7 +12,6 @@ import pytest
 
 from bench.core.case import Case
 from bench.core.paths import SUITES
-from bench.machine.devices import cards
 from bench.plugin.hooks import RUN, case_of
 from bench.plugin.session import Run
 
@@ -126,7 +125,8 @@ def need_of(run: Run, case: Case) -> tuple[str, str]:
         return "", ""
     if run.options.replay:
         return RECORD, reason
-    return (ROOM, f"{case.id}: {reason}") if cards() else (CARD, reason)
+    has_cards = any(node.cards for node in run.resources())
+    return (ROOM, f"{case.id}: {reason}") if has_cards else (CARD, reason)
 
 
 def unmet_devices(run: Run, kept: Sequence[pytest.Item], gone: Sequence[pytest.Item]) -> tuple[str, ...]:

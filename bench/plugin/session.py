@@ -1,6 +1,7 @@
 """A session's run: it sends cases to the executor and writes each record when it comes back."""
 
-from collections.abc import Collection, Iterable, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 
 from bench.core.case import Case, parse_case
 from bench.core.work import CHECK_LIBRARIES, PRELOAD_FOR_CASES, RUN_CASE, STEPPER
-from bench.executor import Executor, Job, Outcome, RunsJobs, Session
+from bench.executor import Executor, Job, Node, Outcome, RunsJobs, Session
+from bench.executor.cluster.agent import Setting
+from bench.executor.cluster.opening import make_engine, open_cluster
+from bench.executor.cluster.queue import ClusterExecutor
 from bench.machine.environment import describe_machine
 from bench.methods import METHODS
 from bench.models import MODELS
@@ -67,7 +71,7 @@ class Run:
 
     def __init__(self, options: Options, progress: Progress) -> None:
         self.options = options
-        self.plan = Plan(options, Executor.cards)
+        self.plan = Plan(options, self.resources)
         self.progress = progress
         self.progress_file = ProgressFile()
         self.records: dict[str, Record] = {}
@@ -80,6 +84,7 @@ class Run:
         self.submitted: tuple[str, ...] = ()  # ids of the cases that this session judges
         self._stored: dict[str, Record] = {}
         self._jobs: dict[str, Case] = {}
+        self._cluster = None if options.place.is_local else open_cluster(options.place)
         self._executors: list[RunsJobs] = []
         self._environment: dict[str, str] = {}
         self._prepared = False  # whether weights were fetched and the Hub was asked
@@ -154,8 +159,18 @@ class Run:
             return "" if case.id in self.records else f"{case.id} is not in the run {self.options.replay.name}"
         return self.plan.cannot_run(case)
 
-    def submit(self, cases: Iterable[Case]) -> None:
-        """Look for the cases' weights, then queue the cases that have no stored record."""
+    def resources(self) -> Sequence[Node]:
+        """The machines that cases can run on. Raises pytest.UsageError if they cannot be reached."""
+        try:
+            return self._cluster.nodes() if self._cluster else Executor.resources()
+        except ConnectionError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def submit(self, cases: Iterable[Case], timed: Collection[Case] = ()) -> None:
+        """Look for the cases' weights, then queue the cases that have no stored record.
+
+        timed: the cases whose seconds a test judges; they run alone on their machine, as every repeat does.
+        """
         if self.options.replay:
             return
         cases = list(cases)
@@ -170,16 +185,46 @@ class Run:
         entries = [entry for entry in self.options.entries if not entry.startswith(FOR_WORKERS)]  # tables are no code
         self.folder = make_folder(self.emulation, self.folder, self.options.run_name, entries)
         self.progress_file.begin(self.folder, [case.id for case in waiting])
-        executor = self._start_executor(timeout)
+        executor = self._start_executor(timeout, waiting)
         self._prepare(waiting)
         for case in waiting:
             self._jobs[case.id] = case
-            executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment, self.folder))
+            alone = case in timed or self.options.repeat > 0
+            executor.submit(self.plan.job(case, RUN_CASE, case.id, self._environment, self.folder, alone))
 
-    def _start_executor(self, timeout: float) -> RunsJobs:
-        executor = Executor(self._preload(), timeout, self.options.workers, self._report, self._done)
+    def _start_executor(self, timeout: float, cases: Sequence[Case]) -> RunsJobs:
+        """The session's executor for these cases; complains about machines that it does not use."""
+        executor: RunsJobs
+        if self._cluster is None:
+            executor = Executor(self._preload(), timeout, self.options.workers, self._report, self._done)
+        else:
+            fetch = None if self.options.place.shares_a_disk else self._fetch_job(self.plan.weights_of(cases))
+            executor = self._cluster_executor(timeout, fetch, self._report, self._done)
+            self.complaints += [f"{node.name} is left out: {node.refused}" for node in self.resources() if node.refused]
+            self._environment |= {
+                name: os.environ[name] for name in self.options.send_environment if name in os.environ
+            }
         self._executors.append(executor)
         return executor
+
+    def _cluster_executor(self, timeout: float, fetch: Job | None, *callbacks: Callable[..., None]) -> ClusterExecutor:
+        """An executor for the cluster's machines; fetch is what each of them does before its first case."""
+        assert self._cluster is not None  # else the session's executor is this machine's
+        setting = Setting(
+            describe_machine(),
+            self._preload(),
+            timeout,
+            self.options.workers,
+            fetch,
+            self.options.entries,
+            FETCH_SECONDS,
+        )
+        engine = make_engine(self.options.place, self._cluster, setting)
+        return ClusterExecutor(engine, self.options.placement_timeout, *callbacks)
+
+    @staticmethod
+    def _fetch_job(sources: NeededSources) -> Job:
+        return Job(FETCH, PREPARE, sources.to_plain())
 
     def _report(self, key: str, said: dict[str, Any]) -> None:
         """Show a worker's message and write it into the run's folder; the executor calls this as on_progress."""
@@ -212,21 +257,28 @@ class Run:
         return (*PRELOAD_FOR_CASES, *self.options.entries)
 
     def _prepare(self, cases: Sequence[Case]) -> None:
-        """Fetch weights once and check whether the Hub answers, so that no case waits for either."""
-        if not self._prepared:
+        """Fetch weights once and check whether the Hub answers, so that no case waits for either.
+
+        Machines that share no disk with this one do that themselves, before their first case.
+        """
+        if not self._prepared and self.options.place.shares_a_disk:
             self._fetch(self.plan.weights_of(cases))
 
     def _fetch(self, sources: NeededSources) -> dict[str, Any]:
         """Fetch these sources in a worker and return what it found; each one that is missing is a complaint."""
         self._prepared = True
-        with Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.report) as executor:
-            executor.submit(Job(FETCH, PREPARE, sources.to_plain()))
+        with (
+            Executor(self.options.entries, FETCH_SECONDS, on_progress=self.progress.report)
+            if self.options.place.shares_a_disk
+            else self._cluster_executor(FETCH_SECONDS, None, self.progress.report)
+        ) as executor:
+            executor.submit(self._fetch_job(sources))
             outcome = executor.outcome(FETCH)
         if outcome.result is None:
             self.complaints.append(f"fetching weights: {outcome.reason}")
             return {"weights": {}, "rows": {}}
         if outcome.result["away"]:
-            self._environment = {UNREACHABLE: outcome.result["away"]}
+            self._environment |= {UNREACHABLE: outcome.result["away"]}
         for name, found in outcome.result["weights"].items():
             random = found["origin"] == SYNTHETIC and not (MODELS[name].tiny or self.options.synthetic)
             if random or not found["identity"]:
@@ -259,17 +311,23 @@ class Run:
             "recipe": asdict(recipe),
             "recipe_digest": recipe.digest(),
             "repeat": self.options.repeat,
-            "environment": {**describe_machine(), "device": case.device},
+            "environment": {**describe_machine(), **outcome.environment, "device": case.device},
         }
         if card := self.plan.card(case):
             fields["environment"][EMULATION] = card.name
+        where = {"node": outcome.node, "attempt": outcome.attempt} if outcome.node else {}
+        fields["environment"] |= where
+        earlier = [outcome.earlier] if outcome.earlier else []
         if outcome.result is None:
-            return Record(**fields), []
+            return Record(**fields, reasons=earlier), []
         result = dict(outcome.result)
         examples = result.pop("examples", [])
         result.pop("probe_answers", None)
         result.pop("untrained", None)
         result["noisy"] = {**result.get("noisy", {}), **of_outcome(outcome, result.get("noisy", {}))}
+        if where:
+            result["environment"] = {**result.get("environment", fields["environment"]), **where}
+        result["reasons"] = [*earlier, *result.get("reasons", [])]
         if examples:
             fields["predictions"] = predictions_path(case.id)
         try:
@@ -295,18 +353,26 @@ class Run:
     def open_steps(self, case: Case) -> Session:
         """A worker that runs this case's optimizer steps one by one; no queued case starts meanwhile."""
         self.emulation = self.emulation or emulation_of(self.options, [case])
-        if not self._executors:
-            self._start_executor(self.options.case_timeout or TIMEOUT_SECONDS["full"])
-            self._prepare([case])
-        job = self.plan.job(case, STEPPER, f"steps of {case.id}", self._environment)
-        return self._executors[0].open_session(job)
+        executor = self._executor_here(self.options.case_timeout or TIMEOUT_SECONDS["full"])
+        self._prepare([case])
+        return executor.open_session(self.plan.job(case, STEPPER, f"steps of {case.id}", self._environment))
 
     def open_checks(self) -> Session:
         """A worker that checks the libraries' own ways on tiny models; no queued case starts meanwhile."""
-        executor = self._executors[0] if self._executors else self._start_executor(TIMEOUT_SECONDS["sample"])
-        return executor.open_session(Job(CHECKS, CHECK_LIBRARIES))
+        return self._executor_here(TIMEOUT_SECONDS["sample"]).open_session(Job(CHECKS, CHECK_LIBRARIES))
+
+    def _executor_here(self, timeout: float) -> Executor:
+        """This machine's executor: the session's own unless cases run in a cluster."""
+        for executor in self._executors:
+            if isinstance(executor, Executor):
+                return executor
+        executor = Executor(self._preload(), timeout, self.options.workers, self._report, self._done)
+        self._executors.append(executor)
+        return executor
 
     def stop(self) -> None:
         for executor in self._executors:
             executor.stop()
+        if self._cluster:
+            self._cluster.close()
         self.progress_file.close()

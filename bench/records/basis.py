@@ -11,6 +11,7 @@ QUALITY = ("recipe", "data", "weights")
 EXACT = (*QUALITY, "libraries")  # figures that repeat: parameters, FLOPs, bytes
 TIME = (*EXACT, "machine", "emulation")  # figures that do not: seconds, reserved bytes
 RESUME = TIME  # a record that is kept must be what running its case again would give
+RESUME_IN_CLUSTER = (*EXACT, "emulation")  # where another machine may be chosen each time
 METHODS = ("data", "weights")  # for several methods side by side, whose recipes differ
 CLOCK = ("libraries", "machine", "emulation")  # for seconds and memory of different cases side by side
 UNKNOWN = "unknown"

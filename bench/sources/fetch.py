@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.core.work import VARIABLES
 from bench.models import MODELS
 from bench.sources.data import DataSpec, load_rows
 from bench.sources.errors import SourceError
-from bench.sources.hub import hub_answers
+from bench.sources.hub import UNREACHABLE, hub_answers
 from bench.sources.weights import Weights, find_weights
 
 PREPARE = "bench.sources.fetch:prepare"  # as named in a job
@@ -48,13 +49,17 @@ def spec_from(values: Mapping[str, Any]) -> DataSpec:
 
 
 def prepare(payload: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """A worker's job: the result of look_up for a whole session, and under "away" why the Hub cannot be reached."""
+    """A worker's job: the result of look_up for a whole session, and under "away" why the Hub cannot be reached.
+
+    Under VARIABLES is what keeps the cases of this machine from asking the Hub again.
+    """
     needed = NeededSources.from_plain(payload)
     if not needed.synthetic:
         say({"line": f"looking for the weights of {', '.join(needed.models)}"})
     found = look_up(needed)
     answer = hub_answers()
-    return {**found, "away": "" if answer.ok else answer.reason}
+    away = "" if answer.ok else answer.reason
+    return {**found, "away": away, VARIABLES: {UNREACHABLE: away} if away else {}}
 
 
 def look_up(needed: NeededSources) -> dict[str, Any]:

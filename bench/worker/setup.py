@@ -13,6 +13,7 @@ from bench.core.recipe import Recipe
 from bench.core.work import CaseWork
 from bench.machine.cards import read_card
 from bench.machine.devices import DEVICES
+from bench.machine.environment import named_threads
 from bench.methods import METHODS, Method
 from bench.models import DECODER, MODELS, ModelEntry
 from bench.sources import Rows, Weights, find_weights, load_rows
@@ -66,8 +67,8 @@ def set_up(work: CaseWork, say: Say, timeline: Timeline) -> Setting:
     CannotRun for a card larger than the real one.
     """
     quiet()
-    if work.threads:
-        torch.set_num_threads(work.threads)
+    if threads := work.threads or named_threads():  # torch may have been imported before the variable had its value
+        torch.set_num_threads(threads)
     case, recipe, mirror = work.case, work.recipe, work.mirror
     task, entry, method = TASKS[case.task], MODELS[case.model], METHODS[case.method]
     device = DEVICES[case.device].torch_name

@@ -11,16 +11,18 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from bench.core.paths import ROOT
-from bench.executor import CallFailed, Executor, Job, WorkerDied
+from bench.executor import CallFailed, Executor, Job, Needs, WorkerDied, pool
 from bench.executor.local import process as worker_process
 from bench.executor.local.memory_limit import cgroup_room, default_limit, kernel_oom_kills, memory_room
 from bench.executor.pool import MACHINE
+from bench.machine.devices import Card
 from bench.records.record import CRASHED, FAILED, NOT_RUN, OK, OUT_OF_MEMORY, TIMED_OUT
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -28,10 +30,14 @@ MEGABYTES = 1_000_000
 GONE_SECONDS = 3.0
 OVERHEAD_SECONDS = 1.0
 NUMBERS = itertools.count()
+NOTHING = Needs()
+ONE_CARD = Needs(cards=1)
+SMALL = Card("Tesla T4", 15_000 * MEGABYTES, 14_000 * MEGABYTES, "580", "GPU-small")
+BIG = Card("NVIDIA A100 80GB", 80_000 * MEGABYTES, 79_000 * MEGABYTES, "580", "GPU-big")
 
 
-def job(name, key=None, device="cpu", environment=None, memory_limit_bytes=0, **payload):
-    return Job(key or name, f"executor_works:{name}", payload, device, environment or {}, memory_limit_bytes)
+def job(name, key=None, needs=NOTHING, environment=None, memory_limit_bytes=0, **payload):
+    return Job(key or name, f"executor_works:{name}", payload, needs, environment or {}, memory_limit_bytes)
 
 
 def run(executor, asked):
@@ -72,6 +78,17 @@ def executor():
 def impatient():
     with Executor(case_timeout=1) as shared:
         yield shared
+
+
+@pytest.fixture
+def have_cards(monkeypatch):
+    """Let the machine have these cards."""
+
+    def have(*found):
+        monkeypatch.setattr(pool, "cards", lambda: found)
+        monkeypatch.setattr(pool, "cards_now", lambda: found)
+
+    return have
 
 
 @pytest.fixture
@@ -334,15 +351,76 @@ def test_two_workers_run_at_once_and_each_outcome_names_the_other(tmp_path):
         assert executor.outcome("gate").beside == ("quick",)
 
 
-def test_one_worker_has_the_machine_to_itself_whatever_the_device():
-    keys = {unique(): device for device in ("cpu", "cuda", "cpu")}
+def test_one_worker_has_the_machine_to_itself_whatever_it_needs(have_cards):
+    have_cards(SMALL)
+    keys = {unique(): Needs(cards=cards) for cards in (0, 1, 0)}
     with Executor() as executor, Executor() as another:
-        for number, (key, device) in enumerate(keys.items()):
-            (executor, another)[number % 2].submit(job("wait", key, device=device, seconds=0.1))
+        for number, (key, needs) in enumerate(keys.items()):
+            (executor, another)[number % 2].submit(job("wait", key, needs, seconds=0.1))
         outcomes = [(executor, another)[number % 2].outcome(key) for number, key in enumerate(keys)]
     spans = sorted((outcome.result["began"], outcome.result["ended"]) for outcome in outcomes)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
     assert {outcome.beside for outcome in outcomes} == {()}
+
+
+def test_each_case_has_a_card_of_its_own_by_its_predicted_need(have_cards, tmp_path):
+    """The large case gets the large card, though the small ones were asked for first; the third waits for a card."""
+    have_cards(BIG, SMALL)
+    gate, large = str(tmp_path / "open"), replace(ONE_CARD, card_memory_bytes=20_000 * MEGABYTES)
+    with Executor(workers=3, case_timeout=20) as executor:
+        executor.submit(job("show_cards_and_wait", "small", ONE_CARD, path=gate))
+        executor.submit(job("show_cards_and_wait", "large", large, path=gate))
+        executor.submit(job("show_cards_and_wait", "late", ONE_CARD, path=gate))
+        executor.submit(job("give", "plain"))
+        assert executor.outcome("plain").beside == ("large", "small")
+        (tmp_path / "open").touch()
+        seen = {key: executor.outcome(key) for key in ("small", "large", "late")}
+    assert {key: outcome.result["cards"] for key, outcome in seen.items() if key != "late"} == {
+        "small": "GPU-small", "large": "GPU-big",
+    }  # fmt: skip
+    assert seen["large"].environment == {"accelerator": BIG.name, "driver": "580"}
+    assert seen["late"].result["began"] >= min(seen[key].result["ended"] for key in ("small", "large"))
+
+
+def test_card_of_a_case_that_crashed_is_known(have_cards):
+    have_cards(BIG, SMALL)
+    with Executor() as executor:
+        outcome = run(executor, job("kill_itself", needs=ONE_CARD))
+    assert (outcome.status, outcome.environment["accelerator"]) == (CRASHED, SMALL.name)
+
+
+def test_case_that_no_card_can_hold_is_not_run_and_the_others_are(have_cards):
+    have_cards(SMALL)
+    done = []
+    with Executor(on_done=done.append) as executor:
+        outcome = run(executor, job("give", "large", replace(ONE_CARD, card_memory_bytes=BIG.free_bytes)))
+        assert run(executor, job("give", "small", ONE_CARD)).status == OK
+    assert outcome.status == NOT_RUN
+    assert outcome.reason == "needs a CUDA device with 79.0 GB free; this machine has Tesla T4 with 14.0 GB free"
+    assert [one.key for one in done] == ["large", "small"]
+
+
+def test_case_whose_time_counts_runs_alone(tmp_path):
+    with Executor(workers=3, case_timeout=20) as executor:
+        executor.submit(job("wait_for_file", "before", path=str(tmp_path / "open")))
+        executor.submit(job("wait", "timed", Needs(exclusive=True), seconds=0.1))
+        executor.submit(job("give", "after"))
+        (tmp_path / "open").touch()
+        outcomes = [executor.outcome(key) for key in ("before", "timed", "after")]
+    assert [outcome.beside for outcome in outcomes] == [(), (), ()]
+
+
+def test_cases_that_need_the_same_memory_or_cores_take_turns(monkeypatch):
+    monkeypatch.setattr(pool, "memory_room", lambda: (1_000, 1_000))
+    monkeypatch.setattr(pool, "machine_cores", lambda: 8)
+    with Executor(workers=3) as executor:
+        for key, needs in {
+            "a": Needs(host_memory_bytes=600), "b": Needs(host_memory_bytes=600), "c": Needs(cores=6), "d": Needs(cores=3),
+        }.items():  # fmt: skip
+            executor.submit(job("wait", key, needs, seconds=0.2))
+        beside = {key: executor.outcome(key).beside for key in "abcd"}
+    assert "b" not in beside["a"]
+    assert "d" not in beside["c"]
 
 
 def test_one_worker_runs_one_job_at_a_time(executor):
@@ -479,13 +557,14 @@ def test_executor_without_jobs_is_forgotten(executor):
     assert executor not in MACHINE.executors
 
 
-def test_session_has_the_machine_to_itself(executor):
+def test_session_has_the_machine_to_itself(executor, have_cards):
+    have_cards(SMALL)
     before, during, on_a_card = unique(), unique(), unique()
     executor.submit(job("wait", before, seconds=0.3))
     with executor.open_session(job("counter")) as session:
         opened = time.time()
         executor.submit(job("wait", during, seconds=0.0))
-        executor.submit(job("wait", on_a_card, device="cuda", seconds=0.0))
+        executor.submit(job("wait", on_a_card, ONE_CARD, seconds=0.0))
         with pytest.raises(RuntimeError, match="the session 'counter' is open"):
             executor.open_session(job("counter", "another"))
         session.call("add", number=1)

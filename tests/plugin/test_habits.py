@@ -52,7 +52,7 @@ class Stuck:
     '''Its first job crashes, its second never ends, and neither does stopping where STOPS is not set.'''
 
     preload_seconds = 0.0
-    cards = staticmethod(tuple)
+    resources = staticmethod(tuple)
 
     def __init__(self, preload=(), timeout=0, workers=1, on_progress=None, on_done=None):
         self.on_done, self.jobs = on_done, []

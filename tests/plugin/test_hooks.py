@@ -23,7 +23,7 @@ from bench.core.case import parse_case
 from bench.core.files import BadFile
 from bench.core.paths import ROOT
 from bench.core.work import RUN_CASE, CaseWork
-from bench.executor import Executor, Outcome
+from bench.executor import Executor, Needs, Outcome
 from bench.judge.claims.admission import sample_identity
 from bench.judge.thresholds import Band, read_thresholds
 from bench.machine.environment import describe_machine
@@ -819,7 +819,7 @@ class Recorder:
         self.submitted = []
 
     @staticmethod
-    def cards():
+    def resources():
         return ()
 
     def __enter__(self):
@@ -972,7 +972,10 @@ def test_session_says_that_weights_could_not_be_had(quiet, monkeypatch):
 
 
 def test_max_steps_takes_the_place_of_the_recipes():
-    own, cut = Plan(options(), Executor.cards).recipe(CASE), Plan(options(max_steps=7), Executor.cards).recipe(CASE)
+    own, cut = (
+        Plan(options(), Executor.resources).recipe(CASE),
+        Plan(options(max_steps=7), Executor.resources).recipe(CASE),
+    )
     assert cut == replace(own, max_steps=7)
 
 
@@ -980,12 +983,59 @@ def test_job_says_all_that_a_worker_needs(quiet):
     run = Run(options(synthetic=True), quiet)
     run.submit([CASE])
     (job,) = run._executors[0].submitted
-    assert (job.work, job.device, job.environment) == (
-        RUN_CASE, "cpu", {session.UNREACHABLE: "the Hub is away"},
+    assert (job.work, job.needs.cards, job.environment) == (
+        RUN_CASE, 0, {session.UNREACHABLE: "the Hub is away"},
     )  # fmt: skip
     work = CaseWork.from_plain(job.payload)
     assert work.synthetic
     assert work.case == CASE
+
+
+def test_cases_whose_seconds_are_judged_run_alone(quiet, stored):
+    run = Run(options(), quiet)
+    run.submit([CASE, EMBEDDED], timed={EMBEDDED})
+    assert [job.needs.exclusive for job in run._executors[0].submitted] == [False, True]
+    run = Run(options(resume=stored, repeat=1), quiet)
+    run.submit([CASE])
+    assert run._executors[0].submitted[0].needs.exclusive
+
+
+def test_job_asks_for_the_memory_that_its_case_is_predicted_to_need():
+    on_card = parse_case("alpaca_worst-llama31_8b-qlora-cuda-s0")
+    plan = Plan(options(), Executor.resources)
+    asked = plan.needs(on_card)
+    assert asked.cards == 1
+    assert 8e9 < asked.card_memory_bytes < 40e9
+    assert asked.host_memory_bytes > 4e9
+    assert Plan(options(attempt=True), Executor.resources).needs(on_card) == Needs(cards=1)
+    assert plan.needs(CASE).cards == plan.needs(CASE).card_memory_bytes == 0
+
+
+def test_record_names_the_card_that_its_case_had_though_it_crashed(quiet):
+    run = Run(options(), quiet)
+    run.submit([CASE])
+    outcome = Outcome(CASE.id, "crashed", "killed by signal 11 (SIGSEGV)", environment={"accelerator": "Tesla T4"})
+    record, _ = run._record(CASE, outcome)
+    assert record.environment["accelerator"] == "Tesla T4"
+    assert record.environment["processor"] == describe_machine()["processor"]
+    assert "node" not in record.environment
+
+
+@pytest.mark.parametrize("result", [None, {"environment": {"accelerator": "worker's own"}, "reasons": ["its own"]}])
+def test_record_names_node_and_attempt(quiet, result):
+    run = Run(options(), quiet)
+    run.submit([CASE])
+    outcome = Outcome(
+        CASE.id, OK if result else "crashed", result=result, node="two", attempt=2, environment={"processor": "its own"},
+        earlier="attempt 1 was lost with one: it died",
+    )  # fmt: skip
+    record, _ = run._record(CASE, outcome)
+    assert (record.environment["node"], record.environment["attempt"]) == ("two", 2)
+    assert record.reasons == ["attempt 1 was lost with one: it died", *(result or {}).get("reasons", [])]
+    if result is None:
+        assert record.environment["processor"] == "its own"
+    else:
+        assert record.environment["accelerator"] == "worker's own"
 
 
 @pytest.mark.parametrize(
@@ -994,7 +1044,7 @@ def test_job_says_all_that_a_worker_needs(quiet):
 def test_omp_num_threads_is_honoured(quiet, monkeypatch, wanted, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", wanted)
     monkeypatch.setattr(planning, "describe_machine", lambda: {"cores": 8})
-    assert Plan(options(workers=2), Executor.cards).work(CASE).threads == threads
+    assert Plan(options(workers=2), Executor.resources).work(CASE).threads == threads
 
 
 def test_warnings_that_a_person_makes_errors_fail_no_case_and_their_threads_are_recorded(runs):
@@ -1068,7 +1118,7 @@ def test_all_probes_may_be_named_beside_others(text):
 
 
 def test_a_decoder_is_asked_its_tasks_probes_and_the_command_lines():
-    plan = Plan(options(probes=("source003",)), Executor.cards)
+    plan = Plan(options(probes=("source003",)), Executor.resources)
     assert plan.probes(parse_case("support-tiny_llama-lora-cpu-s0")) == ("source003",)
     assert set(plan.probes(parse_case("numbers-tiny_llama-lora-cpu-s0"))) == set(PROBES.names())
     assert plan.probes(CASE) == ()  # an encoder answers no question
@@ -1097,7 +1147,7 @@ def test_resuming_keeps_weights_that_were_not_kept(quiet, runs, kept, taken):
 
 @pytest.mark.parametrize("more", [{}, {"keep": "adapter", "repeat": 1}])
 def test_a_session_keeps_weights_only_if_asked_and_of_the_first_process(more, tmp_path):
-    work = Plan(options(**more), Executor.cards).work(CASE, tmp_path)
+    work = Plan(options(**more), Executor.resources).work(CASE, tmp_path)
     assert (work.keep, work.keep_in) == ("none", None)
 
 

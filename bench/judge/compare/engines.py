@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.core.case import Case
 from bench.core.work import PRELOAD_FOR_CASES, RUN_CASE, CaseWork
-from bench.executor import Executor, Job
+from bench.executor import Executor, Job, Needs
 from bench.recipes.files import CHOICES
 from bench.recipes.of_case import recipe_for
 
@@ -59,4 +59,5 @@ def jobs(case: Case, mirror: Path | None, data: str) -> Iterator[tuple[str, Job]
         for engine in CHOICES["engine"]:
             recipe = recipe_for(case, data, engine=engine, max_steps=STEPS, evaluation_examples=16)
             work = CaseWork(case, recipe, mirror, threads=os.cpu_count() or 0)
-            yield engine, Job(f"{case.id}, {engine}, turn {turn}", RUN_CASE, work.to_plain(), case.device)
+            needs = Needs(cards=0 if case.device == "cpu" else 1, exclusive=True)
+            yield engine, Job(f"{case.id}, {engine}, turn {turn}", RUN_CASE, work.to_plain(), needs)

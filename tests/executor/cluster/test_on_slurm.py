@@ -1,0 +1,172 @@
+"""Slurm's partitions read and chosen, and its engine with submitit's local tasks in place of Slurm's.
+
+With a real Slurm on this machine (sinfo lists a partition that is up), one array of it runs too.
+"""
+
+import math
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from bench.executor import Job
+from bench.executor.cluster.agent import Setting
+from bench.executor.cluster.engine import Attempt
+from bench.executor.resources import Needs
+from bench.machine.environment import describe_machine
+
+on_slurm = pytest.importorskip("bench.executor.cluster.on_slurm", reason="needs submitit, the extra slurm")
+
+from bench.executor.cluster.on_slurm import (  # noqa: E402
+    ANY_BYTES,
+    SlurmCluster,
+    SlurmEngine,
+    cards_of_gres,
+    memory_of_kind,
+    read_partitions,
+    seconds_of,
+)
+from bench.executor.cluster.queue import ClusterExecutor  # noqa: E402
+from bench.machine.cards import CARDS  # noqa: E402
+from bench.records.record import NOT_RUN, OK  # noqa: E402
+
+SINFO = """\
+debug|up|30:00|128000|64|(null)
+long|up|7-00:00:00|128000+|64|(null)
+t4|up|1-00:00:00|64000|32|gpu:t4:4(S:0-1)
+a100|up|infinite|512000|128|gpu:nvidia_a100-sxm4-80gb:8,nvme:1
+old|down|infinite|512000|128|gpu:h100:8
+any|up|infinite|512000|128|gpu:2
+"""
+GB = 10**9
+HOUR = 3_600.0
+CPU = Needs(host_memory_bytes=8 * GB)
+
+
+def needs(gigabytes):
+    return Needs(cards=1, card_memory_bytes=gigabytes * GB)
+
+
+def test_partitions_are_read_with_their_cards():
+    found = {one.name: one for one in read_partitions(SINFO, ())}
+    assert list(found) == ["debug", "long", "t4", "a100", "any"]
+    assert (found["debug"].seconds, found["long"].seconds, found["any"].seconds) == (1_800, 604_800, math.inf)
+    assert len(found["a100"].node.cards) == 8
+    assert found["a100"].node.cards[0].total_bytes == CARDS["a100_80gb"].total_bytes
+    assert found["t4"].node.memory_bytes == 64_000 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "named", "chosen"),
+    [
+        (CPU, 600, (), "debug"),
+        (CPU, 2 * HOUR, (), "long"),
+        (CPU, 2 * HOUR, ("t4", "a100"), "t4"),
+        (replace(CPU, host_memory_bytes=200 * GB), HOUR, (), "a100"),
+        (needs(10), HOUR, (), "t4"),
+        (needs(40), HOUR, (), "a100"),
+        (needs(100), HOUR, (), "any"),  # its cards are not known: the task sees
+        (needs(100), HOUR, ("t4", "a100"), None),
+    ],
+)
+def test_partition_is_chosen_by_what_a_case_needs(asked, seconds, named, chosen):
+    found = [one.name for one in read_partitions(SINFO, named) if one.holds(asked, seconds)]
+    assert (found or [None])[0] == chosen
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"),
+    [
+        ("30:00", 1_800),
+        ("1:00:00", 3_600),
+        ("2-12:00:00", 216_000),
+        ("1-0", 86_400),
+        ("infinite", math.inf),
+        ("45", 45),
+    ],
+)
+def test_time_limits_are_read(limit, seconds):
+    assert seconds_of(limit) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("gpu:4", 4), ("gpu:a100:2(S:0)", 2), ("gpu", 1), ("nvme:1", 0), ("(null)", 0)]
+)
+def test_cards_are_counted(text, count):
+    assert len(cards_of_gres(text)) == count
+
+
+@pytest.mark.parametrize(
+    ("kind", "card"),
+    [("t4", "t4"), ("tesla_t4", "t4"), ("a100", "a100_40gb"), ("a100_80gb", "a100_80gb"), ("L40S", "l40s")],
+)
+def test_memory_of_a_kind_of_card_is_known(kind, card):
+    assert memory_of_kind(kind) == CARDS[card].total_bytes
+    assert memory_of_kind("mystery") == ANY_BYTES
+
+
+class Partitions(SlurmCluster):
+    """The partitions of SINFO, without asking Slurm."""
+
+    def partitions(self):
+        return read_partitions(SINFO, self._named)
+
+
+@pytest.fixture
+def engine(monkeypatch, tmp_path):
+    monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path))
+    return SlurmEngine(Partitions(), Setting(describe_machine(), case_timeout=1_200.0))
+
+
+def test_array_asks_slurm_for_what_its_cases_need(engine):
+    asked = Attempt(Job("a", "x:y", needs=replace(needs(40), host_memory_bytes=20 * 2**30, exclusive=True)))
+    assert engine._parameters(asked) == {
+        "name": "lorabench", "timeout_min": 30, "nodes": 1, "tasks_per_node": 1, "slurm_partition": "a100",
+        "cpus_per_task": 16, "mem_gb": 20, "gpus_per_node": 1,
+        "slurm_additional_parameters": {"no-requeue": True, "exclusive": True},
+    }  # fmt: skip
+
+
+def test_case_that_fits_no_partition_says_what_it_needs_and_what_there_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path))
+    engine = SlurmEngine(Partitions(["t4"]), Setting(describe_machine(), case_timeout=1_200.0))
+    with ClusterExecutor(engine, 0.1) as executor:
+        executor.submit(Job("large", "x:y", needs=needs(40)))
+        outcome = executor.outcome("large")
+    assert outcome.status == NOT_RUN
+    assert outcome.reason.startswith(
+        "needs 30 minutes, 0.0 GB of host memory and 1 CUDA device with 40.0 GB free; t4 has"
+    )
+
+
+def test_machine_without_slurm_is_said(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ConnectionError, match="there is no Slurm here: sbatch, srun, squeue, sinfo cannot be found"):
+        SlurmCluster().nodes()
+
+
+def test_task_on_a_machine_with_other_libraries_is_not_run(tmp_path):
+    setting = Setting({**describe_machine(), "libraries": {"torch": "1.0.0"}})
+    answer = on_slurm.run_task(setting, {"key": "a"}, str(tmp_path / "said"))
+    assert answer["outcome"]["status"] == NOT_RUN
+    assert "is left out (" in answer["outcome"]["reason"]
+
+
+def has_slurm():
+    if shutil.which("sinfo") is None or shutil.which("sbatch") is None:
+        return False
+    done = subprocess.run(["sinfo", "-h", "-o", "%a"], capture_output=True, text=True, check=False)
+    return done.returncode == 0 and "up" in done.stdout
+
+
+@pytest.mark.skipif(not has_slurm(), reason="needs Slurm with a partition that is up")
+def test_real_slurm_runs_an_array(monkeypatch, tmp_path):
+    monkeypatch.setenv("LORABENCH_CACHE", str(tmp_path))
+    engine = SlurmEngine(SlurmCluster(), Setting(describe_machine(), case_timeout=30.0))
+    with ClusterExecutor(engine, 60.0) as executor:
+        for key in ("a", "b"):
+            executor.submit(Job(key, "executor_works:give", {"number": 1}))
+        outcomes = [executor.outcome(key) for key in ("a", "b")]
+    assert [outcome.status for outcome in outcomes] == [OK, OK]
+    assert all(isinstance(outcome.node, str) and outcome.node for outcome in outcomes)
