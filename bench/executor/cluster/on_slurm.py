@@ -38,6 +38,7 @@ PROGRESS_SECONDS = 1.0
 RETRY_SECONDS = 30.0  # after Slurm refused an array: a limit of waiting tasks passes
 LONGEST_ARRAY = 1_000  # Slurm's MaxArraySize is 1,001 where nobody has changed it
 START_SECONDS = 600.0  # allowed for starting Python and importing the libraries, beside the case's own limit
+STOP_SECONDS = 30.0  # for processes of this machine to end after they were told to
 LATE_SECONDS = 30.0  # from a task's end to its result: a network disk may show it late
 ANY_BYTES = 2**62  # memory of a card whose kind is not known: the task itself sees whether it is enough
 UNLIMITED = ("infinite", "n/a", "UNLIMITED")
@@ -187,6 +188,11 @@ class Task:
     gone_at: float = 0.0  # when Slurm said that it had ended
 
 
+def is_running(task: Task) -> bool:
+    """Whether the process of a task of this machine lives; it is reaped if not."""
+    return bool(task.handle.get_info()["jobState"] == "RUNNING")
+
+
 class SlurmEngine:
     """Submits cases as arrays, and reads their results from the shared folder.
 
@@ -253,6 +259,9 @@ class SlurmEngine:
         tasks, self._tasks = self._tasks, {}
         for task in tasks.values():
             task.handle.cancel(check=False)
+        until = time.monotonic() + STOP_SECONDS
+        while self._carrier == "local" and any(map(is_running, tasks.values())) and time.monotonic() < until:
+            time.sleep(WAIT_SECONDS)
 
     def _partition(self, attempt: Attempt) -> Partition | None:
         return next(
@@ -308,7 +317,7 @@ class SlurmEngine:
 
     def _local_end(self, task: Task) -> Event | None:
         """What became of a task of this machine that ended without a result."""
-        if task.handle.get_info()["jobState"] == "RUNNING" or task.handle.paths.result_pickle.exists():
+        if is_running(task) or task.handle.paths.result_pickle.exists():
             return None
         key = task.attempt.job.key
         del self._tasks[key]
