@@ -288,6 +288,30 @@ def test_a_blind_vote_is_stored_and_counted(folder):
     assert not [one for one in page.button if one.label == "A"], "one vote for one answer"
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_votes_are_neither_read_from_nor_written_to_a_link_out_of_the_folder(there, folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "votes"
+    if there:
+        elsewhere.write_text("mine\n", encoding="utf-8")
+    (folder / "late" / "votes.jsonl").symlink_to(elsewhere)
+    page = open_page(ask_page, folder)
+    page.checkbox[0].check()
+    ask(page, "what is it?")
+    assert errors(page) == [answering.VOTES_ELSEWHERE]
+    assert not [one for one in page.button if one.label == "A"]
+
+
+def test_a_typed_folder_whose_manifest_is_a_link_out_of_the_folder_is_refused(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / MANIFEST
+    elsewhere.write_text(KEPT.to_text(), encoding="utf-8")
+    (folder / "copied").mkdir()
+    (folder / "copied" / MANIFEST).symlink_to(elsewhere)
+    page = open_page(ask_page, folder)
+    page.text_input[0].set_value("copied").run()
+    assert errors(page) == [ask_page.NO_ANSWER]
+    assert f"its {MANIFEST} is a link out of the folder of runs" in texts(page)[0]
+
+
 def test_two_cases_are_voted_on_without_their_base_and_three_are_refused(folder):
     place = folder / "late" / "adapters" / KEPT_CASE.replace("s0", "s1")
     place.mkdir()
