@@ -207,6 +207,21 @@ def test_methods_are_ranked_by_the_weights_that_a_person_sets():
     assert errors(page) == ["Every weight is 0; at least one must be above it."]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_newest_run_of_a_case_counts_in_whatever_order_runs_are_chosen(order, folder):
+    old, new = "20260101T000000-old", "20260102T000000-new"
+    records = [committed()[case] for case in CASES]
+    run_of(folder / old, [replace(records[0], quality=dict.fromkeys(records[0].quality, 0.0)), *records[1:]])
+    run_of(folder / new, records)
+    page = open_page(methods_page, folder)
+    widget(page.multiselect, "Runs").set_value([new]).run()
+    newest = page.dataframe[0].value
+    widget(page.multiselect, "Runs").set_value([old]).run()
+    assert not page.dataframe[0].value.equals(newest)
+    widget(page.multiselect, "Runs").set_value([(old, new)[one] for one in order]).run()
+    assert page.dataframe[0].value.equals(newest)
+
+
 def test_claims_are_filtered_and_keep_their_sentences(folder):
     other = {**CLAIM, "id": "b", "source": "001", "verdict": "confirmed"}
     (folder / "late" / "claims.json").write_text(json.dumps([CLAIM, other]), encoding="utf-8")
