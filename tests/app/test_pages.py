@@ -113,6 +113,7 @@ def test_runs_are_filtered_by_the_parts_of_their_cases(folder):
     assert list(page.dataframe[0].value["cases"]) == [1, 1]
     assert list(page.dataframe[1].value["case"]) == [CASES[1]]
     assert {one.label for one in page.multiselect} == set(runs_page.PARTS)
+    assert [len(column.multiselect) for column in page.columns] == [2, 2, 2]
 
 
 def test_a_run_shows_the_parts_of_its_report(folder):
