@@ -12,12 +12,15 @@ from typing import Any
 import streamlit as st
 
 from bench.app.asking import Asking, Sampling
-from bench.app.showing import escape_markdown, text
+from bench.app.served import is_inside, served
+from bench.app.showing import escape_markdown, refuse, text
 from bench.core.outside_text import lines_for_terminal
+from bench.records.votes import FILE as VOTES
 from bench.records.votes import LETTERS, TIE, Vote, add_vote, preference, read_votes, shuffle, votes_folder
 
 ACTUAL = "actual"
 NEITHER = "Neither"
+VOTES_ELSEWHERE = f"There is no vote: the run's {VOTES} does not lie below the folder of runs."
 
 
 @dataclass
@@ -118,6 +121,8 @@ def show_end(answer: Answer) -> None:
         return
     if not answer.blind:
         st.caption(escape_markdown(answer.speed))
+    elif not is_inside(votes_folder(answer.folders) / VOTES, served().folders):
+        refuse(VOTES_ELSEWHERE)
     elif answer.vote is not None:
         show_vote(answer)
     elif answer.ended:

@@ -12,7 +12,7 @@ from bench.app.showing import escape_markdown, refuse
 from bench.app.stored import kept_folders
 from bench.core.case import parse_case
 from bench.executor import CallFailed, WorkerDied
-from bench.records.kept import NotKept, find_kept, read_manifest
+from bench.records.kept import MANIFEST, NotKept, find_kept, read_manifest
 from bench.tasks import TASKS, SourceAnswer
 
 NEW_TOKENS, MOST_TOKENS = 128, 2048
@@ -67,6 +67,10 @@ def folder_of(typed: str) -> Path:
         raise NotKept(f"{typed.strip()} does not lie below the folder of runs; copy the adapter there")
     for place in places:
         if is_inside(place, served().folders) and place.is_dir():
+            if not is_inside(place / MANIFEST, served().folders):
+                raise NotKept(
+                    f"{typed.strip()}: its {MANIFEST} is a link out of the folder of runs; copy the file there"
+                )
             return find_kept(str(place))
     raise NotKept(f"{typed.strip()}: there is no such folder below the folder of runs")
 

@@ -23,7 +23,10 @@ def show() -> None:
         refuse("There is no stored run with a record here yet.")
         return
     most = max(runs, key=lambda name: methods_judged(runs[name].records.values()))
-    named = st.multiselect("Runs", list(runs), default=[most], help="The newest record of a case counts.")
+    named = st.multiselect(
+        "Runs", list(runs), default=[most],
+        help="Of a case in several runs, the run that stands highest in the list counts; newer ones stand higher.",
+    )  # fmt: skip
     st.caption("What counts how much. A weight of 0 leaves it out.")
     columns = st.columns(len(DIMENSIONS))
     weights = {
@@ -33,7 +36,7 @@ def show() -> None:
     if not any(weights.values()):
         refuse("Every weight is 0; at least one must be above it.")
         return
-    newest = {case: record for name in named for case, record in runs[name].records.items()}
+    newest = {case: record for name in reversed(runs) if name in named for case, record in runs[name].records.items()}
     comparisons, refused = compare(newest.values(), weights)
     if not comparisons:
         refuse("There is nothing to rank.", "; ".join(refused) or "choose a run")

@@ -62,8 +62,8 @@ def filtered(runs: Mapping[str, StoredRun]) -> dict[str, list[Record]]:
     with st.expander("Filters"):
         columns = st.columns(3)
         wanted = {
-            part: st.multiselect(part, sorted({value for record in records if (value := of(record))}), key=f"of-{part}")
-            for (part, of), _ in zip(PARTS.items(), columns * 2, strict=True)
+            part: column.multiselect(part, sorted({one for record in records if (one := of(record))}), key=f"of-{part}")
+            for (part, of), column in zip(PARTS.items(), columns * 2, strict=True)
         }
     active = {part: set(values) for part, values in wanted.items() if values}
     found = {

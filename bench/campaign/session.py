@@ -4,6 +4,7 @@ Records are stored as their cases finish, so a session that is cut off keeps tho
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -38,12 +39,16 @@ class Ended:
         return f"{self.state} after {self.seconds:.0f} s{f': {self.says}' if self.says else ''}"
 
 
+def run_name(entry: Entry) -> str:
+    return f"campaign-{entry.name}"
+
+
 def command_of(entry: Entry, mirror: str, entries: Sequence[str], case_seconds: float) -> list[str]:
     """The session's command line."""
     if entry.tests:
         return [sys.executable, "-m", "pytest", *(str(ROOT / path) for path in entry.tests), "-q"]
     own = ["--entries", ",".join(entries)] if entries else []
-    limits = ["--run-name", f"campaign-{entry.name}", "--case-timeout", f"{max(1.0, case_seconds):.0f}"]
+    limits = ["--run-name", run_name(entry), "--case-timeout", f"{max(1.0, case_seconds):.0f}"]
     words = [*entry.suites, *entry.options(mirror), *own, *limits, "-q"]
     return [sys.executable, "-P", "-m", "bench", "test", *words]
 
@@ -68,10 +73,15 @@ def run_entry(entry: Entry, mirror: str, entries: Sequence[str], seconds: float)
     except BaseException:
         end(process)
         raise
-    new = sorted(runs_in(RUNS).keys() - before)
+    new = [name for name in sorted(runs_in(RUNS).keys() - before) if is_run_of(entry, name)]
     run = RUNS / new[-1] if new else None
     records = list(read_records(run / "records.jsonl")[0].values()) if run else []
     return Ended(*outcome_of(entry, records, code), time.monotonic() - began, run)
+
+
+def is_run_of(entry: Entry, folder: str) -> bool:
+    """Whether a folder has the run name of the entry: TIME-NAME, or TIME-NAME-2 if sessions start in one second."""
+    return re.fullmatch(rf"[^-]+-{re.escape(run_name(entry))}(-\d+)?", folder) is not None
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--minutes", type=float, default=MINUTES, metavar="N",
                         help=f"how long the card can be used (default {MINUTES:g})")  # fmt: skip
     parser.add_argument("--device", choices=(CARD, PROCESSOR), default=CARD,
-                        help="cpu rehearses every entry on tiny models, a few steps each (default cuda)")  # fmt: skip
+                        help="cpu rehearses the entries on tiny models, a few steps each (default cuda)")  # fmt: skip
     parser.add_argument("--plan", action="store_true", help="run nothing: list what would run, with seconds and bytes")
     parser.add_argument("--card", default="", metavar="CARD",
                         help=f"with --plan: the card to plan for: {', '.join(CARDS.names())}, or NAME=GiB")  # fmt: skip
@@ -62,7 +62,7 @@ def answer(arguments: argparse.Namespace) -> int:
 
 def situation_of(arguments: argparse.Namespace) -> Situation:
     card, device, room = card_of(arguments)
-    records = all_records()
+    records = all_records() if card else []  # an earlier rehearsal settles nothing: the code may differ
     claims = open_claims(read_claims(), records) if card else {}
     lacking = [] if arguments.card else lacking_packages()  # of this machine, not of the one with the named card
     return Situation(card, device, room, mirror_of(arguments), arguments.plan, lacking, claims, records)

@@ -182,13 +182,17 @@ def read_kept(folder: Path) -> Kept:
 
 
 def read_manifest(folder: Path) -> Kept:
-    """The manifest alone. Raises NotKept if it is damaged."""
+    """The manifest alone. Raises NotKept if it is damaged or names a file outside the folder."""
     try:
         values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         parts = {"base": Base(**values["base"]), "facts": Facts(**values["facts"]), "labels": tuple(values["labels"])}
-        return Kept(**{**values, **parts})
+        kept = Kept(**{**values, **parts})
+        elsewhere = [name for name in kept.files if name in ("", ".", "..") or "/" in name or "\\" in name]
     except (OSError, ValueError, TypeError, KeyError):
         raise NotKept(f"{folder / MANIFEST} is damaged; keep the adapter again with --keep") from None
+    if elsewhere:
+        raise NotKept(f"{folder / MANIFEST} names {elsewhere[0]!r}, and its files must lie in its own folder")
+    return kept
 
 
 def check_file(path: Path, digest: str) -> None:

@@ -7,6 +7,7 @@ session, not a result: nothing compares it, and it is not committed.
 
 import fcntl
 import json
+import math
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO
 
 FILE = "progress.jsonl"
 PAUSE_SECONDS = 1.0  # between two lines of one case, which sends thousands of messages
+LOCK_TRIES, LOCK_PAUSE_SECONDS = 10, 0.02  # a reader that looks whether the file is locked holds it for an instant
 WAITING, RUNNING = "waiting", "running"  # before a case has a record's status
 NUMBERS = ("step", "steps", "tokens_per_second", "seconds_left")
 
@@ -56,7 +58,7 @@ class ProgressFile:
         with suppress(OSError):
             if self._file < 0:
                 self._file = os.open(folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another session in this folder keeps its lock
+                lock(self._file)
         self._write({"begin": list(cases)})
 
     def add(self, case: str, said: Mapping[str, Any]) -> None:
@@ -64,7 +66,8 @@ class ProgressFile:
         now = time.monotonic()
         if "step" in said and now - self._last.get(case, -PAUSE_SECONDS) >= PAUSE_SECONDS:
             self._last[case] = now
-            self._write({"case": case, **{name: said[name] for name in (*NUMBERS, "loss") if name in said}})
+            numbers = {name: said[name] for name in (*NUMBERS, "loss") if is_finite(said.get(name))}
+            self._write({"case": case, **numbers})
 
     def end(self, case: str, status: str) -> None:
         """Write how the case ended."""
@@ -81,6 +84,23 @@ class ProgressFile:
         with self._turn, suppress(OSError, TypeError, ValueError):
             if self._file >= 0:
                 os.write(self._file, json.dumps(values, allow_nan=False).encode() + b"\n")
+
+
+def lock(file: int) -> None:
+    """Lock the file for its session. Raises OSError if another session in this folder keeps its lock."""
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if not left:
+                raise
+            time.sleep(LOCK_PAUSE_SECONDS)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is a number that JSON can hold; the loss of a run that diverges is none."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def read_progress(folder: Path) -> RunProgress:

@@ -25,20 +25,12 @@ class Stored:
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
-        """The prediction for each held-out example; [] if none was kept.
-
-        Raises ValueError if the file is damaged, or if the record names one outside the run's folder.
-        """
-        if not self.record.predictions:
-            return []
-        path = self.folder / self.record.predictions
-        if not path.resolve().is_relative_to(self.folder.resolve()):
-            raise ValueError(f"{self.name}: its record names predictions outside the run's folder, {path}")
-        return self.rows(path)
+        """The prediction for each held-out example; [] if none was kept. Raises ValueError, as rows does."""
+        return self.rows(self.folder / self.record.predictions) if self.record.predictions else []
 
     @cached_property
     def probe_answers(self) -> list[dict[str, Any]]:
-        """The answer to each probe item; [] if none was asked. Raises ValueError if the file is damaged."""
+        """The answer to each probe item; [] if none was asked. Raises ValueError, as rows does."""
         return self.rows(self.probe_answers_path)
 
     @property
@@ -49,11 +41,14 @@ class Stored:
     def predictions_before(self) -> list[dict[str, Any]]:
         """The prediction for each held-out example before training; [] if none was kept.
 
-        Raises ValueError if the file is damaged.
+        Raises ValueError, as rows does.
         """
         return self.rows(answers_file(self.folder, self.record.case, "before"))
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
+        """The file's rows; [] if there is none. Raises ValueError if it is damaged or outside the run's folder."""
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"{self.name}: its predictions are outside the run's folder, {path}")
         if not path.is_file():
             return []
         try:

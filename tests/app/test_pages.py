@@ -113,6 +113,7 @@ def test_runs_are_filtered_by_the_parts_of_their_cases(folder):
     assert list(page.dataframe[0].value["cases"]) == [1, 1]
     assert list(page.dataframe[1].value["case"]) == [CASES[1]]
     assert {one.label for one in page.multiselect} == set(runs_page.PARTS)
+    assert [len(column.multiselect) for column in page.columns] == [2, 2, 2]
 
 
 def test_a_run_shows_the_parts_of_its_report(folder):
@@ -207,6 +208,21 @@ def test_methods_are_ranked_by_the_weights_that_a_person_sets():
     assert errors(page) == ["Every weight is 0; at least one must be above it."]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_newest_run_of_a_case_counts_in_whatever_order_runs_are_chosen(order, folder):
+    old, new = "20260101T000000-old", "20260102T000000-new"
+    records = [committed()[case] for case in CASES]
+    run_of(folder / old, [replace(records[0], quality=dict.fromkeys(records[0].quality, 0.0)), *records[1:]])
+    run_of(folder / new, records)
+    page = open_page(methods_page, folder)
+    widget(page.multiselect, "Runs").set_value([new]).run()
+    newest = page.dataframe[0].value
+    widget(page.multiselect, "Runs").set_value([old]).run()
+    assert not page.dataframe[0].value.equals(newest)
+    widget(page.multiselect, "Runs").set_value([(old, new)[one] for one in order]).run()
+    assert page.dataframe[0].value.equals(newest)
+
+
 def test_claims_are_filtered_and_keep_their_sentences(folder):
     other = {**CLAIM, "id": "b", "source": "001", "verdict": "confirmed"}
     (folder / "late" / "claims.json").write_text(json.dumps([CLAIM, other]), encoding="utf-8")
@@ -286,6 +302,30 @@ def test_a_blind_vote_is_stored_and_counted(folder):
     assert (vote.preferred, vote.question, damaged) == (vote.shown[0], "what is it?", 0)
     assert any("of 1 votes" in one for one in texts(page))
     assert not [one for one in page.button if one.label == "A"], "one vote for one answer"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_votes_are_neither_read_from_nor_written_to_a_link_out_of_the_folder(there, folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "votes"
+    if there:
+        elsewhere.write_text("mine\n", encoding="utf-8")
+    (folder / "late" / "votes.jsonl").symlink_to(elsewhere)
+    page = open_page(ask_page, folder)
+    page.checkbox[0].check()
+    ask(page, "what is it?")
+    assert errors(page) == [answering.VOTES_ELSEWHERE]
+    assert not [one for one in page.button if one.label == "A"]
+
+
+def test_a_typed_folder_whose_manifest_is_a_link_out_of_the_folder_is_refused(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / MANIFEST
+    elsewhere.write_text(KEPT.to_text(), encoding="utf-8")
+    (folder / "copied").mkdir()
+    (folder / "copied" / MANIFEST).symlink_to(elsewhere)
+    page = open_page(ask_page, folder)
+    page.text_input[0].set_value("copied").run()
+    assert errors(page) == [ask_page.NO_ANSWER]
+    assert f"its {MANIFEST} is a link out of the folder of runs" in texts(page)[0]
 
 
 def test_two_cases_are_voted_on_without_their_base_and_three_are_refused(folder):

@@ -107,5 +107,24 @@ def test_a_record_that_names_predictions_elsewhere_is_refused(folder, tmp_path):
     record = replace(committed()[POS], predictions="../../secret")
     append_record(folder / "mine" / "records.jsonl", record)
     (one,) = stored_runs((folder,))["mine"].stored
-    with pytest.raises(ValueError, match="names predictions outside the run's folder"):
+    with pytest.raises(ValueError, match="its predictions are outside the run's folder"):
         _ = one.examples
+
+
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        (f"{POS}.jsonl", lambda one: one.examples),
+        (f"{POS}.probes.jsonl", lambda one: one.probe_answers),
+        (f"{POS}.before.jsonl", lambda one: one.predictions_before),
+    ],
+)
+def test_predictions_that_are_a_link_out_of_the_run_are_refused(file, read, folder, tmp_path):
+    (tmp_path / "secret").write_text(json.dumps({"secret": 1}), encoding="utf-8")
+    place = folder / "mine" / "predictions" / file
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    place.symlink_to(tmp_path / "secret")
+    (one,) = stored_runs((folder,))["mine"].stored
+    with pytest.raises(ValueError, match="its predictions are outside the run's folder"):
+        read(one)

@@ -41,6 +41,13 @@ def test_a_session_that_ends_has_its_records(started, tmp_path):
     assert (done.state, done.run) == (DONE, tmp_path / "2026-campaign-toy")
 
 
+@pytest.mark.parametrize("name", ["2027-mine", "2027-campaign-toy-full", "2027-another-campaign-toy"])
+def test_a_run_that_another_session_stores_meanwhile_is_not_the_entrys(name, started, tmp_path):
+    other = tmp_path / name
+    started(f"(Path({str(other)!r})).mkdir(); (Path({str(other)!r}) / 'records.jsonl').touch()")
+    assert run_entry(ENTRY, "", (), 60).run == tmp_path / "2026-campaign-toy"
+
+
 def test_a_failed_session_says_so(started):
     started("sys.exit(1)")
     assert run_entry(ENTRY, "", (), 60).words.endswith("its tests ended with exit code 1")

@@ -1,13 +1,17 @@
 """`python -m bench campaign`: a plan without a card, mistakes in one sentence, and entries run until the time is over."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from bench.__main__ import main
+from bench.campaign.entries import read_entries, rehearsal
 from bench.campaign.session import CUT_OFF, DONE, FAILED, Ended
 from bench.commands import campaign
 from bench.machine import devices
+from bench.records.record import OK, Record
+from bench.records.stored import Stored
 from bench.report.campaign import HEADINGS
 
 
@@ -79,6 +83,14 @@ def test_what_does_not_fit_is_left(sessions, capsys):
     assert main([*ONLY, "--minutes", "0.6"]) == 0
     assert len(ran) == 1
     assert "left: 2 entries of about " in capsys.readouterr().out
+
+
+def test_a_second_rehearsal_runs_the_same_entries_again(capsys, monkeypatch):
+    (entry,) = [rehearsal(entry) for entry in read_entries() if entry.name == "qwen3_8b"]
+    ran = [Record(case.id, OK, recipe_digest=entry.recipe(case).digest()) for case in entry.cases]
+    monkeypatch.setattr(campaign, "all_records", lambda: [Stored("first", Path(), record) for record in ran])
+    assert main(["campaign", "--device", "cpu", "--only", entry.name, "--plan"]) == 0
+    assert "1 of 1 entries" in capsys.readouterr().out
 
 
 def test_a_failed_entry_fails_the_campaign(sessions, capsys):

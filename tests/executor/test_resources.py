@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from bench.executor.local.memory_limit import free_bytes
 from bench.executor.resources import Needs, cards_environment, choose_cards, environment_of, why_no_cards
+from bench.machine import devices
 from bench.machine.devices import Card
 
 GB = 10**9
@@ -70,3 +72,10 @@ def test_cards_are_named_to_the_process_and_to_the_record():
     assert cards_environment((BIG, TWIN)) == {"CUDA_VISIBLE_DEVICES": "GPU-big,GPU-twin"}
     assert environment_of((SMALL,)) == {"accelerator": "Tesla T4", "driver": "580"}
     assert environment_of(()) == {}
+
+
+@pytest.mark.parametrize(("now", "free"), [((busy(BIG),), 74 * GB), ((), 79 * GB)])
+def test_the_free_memory_of_a_card_is_what_is_free_now(now, free, monkeypatch):
+    monkeypatch.setattr(devices, "find_cards", lambda: ((BIG,), ""))
+    monkeypatch.setattr(devices, "look_for_cards", lambda: (now, ""))
+    assert free_bytes("cuda") == free

@@ -98,6 +98,14 @@ def test_a_damaged_manifest_is_refused(run, text):
         read_kept(folder)
 
 
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "..", "part\\secret", ""])
+def test_a_manifest_that_names_a_file_elsewhere_is_refused(run, name):
+    folder = kept_folder(run, CASE)
+    (folder / MANIFEST).write_text(replace(KEPT, files={name: "sha256:1"}).to_text(), encoding="utf-8")
+    with pytest.raises(NotKept, match="its files must lie in its own folder"):
+        read_kept(folder)
+
+
 def test_a_base_of_another_identity_is_refused():
     refuse_other_base(KEPT, "sha256:1", "from the Hub")
     with pytest.raises(

@@ -1,5 +1,6 @@
 """The progress of a session is written for a reader, who also knows whether the session is alive."""
 
+import fcntl
 import json
 
 import pytest
@@ -77,7 +78,19 @@ def test_a_disk_that_fails_ends_no_session(tmp_path):
     assert read_progress(tmp_path / "gone") == RunProgress()
 
 
-def test_a_loss_that_is_no_number_is_not_written(file, tmp_path):
-    file.add(CASE, {**SAID, "loss": float("nan")})
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_costs_itself_alone(loss, file, tmp_path):
+    file.add(CASE, {**SAID, "loss": loss})
+    assert read_progress(tmp_path).cases[0] == CaseProgress(CASE, "running", 1, 8, 100, 7, [])
     lines = (tmp_path / FILE).read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == [{"begin": [CASE, OTHER]}]
+    assert "loss" not in json.loads(lines[1])
+
+
+def test_a_reader_that_looks_as_a_session_begins_does_not_keep_it_from_its_lock(tmp_path, monkeypatch):
+    with (tmp_path / FILE).open("ab") as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        monkeypatch.setattr("time.sleep", lambda seconds: fcntl.flock(reader, fcntl.LOCK_UN))
+        found = ProgressFile()
+        found.begin(tmp_path, [CASE])
+        assert read_progress(tmp_path).alive
+    found.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.machine.devices import cards
+from bench.machine.devices import cards, cards_now
 
 RESERVE_FRACTION = 0.1  # of the machine's or container's memory: room for what is allocated between two polls
 PROC = Path("/proc")
@@ -75,8 +75,8 @@ def memory_room() -> tuple[int, int]:
 
 
 def free_bytes(device: str) -> int:
-    """Free memory of the processor, or of the first card."""
-    return memory_room()[1] if device == "cpu" else cards()[0].free_bytes
+    """What is free now on the processor, or on the first card; as first seen, if NVML no longer answers."""
+    return memory_room()[1] if device == "cpu" else (cards_now() or cards())[0].free_bytes
 
 
 def default_limit() -> int:
