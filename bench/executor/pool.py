@@ -78,12 +78,13 @@ class Machine:
             )
         )
 
-    def cards_for(self, job: Job) -> tuple[Card, ...] | None:
+    def cards_for(self, job: Job, limit: int) -> tuple[Card, ...] | None:
         """The cards that the job gets now; None if it has to wait. Raises NoCards if waiting would not help."""
         if not job.needs.cards:
             return ()
         there, used = cards_now(), {card.uuid for one in self.running for card in one.cards}
-        if (chosen := choose_cards(job.needs, there, used)) is None and (why := why_no_cards(job.needs, there, used)):
+        chosen = choose_cards(job.needs, there, used, limit)
+        if chosen is None and (why := why_no_cards(job.needs, there, used)):
             raise NoCards(why)
         return chosen
 
@@ -266,7 +267,7 @@ class Executor:
             if not MACHINE.has_room_for(job, self._workers):
                 break
             try:
-                chosen = MACHINE.cards_for(job)
+                chosen = MACHINE.cards_for(job, self._workers)
             except NoCards as error:
                 self._queue.remove(job)
                 self._start_thread(self._finish, job, Outcome(job.key, NOT_RUN, str(error)))

@@ -367,8 +367,9 @@ def test_each_case_has_a_card_of_its_own_by_its_predicted_need(have_cards, tmp_p
     """The large case gets the large card, though the small ones were asked for first; the third waits for a card."""
     have_cards(BIG, SMALL)
     gate, large = str(tmp_path / "open"), replace(ONE_CARD, card_memory_bytes=20_000 * MEGABYTES)
+    small = replace(ONE_CARD, card_memory_bytes=10_000 * MEGABYTES)
     with Executor(workers=3, case_timeout=20) as executor:
-        executor.submit(job("show_cards_and_wait", "small", ONE_CARD, path=gate))
+        executor.submit(job("show_cards_and_wait", "small", small, path=gate))
         executor.submit(job("show_cards_and_wait", "large", large, path=gate))
         executor.submit(job("show_cards_and_wait", "late", ONE_CARD, path=gate))
         executor.submit(job("give", "plain"))
@@ -386,7 +387,7 @@ def test_card_of_a_case_that_crashed_is_known(have_cards):
     have_cards(BIG, SMALL)
     with Executor() as executor:
         outcome = run(executor, job("kill_itself", needs=ONE_CARD))
-    assert (outcome.status, outcome.environment["accelerator"]) == (CRASHED, SMALL.name)
+    assert (outcome.status, outcome.environment["accelerator"]) == (CRASHED, BIG.name)
 
 
 def test_case_that_no_card_can_hold_is_not_run_and_the_others_are(have_cards):
