@@ -37,6 +37,7 @@ SQUEUE_SECONDS = 5.0  # between two questions to Slurm
 PROGRESS_SECONDS = 1.0
 RETRY_SECONDS = 30.0  # after Slurm refused an array: a limit of waiting tasks passes
 LONGEST_ARRAY = 1_000  # Slurm's MaxArraySize is 1,001 where nobody has changed it
+SILENT_SECONDS = 300.0  # that squeue may fail before the cluster counts as lost
 START_SECONDS = 600.0  # allowed for starting Python and importing the libraries, beside the case's own limit
 STOP_SECONDS = 30.0  # for processes of this machine to end after they were told to
 LATE_SECONDS = 30.0  # from a task's end to its result: a network disk may show it late
@@ -142,6 +143,12 @@ def seconds_of(limit: str) -> float:
     return int(days or 0) * 86_400 + hours * 3_600 + minutes * 60 + seconds
 
 
+def read_states(text: str) -> dict[str, tuple[str, str, str]]:
+    """State, node and reason of each task in squeue's output. Raises ValueError for a line that has other columns."""
+    rows = [line.split("|", 3) for line in text.splitlines()]
+    return {number: (state, node, why) for number, state, node, why in rows}
+
+
 class SlurmCluster:
     """Slurm's partitions, those of these names or all."""
 
@@ -208,6 +215,7 @@ class SlurmEngine:
         self._tasks: dict[str, Task] = {}
         self._numbers = itertools.count()
         self._asked = 0.0
+        self._silent_since = 0.0  # when squeue began to fail; 0 while it answers
         self._refused: dict[str, tuple[float, str]] = {}  # key -> when and why Slurm did not take it
         self._whole_seconds = setting.case_timeout + START_SECONDS
 
@@ -324,17 +332,24 @@ class SlurmEngine:
         return Lost(key, platform.node(), f"its task ended without a result ({task.handle.paths.stderr})")
 
     def _ask_states(self) -> list[Event]:
-        """What Slurm says of tasks that have ended without a result."""
+        """What Slurm says of tasks that have ended without a result; nothing while squeue fails for a moment.
+
+        Raises ConnectionError once it has failed for SILENT_SECONDS.
+        """
         self._asked = time.monotonic()
         found: list[Event] = []
-        rows = (
-            line.split("|")
-            for line in ask_slurm("squeue", "-h", "-r", "-t", "all", "--me", "-o", "%i|%T|%N|%r").splitlines()
-        )
-        states = {number: (state, node, why) for number, state, node, why in rows}
+        try:
+            states = read_states(ask_slurm("squeue", "-h", "-r", "-t", "all", "--me", "-o", "%i|%T|%N|%r"))
+        except (OSError, ValueError) as error:
+            self._silent_since = self._silent_since or self._asked
+            if self._asked - self._silent_since < SILENT_SECONDS:
+                return []
+            raise ConnectionError(f"squeue has given no answer for {SILENT_SECONDS / 60:g} minutes: {error}") from None
+        self._silent_since = 0.0
         for key, task in list(self._tasks.items()):
             state, node, why = states.get(task.handle.job_id, ("COMPLETED", "", "Slurm has forgotten it"))
             if state not in ENDED_STATES and state not in LOST_STATES:
+                task.gone_at = 0.0
                 continue
             task.gone_at = task.gone_at or time.monotonic()
             if time.monotonic() - task.gone_at < LATE_SECONDS:

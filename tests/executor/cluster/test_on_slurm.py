@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +30,7 @@ from bench.executor.cluster.on_slurm import (  # noqa: E402
 )
 from bench.executor.cluster.queue import ClusterExecutor  # noqa: E402
 from bench.machine.cards import CARDS  # noqa: E402
-from bench.records.record import NOT_RUN, OK  # noqa: E402
+from bench.records.record import NOT_RUN, OK, TIMED_OUT  # noqa: E402
 
 SINFO = """\
 debug|up|30:00|128000|64|(null)
@@ -126,6 +127,43 @@ def test_array_asks_slurm_for_what_its_cases_need(engine):
         "cpus_per_task": 16, "mem_gb": 20, "gpus_per_node": 1,
         "slurm_additional_parameters": {"no-requeue": True, "exclusive": True},
     }  # fmt: skip
+
+
+def give_task(engine, key="a", number="7_0", **more):
+    """Let the engine have a task with Slurm, and return it."""
+    paths = SimpleNamespace(result_pickle=engine._folder / "no result", stderr="log.err")
+    handle = SimpleNamespace(job_id=number, paths=paths, get_info=lambda mode: {}, cancel=lambda check: None, **more)
+    engine._tasks[key] = on_slurm.Task(Attempt(Job(key, "x:y")), handle, engine._folder / "said")
+    return engine._tasks[key]
+
+
+@pytest.mark.parametrize("answer", [ConnectionError("squeue failed: timed out"), "slurm_load_jobs: a warning"])
+def test_squeue_that_fails_for_a_moment_says_nothing_of_the_tasks(engine, monkeypatch, answer):
+    def ask(*words):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(on_slurm, "ask_slurm", ask)
+    task = give_task(engine)
+    assert engine._ask_states() == []
+    assert task.gone_at == 0.0
+    monkeypatch.setattr(on_slurm, "SILENT_SECONDS", 0.0)
+    with pytest.raises(ConnectionError, match="squeue has given no answer for 0 minutes: "):
+        engine._ask_states()
+
+
+def test_task_that_slurm_ended_is_known_by_its_state(engine, monkeypatch):
+    monkeypatch.setattr(on_slurm, "LATE_SECONDS", 0.0)
+    monkeypatch.setattr(
+        on_slurm, "ask_slurm", lambda *_: "7_0|TIMEOUT|n1|a|reason\n7_1|RUNNING|n1|None\n7_2|NODE_FAIL|n2|x"
+    )
+    for number, key in enumerate("abc"):
+        give_task(engine, key, f"7_{number}")
+    ended, lost = engine._ask_states()
+    assert (ended.outcome.key, ended.outcome.status, ended.outcome.node) == ("a", TIMED_OUT, "n1")
+    assert (lost.key, lost.node) == ("c", "n2")
+    assert list(engine._tasks) == ["b"]
 
 
 def test_case_that_fits_no_partition_says_what_it_needs_and_what_there_is(monkeypatch, tmp_path):
