@@ -238,9 +238,12 @@ class SlurmEngine:
         return started
 
     def why_waiting(self, attempt: Attempt) -> str:
-        """Why no partition takes the attempt; Slurm's own words if it refused it."""
+        """Why no partition takes the attempt; Slurm's own words if it refused it.
+
+        Slurm may refuse it because it has enough of this session's tasks: then it waits for their end.
+        """
         if refused := self._refused.get(attempt.job.key):
-            return f"Slurm refused it: {refused[1]}"
+            return "" if self._tasks else f"Slurm refused it: {refused[1]}"
         if self._carrier == "local" or self._partition(attempt):
             return ""
         minutes, memory = self._whole_seconds / 60, gigabytes(attempt.job.needs.host_memory_bytes, 1)
@@ -277,20 +280,29 @@ class SlurmEngine:
         )
 
     def _submit(self, attempts: Sequence[Attempt]) -> list[str]:
+        """Submit these as one array, or as smaller ones if Slurm refuses it; the keys of those that Slurm took."""
+        try:
+            self._submit_array(attempts)
+        except (subprocess.CalledProcessError, RuntimeError) as error:  # what submitit raises when sbatch fails
+            half = len(attempts) // 2
+            started = self._submit(attempts[:half]) if half else []
+            if half and len(started) == half:
+                return started + self._submit(attempts[half:])
+            now = time.monotonic()
+            self._refused |= {one.job.key: (now, " ".join(str(error).split())) for one in attempts[half:]}
+            return started
+        return [one.job.key for one in attempts]
+
+    def _submit_array(self, attempts: Sequence[Attempt]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         executor = submitit.AutoExecutor(self._folder, cluster=self._carrier)
         executor.update_parameters(**self._parameters(attempts[0]))
         said = [self._folder / f"{next(self._numbers)}.jsonl" for _ in attempts]
         rows = ([self._setting] * len(attempts), [asdict(one.job) for one in attempts], [str(path) for path in said])
-        try:
-            handles = executor.map_array(run_task, *rows)
-        except (subprocess.CalledProcessError, RuntimeError) as error:  # what submitit raises when sbatch fails
-            now = time.monotonic()
-            self._refused |= {one.job.key: (now, " ".join(str(error).split())) for one in attempts}
-            return []
+        handles = executor.map_array(run_task, *rows)
         for one, handle, path in zip(attempts, handles, said, strict=True):
             self._tasks[one.job.key] = Task(one, handle, path)
-        return [one.job.key for one in attempts]
+            self._refused.pop(one.job.key, None)
 
     def _parameters(self, attempt: Attempt) -> dict[str, Any]:
         """submitit's names for what these attempts need."""

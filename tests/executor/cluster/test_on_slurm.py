@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -129,11 +130,15 @@ def test_array_asks_slurm_for_what_its_cases_need(engine):
     }  # fmt: skip
 
 
-def give_task(engine, key="a", number="7_0", **more):
+def make_handle(number="7_0", result_pickle=Path("no result"), **more):
+    """submitit's handle of a task of Slurm."""
+    paths = SimpleNamespace(result_pickle=result_pickle, stderr="log.err")
+    return SimpleNamespace(job_id=number, paths=paths, get_info=lambda mode: {}, **more)
+
+
+def give_task(engine, key="a", *handle, **more):
     """Let the engine have a task with Slurm, and return it."""
-    paths = SimpleNamespace(result_pickle=engine._folder / "no result", stderr="log.err")
-    handle = SimpleNamespace(job_id=number, paths=paths, get_info=lambda mode: {}, cancel=lambda check: None, **more)
-    engine._tasks[key] = on_slurm.Task(Attempt(Job(key, "x:y")), handle, engine._folder / "said")
+    engine._tasks[key] = on_slurm.Task(Attempt(Job(key, "x:y")), make_handle(*handle, **more), engine._folder / "said")
     return engine._tasks[key]
 
 
@@ -164,6 +169,42 @@ def test_task_that_slurm_ended_is_known_by_its_state(engine, monkeypatch):
     assert (ended.outcome.key, ended.outcome.status, ended.outcome.node) == ("a", TIMED_OUT, "n1")
     assert (lost.key, lost.node) == ("c", "n2")
     assert list(engine._tasks) == ["b"]
+
+
+@pytest.fixture
+def take_at_most(engine, monkeypatch):
+    """Let Slurm have at most this many tasks of the engine."""
+
+    def at_most(limit):
+        def map_array(work, settings, *_):
+            if len(engine._tasks) + len(settings) > limit:
+                raise RuntimeError("sbatch: error: QOSMaxSubmitJobPerUserLimit")
+            return [make_handle() for _ in settings]
+
+        executor = SimpleNamespace(update_parameters=lambda **_: None, map_array=map_array)
+        monkeypatch.setattr(on_slurm.submitit, "AutoExecutor", lambda *_, **__: executor)
+
+    return at_most
+
+
+def test_array_above_slurms_limit_is_submitted_in_parts(engine, take_at_most):
+    take_at_most(5)
+    attempts = [Attempt(Job(str(number), "x:y")) for number in range(8)]
+    assert engine.start(attempts) == ["0", "1", "2", "3", "4"]
+    assert {engine.why_waiting(one) for one in attempts[5:]} == {""}, "they wait for the session's own tasks"
+    engine._tasks.clear()
+    assert engine.why_waiting(attempts[5]) == "Slurm refused it: sbatch: error: QOSMaxSubmitJobPerUserLimit"
+    assert engine.start(attempts[5:]) == [], "Slurm is not asked again at once"
+
+
+def test_case_that_slurm_took_later_is_no_longer_refused(engine, take_at_most, monkeypatch):
+    monkeypatch.setattr(on_slurm, "RETRY_SECONDS", 0.0)
+    one = Attempt(Job("a", "x:y"))
+    take_at_most(0)
+    assert engine.start([one]) == []
+    take_at_most(1)
+    assert engine.start([one]) == ["a"]
+    assert engine._refused == {}
 
 
 def test_case_that_fits_no_partition_says_what_it_needs_and_what_there_is(monkeypatch, tmp_path):
