@@ -383,6 +383,28 @@ def test_each_case_has_a_card_of_its_own_by_its_predicted_need(have_cards, tmp_p
     assert seen["late"].result["began"] >= min(seen[key].result["ended"] for key in ("small", "large"))
 
 
+def test_cards_are_looked_at_once_for_all_waiting_jobs(have_cards, monkeypatch, tmp_path):
+    have_cards(SMALL)
+    looks = []
+    with Executor(workers=3, case_timeout=20) as executor:
+        for key in ("runs", "waits", "waits too"):
+            executor.submit(job("wait_for_file", key, ONE_CARD, path=str(tmp_path / "open")))
+        monkeypatch.setattr(pool, "cards_now", lambda: looks.append(SMALL) or (SMALL,))
+        executor.submit(job("give", "plain"))
+        assert len(looks) == 1
+
+
+def test_session_gets_its_card_when_the_jobs_before_it_have_ended(executor, have_cards, monkeypatch):
+    have_cards(SMALL)
+    executor.submit(job("wait", before := unique(), ONE_CARD, seconds=0.3))
+    busy = replace(SMALL, free_bytes=0, processes=1)
+    monkeypatch.setattr(pool, "cards_now", lambda: (busy if MACHINE.running else SMALL,))
+    needs = replace(ONE_CARD, card_memory_bytes=10_000 * MEGABYTES)
+    with executor.open_session(job("counter", unique(), needs)) as session:
+        assert session._worker.job.environment == {"CUDA_VISIBLE_DEVICES": "GPU-small"}
+    assert executor.outcome(before).status == OK
+
+
 def test_card_of_a_case_that_crashed_is_known(have_cards):
     have_cards(BIG, SMALL)
     with Executor() as executor:
