@@ -30,7 +30,7 @@ from bench.executor.resources import Needs, Node, choose_cards
 from bench.machine.cards import CARDS
 from bench.machine.devices import Card
 from bench.machine.environment import describe_machine
-from bench.records.record import CRASHED, NOT_RUN, OUT_OF_MEMORY, TIMED_OUT
+from bench.records.record import CRASHED, FAILED, NOT_RUN, OUT_OF_MEMORY, TIMED_OUT
 
 WAIT_SECONDS = 0.2  # between two looks at the folder
 SQUEUE_SECONDS = 5.0  # between two questions to Slurm
@@ -41,6 +41,7 @@ SILENT_SECONDS = 300.0  # that squeue may fail before the cluster counts as lost
 START_SECONDS = 600.0  # allowed for starting Python and importing the libraries, beside the case's own limit
 STOP_SECONDS = 30.0  # for processes of this machine to end after they were told to
 LATE_SECONDS = 30.0  # from a task's end to its result: a network disk may show it late
+KEPT_LINES = 30  # of the error of a task
 ANY_BYTES = 2**62  # memory of a card whose kind is not known: the task itself sees whether it is enough
 UNLIMITED = ("infinite", "n/a", "UNLIMITED")
 ENDED_STATES = {
@@ -56,7 +57,7 @@ def run_task(setting: Setting, job: dict[str, Any], said_path: str) -> dict[str,
     if node.refused:
         outcome = Outcome(job["key"], NOT_RUN, f"{node.name} is left out ({node.refused})")
         return {"outcome": asdict(outcome), "node": node.name, "environment": node.environment}
-    agent, over = Agent(setting), threading.Event()
+    agent, over = Agent(replace(setting, workers=1)), threading.Event()  # a task has its share of the machine
 
     def pass_on() -> None:
         with Path(said_path).open("a", encoding="utf-8") as file:
@@ -319,8 +320,8 @@ class SlurmEngine:
         if needs.cards:
             found["gpus_per_node"] = needs.cards
         more: dict[str, Any] = {"no-requeue": True}
-        if attempt.avoid:
-            more["exclude"] = ",".join(attempt.avoid)
+        if avoid := ",".join(filter(None, attempt.avoid)):  # Slurm may not have said where a task was lost
+            more["exclude"] = avoid
         if needs.exclusive:
             more["exclusive"] = True
         return found | {"slurm_additional_parameters": more}
@@ -329,8 +330,12 @@ class SlurmEngine:
         del self._tasks[key]
         try:
             answer = task.handle.result()
-        except Exception as error:  # of the task itself, or of reading its file: there is no outcome
-            return Lost(key, self._node_of(task), " ".join(str(error).split()))
+        except Exception as error:  # of the task itself, or of reading its file
+            paths, node = task.handle.paths, self._node_of(task)
+            if not paths.result_pickle.exists():
+                return Lost(key, node, " ".join(str(error).split()))
+            reason = f"its task failed outside the case ({paths.stderr})"
+            return Ended(Outcome(key, FAILED, reason, str(error).splitlines()[-KEPT_LINES:], node=node))
         outcome = outcome_from(answer["outcome"])
         environment = {**answer["environment"], **outcome.environment}
         return Ended(replace(outcome, node=answer["node"], environment=environment))

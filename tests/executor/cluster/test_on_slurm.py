@@ -14,7 +14,7 @@ import pytest
 
 from bench.executor import Job
 from bench.executor.cluster.agent import Setting
-from bench.executor.cluster.engine import Attempt
+from bench.executor.cluster.engine import Attempt, Ended, Lost
 from bench.executor.resources import Needs
 from bench.machine.environment import describe_machine
 
@@ -31,7 +31,7 @@ from bench.executor.cluster.on_slurm import (  # noqa: E402
 )
 from bench.executor.cluster.queue import ClusterExecutor  # noqa: E402
 from bench.machine.cards import CARDS  # noqa: E402
-from bench.records.record import NOT_RUN, OK, TIMED_OUT  # noqa: E402
+from bench.records.record import FAILED, NOT_RUN, OK, TIMED_OUT  # noqa: E402
 
 SINFO = """\
 debug|up|30:00|128000|64|(null)
@@ -205,6 +205,37 @@ def test_case_that_slurm_took_later_is_no_longer_refused(engine, take_at_most, m
     take_at_most(1)
     assert engine.start([one]) == ["a"]
     assert engine._refused == {}
+
+
+@pytest.mark.parametrize(("left_a_result", "kind"), [(True, Ended), (False, Lost)])
+def test_only_a_task_that_left_no_result_is_lost(engine, tmp_path, left_a_result, kind):
+    def result():
+        raise RuntimeError("Job failed with trace:\nModuleNotFoundError: no module named bench")
+
+    path = tmp_path / "result"
+    if left_a_result:
+        path.touch()
+    found = engine._result("a", give_task(engine, result_pickle=path, result=result))
+    assert isinstance(found, kind)
+    if left_a_result:
+        assert (found.outcome.status, found.outcome.reason) == (FAILED, "its task failed outside the case (log.err)")
+        assert found.outcome.last_lines[-1] == "ModuleNotFoundError: no module named bench"
+
+
+@pytest.mark.parametrize(("nodes", "excluded"), [(["n1", "", "n2"], "n1,n2"), ([""], None)])
+def test_array_excludes_the_machines_that_are_known(engine, nodes, excluded):
+    asked = Attempt(Job("a", "x:y"), tuple(Lost("a", node, "gone") for node in nodes))
+    assert engine._parameters(asked)["slurm_additional_parameters"].get("exclude") == excluded
+
+
+def test_task_does_not_share_its_cores_with_other_cases(monkeypatch, tmp_path):
+    class OneJob(on_slurm.Agent):
+        def run(self, job):
+            return {"outcome": {"workers": self._setting.workers}, "said": []}
+
+    monkeypatch.setattr(on_slurm, "Agent", OneJob)
+    answer = on_slurm.run_task(Setting(describe_machine(), workers=4), {"key": "a"}, str(tmp_path / "said"))
+    assert answer["outcome"] == {"workers": 1}
 
 
 def test_case_that_fits_no_partition_says_what_it_needs_and_what_there_is(monkeypatch, tmp_path):
