@@ -10,6 +10,7 @@ import platform
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -78,12 +79,16 @@ class Machine:
             )
         )
 
-    def cards_for(self, job: Job) -> tuple[Card, ...] | None:
-        """The cards that the job gets now; None if it has to wait. Raises NoCards if waiting would not help."""
+    def cards_for(self, job: Job, limit: int, look: Callable[[], tuple[Card, ...]]) -> tuple[Card, ...] | None:
+        """The cards that the job gets now, of those that look() finds; None if it has to wait.
+
+        Raises NoCards if waiting would not help.
+        """
         if not job.needs.cards:
             return ()
-        there, used = cards_now(), {card.uuid for one in self.running for card in one.cards}
-        if (chosen := choose_cards(job.needs, there, used)) is None and (why := why_no_cards(job.needs, there, used)):
+        there, used = look(), {card.uuid for one in self.running for card in one.cards}
+        chosen = choose_cards(job.needs, there, used, limit)
+        if chosen is None and (why := why_no_cards(job.needs, there, used)):
             raise NoCards(why)
         return chosen
 
@@ -101,8 +106,9 @@ class Machine:
 
     def start_waiting(self) -> None:
         """Start queued jobs, those of the newest executor first, because its caller waits for them now."""
+        look = cache(cards_now)  # one question to the driver for all of them
         for executor in reversed(list(self.executors)):
-            executor.start_waiting()
+            executor.start_waiting(look)
 
 
 MACHINE = Machine()
@@ -200,8 +206,6 @@ class Executor:
         Raises WorkerDied if the work raises, RuntimeError if a session is open already.
         """
         payload = pickle.dumps(job.payload)
-        shown = cards_environment(choose_cards(job.needs, cards_now(), ()) or ()) if job.needs.cards else {}
-        job = replace(job, environment={**job.environment, **shown})
         worker = WorkerProcess(job, payload, self._server, self._timeout, self._tell_progress, interactive=True)
         with MACHINE.changed:
             self._refuse_if_stopped()
@@ -216,6 +220,9 @@ class Executor:
                 while MACHINE.running and not self._stopped:
                     MACHINE.changed.wait()
                 self._refuse_if_stopped()
+            if job.needs.cards:  # chosen now, when the jobs before it have left their cards
+                shown = cards_environment(choose_cards(job.needs, cards_now(), ()) or ())
+                worker.job = replace(job, environment={**job.environment, **shown})
             session.open()
         except BaseException:
             session.close()
@@ -256,7 +263,7 @@ class Executor:
         if self._stopped:
             raise RuntimeError("the executor was stopped; make another one")
 
-    def start_waiting(self) -> None:
+    def start_waiting(self, look: Callable[[], tuple[Card, ...]]) -> None:
         """Start queued jobs as far as the machine has room for them; the caller holds MACHINE.changed.
 
         A job that waits for a card lets the jobs behind it go ahead. One that waits to be alone does not, because it
@@ -266,7 +273,7 @@ class Executor:
             if not MACHINE.has_room_for(job, self._workers):
                 break
             try:
-                chosen = MACHINE.cards_for(job)
+                chosen = MACHINE.cards_for(job, self._workers, look)
             except NoCards as error:
                 self._queue.remove(job)
                 self._start_thread(self._finish, job, Outcome(job.key, NOT_RUN, str(error)))

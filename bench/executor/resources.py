@@ -35,19 +35,27 @@ class Node:
     refused: str = ""
 
 
-def choose_cards(needs: Needs, cards: Sequence[Card], used: Collection[str]) -> tuple[Card, ...] | None:
-    """The cards that a job gets now, the smallest that hold it; None if it has to wait, or no card can hold it.
+def choose_cards(
+    needs: Needs, cards: Sequence[Card], used: Collection[str], workers: int = 1
+) -> tuple[Card, ...] | None:
+    """The cards that a job gets now; None if it has to wait, or no card can hold it.
 
-    used are the uuids of cards that have a job. Cards on which other people's processes compute are left out, unless
-    every card has some: then they are all there is.
+    The only worker of a machine gets the first visible ones that hold its job, so that all its cases have the same
+    card. Several workers share the cards: each job gets the smallest that hold it, and the largest if its need is not
+    known. used are the uuids of cards that have a job. Cards on which other people's processes compute are left out,
+    unless no other card could hold the job.
     """
     if not needs.cards:
         return ()
     idle = [card for card in cards if card.uuid in used or not card.processes]
-    free = {card.uuid: card for card in idle or cards if card.uuid not in used}  # cards without a uuid count as one
+    room = {card.uuid: card.total_bytes if card.uuid in used else card.free_bytes for card in idle}
+    enough = sum(size >= needs.card_memory_bytes for size in room.values()) >= needs.cards
+    offered = idle if enough else cards
+    free = {card.uuid: card for card in offered if card.uuid not in used}  # cards without a uuid count as one
     fitting = [card for card in free.values() if card.free_bytes >= needs.card_memory_bytes]
-    chosen = sorted(fitting, key=lambda card: card.total_bytes)[: needs.cards]
-    return tuple(chosen) if len(chosen) == needs.cards else None
+    if workers > 1:
+        fitting.sort(key=lambda card: card.total_bytes, reverse=not needs.card_memory_bytes)
+    return tuple(fitting[: needs.cards]) if len(fitting) >= needs.cards else None
 
 
 def why_no_cards(needs: Needs, cards: Sequence[Card], used: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""Devices: what a case runs on. `cpu`, and `cuda` for the first visible card.
+"""Devices: what a case runs on. `cpu`, and `cuda` for the card that the executor gives it.
 
 The pytest process asks NVML (through pynvml) which cards there are, because asking torch would import it.
 """
@@ -23,7 +23,7 @@ class Device:
 
 DEVICES: Registry[Device] = Registry("device")
 DEVICES.put("cpu", Device("cpu", "the processor", "cpu"))
-DEVICES.put("cuda", Device("cuda", "the first visible CUDA card", "cuda:0"))
+DEVICES.put("cuda", Device("cuda", "a CUDA card, with one worker the first visible one that holds the case", "cuda:0"))
 
 
 PROCESSOR = Path("/proc/cpuinfo")

@@ -367,8 +367,9 @@ def test_each_case_has_a_card_of_its_own_by_its_predicted_need(have_cards, tmp_p
     """The large case gets the large card, though the small ones were asked for first; the third waits for a card."""
     have_cards(BIG, SMALL)
     gate, large = str(tmp_path / "open"), replace(ONE_CARD, card_memory_bytes=20_000 * MEGABYTES)
+    small = replace(ONE_CARD, card_memory_bytes=10_000 * MEGABYTES)
     with Executor(workers=3, case_timeout=20) as executor:
-        executor.submit(job("show_cards_and_wait", "small", ONE_CARD, path=gate))
+        executor.submit(job("show_cards_and_wait", "small", small, path=gate))
         executor.submit(job("show_cards_and_wait", "large", large, path=gate))
         executor.submit(job("show_cards_and_wait", "late", ONE_CARD, path=gate))
         executor.submit(job("give", "plain"))
@@ -382,11 +383,33 @@ def test_each_case_has_a_card_of_its_own_by_its_predicted_need(have_cards, tmp_p
     assert seen["late"].result["began"] >= min(seen[key].result["ended"] for key in ("small", "large"))
 
 
+def test_cards_are_looked_at_once_for_all_waiting_jobs(have_cards, monkeypatch, tmp_path):
+    have_cards(SMALL)
+    looks = []
+    with Executor(workers=3, case_timeout=20) as executor:
+        for key in ("runs", "waits", "waits too"):
+            executor.submit(job("wait_for_file", key, ONE_CARD, path=str(tmp_path / "open")))
+        monkeypatch.setattr(pool, "cards_now", lambda: looks.append(SMALL) or (SMALL,))
+        executor.submit(job("give", "plain"))
+        assert len(looks) == 1
+
+
+def test_session_gets_its_card_when_the_jobs_before_it_have_ended(executor, have_cards, monkeypatch):
+    have_cards(SMALL)
+    executor.submit(job("wait", before := unique(), ONE_CARD, seconds=0.3))
+    busy = replace(SMALL, free_bytes=0, processes=1)
+    monkeypatch.setattr(pool, "cards_now", lambda: (busy if MACHINE.running else SMALL,))
+    needs = replace(ONE_CARD, card_memory_bytes=10_000 * MEGABYTES)
+    with executor.open_session(job("counter", unique(), needs)) as session:
+        assert session._worker.job.environment == {"CUDA_VISIBLE_DEVICES": "GPU-small"}
+    assert executor.outcome(before).status == OK
+
+
 def test_card_of_a_case_that_crashed_is_known(have_cards):
     have_cards(BIG, SMALL)
     with Executor() as executor:
         outcome = run(executor, job("kill_itself", needs=ONE_CARD))
-    assert (outcome.status, outcome.environment["accelerator"]) == (CRASHED, SMALL.name)
+    assert (outcome.status, outcome.environment["accelerator"]) == (CRASHED, BIG.name)
 
 
 def test_case_that_no_card_can_hold_is_not_run_and_the_others_are(have_cards):

@@ -32,16 +32,26 @@ def needs(gigabytes=0, cards=1):
         (needs(20), (SMALL, BIG), ("GPU-big",), None),
         (needs(10), (busy(SMALL), BIG), (), ["GPU-big"]),
         (needs(5), (busy(SMALL),), (), ["GPU-small"]),  # nobody is alone anywhere
+        (needs(20), (SMALL, busy(BIG)), (), ["GPU-big"]),  # no idle card could hold it
+        (needs(10), (SMALL, busy(BIG)), ("GPU-small",), None),  # the idle card can hold it later
         (needs(5), (busy(SMALL), BIG), ("GPU-big",), None),  # its own job ends, the others' may not
         (needs(20, cards=2), (SMALL, BIG, TWIN), (), ["GPU-big", "GPU-twin"]),
         (needs(20, cards=2), (SMALL, BIG), (), None),
         (Needs(), (), (), []),
         (needs(), (), (), None),
+        (needs(), (SMALL, BIG), (), ["GPU-big"]),  # its need is not known
     ],
 )
 def test_job_gets_the_smallest_idle_card_that_holds_it(asked, cards, used, uuids):
-    chosen = choose_cards(asked, cards, used)
+    chosen = choose_cards(asked, cards, used, workers=2)
     assert (chosen if chosen is None else [card.uuid for card in chosen]) == uuids
+
+
+@pytest.mark.parametrize(("gigabytes", "uuid"), [(0, "GPU-small"), (10, "GPU-small"), (20, "GPU-big")])
+def test_only_worker_gets_the_first_visible_card_that_holds_its_job(gigabytes, uuid):
+    (chosen,) = choose_cards(needs(gigabytes), (SMALL, BIG, TWIN), (), workers=1)
+    assert chosen.uuid == uuid
+    assert choose_cards(needs(10), (BIG, SMALL), (), workers=1) == (BIG,)
 
 
 def test_cards_that_cannot_be_named_count_as_one():

@@ -30,16 +30,18 @@ from bench.executor.resources import Needs, Node, choose_cards
 from bench.machine.cards import CARDS
 from bench.machine.devices import Card
 from bench.machine.environment import describe_machine
-from bench.records.record import CRASHED, NOT_RUN, OUT_OF_MEMORY, TIMED_OUT
+from bench.records.record import CRASHED, FAILED, NOT_RUN, OUT_OF_MEMORY, TIMED_OUT
 
 WAIT_SECONDS = 0.2  # between two looks at the folder
 SQUEUE_SECONDS = 5.0  # between two questions to Slurm
 PROGRESS_SECONDS = 1.0
 RETRY_SECONDS = 30.0  # after Slurm refused an array: a limit of waiting tasks passes
 LONGEST_ARRAY = 1_000  # Slurm's MaxArraySize is 1,001 where nobody has changed it
+SILENT_SECONDS = 300.0  # that squeue may fail before the cluster counts as lost
 START_SECONDS = 600.0  # allowed for starting Python and importing the libraries, beside the case's own limit
 STOP_SECONDS = 30.0  # for processes of this machine to end after they were told to
 LATE_SECONDS = 30.0  # from a task's end to its result: a network disk may show it late
+KEPT_LINES = 30  # of the error of a task
 ANY_BYTES = 2**62  # memory of a card whose kind is not known: the task itself sees whether it is enough
 UNLIMITED = ("infinite", "n/a", "UNLIMITED")
 ENDED_STATES = {
@@ -55,7 +57,7 @@ def run_task(setting: Setting, job: dict[str, Any], said_path: str) -> dict[str,
     if node.refused:
         outcome = Outcome(job["key"], NOT_RUN, f"{node.name} is left out ({node.refused})")
         return {"outcome": asdict(outcome), "node": node.name, "environment": node.environment}
-    agent, over = Agent(setting), threading.Event()
+    agent, over = Agent(replace(setting, workers=1)), threading.Event()  # a task has its share of the machine
 
     def pass_on() -> None:
         with Path(said_path).open("a", encoding="utf-8") as file:
@@ -142,6 +144,12 @@ def seconds_of(limit: str) -> float:
     return int(days or 0) * 86_400 + hours * 3_600 + minutes * 60 + seconds
 
 
+def read_states(text: str) -> dict[str, tuple[str, str, str]]:
+    """State, node and reason of each task in squeue's output. Raises ValueError for a line that has other columns."""
+    rows = [line.split("|", 3) for line in text.splitlines()]
+    return {number: (state, node, why) for number, state, node, why in rows}
+
+
 class SlurmCluster:
     """Slurm's partitions, those of these names or all."""
 
@@ -208,6 +216,7 @@ class SlurmEngine:
         self._tasks: dict[str, Task] = {}
         self._numbers = itertools.count()
         self._asked = 0.0
+        self._silent_since = 0.0  # when squeue began to fail; 0 while it answers
         self._refused: dict[str, tuple[float, str]] = {}  # key -> when and why Slurm did not take it
         self._whole_seconds = setting.case_timeout + START_SECONDS
 
@@ -230,9 +239,12 @@ class SlurmEngine:
         return started
 
     def why_waiting(self, attempt: Attempt) -> str:
-        """Why no partition takes the attempt; Slurm's own words if it refused it."""
+        """Why no partition takes the attempt; Slurm's own words if it refused it.
+
+        Slurm may refuse it because it has enough of this session's tasks: then it waits for their end.
+        """
         if refused := self._refused.get(attempt.job.key):
-            return f"Slurm refused it: {refused[1]}"
+            return "" if self._tasks else f"Slurm refused it: {refused[1]}"
         if self._carrier == "local" or self._partition(attempt):
             return ""
         minutes, memory = self._whole_seconds / 60, gigabytes(attempt.job.needs.host_memory_bytes, 1)
@@ -269,20 +281,29 @@ class SlurmEngine:
         )
 
     def _submit(self, attempts: Sequence[Attempt]) -> list[str]:
+        """Submit these as one array, or as smaller ones if Slurm refuses it; the keys of those that Slurm took."""
+        try:
+            self._submit_array(attempts)
+        except (subprocess.CalledProcessError, RuntimeError) as error:  # what submitit raises when sbatch fails
+            half = len(attempts) // 2
+            started = self._submit(attempts[:half]) if half else []
+            if half and len(started) == half:
+                return started + self._submit(attempts[half:])
+            now = time.monotonic()
+            self._refused |= {one.job.key: (now, " ".join(str(error).split())) for one in attempts[half:]}
+            return started
+        return [one.job.key for one in attempts]
+
+    def _submit_array(self, attempts: Sequence[Attempt]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         executor = submitit.AutoExecutor(self._folder, cluster=self._carrier)
         executor.update_parameters(**self._parameters(attempts[0]))
         said = [self._folder / f"{next(self._numbers)}.jsonl" for _ in attempts]
         rows = ([self._setting] * len(attempts), [asdict(one.job) for one in attempts], [str(path) for path in said])
-        try:
-            handles = executor.map_array(run_task, *rows)
-        except (subprocess.CalledProcessError, RuntimeError) as error:  # what submitit raises when sbatch fails
-            now = time.monotonic()
-            self._refused |= {one.job.key: (now, " ".join(str(error).split())) for one in attempts}
-            return []
+        handles = executor.map_array(run_task, *rows)
         for one, handle, path in zip(attempts, handles, said, strict=True):
             self._tasks[one.job.key] = Task(one, handle, path)
-        return [one.job.key for one in attempts]
+            self._refused.pop(one.job.key, None)
 
     def _parameters(self, attempt: Attempt) -> dict[str, Any]:
         """submitit's names for what these attempts need."""
@@ -299,8 +320,8 @@ class SlurmEngine:
         if needs.cards:
             found["gpus_per_node"] = needs.cards
         more: dict[str, Any] = {"no-requeue": True}
-        if attempt.avoid:
-            more["exclude"] = ",".join(attempt.avoid)
+        if avoid := ",".join(filter(None, attempt.avoid)):  # Slurm may not have said where a task was lost
+            more["exclude"] = avoid
         if needs.exclusive:
             more["exclusive"] = True
         return found | {"slurm_additional_parameters": more}
@@ -309,8 +330,12 @@ class SlurmEngine:
         del self._tasks[key]
         try:
             answer = task.handle.result()
-        except Exception as error:  # of the task itself, or of reading its file: there is no outcome
-            return Lost(key, self._node_of(task), " ".join(str(error).split()))
+        except Exception as error:  # of the task itself, or of reading its file
+            paths, node = task.handle.paths, self._node_of(task)
+            if not paths.result_pickle.exists():
+                return Lost(key, node, " ".join(str(error).split()))
+            reason = f"its task failed outside the case ({paths.stderr})"
+            return Ended(Outcome(key, FAILED, reason, str(error).splitlines()[-KEPT_LINES:], node=node))
         outcome = outcome_from(answer["outcome"])
         environment = {**answer["environment"], **outcome.environment}
         return Ended(replace(outcome, node=answer["node"], environment=environment))
@@ -324,17 +349,24 @@ class SlurmEngine:
         return Lost(key, platform.node(), f"its task ended without a result ({task.handle.paths.stderr})")
 
     def _ask_states(self) -> list[Event]:
-        """What Slurm says of tasks that have ended without a result."""
+        """What Slurm says of tasks that have ended without a result; nothing while squeue fails for a moment.
+
+        Raises ConnectionError once it has failed for SILENT_SECONDS.
+        """
         self._asked = time.monotonic()
         found: list[Event] = []
-        rows = (
-            line.split("|")
-            for line in ask_slurm("squeue", "-h", "-r", "-t", "all", "--me", "-o", "%i|%T|%N|%r").splitlines()
-        )
-        states = {number: (state, node, why) for number, state, node, why in rows}
+        try:
+            states = read_states(ask_slurm("squeue", "-h", "-r", "-t", "all", "--me", "-o", "%i|%T|%N|%r"))
+        except (OSError, ValueError) as error:
+            self._silent_since = self._silent_since or self._asked
+            if self._asked - self._silent_since < SILENT_SECONDS:
+                return []
+            raise ConnectionError(f"squeue has given no answer for {SILENT_SECONDS / 60:g} minutes: {error}") from None
+        self._silent_since = 0.0
         for key, task in list(self._tasks.items()):
             state, node, why = states.get(task.handle.job_id, ("COMPLETED", "", "Slurm has forgotten it"))
             if state not in ENDED_STATES and state not in LOST_STATES:
+                task.gone_at = 0.0
                 continue
             task.gone_at = task.gone_at or time.monotonic()
             if time.monotonic() - task.gone_at < LATE_SECONDS:

@@ -7,12 +7,14 @@ import math
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench.executor import Job
 from bench.executor.cluster.agent import Setting
-from bench.executor.cluster.engine import Attempt
+from bench.executor.cluster.engine import Attempt, Ended, Lost
 from bench.executor.resources import Needs
 from bench.machine.environment import describe_machine
 
@@ -29,7 +31,7 @@ from bench.executor.cluster.on_slurm import (  # noqa: E402
 )
 from bench.executor.cluster.queue import ClusterExecutor  # noqa: E402
 from bench.machine.cards import CARDS  # noqa: E402
-from bench.records.record import NOT_RUN, OK  # noqa: E402
+from bench.records.record import FAILED, NOT_RUN, OK, TIMED_OUT  # noqa: E402
 
 SINFO = """\
 debug|up|30:00|128000|64|(null)
@@ -126,6 +128,114 @@ def test_array_asks_slurm_for_what_its_cases_need(engine):
         "cpus_per_task": 16, "mem_gb": 20, "gpus_per_node": 1,
         "slurm_additional_parameters": {"no-requeue": True, "exclusive": True},
     }  # fmt: skip
+
+
+def make_handle(number="7_0", result_pickle=Path("no result"), **more):
+    """submitit's handle of a task of Slurm."""
+    paths = SimpleNamespace(result_pickle=result_pickle, stderr="log.err")
+    return SimpleNamespace(job_id=number, paths=paths, get_info=lambda mode: {}, **more)
+
+
+def give_task(engine, key="a", *handle, **more):
+    """Let the engine have a task with Slurm, and return it."""
+    engine._tasks[key] = on_slurm.Task(Attempt(Job(key, "x:y")), make_handle(*handle, **more), engine._folder / "said")
+    return engine._tasks[key]
+
+
+@pytest.mark.parametrize("answer", [ConnectionError("squeue failed: timed out"), "slurm_load_jobs: a warning"])
+def test_squeue_that_fails_for_a_moment_says_nothing_of_the_tasks(engine, monkeypatch, answer):
+    def ask(*words):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(on_slurm, "ask_slurm", ask)
+    task = give_task(engine)
+    assert engine._ask_states() == []
+    assert task.gone_at == 0.0
+    monkeypatch.setattr(on_slurm, "SILENT_SECONDS", 0.0)
+    with pytest.raises(ConnectionError, match="squeue has given no answer for 0 minutes: "):
+        engine._ask_states()
+
+
+def test_task_that_slurm_ended_is_known_by_its_state(engine, monkeypatch):
+    monkeypatch.setattr(on_slurm, "LATE_SECONDS", 0.0)
+    monkeypatch.setattr(
+        on_slurm, "ask_slurm", lambda *_: "7_0|TIMEOUT|n1|a|reason\n7_1|RUNNING|n1|None\n7_2|NODE_FAIL|n2|x"
+    )
+    for number, key in enumerate("abc"):
+        give_task(engine, key, f"7_{number}")
+    ended, lost = engine._ask_states()
+    assert (ended.outcome.key, ended.outcome.status, ended.outcome.node) == ("a", TIMED_OUT, "n1")
+    assert (lost.key, lost.node) == ("c", "n2")
+    assert list(engine._tasks) == ["b"]
+
+
+@pytest.fixture
+def take_at_most(engine, monkeypatch):
+    """Let Slurm have at most this many tasks of the engine."""
+
+    def at_most(limit):
+        def map_array(work, settings, *_):
+            if len(engine._tasks) + len(settings) > limit:
+                raise RuntimeError("sbatch: error: QOSMaxSubmitJobPerUserLimit")
+            return [make_handle() for _ in settings]
+
+        executor = SimpleNamespace(update_parameters=lambda **_: None, map_array=map_array)
+        monkeypatch.setattr(on_slurm.submitit, "AutoExecutor", lambda *_, **__: executor)
+
+    return at_most
+
+
+def test_array_above_slurms_limit_is_submitted_in_parts(engine, take_at_most):
+    take_at_most(5)
+    attempts = [Attempt(Job(str(number), "x:y")) for number in range(8)]
+    assert engine.start(attempts) == ["0", "1", "2", "3", "4"]
+    assert {engine.why_waiting(one) for one in attempts[5:]} == {""}, "they wait for the session's own tasks"
+    engine._tasks.clear()
+    assert engine.why_waiting(attempts[5]) == "Slurm refused it: sbatch: error: QOSMaxSubmitJobPerUserLimit"
+    assert engine.start(attempts[5:]) == [], "Slurm is not asked again at once"
+
+
+def test_case_that_slurm_took_later_is_no_longer_refused(engine, take_at_most, monkeypatch):
+    monkeypatch.setattr(on_slurm, "RETRY_SECONDS", 0.0)
+    one = Attempt(Job("a", "x:y"))
+    take_at_most(0)
+    assert engine.start([one]) == []
+    take_at_most(1)
+    assert engine.start([one]) == ["a"]
+    assert engine._refused == {}
+
+
+@pytest.mark.parametrize(("left_a_result", "kind"), [(True, Ended), (False, Lost)])
+def test_only_a_task_that_left_no_result_is_lost(engine, tmp_path, left_a_result, kind):
+    def result():
+        raise RuntimeError("Job failed with trace:\nModuleNotFoundError: no module named bench")
+
+    path = tmp_path / "result"
+    if left_a_result:
+        path.touch()
+    found = engine._result("a", give_task(engine, result_pickle=path, result=result))
+    assert isinstance(found, kind)
+    if left_a_result:
+        assert (found.outcome.status, found.outcome.reason) == (FAILED, "its task failed outside the case (log.err)")
+        assert found.outcome.last_lines[-1] == "ModuleNotFoundError: no module named bench"
+
+
+@pytest.mark.parametrize(("nodes", "excluded"), [(["n1", "", "n2"], "n1,n2"), ([""], None)])
+def test_array_excludes_the_machines_that_are_known(engine, nodes, excluded):
+    asked = Attempt(Job("a", "x:y"), tuple(Lost("a", node, "gone") for node in nodes))
+    assert engine._parameters(asked)["slurm_additional_parameters"].get("exclude") == excluded
+
+
+def test_task_does_not_share_its_cores_with_other_cases(monkeypatch, tmp_path):
+    class OneJob(on_slurm.Agent):
+        def run(self, job):
+            return {"outcome": {"workers": self._setting.workers}, "said": []}
+
+    monkeypatch.setattr(on_slurm, "Agent", OneJob)
+    answer = on_slurm.run_task(Setting(describe_machine(), workers=4), {"key": "a"}, str(tmp_path / "said"))
+    assert answer["outcome"] == {"workers": 1}
 
 
 def test_case_that_fits_no_partition_says_what_it_needs_and_what_there_is(monkeypatch, tmp_path):
