@@ -54,9 +54,8 @@ def setting_of(model, method, task="", **overrides):
 
 def tuned_model(setting, scale=0.05, seed=0):
     """The model with what the method adds, moved as training would."""
-    base = prepare_base(
-        setting.entry, setting.weights, setting.labels, setting.method, setting.recipe, setting.case.seed, "cpu"
-    )
+    arguments = (setting.entry, setting.weights, setting.labels, setting.method, setting.recipe, setting.case.seed)
+    base = prepare_base(*arguments, "cpu", to_attach=True)
     model = attach(base, setting.entry, setting.method, setting.recipe, 3, setting.case.seed)
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():

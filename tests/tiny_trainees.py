@@ -69,7 +69,8 @@ def tiny_batching(model, recipe):
 def tiny_base(model, method, recipe, seed=0):
     """The method's base with random weights, the same each time."""
     entry = MODELS[model]
-    return prepare_base(entry, find_weights(entry, None), labels_of(model), METHODS[method], recipe, seed, "cpu")
+    weights = find_weights(entry, None)
+    return prepare_base(entry, weights, labels_of(model), METHODS[method], recipe, seed, "cpu", to_attach=True)
 
 
 def bare_trainee(model, method, recipe, seed=0):

@@ -46,7 +46,7 @@ OF_TEST = {0: GOOD, 1: BAD}  # by pytest's exit code; any other says nothing, as
 NOT_TRIED = {  # kinds of findings of a case that a trial does not decide
     TESTS: "a trial of a case compares figures, not tests",
     QUALITY: "quality takes several seeds",
-    TIME: "seconds of single trials differ by themselves",
+    TIME: "seconds, the memory of processes and energy differ between single trials by themselves",
 }
 
 

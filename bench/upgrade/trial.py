@@ -22,7 +22,7 @@ from bench.judge.compare.finding import INCONCLUSIVE, Finding
 from bench.judge.compare.runs import Comparison, Options, compare_runs
 from bench.judge.compare.sides import read_side, repeats_of
 from bench.judge.compare.timing import PROCESSES, compare_processes
-from bench.machine.environment import code_digest
+from bench.machine.environment import code_digest, distributions_digest
 from bench.records.record import TIMED_OUT, read_repeats
 from bench.records.tested import FILE as TESTED
 from bench.upgrade.overlays import python_path
@@ -184,7 +184,9 @@ def known_exit_code(side: Environment, folder: Path, test: str) -> int | None:
 
 
 def exit_code_file(side: Environment, folder: Path, test: str) -> Path:
-    return folder / side.name / f"{hashlib.sha256(test.encode()).hexdigest()[:12]}.exit_code"
+    """Where it lies: another place once the suites or the environment change, so that the test runs again."""
+    key = json.dumps([test, judging_digest(), distributions_digest()])
+    return folder / side.name / f"{hashlib.sha256(key.encode()).hexdigest()[:12]}.exit_code"
 
 
 def run_stage(

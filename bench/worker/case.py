@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ class Base:
     """The model before anything is attached, and what is kept of it to compare with."""
 
     model: Any  # None once it is released
-    make: Callable[[], Any]  # builds the same base again
+    make: Callable[..., Any]  # builds the same base again, with to_attach=True for another adapter on it
     probe: evidence.Probe
     logits: Tensor  # of the probe's examples
     loaded: dict[str, int]  # a hash of every parameter
@@ -117,7 +118,7 @@ def load_base(setting: Setting, say: Say) -> Base:
     """Build the base, count its forward pass, and keep hashes and logits to compare with."""
     make = base_maker(setting, say)
     with setting.stage("load"):
-        model = make()
+        model = make(to_attach=True)
     loss_by = {}
     if setting.recipe.loss == "chunked":
         loss_by["loss_by"] = route(model.get_output_embeddings(), setting.device)
@@ -294,7 +295,8 @@ def check_trained(
         checked |= padding_evidence(trainee, setting.entry, short)
         checked |= formula_evidence(model, setting.method, setting.recipe, short)
         if is_rebuilt_at_once(setting.entry):
-            checked |= rebuilt_evidence(trainee, setting.entry, steps, base.make, attached.trained, base.probe)
+            make = partial(base.make, to_attach=True)
+            checked |= rebuilt_evidence(trainee, setting.entry, steps, make, attached.trained, base.probe)
     return tuned, checked
 
 

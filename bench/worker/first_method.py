@@ -22,22 +22,22 @@ from bench.worker.train.trainer import train_with_trainer
 ENGINES = {"bench": loop.train, "trainer": train_with_trainer}
 
 
-def base_maker(setting: Setting, say: Say) -> Callable[[], Any]:
-    """A function that gives the method's base, the same each time it is called.
+def base_maker(setting: Setting, say: Say) -> Callable[..., Any]:
+    """A function (to_attach=False) that gives the method's base, the same each time; to_attach as in prepare_base.
 
     For a method that starts from another's result, that one is trained here first and its weights kept.
     """
     arguments = (setting.entry, setting.weights, setting.labels)
 
-    def fresh() -> Any:
-        return prepare_base(*arguments, setting.method, setting.recipe, setting.case.seed, setting.device)
+    def fresh(to_attach: bool = False) -> Any:
+        return prepare_base(*arguments, setting.method, setting.recipe, setting.case.seed, setting.device, to_attach)
 
     if not setting.method.after:
         return fresh
     weights = train_first_method(setting, say)
 
-    def tuned() -> Any:
-        base = fresh()
+    def tuned(to_attach: bool = False) -> Any:
+        base = fresh(to_attach)
         base.load_state_dict(weights)
         return base
 
@@ -58,7 +58,7 @@ def train_first_method(setting: Setting, say: Say) -> dict[str, Any]:
     setting.reasons += [f"{first.name}, trained first: {reason}" for reason in said]
     say({"line": f"training {first.name} first"})
     with setting.timeline("load"):
-        model = prepare_base(*arguments, first, recipe, case.seed, setting.device)
+        model = prepare_base(*arguments, first, recipe, case.seed, setting.device, to_attach=True)
         model = attach(model, setting.entry, first, recipe, 0, case.seed)
     batching = replace(setting.batching, recipe=recipe)
     trainee = Trainee(model, first, recipe, batching, setting.device, case.seed)

@@ -21,7 +21,7 @@ class Stepper:
 
     def __init__(self, payload: dict[str, Any], say: Say) -> None:
         setting = set_up(CaseWork.from_plain(payload), say, Timeline())
-        model = base_maker(setting, say)()
+        model = base_maker(setting, say)(to_attach=True)
         steps = plan_steps(setting.batching, setting.prepared.train, setting.case.seed)
         model = attach(model, setting.entry, setting.method, setting.recipe, len(steps), setting.case.seed)
         recipe = replace(setting.recipe, schedule="constant", warmup_fraction=0.0)

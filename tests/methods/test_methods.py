@@ -42,7 +42,7 @@ from bench.sources import find_weights
 from bench.tasks import TASKS
 from bench.worker.build.adapter import attach, configuration
 from bench.worker.build.base import dropout_reasons, prepare_base
-from bench.worker.build.quantise import dequantise, is_head, quantise
+from bench.worker.build.quantise import ROUNDED, dequantise, is_head, quantise
 from bench.worker.case import changed_base
 from bench.worker.check import evidence
 from bench.worker.check.adapted import weight_of
@@ -517,6 +517,15 @@ def test_loftq_starts_with_the_largest_part_of_what_packing_rounds_off(model):
         assert torch.linalg.norm(left) < 0.95 * torch.linalg.norm(lost)
         torch.testing.assert_close(torch.linalg.norm(left), torch.linalg.norm(sizes[recipe.rank :]), rtol=1e-3, atol=0)
     assert len(adapted) >= 8
+
+
+def test_what_loftq_starts_from_is_kept_for_attaching_alone():
+    entry, recipe = MODELS[ONE], tiny_recipe(ONE, "loftq")
+    arguments = (entry, find_weights(entry, None), 0, METHODS["loftq"], recipe, 0, "cpu")
+    base, to_attach = prepare_base(*arguments), prepare_base(*arguments, to_attach=True)
+    attached = attach(prepare_base(*arguments, to_attach=True), entry, METHODS["loftq"], recipe, 1, 0)
+    keeping = [sum(ROUNDED in vars(layer) for layer in model.modules()) for model in (base, to_attach, attached)]
+    assert keeping == [0, len(target_layers(entry, METHODS["loftq"].targets(entry))), 0]
 
 
 def test_a_plain_base_is_not_packed():

@@ -153,6 +153,15 @@ def test_the_exit_code_of_a_test_is_kept_if_it_came_to_an_end(kept, monkeypatch,
     assert runs == str(tmp_path / "after")
 
 
+@pytest.mark.parametrize("digest", ["judging_digest", "distributions_digest"])
+def test_an_exit_code_is_forgotten_once_the_suites_or_the_environment_change(digest, monkeypatch, tmp_path):
+    monkeypatch.setattr(trial.subprocess, "run", lambda command, **rest: subprocess.CompletedProcess(command, 1))
+    run_test(AFTER, tmp_path, TEST, silent)
+    assert known_exit_code(AFTER, tmp_path, TEST) == 1
+    monkeypatch.setattr(trial, digest, lambda: "other")
+    assert known_exit_code(AFTER, tmp_path, TEST) is None
+
+
 def test_a_test_that_was_renamed_between_two_sessions_is_not_missing(sessions, tmp_path):
     """The first side was judged before the commit that renames it, the second side after it."""
     planned, commands = sessions

@@ -67,8 +67,13 @@ def worst_state(findings: Iterable[Finding]) -> str:
 
 
 def nothing_compared(findings: Iterable[Finding]) -> bool:
-    """Whether no case of the first run ended well in both runs on one basis."""
-    return not any(one.kind == STATUS and one.state in (SAME, BETTER) for one in findings)
+    """Whether no case of the first run ended well in both runs on one basis.
+
+    Of two runs without any case, as of the libraries' tests alone, whether no test is the same or better.
+    """
+    found = list(findings)
+    judged = [one for one in found if one.kind == STATUS] or [one for one in found if is_other_test(one)]
+    return not any(one.state in (SAME, BETTER) for one in judged)
 
 
 def exit_code(findings: Collection[Finding], red: Collection[str] = RED, allow_inconclusive: bool = False) -> int:

@@ -50,7 +50,7 @@ def batch_of(extent: Extent, recipe: Recipe, device: str = "cpu") -> Batch:
 
 def build(entry: ModelEntry, method: Method, recipe: Recipe, labels: int, device: str) -> Trainee:
     """The trainee, with random weights; for "cuda", with the attention that a card uses."""
-    model = prepare_base(entry, RANDOM_WEIGHTS, labels, method, recipe, 0, "cpu")
+    model = prepare_base(entry, RANDOM_WEIGHTS, labels, method, recipe, 0, "cpu", to_attach=True)
     if device != "cpu":
         model.set_attn_implementation(attention_for(entry, device))
     model = attach(model, entry, method, recipe, PLANNED_STEPS, 0)

@@ -47,7 +47,10 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
 
 @torch.no_grad()
 def start_from_rounding(model: Any) -> None:
-    """Give each layer's A and B what packing has kept for them, so that the model is nearer to the unpacked one."""
+    """Give each layer's A and B what packing has kept for them, so that the model is nearer to the unpacked one.
+
+    What was kept is dropped then, of layers without an adapter too. The base is one of prepare_base(to_attach=True).
+    """
     from peft.tuners.lora.layer import LoraLayer
 
     for layer in model.modules():
@@ -57,6 +60,8 @@ def start_from_rounding(model: Any) -> None:
             own_up: Any = layer.lora_B[ADAPTER_NAME].weight
             own_down.copy_(down)
             own_up.copy_(up / layer.scaling[ADAPTER_NAME])
+    for module in model.modules():
+        vars(module).pop(ROUNDED, None)
 
 
 def configuration(method: Method, attaching: Attach) -> Any:

@@ -126,8 +126,11 @@ def draw_head(model: Any, seed: int) -> None:
 
 
 def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Method, recipe: Recipe, seed: int,
-                 device: str) -> Any:  # fmt: skip
-    """The base as the method stores it, before anything is attached."""
+                 device: str, to_attach: bool = False) -> Any:  # fmt: skip
+    """The base as the method stores it, before anything is attached.
+
+    to_attach: the method is attached next, so keep what its adapter starts from, where that is what packing rounds off.
+    """
     method.check(entry, recipe)
     plain = method.storage == PLAIN
     first = device if plain else "cpu" if weights.folder else "meta"
@@ -135,7 +138,7 @@ def prepare_base(entry: ModelEntry, weights: Weights, labels: int, method: Metho
     dtype = storage_dtype(method, recipe)
     model = build_base(entry, weights, labels, seed, dtype, first, attention, base_dropout(method, recipe))
     if not plain:  # layer by layer, so that the card never holds it whole
-        rounded_rank = recipe.rank if method.starts_from_rounding else 0
+        rounded_rank = recipe.rank if method.starts_from_rounding and to_attach else 0
         model = quantise(model, method.storage, compute_dtype(recipe), device, recipe.quantise_head, rounded_rank)
         model = materialise(model, device)
     if entry.kind == ENCODER and not weights.folder:

@@ -80,7 +80,7 @@ def parameters(model: str, method: str, labels: int = 0, targets: tuple[str, ...
 def attach_tiny(method: str, model: str, rank: int) -> tuple[dict[str, Tensor], Any]:
     """The weights of a tiny model as loaded, by name, and the model with the method attached."""
     entry, chosen, recipe = MODELS[model], METHODS[method], recipe_of(rank)
-    base = prepare_base(entry, NOTHING, 0, chosen, recipe, SEED, "cpu")
+    base = prepare_base(entry, NOTHING, 0, chosen, recipe, SEED, "cpu", to_attach=True)
     loaded = {name: tensor.detach().clone() for name, tensor in base.named_parameters()}
     return loaded, attach(base, entry, chosen, recipe, STEPS, SEED)
 

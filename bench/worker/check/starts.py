@@ -24,7 +24,7 @@ CLOSE = 1e-4  # of logits and weights of order 1 in float32
 def attach_tiny(method: str) -> dict[str, Any]:
     """A tiny model with the method's adapter, the base's logits before, and the logits after."""
     entry, chosen, recipe = MODELS[TINY], METHODS[method], recipe_of(RANK)
-    base = prepare_base(entry, NOTHING, 0, chosen, recipe, SEED, "cpu").eval()
+    base = prepare_base(entry, NOTHING, 0, chosen, recipe, SEED, "cpu", to_attach=True).eval()
     ids = random_ids()
     weights = {name: tensor.detach().clone() for name, tensor in base.named_parameters()}
     with torch.no_grad():

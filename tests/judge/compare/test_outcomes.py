@@ -87,3 +87,9 @@ def test_a_known_fault_of_the_new_version_is_red_and_the_headline_counts_it():
 
 def test_without_other_tests_the_headline_has_cases_alone():
     assert counts(compared(({}, {}), ({}, {}))) == "1 case: 1 same"
+
+
+@pytest.mark.parametrize("before", ["passed", "xfailed"])
+def test_tests_of_the_libraries_are_compared_without_any_case(before):
+    sides = [side_of([], tested=CaseTests(True, 0, {}, {LIBRARY: how})) for how in (before, "passed")]
+    assert exit_code(compare_runs(*sides).findings) == 0

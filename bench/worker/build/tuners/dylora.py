@@ -42,7 +42,7 @@ def parts(module: Any, adapter: str, which: str) -> tuple[Tensor, Tensor, float]
     full = module.r[adapter]
     rank = min(full, getattr(module, which, full))
     down, up = module.lora_A[adapter].weight, module.lora_B[adapter].weight
-    return down[:rank], up[:, :rank], module.lora_alpha[adapter] / rank
+    return down[:rank], up[:, :rank], module.scaling[adapter] * full / rank
 
 
 class DyLoraModel(LoraModel):

@@ -6,7 +6,6 @@ It merges exactly. The paper's other two forms do not and are not here: what the
 layers, and the authors merge an approximation of it.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +49,8 @@ class ResLoraModel(LoraModel):
         kinds: dict[tuple[Any, ...], list[Any]] = {}
         for name, module in model.named_modules():
             if isinstance(module, LoraLayer):
-                kind = (re.sub(r"\d+", "", name), module.in_features, module.out_features)
+                path = tuple(part for part in name.split(".") if not part.isdigit())  # without the layer's number
+                kind = (path, module.in_features, module.out_features)
                 before = kinds.setdefault(kind, [])
                 module.__dict__[BEFORE] = tuple(before[-config.shortcuts :]) if config.shortcuts else ()
                 before.append(module)

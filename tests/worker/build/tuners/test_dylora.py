@@ -7,7 +7,7 @@ import torch
 from tiny_trainees import silent, tiny_examples, tiny_recipe, tiny_trainee
 
 from bench.methods import ADAPTER_NAME, METHODS
-from bench.worker.build.tuners.dylora import DRAWN, FULL_STEPS
+from bench.worker.build.tuners.dylora import DRAWN, FULL_STEPS, VIEWED, parts
 from bench.worker.check.rebuilt import fill
 from bench.worker.train.loop import train
 from bench.worker.train.steps import plan_steps
@@ -58,6 +58,14 @@ def test_a_viewed_rank_is_a_plain_lora_of_that_rank(view):
             other.lora_B[ADAPTER_NAME].weight.copy_(own.lora_B[ADAPTER_NAME].weight[:, :rank])
     apply(model)
     torch.testing.assert_close(logits(model), logits(plain))
+
+
+def test_a_view_keeps_a_scale_that_was_changed():
+    recipe = tiny_recipe(method="dylora")
+    layer = layers_of(tiny_trainee(method="dylora", recipe=recipe).model)[0]
+    layer.scaling[ADAPTER_NAME] *= 3
+    setattr(layer, VIEWED, 2)
+    assert parts(layer, ADAPTER_NAME, VIEWED)[2] == pytest.approx(3 * recipe.alpha / 2)
 
 
 def test_evaluation_sees_the_full_rank_whatever_training_drew_last():

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 from tiny_trainees import tiny_recipe, tiny_trainee
+from torch import nn
 
+from bench.methods import ADAPTER_NAME
 from bench.models import MODELS
-from bench.worker.build.tuners.reslora import BEFORE
+from bench.worker.build.tuners.reslora import BEFORE, ResLoraConfig, ResLoraModel
 from bench.worker.measure.outline import are_alike, layers_of
 
 
@@ -26,6 +28,13 @@ def test_each_layer_sees_those_of_its_kind_before_it(shortcuts, expected, deep):
         assert [len(vars(one)[BEFORE]) for one in own] == expected
         assert all(set(vars(one)[BEFORE]) <= set(own[:at]) for at, one in enumerate(own))
     assert are_alike(layers) is (shortcuts == 0)
+
+
+def test_names_that_differ_by_a_number_are_of_two_kinds():
+    """T5's feed-forward has wi_0 and wi_1."""
+    base = nn.ModuleDict({f"wi_{number}": nn.Linear(4, 4) for number in (0, 1)})
+    layers = ResLoraModel(base, ResLoraConfig(target_modules=["wi_0", "wi_1"]), ADAPTER_NAME).model
+    assert [vars(layer)[BEFORE] for layer in layers.values()] == [(), ()]
 
 
 def test_a_neighbour_is_no_child_and_is_saved_once(deep):
