@@ -112,19 +112,14 @@ def test_a_record_that_names_predictions_elsewhere_is_refused(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "read"),
-    [
-        (f"{POS}.jsonl", lambda one: one.examples),
-        (f"{POS}.probes.jsonl", lambda one: one.probe_answers),
-        (f"{POS}.before.jsonl", lambda one: one.predictions_before),
-    ],
+    ("file", "part"), [("", "examples"), (".probes", "probe_answers"), (".before", "predictions_before")]
 )
-def test_predictions_that_are_a_link_out_of_the_run_are_refused(file, read, folder, tmp_path):
+def test_predictions_that_are_a_link_out_of_the_run_are_refused(file, part, folder, tmp_path):
     (tmp_path / "secret").write_text(json.dumps({"secret": 1}), encoding="utf-8")
-    place = folder / "mine" / "predictions" / file
+    place = folder / "mine" / "predictions" / f"{POS}{file}.jsonl"
     place.parent.mkdir(exist_ok=True)
     place.unlink(missing_ok=True)
     place.symlink_to(tmp_path / "secret")
     (one,) = stored_runs((folder,))["mine"].stored
     with pytest.raises(ValueError, match="its predictions are outside the run's folder"):
-        read(one)
+        getattr(one, part)
