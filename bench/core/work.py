@@ -18,6 +18,7 @@ STEPPER = "bench.worker.stepper:Stepper"
 LOOK_INTO_MODELS = "bench.worker.check.looks:answer"
 ASKER = "bench.worker.ask.asker:Asker"
 CHECK_LIBRARIES = "bench.worker.check.libraries.checks:Checks"
+PREPARED = "prepared"  # in the progress of an agent: the result of preparing its machine
 VARIABLES = "variables"  # in the result of preparing a machine: environment variables for the cases that run there
 # Modules imported once, before workers are forked: the libraries, and for cases the modules of bench/worker.
 PRELOAD = ("torch", "transformers", "peft")

@@ -1,7 +1,7 @@
 """A session's run: it sends cases to the executor and writes each record when it comes back."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.core.case import Case, parse_case
-from bench.core.work import CHECK_LIBRARIES, PRELOAD_FOR_CASES, RUN_CASE, STEPPER
+from bench.core.work import CHECK_LIBRARIES, PRELOAD_FOR_CASES, PREPARED, RUN_CASE, STEPPER
 from bench.executor import Executor, Job, Node, Outcome, RunsJobs, Session
 from bench.executor.cluster.agent import Setting
 from bench.executor.cluster.opening import make_engine, open_cluster
@@ -228,6 +228,9 @@ class Run:
 
     def _report(self, key: str, said: dict[str, Any]) -> None:
         """Show a worker's message and write it into the run's folder; the executor calls this as on_progress."""
+        if PREPARED in said:
+            self._complain_of_weights(said[PREPARED]["weights"])
+            return
         self.progress.report(key, said)
         self.progress_file.add(key, said)
 
@@ -279,11 +282,16 @@ class Run:
             return {"weights": {}, "rows": {}}
         if outcome.result["away"]:
             self._environment |= {UNREACHABLE: outcome.result["away"]}
-        for name, found in outcome.result["weights"].items():
-            random = found["origin"] == SYNTHETIC and not (MODELS[name].tiny or self.options.synthetic)
-            if random or not found["identity"]:
-                self.complaints.append(f"{name}: its weights could not be had, {found['reason']}")
+        self._complain_of_weights(outcome.result["weights"])
         return outcome.result
+
+    def _complain_of_weights(self, weights: Mapping[str, Any]) -> None:
+        """Say which weights could not be had, once if several machines say the same."""
+        for name, found in weights.items():
+            random = found["origin"] == SYNTHETIC and not (MODELS[name].tiny or self.options.synthetic)
+            complaint = f"{name}: its weights could not be had, {found['reason']}"
+            if (random or not found["identity"]) and complaint not in self.complaints:
+                self.complaints.append(complaint)
 
     def _done(self, outcome: Outcome) -> None:
         """Write the record; the executor calls this as on_done."""

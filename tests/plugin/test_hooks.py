@@ -22,7 +22,7 @@ from suite_sessions import ONE_TEST, TESTS, Done, command, start, surroundings
 from bench.core.case import parse_case
 from bench.core.files import BadFile
 from bench.core.paths import ROOT
-from bench.core.work import RUN_CASE, CaseWork
+from bench.core.work import PREPARED, RUN_CASE, CaseWork
 from bench.executor import Executor, Needs, Outcome
 from bench.judge.claims.admission import sample_identity
 from bench.judge.thresholds import Band, read_thresholds
@@ -34,7 +34,7 @@ from bench.plan.selection import Selection
 from bench.plugin import exit_codes, hooks, selecting, session
 from bench.plugin.options import probe_families
 from bench.plugin.progress import Progress
-from bench.plugin.session import Run
+from bench.plugin.session import FETCH, Run
 from bench.probes import PROBES
 from bench.recipes.of_case import recipe_for
 from bench.records import run_folder
@@ -969,6 +969,13 @@ def test_session_says_that_weights_could_not_be_had(quiet, monkeypatch):
     run = Run(options(synthetic=True), quiet)
     run.submit([EMBEDDED])
     assert run.complaints == []
+
+
+def test_session_says_once_that_machines_could_not_have_weights(quiet):
+    run = Run(options(), quiet)
+    for _ in range(2):  # machines
+        run._report(FETCH, {PREPARED: {"weights": {"bert_base": {**RANDOM, "reason": "no package carries it"}}}})
+    assert run.complaints == ["bert_base: its weights could not be had, no package carries it"]
 
 
 def test_max_steps_takes_the_place_of_the_recipes():

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from bench.core.paths import cache_folder
-from bench.core.work import VARIABLES
+from bench.core.work import PREPARED, VARIABLES
 from bench.executor.cluster.engine import differences
 from bench.executor.job import Job, Outcome
 from bench.executor.pool import Executor
@@ -92,7 +92,7 @@ class Agent:
             self._said.append((key, said))
 
     def _prepare(self) -> dict[str, str] | None:
-        """The variables that preparing the machine gave, once; None if it failed.
+        """The variables that preparing the machine gave, once; None if it failed. What it found is progress.
 
         Agents of one machine take turns, so that only the first of them fetches anything.
         """
@@ -109,6 +109,7 @@ class Agent:
         if outcome.status != OK or outcome.result is None:
             self._complaint = outcome.reason
             return None
+        self._note(job.key, {PREPARED: outcome.result})
         self._prepared = outcome.result.get(VARIABLES, {})
         return self._prepared
 
