@@ -36,11 +36,12 @@ class Unsupported(ValueError):
 
 @dataclass(frozen=True)
 class Attach:
-    """What a method's function gets: the model's entry, the recipe and the number of optimizer steps."""
+    """What a method's function gets: the model's entry, the recipe, the number of optimizer steps and the seed."""
 
     model: ModelEntry
     recipe: Recipe
     steps: int
+    seed: int = 0  # the case's, for what a configuration draws by a seed of its own
 
     @property
     def peft_task(self) -> str:

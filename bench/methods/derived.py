@@ -112,7 +112,7 @@ def reslora(attach: Attach) -> Any:
 )
 def dylora(attach: Attach) -> Any:
     """LoRA of a rank drawn at each step: one training, evaluated at every power of 2 up to the rank."""
-    return derived_config("DYLORA", attach, total_steps=attach.steps)
+    return derived_config("DYLORA", attach, total_steps=attach.steps, draw_seed=attach.seed)
 
 
 @METHODS.add(
