@@ -56,6 +56,10 @@ def no_misfit(layers: list[Linear], recipe: Recipe) -> str:
     return ""
 
 
+def own_update(recipe: Recipe) -> int:
+    return 1
+
+
 @dataclass(frozen=True)
 class Method:
     """An entry. run(attach) -> a peft configuration, or None for a method that does not use peft.
@@ -79,6 +83,7 @@ class Method:
     keeps_base: bool = True  # the base's weights stay as loaded, even while attaching
     mergeable: bool = True
     thin_products: bool = False  # the update is only B A x beside each adapted layer, with nothing of W's size
+    updates_in_a_layer: Callable[[Recipe], int] = own_update  # recipe -> how many updates of rank r a layer sums
     no_closed_form: str = ""  # why memory has no closed form, for a method without thin products
     no_trace: str = ""  # why the traced prediction cannot follow it
     adapter_dropout: bool = False  # the recipe's dropout acts in the adapter, otherwise in the base's layers
