@@ -36,11 +36,12 @@ class Unsupported(ValueError):
 
 @dataclass(frozen=True)
 class Attach:
-    """What a method's function gets: the model's entry, the recipe and the number of optimizer steps."""
+    """What a method's function gets: the model's entry, the recipe, the number of optimizer steps and the seed."""
 
     model: ModelEntry
     recipe: Recipe
     steps: int
+    seed: int = 0  # the case's, for what a configuration draws by a seed of its own
 
     @property
     def peft_task(self) -> str:
@@ -53,6 +54,10 @@ def no_objection(model: ModelEntry) -> str:
 
 def no_misfit(layers: list[Linear], recipe: Recipe) -> str:
     return ""
+
+
+def own_update(recipe: Recipe) -> int:
+    return 1
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class Method:
     keeps_base: bool = True  # the base's weights stay as loaded, even while attaching
     mergeable: bool = True
     thin_products: bool = False  # the update is only B A x beside each adapted layer, with nothing of W's size
+    updates_in_a_layer: Callable[[Recipe], int] = own_update  # recipe -> how many updates of rank r a layer sums
     no_closed_form: str = ""  # why memory has no closed form, for a method without thin products
     no_trace: str = ""  # why the traced prediction cannot follow it
     adapter_dropout: bool = False  # the recipe's dropout acts in the adapter, otherwise in the base's layers

@@ -1,7 +1,7 @@
 """Methods whose update of W is made of blocks: MiSS repeats one, GraLoRA has a low rank in each, OFT rotates blocks of
 inputs, C3A has circulant ones. All are adapters of peft.
 
-Their ranks and learning rates are not tuned here yet; docs/adding-a-method.md says which rate a recipe gives.
+Their ranks and learning rates are not tuned here yet; docs/methods.md says which rate a recipe gives.
 """
 
 from typing import Any

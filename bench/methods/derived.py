@@ -61,6 +61,11 @@ def ranks_to_view(recipe: Recipe) -> list[tuple[str, Any]]:
     return [(f"r{rank}", partial(view_rank, rank)) for rank in ranks if rank <= recipe.rank]
 
 
+def with_shortcuts(recipe: Recipe) -> int:
+    """Its own update and those of as many layers before."""
+    return recipe.shortcuts + 1
+
+
 @METHODS.add(
     "iec",
     Method,
@@ -89,6 +94,7 @@ def iec(attach: Attach) -> Any:
     adapter_dropout=True,
     formula=shortcut_update,
     scale=ALPHA_OVER_RANK,
+    updates_in_a_layer=with_shortcuts,
     no_closed_form="ResLoRA's products are wider by the layers before",
     own_tuner=OWN_TUNER,
     named_only=True,
@@ -112,7 +118,7 @@ def reslora(attach: Attach) -> Any:
 )
 def dylora(attach: Attach) -> Any:
     """LoRA of a rank drawn at each step: one training, evaluated at every power of 2 up to the rank."""
-    return derived_config("DYLORA", attach, total_steps=attach.steps)
+    return derived_config("DYLORA", attach, total_steps=attach.steps, draw_seed=attach.seed)
 
 
 @METHODS.add(

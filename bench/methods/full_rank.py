@@ -23,7 +23,6 @@ from bench.models.families import Linear
 
 RANDLORA_RANK_FACTOR = 4  # a higher rank trains less; rank 8 becomes peft's default, 32
 RANDLORA_ALPHA_FACTOR = 40  # alpha of 2 ranks becomes 20 of RandLoRA's, as its authors scale
-MASK_SEED = 0  # of the places of SHiRA's weights
 
 
 def kronecker_factors(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
@@ -79,20 +78,24 @@ def fewer_than_weights(layers: list[Linear], recipe: Recipe) -> str:
     formula=sparse_update,
     unsuited=no_conv1d,
     misfit=fewer_than_weights,
-    random_start=False,  # zeros, at places that have a seed of their own
+    random_start=False,  # zeros; the seed decides their places
     stores_more="SHiRA's file holds the places of its values too, two integers for each",
     no_closed_form="SHiRA adds its values to a copy of W in every forward pass",
     no_trace="peft finds the places of its weights by values, which fake tensors lack",
     named_only=True,
 )
 def shira(attach: Attach) -> Any:
-    """Train rank x (inputs + outputs) single weights of W at random places."""
+    """Train rank x (inputs + outputs) single weights of W at random places.
+
+    peft draws the places of each layer anew from the same seed, the case's, so all layers of one shape train the same
+    places.
+    """
     from peft import ShiraConfig
 
     return ShiraConfig(
         task_type=attach.peft_task,
         r=attach.recipe.rank,
-        random_seed=MASK_SEED,
+        random_seed=attach.seed,
         target_modules=list(all_linear(attach.model)),
     )
 

@@ -528,6 +528,16 @@ def test_what_loftq_starts_from_is_kept_for_attaching_alone():
     assert keeping == [0, len(target_layers(entry, METHODS["loftq"].targets(entry))), 0]
 
 
+def test_shiras_places_follow_the_seed_and_are_the_same_in_layers_of_one_shape():
+    def places(seed):
+        modules = tiny_trainee(ONE, "shira", seed=seed).model.named_modules()
+        return [layer.shira_indices["default"] for name, layer in modules if name.endswith("q_proj")]
+
+    (first, second), other = places(0), places(1)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other[0])
+
+
 def test_a_plain_base_is_not_packed():
     assert METHODS["lora"].storage == PLAIN
     assert states(tiny_base("tiny_llama", "lora", tiny_recipe())) == {}

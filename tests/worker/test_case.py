@@ -38,6 +38,7 @@ AFTER_FULL = "pos-tiny_bert-lora_after_full-cpu-s0"
 BEHIND_VIRTUAL_TOKENS = "support-tiny_gpt2-prompt-cpu-s0"
 PADDED_AFTER_FULL = "pos-tiny_roberta-lora_after_full-cpu-s0"
 LONG = {"max_length": 600, "padding": "max_length", "batch_size": 2, "max_steps": 1, "evaluation_examples": 2}
+DRAWN_RANKS = "support-tiny_llama-dylora-cpu-s0"
 BOTH = pytest.mark.parametrize("case_id", [TAGGING, ANSWERING])
 OVERRIDES: dict[str, dict] = {
     TAGGING: {"train_examples": 160, "max_steps": 4},
@@ -51,6 +52,7 @@ OVERRIDES: dict[str, dict] = {
     AFTER_FULL: {"train_examples": 160, "max_steps": 2},
     BEHIND_VIRTUAL_TOKENS: {**LONG, "virtual_tokens": 20},
     PADDED_AFTER_FULL: LONG,
+    DRAWN_RANKS: {"train_examples": 8, "evaluation_examples": 4, "max_steps": 4, "batch_size": 2, "rank": 8},
 }
 METRICS = {
     TAGGING: {"f1", "accuracy", "macro_f1", "loss", "seqeval_f1", "seqeval_precision", "seqeval_recall"},
@@ -101,6 +103,15 @@ def test_every_field_is_there(case_id):
     assert found["reasons"][0].startswith("weights: ")
     assert found["noisy"]["seconds_per_step"] > 0
     assert found["noisy"]["peak_bytes"] > 0
+
+
+def test_a_case_of_drawn_ranks_evaluates_each_and_stays_at_the_full_one():
+    found = ran(DRAWN_RANKS)
+    views = found["tables"]["views"]
+    assert list(views) == ["r1", "r2", "r4", "r8"]
+    assert views["r8"] == found["quality"]
+    assert views["r1"] != views["r8"]
+    assert found["evidence"]["reload_distance"] == 0, "what is read back has the full rank"
 
 
 STAGES = {"set_up", "load", "attach", "evaluate_before", "train", "prepare_training", "data", "evaluate", "check", "count",

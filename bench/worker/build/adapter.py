@@ -22,7 +22,7 @@ def attach(model: Any, entry: ModelEntry, method: Method, recipe: Recipe, steps:
     torch.manual_seed(seed)
     if method.trains == ADAPTER:
         target_layers(entry, method.targets(entry))  # says which target modules the model lacks
-        model = add_adapter(model, configuration(method, Attach(entry, recipe, steps)))
+        model = add_adapter(model, configuration(method, Attach(entry, recipe, steps, seed)))
         if method.starts_from_rounding:
             start_from_rounding(model)
         for name, parameter in model.named_parameters():

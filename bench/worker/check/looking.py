@@ -1,4 +1,4 @@
-"""What all looks share: their registry, the recipe and the seed of the tiny model, and its first adapted layer."""
+"""What all looks share: their registry, the recipe and the seed of the tiny model, and its adapted layers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +27,12 @@ def recipe_of(rank: int) -> Recipe:
 
 def adapted_layer(model: Any) -> Any:
     """The first layer that carries an adapter."""
-    for module in model.modules():
-        if hasattr(module, "lora_A") and len(module.lora_A):
-            return module
-    raise ValueError("no layer with a LoRA adapter; the look is of LoRA and what is built like it")
+    return adapted_layers(model)[0]
+
+
+def adapted_layers(model: Any) -> list[Any]:
+    """All layers that carry an adapter, in order; at least one."""
+    found = [module for module in model.modules() if hasattr(module, "lora_A") and len(module.lora_A)]
+    if not found:
+        raise ValueError("no layer with a LoRA adapter; the look is of LoRA and what is built like it")
+    return found

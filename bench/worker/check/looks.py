@@ -21,7 +21,7 @@ from bench.worker.build.adapter import attach
 from bench.worker.build.base import build_base, prepare_base
 from bench.worker.check import starts  # noqa: F401  (registers its looks)
 from bench.worker.check.fingerprint import fingerprint
-from bench.worker.check.looking import LOOKS, NOTHING, SEED, STEPS, TINY, adapted_layer, look, recipe_of
+from bench.worker.check.looking import LOOKS, NOTHING, SEED, STEPS, TINY, adapted_layer, adapted_layers, look, recipe_of
 from bench.worker.measure.parameters import count_parameters
 
 RANK = 4  # of what a claim gives no rank for
@@ -152,10 +152,16 @@ def only_adapter_trains(method: str) -> bool:
 
 @look
 def update_is_low_rank(method: str) -> bool:
-    """The rank of the trained update B A, by singular values, is the adapter's and far below the matrix's."""
-    layer = adapted_layer(train_tiny(method)["model"])
-    update = layer.get_delta_weight(ADAPTER_NAME).float()
-    return int(torch.linalg.matrix_rank(update)) <= layer.r[ADAPTER_NAME] < min(update.shape)
+    """In every layer the rank of the trained update, by singular values, is at most the adapter's and below the
+    matrix's; the adapter's rank counts once for each update that acts in the layer.
+    """
+    summed = METHODS[method].updates_in_a_layer(recipe_of(RANK))
+    layers = adapted_layers(train_tiny(method)["model"])
+    updates = [layer.get_delta_weight(ADAPTER_NAME).float() for layer in layers]
+    return all(
+        int(torch.linalg.matrix_rank(update)) <= summed * layer.r[ADAPTER_NAME] < min(update.shape)
+        for layer, update in zip(layers, updates, strict=True)
+    )
 
 
 @look

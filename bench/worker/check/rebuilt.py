@@ -38,7 +38,7 @@ def rebuilt_evidence(
         return found
     found["other_seed_changed"] = differing(started, attached(seed + 1))
     if not method.alone:
-        found |= switching_evidence(again, method, Attach(entry, recipe, steps), probe)
+        found |= switching_evidence(again, method, Attach(entry, recipe, steps, seed), probe)
     if method.adds_up(entry):
         found |= sum_evidence(again, probe)
     if method.mergeable and method.quantised and method.formula:

@@ -65,6 +65,13 @@ def test_update_has_the_adapters_rank(monkeypatch):
     assert not looks.update_is_low_rank("lora")
 
 
+def test_the_updates_of_layers_before_count_with_their_rank(monkeypatch):
+    """The second of two layers has twice ResLoRA's rank; the first, which has none before it, would hide that."""
+    assert looks.update_is_low_rank("reslora")
+    monkeypatch.setattr(looks, "METHODS", {"reslora": replace(METHODS["reslora"], updates_in_a_layer=lambda recipe: 1)})
+    assert not looks.update_is_low_rank("reslora")
+
+
 def test_layer_adds_to_the_base():
     assert not looks.product_replaces_base("lora")
 

@@ -7,13 +7,13 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from tiny_trainees import tiny_base, tiny_examples, tiny_recipe, tiny_trainee
 
 from bench.methods import METHODS, Attach
-from bench.methods.tolerances import TWO_MERGED, rounding_tolerance
+from bench.methods.tolerances import TWO_MERGED_AT_TEN_TIMES_THE_SCALE, rounding_tolerance
 from bench.models import MODELS
 from bench.worker.check.evidence import Probe
 from bench.worker.check.fingerprint import fingerprint
 from bench.worker.check.rebuilt import differing, fill, rebuilt_evidence, sum_evidence, switching_evidence
 
-SUMS = {"randlora": TWO_MERGED}  # its scale is 4 times LoRA's or more, and roundings grow with it: 6.6e-6 was seen
+SUMS = {"randlora": TWO_MERGED_AT_TEN_TIMES_THE_SCALE}
 
 
 def evidence_of(method, model="tiny_llama", **overrides):

@@ -21,7 +21,10 @@ LOOKS = {
     "adapter_is_quantised": ("A and B lie in 4 or 8 bits", "A and B are floating point"),
     "base_is_frozen": ("training leaves every bit of the base as it was", "training changes the base"),
     "only_adapter_trains": ("A and B train, and nothing else", "more than A and B trains, or less"),
-    "update_is_low_rank": ("the trained update has the adapter's rank", "the update has more than the adapter's rank"),
+    "update_is_low_rank": (
+        "the trained update has the adapter's rank, or the sum of the ranks that act in a layer",
+        "the update has more than the adapter's rank",
+    ),
     "rank_adapts": ("training leaves layers with unlike ranks", "every layer keeps the same rank through training"),
     "product_replaces_base": ("a layer gives B A x alone", "a layer gives W x + s B A x, W as it was"),
     "starts_by_decomposing": ("attaching takes W apart", "attaching leaves W whole and starts with B = 0"),

@@ -49,13 +49,14 @@ class DyLoraModel(LoraModel):
     def draw_rank(self, step: int) -> None:
         """Draw the rank of the step after this one, which counts from 0; after the last one it is the full rank.
 
-        It follows from the step's number alone, so that every engine draws the same. The first two steps are of the
-        full rank: they show what the widest step holds.
+        It follows from the seed and the step's number alone, so that every engine draws the same. The first two steps
+        are of the full rank: they show what the widest step holds.
         """
         config: Any = self.peft_config[self.active_adapters[0]]
         following = step + 1
         full = following < FULL_STEPS or following >= config.total_steps
-        self.set_ranks(DRAWN, config.r if full else random.Random(following).randint(1, config.r))
+        drawn = random.Random(f"{config.draw_seed} {following}").randint(1, config.r)
+        self.set_ranks(DRAWN, config.r if full else drawn)
 
     def view_rank(self, rank: int) -> None:
         """Let evaluation and merging see this rank."""
@@ -73,6 +74,7 @@ LAYERS = layers_with(FirstRows)
 @dataclass
 class DyLoraConfig(LoraConfig):
     total_steps: int = field(default=0, metadata={"help": "Optimizer steps; after the last one the rank is r."})
+    draw_seed: int = field(default=0, metadata={"help": "Of the ranks that are drawn."})
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -43,6 +43,18 @@ def test_a_rank_is_drawn_for_each_step_and_the_last_is_the_full_one():
     assert max(ranks) <= recipe.rank
 
 
+def test_the_seed_decides_the_ranks_that_are_drawn():
+    def drawn(seed):
+        model = tiny_trainee(method="dylora", recipe=tiny_recipe(method="dylora", max_steps=STEPS), seed=seed).model
+        layer, ranks = layers_of(model)[0], []
+        for step in range(STEPS):
+            METHODS["dylora"].after_step(model, step)
+            ranks.append(getattr(layer, DRAWN))
+        return ranks
+
+    assert drawn(0) == drawn(0) != drawn(1)
+
+
 @pytest.mark.parametrize("view", range(4))
 def test_a_viewed_rank_is_a_plain_lora_of_that_rank(view):
     recipe = tiny_recipe(method="dylora")
