@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -162,9 +163,14 @@ class Run:
     def resources(self) -> Sequence[Node]:
         """The machines that cases can run on. Raises pytest.UsageError if they cannot be reached."""
         try:
-            return self._cluster.nodes() if self._cluster else Executor.resources()
+            return self._cluster.nodes() if self._cluster else self._here
         except ConnectionError as error:
             raise pytest.UsageError(str(error)) from None
+
+    @cached_property
+    def _here(self) -> Sequence[Node]:
+        """This machine, looked at once: each collected test asks."""
+        return Executor.resources()
 
     def submit(self, cases: Iterable[Case], timed: Collection[Case] = ()) -> None:
         """Look for the cases' weights, then queue the cases that have no stored record.
