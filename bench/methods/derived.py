@@ -17,6 +17,8 @@ from bench.models import ModelEntry
 from bench.models.families import Linear
 
 SCALARS = 2  # of IEC, a layer
+# ResLoRA's layer holds its neighbours under this name in its __dict__, or torch would take them for its children.
+BEFORE = "layers_before"
 OWN_TUNER = "plain peft does not know this adapter, whose code is in bench/worker/build/tuners"
 
 

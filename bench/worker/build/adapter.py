@@ -12,7 +12,6 @@ from bench.core.recipe import Recipe
 from bench.methods import ADAPTER, ADAPTER_NAME, ALL, HEAD, Attach, Method, Unsupported
 from bench.models import ModelEntry
 from bench.models.shapes import target_layers
-from bench.worker.build import tuners  # noqa: F401  (registers its adapters with peft)
 from bench.worker.build.precision import adapter_dtype
 from bench.worker.build.quantise import ROUNDED
 
@@ -68,6 +67,8 @@ def configuration(method: Method, attaching: Attach) -> Any:
     """The configuration of peft that the method gives. Raises Unsupported for anything else, as a module."""
     from peft import PeftConfig
 
+    from bench.worker.build import tuners  # noqa: F401  (registers its configurations with peft, whose import is slow)
+
     found = method.run(attaching)
     if isinstance(found, PeftConfig):
         return found
@@ -100,6 +101,8 @@ def load_adapter(model: Any, folder: Path, kept: torch.dtype = torch.float32, na
     """
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
+
+    from bench.worker.build import tuners  # noqa: F401  (registers its adapters with peft)
 
     if isinstance(model, PeftModel):
         model.load_adapter(str(folder), adapter_name=name)

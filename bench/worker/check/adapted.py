@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from bench.methods import ADAPTER_NAME
+from bench.methods.derived import BEFORE
 from bench.methods.formulas import AdaptedLayer
 from bench.worker.build.quantise import plain_weight
-from bench.worker.build.tuners.reslora import BEFORE
 
 
 def one_of_each_kind(model: Any) -> dict[str, Any]:

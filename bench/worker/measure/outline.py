@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.methods.derived import BEFORE
 from bench.models import ModelEntry
 from bench.models.shapes import layer_count
-from bench.worker.build.tuners.reslora import BEFORE
 
 ASKS_FOR_GRADIENT = "enable_input_require_grads"  # the method of transformers in which its hook is defined
 

@@ -16,10 +16,10 @@ from peft.tuners.lora.model import LoraModel
 from torch import Tensor
 from torch.nn import functional
 
+from bench.methods.derived import BEFORE
 from bench.worker.build.tuners.variant import KnownUpdate, layers_with, register
 
 KIND = "RESLORA"
-BEFORE = "layers_before"  # kept in a module's __dict__, or torch would take its neighbours for its children
 
 
 class BlockShortcuts(KnownUpdate):

@@ -7,8 +7,9 @@ from tiny_trainees import tiny_recipe, tiny_trainee
 from torch import nn
 
 from bench.methods import ADAPTER_NAME
+from bench.methods.derived import BEFORE
 from bench.models import MODELS
-from bench.worker.build.tuners.reslora import BEFORE, ResLoraConfig, ResLoraModel
+from bench.worker.build.tuners.reslora import ResLoraConfig, ResLoraModel
 from bench.worker.measure.outline import are_alike, layers_of
 
 
