@@ -108,7 +108,6 @@ INDIRECTLY = {
     "executor.job": THROUGH_THE_POOL,
     "executor.session": THROUGH_THE_POOL,
     "executor.cluster.engine": "plain data and a protocol; executor/cluster/test_queue.py runs an engine of its own",
-    "executor.cluster.agent": "executor/cluster/test_on_ray.py and test_on_slurm.py run agents",
     "executor.local.child": THROUGH_THE_POOL,
     "executor.local.failure": THROUGH_THE_POOL,
     "executor.local.fork_server": THROUGH_THE_POOL,
