@@ -38,34 +38,36 @@ def first_rows(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
     return sum(layer.inputs * layer.outputs // recipe.block_size for layer in layers)
 
 
+def why_not_divided(
+    field: str, value: int, layers: list[Linear], sides: tuple[str, ...] = ("inputs", "outputs")
+) -> str:
+    """Why the value of this field does not fit; empty if it divides these sides of all layers."""
+    widths = ((layer.name, getattr(layer, side)) for layer in layers for side in sides)
+    odd = next(((name, width) for name, width in widths if width % value), None)
+    return f"{field} = {value} does not divide {odd[1]}, a width of {odd[0]}" if odd else ""
+
+
 def rank_splits_inputs(layers: list[Linear], recipe: Recipe) -> str:
-    """Why rank does not fit; empty if it divides the inputs of all layers."""
-    odd = [layer for layer in layers if layer.inputs % recipe.rank]
-    return indivisible("rank", recipe.rank, odd[0].inputs, odd[0].name) if odd else ""
+    return why_not_divided("rank", recipe.rank, layers, ("inputs",))
+
+
+def rank_splits_both(layers: list[Linear], recipe: Recipe) -> str:
+    return why_not_divided("rank", recipe.rank, layers)
+
+
+def blocks_split_inputs(layers: list[Linear], recipe: Recipe) -> str:
+    return why_not_divided("block_size", recipe.block_size, layers, ("inputs",))
+
+
+def blocks_split_both(layers: list[Linear], recipe: Recipe) -> str:
+    return why_not_divided("block_size", recipe.block_size, layers)
 
 
 def rank_splits_evenly(layers: list[Linear], recipe: Recipe) -> str:
     """Why GraLoRA's blocks do not fit; empty if they divide rank and the widths of all layers."""
     if recipe.rank % GRALORA_BLOCKS:
         return f"rank = {recipe.rank} must be a multiple of {GRALORA_BLOCKS}, the blocks on each side of W"
-    odd = [layer for layer in layers if layer.inputs % GRALORA_BLOCKS or layer.outputs % GRALORA_BLOCKS]
-    return indivisible("blocks", GRALORA_BLOCKS, odd[0].outputs, odd[0].name) if odd else ""
-
-
-def blocks_split_inputs(layers: list[Linear], recipe: Recipe) -> str:
-    """Why block_size does not fit; empty if it divides the inputs of all layers."""
-    odd = [layer for layer in layers if layer.inputs % recipe.block_size]
-    return indivisible("block_size", recipe.block_size, odd[0].inputs, odd[0].name) if odd else ""
-
-
-def blocks_split_both(layers: list[Linear], recipe: Recipe) -> str:
-    """Why block_size does not fit; empty if it divides inputs and outputs of all layers."""
-    odd = [(layer, width) for layer in layers for width in (layer.inputs, layer.outputs) if width % recipe.block_size]
-    return indivisible("block_size", recipe.block_size, odd[0][1], odd[0][0].name) if odd else ""
-
-
-def indivisible(field: str, value: int, width: int, layer: str) -> str:
-    return f"{field} = {value} does not divide {width}, a width of {layer}"
+    return why_not_divided("blocks", GRALORA_BLOCKS, layers)
 
 
 @METHODS.add(

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.core.recipe import Recipe
 from bench.methods import METHODS, NF4, Attach, Method
-from bench.methods.blocks import indivisible
+from bench.methods.blocks import rank_splits_both
 from bench.methods.formulas import ALPHA_OVER_RANK, connected_update, shortcut_update
 from bench.methods.lora import THIN, lora_config, low_rank
 from bench.methods.targets import all_linear
@@ -25,12 +25,6 @@ OWN_TUNER = "plain peft does not know this adapter, whose code is in bench/worke
 def low_rank_and_scalars(layers: list[Linear], model: ModelEntry, recipe: Recipe) -> int:
     """As LoRA, and two scalars for each layer."""
     return low_rank(layers, model, recipe) + SCALARS * len(layers)
-
-
-def rank_splits_both(layers: list[Linear], recipe: Recipe) -> str:
-    """Why rank does not fit; empty if it divides inputs and outputs of all layers."""
-    odd = [(layer, width) for layer in layers for width in (layer.inputs, layer.outputs) if width % recipe.rank]
-    return indivisible("rank", recipe.rank, odd[0][1], odd[0][0].name) if odd else ""
 
 
 def derived_config(kind: str, attach: Attach, **more: Any) -> Any:
