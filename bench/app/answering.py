@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from bench.app.served import is_inside, served
 from bench.app.showing import escape_markdown, refuse, text
 from bench.core.outside_text import lines_for_terminal
 from bench.records.votes import FILE as VOTES
-from bench.records.votes import LETTERS, TIE, Vote, add_vote, preference, read_votes, shuffle, votes_folder
+from bench.records.votes import LETTERS, TIE, add_vote, make_vote, preference, read_votes, shuffle, votes_folder
 
 ACTUAL = "actual"
 NEITHER = "Neither"
@@ -144,10 +143,8 @@ def take_vote(answer: Answer) -> None:
 def store_vote(answer: Answer, choice: str) -> None:
     names = answer.names[answer.columns[0]], answer.names[answer.columns[1]]
     texts = answer.texts[answer.columns[0]], answer.texts[answer.columns[1]]
-    preferred = "" if choice == TIE else names[LETTERS.index(choice)]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     settings = answer.sampling.temperature, answer.sampling.new_tokens
-    add_vote(votes_folder(answer.folders), Vote(now, answer.question, names, texts, preferred, *settings))
+    add_vote(votes_folder(answer.folders), make_vote(answer.question, names, texts, choice, *settings))
     answer.vote = choice
 
 

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from bench.commands import Commands, Mistake, add_command, add_mirror, mirror_of
 from bench.executor.local.memory_limit import free_bytes
 from bench.machine.devices import DEVICES, cards, missing
 from bench.records.kept import KEPT_HELP, find_kept
-from bench.records.votes import LETTERS, TIE, Vote, add_vote, preference, read_votes, shuffle, votes_folder
+from bench.records.votes import LETTERS, TIE, add_vote, make_vote, preference, read_votes, shuffle, votes_folder
 from bench.report.columns import in_columns
 
 NEW_TOKENS = 128
@@ -182,10 +181,8 @@ def vote(panel: Any, question: Question, sampling: Any, folder: Path) -> None:
     chosen = read_choice()
     if chosen is None:
         raise Mistake("no vote was given, so none is stored")
-    preferred = "" if chosen == TIE else names[LETTERS.index(chosen)]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    told = (texts[0], texts[1])
-    add_vote(folder, Vote(now, question.text, names, told, preferred, sampling.temperature, sampling.new_tokens))
+    settings = sampling.temperature, sampling.new_tokens
+    add_vote(folder, make_vote(question.text, names, (texts[0], texts[1]), chosen, *settings))
     show(f"A was {names[0]}, B was {names[1]}")
     votes, damaged = read_votes(folder)
     first, last = panel.names

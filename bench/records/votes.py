@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.core.registry import first_few
@@ -74,6 +75,15 @@ def shuffle(chance: random.Random) -> tuple[int, int]:
 def votes_folder(folders: Iterable[Path]) -> Path:
     """The run that keeps the votes on these kept folders, whichever is named first."""
     return min(run_of(folder).resolve() for folder in folders)
+
+
+def make_vote(
+    question: str, shown: tuple[str, str], answers: tuple[str, str], choice: str, temperature: float, new_tokens: int
+) -> Vote:
+    """The vote of now. choice: the letter of the better answer, or TIE."""
+    preferred = "" if choice == TIE else shown[LETTERS.index(choice)]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Vote(now, question, shown, answers, preferred, temperature, new_tokens)
 
 
 def add_vote(folder: Path, vote: Vote) -> None:
