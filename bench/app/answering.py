@@ -11,9 +11,10 @@ from typing import Any
 import streamlit as st
 
 from bench.app.asking import Asking, Sampling
-from bench.app.served import is_inside, served
+from bench.app.served import served
 from bench.app.showing import escape_markdown, refuse, text
 from bench.core.outside_text import lines_for_terminal
+from bench.core.paths import is_inside
 from bench.records.votes import FILE as VOTES
 from bench.records.votes import LETTERS, TIE, add_vote, make_vote, preference, read_votes, shuffle, votes_folder
 

@@ -7,10 +7,11 @@ import streamlit as st
 
 from bench.app.answering import Answer, draw, generate, show_end
 from bench.app.asking import Busy, Sampling
-from bench.app.served import is_inside, served
+from bench.app.served import served
 from bench.app.showing import escape_markdown, refuse
 from bench.app.stored import kept_folders
 from bench.core.case import parse_case
+from bench.core.paths import is_inside
 from bench.executor import CallFailed, WorkerDied
 from bench.records.kept import MANIFEST, NotKept, find_kept, read_manifest
 from bench.tasks import TASKS, SourceAnswer

@@ -25,9 +25,3 @@ def serve_these(served: Served) -> None:
 
 def served() -> Served:
     return _served[0]
-
-
-def is_inside(path: Path, folders: tuple[Path, ...]) -> bool:
-    """Whether the path, with all links followed, lies in one of the folders."""
-    resolved = path.resolve()
-    return any(resolved.is_relative_to(folder.resolve()) for folder in folders)

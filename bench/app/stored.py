@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.app.served import is_inside
 from bench.core.outside_text import for_terminal
+from bench.core.paths import is_inside
 from bench.judge.compare.sides import COMMIT, read_run_json
 from bench.judge.thresholds import own_thresholds, read_with_own
 from bench.records.kept import FOLDER, MANIFEST

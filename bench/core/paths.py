@@ -10,6 +10,7 @@ baselines, which is results/baselines/gate or lorabench-baselines in the same wa
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]  # bench/
@@ -44,3 +45,9 @@ def named_folder(text: str, option: str) -> Path | None:
     if not path.is_dir():
         raise ValueError(f"{option} {text}: there is no such folder")
     return path
+
+
+def is_inside(path: Path, folders: Iterable[Path]) -> bool:
+    """Whether the path, with all links followed, lies in one of the folders."""
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(folder.resolve()) for folder in folders)

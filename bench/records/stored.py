@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bench.core.paths import is_inside
 from bench.records.record import Record, read_records
 from bench.records.run_folder import answers_file
 
@@ -47,7 +48,7 @@ class Stored:
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
         """The file's rows; [] if there is none. Raises ValueError if it is damaged or outside the run's folder."""
-        if not path.resolve().is_relative_to(self.folder.resolve()):
+        if not is_inside(path, [self.folder]):
             raise ValueError(f"{self.name}: its predictions are outside the run's folder, {path}")
         if not path.is_file():
             return []

@@ -11,9 +11,8 @@ from kept_manifests import KEPT
 from run_files import append_record
 
 from bench.app import stored
-from bench.app.served import is_inside
 from bench.app.stored import kept_folders, run_folders, stored_runs
-from bench.core.paths import COMMITTED
+from bench.core.paths import COMMITTED, is_inside
 from bench.records.kept import MANIFEST
 from bench.records.run_progress import FILE as PROGRESS
 
